@@ -1,0 +1,1 @@
+"""headgrid: click heads of a transformer in a notebook, get parameter masks."""
