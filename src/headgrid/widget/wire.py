@@ -1,0 +1,188 @@
+"""What crosses between Python and the browser, as types: the only description of the wire.
+
+`js/src/wire.ts` is generated from this file (`python -m headgrid.widget.wire`), so the two sides cannot drift apart.
+Each trait but `cells` has one writer; whole states are sent, never streams of events, because a busy kernel merges
+messages and only the last state of a trait is sure to arrive.
+
+Cells are numbered band by band, row by row, column by column, from 0. A set of cells is a `Bits`: cell `i` is bit
+`i % 8` of byte `i // 8`, so 16,128 cells are 2,016 bytes.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Literal, TypedDict, get_args, get_origin, get_type_hints, is_typeddict
+
+import numpy as np
+import numpy.typing as npt
+
+VERSION = 1
+
+Kind = Literal["head", "mlp", "expert", "norm", "rest", "embed"]
+
+
+class Row(TypedDict):
+    """One row of a band: a layer, or the single row of the embeddings."""
+
+    label: str  # what the row header shows: "0"
+    name: str  # how it is spoken: "layer 0"; "" where a row stands for no layer
+    word: str  # its beginning of a cell's text: "l0"; "" where a row stands for no layer
+
+
+class Column(TypedDict):
+    """One column of a band."""
+
+    label: str  # what the column header shows: "3", "MLP", "embed"
+    name: str  # how it is spoken: "head 3", "MLP"
+    word: str  # its end of a cell's text: "h3", " mlp", "embed"
+    kind: Kind
+    group: int  # heads with the same number read one key/value head; -1 where there is nothing to share
+
+
+class Band(TypedDict):
+    """A block of rows and columns; the embeddings before and after the layers are bands of one row."""
+
+    title: str
+    rows: list[Row]
+    columns: list[Column]
+
+
+class Layout(TypedDict):
+    """The grid, without its state: sent once."""
+
+    version: int
+    model: str  # one line that names the model
+    bands: list[Band]
+    absent: bytes  # Bits: cells with no parameters behind them, such as heads of a layer without attention
+    zero: bytes  # Bits: cells whose every weight is zero, so that they do nothing
+
+
+class Query(TypedDict):
+    """Text that the user sent from the box. Python has the only parser."""
+
+    n: int  # counts up, so that the same text can be sent twice
+    text: str
+
+
+class QueryError(TypedDict):
+    """Why a query was refused; the selection is kept."""
+
+    message: str
+    start: int  # the place in the query's text, in UTF-16 units as the browser counts, end exclusive
+    end: int
+
+
+class Text(TypedDict):
+    """The selection in words."""
+
+    selection: str  # "l1h2 | l0 mlp"; "none"
+    counts: str  # "1 head, 1 MLP"; "nothing is selected"
+    n_selected: int  # parameters
+    n_params: int
+    query: int  # the `n` of the last query that Python answered; 0 before the first
+    error: QueryError | None
+
+
+class Focus(TypedDict):
+    """The cell that the inspector describes."""
+
+    n: int  # counts up
+    cell: int  # its number; -1 for none
+
+
+class Place(TypedDict):
+    """Where one weight of a cell is stored."""
+
+    role: str  # "W_Q"
+    parameter: str  # "transformer.h.1.attn.c_attn.weight"
+    index: str  # "[:, 48:72]"
+    shape: str  # the canonical shape, "96 x 24"
+    count: int  # its entries
+
+
+class Summary(TypedDict):
+    """The answer to a focus. A browser drops it when `focus` is not the last number that it asked for."""
+
+    focus: int  # the `n` that it answers
+    cell: int
+    title: str  # "l1h2"
+    name: str  # "layer 1 head 2"
+    places: list[Place]
+    notes: list[str]  # what else there is to say: shared key/value heads, tied tensors, zero weights
+
+
+def pack(bits: npt.NDArray[np.bool_]) -> bytes:
+    """Bits of a boolean array, shape `[n_cells]`: cell `i` is bit `i % 8` of byte `i // 8`."""
+    return np.packbits(bits, bitorder="little").tobytes()
+
+
+def unpack(data: bytes, n_cells: int) -> npt.NDArray[np.bool_]:
+    """The boolean array, shape `[n_cells]`, of such bits.
+
+    Raises:
+        ValueError: when the length is not that of `n_cells` cells, or when a bit beyond the last cell is set.
+    """
+    if len(data) != (n_cells + 7) // 8:
+        raise ValueError(f"{len(data)} bytes came for {n_cells} cells, which take {(n_cells + 7) // 8}")
+    bits = np.unpackbits(np.frombuffer(data, dtype=np.uint8), bitorder="little").astype(np.bool_)
+    if bits[n_cells:].any():
+        raise ValueError(f"a bit beyond the last of {n_cells} cells is set")
+    return bits[:n_cells]
+
+
+TRAITS: dict[str, tuple[Any, str]] = {
+    "layout": (Layout, "Python writes, once"),
+    "cells": (bytes, "both write: the cells that are on"),
+    "partial": (bytes, "Python writes: the cells of which some parts are selected, but not all"),
+    "query": (Query, "the browser writes"),
+    "text": (Text, "Python writes"),
+    "focus": (Focus, "the browser writes"),
+    "summary": (Summary, "Python writes"),
+}
+
+
+def _typescript(hint: Any) -> str:
+    if hint is bytes:
+        return "Bits"
+    if hint in (int, float):
+        return "number"
+    if hint is str:
+        return "string"
+    if hint is type(None):
+        return "null"
+    if is_typeddict(hint):
+        return str(hint.__name__)
+    if get_origin(hint) is Literal:
+        return " | ".join(f'"{value}"' for value in get_args(hint))
+    if get_origin(hint) is list:
+        return f"{_typescript(get_args(hint)[0])}[]"
+    members = get_args(hint)
+    if members:
+        return " | ".join(_typescript(member) for member in members)
+    raise TypeError(f"no TypeScript for {hint!r}")
+
+
+def typescript() -> str:
+    """The text of `js/src/wire.ts`."""
+    lines = [
+        "// Generated from src/headgrid/widget/wire.py by `python -m headgrid.widget.wire`. Do not edit.",
+        "",
+        f"export const VERSION = {VERSION};",
+        "",
+        "/** A set of cells: cell i is bit i % 8 of byte i // 8. Python's bytes arrive as a DataView. */",
+        "export type Bits = DataView;",
+    ]
+    for struct in (Row, Column, Band, Layout, Query, QueryError, Text, Focus, Place, Summary):
+        hints = get_type_hints(struct)
+        lines += ["", f"export interface {struct.__name__} {{"]
+        lines += [f"  {field}: {_typescript(hint)};" for field, hint in hints.items()]
+        lines += ["}"]
+    lines += ["", "/** The traits of the widget's model. */", "export interface Wire {"]
+    for trait, (hint, who) in TRAITS.items():
+        lines += [f"  /** {who} */", f"  {trait}: {_typescript(hint)};"]
+    lines += ["}", ""]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(typescript())
