@@ -25,7 +25,7 @@ export interface Band {
   columns: Column[];
 }
 
-export interface Layout {
+export interface Plan {
   version: number;
   model: string;
   bands: Band[];
@@ -78,7 +78,7 @@ export interface Summary {
 /** The traits of the widget's model. */
 export interface Wire {
   /** Python writes, once */
-  layout: Layout;
+  plan: Plan;
   /** both write: the cells that are on */
   cells: Bits;
   /** Python writes: the cells of which some parts are selected, but not all */

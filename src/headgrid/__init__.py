@@ -1,1 +1,9 @@
 """headgrid: click heads of a transformer in a notebook, get parameter masks."""
+
+from headgrid.anatomy import Anatomy
+from headgrid.models import dissect
+from headgrid.selection import Selection, SelectionError
+from headgrid.widget.head_grid import HeadGrid
+
+__all__ = ["Anatomy", "HeadGrid", "Selection", "SelectionError", "dissect"]
+__version__ = "0.1.0"

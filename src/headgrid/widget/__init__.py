@@ -1,0 +1,1 @@
+"""The notebook side: the widget, and what crosses between it and the browser."""

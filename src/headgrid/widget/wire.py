@@ -47,14 +47,14 @@ class Band(TypedDict):
     columns: list[Column]
 
 
-class Layout(TypedDict):
-    """The grid, without its state: sent once."""
+class Plan(TypedDict):
+    """The grid, without its state: sent once. (`layout` is taken: ipywidgets means the CSS of a widget by it.)"""
 
     version: int
     model: str  # one line that names the model
     bands: list[Band]
     absent: bytes  # Bits: cells with no parameters behind them, such as heads of a layer without attention
-    zero: bytes  # Bits: cells whose every weight is zero, so that they do nothing
+    zero: bytes  # Bits: cells whose output weights (W_O; W_out and b_out) are all zero, so that they write nothing
 
 
 class Query(TypedDict):
@@ -131,7 +131,7 @@ def unpack(data: bytes, n_cells: int) -> npt.NDArray[np.bool_]:
 
 
 TRAITS: dict[str, tuple[Any, str]] = {
-    "layout": (Layout, "Python writes, once"),
+    "plan": (Plan, "Python writes, once"),
     "cells": (bytes, "both write: the cells that are on"),
     "partial": (bytes, "Python writes: the cells of which some parts are selected, but not all"),
     "query": (Query, "the browser writes"),
@@ -172,7 +172,7 @@ def typescript() -> str:
         "/** A set of cells: cell i is bit i % 8 of byte i // 8. Python's bytes arrive as a DataView. */",
         "export type Bits = DataView;",
     ]
-    for struct in (Row, Column, Band, Layout, Query, QueryError, Text, Focus, Place, Summary):
+    for struct in (Row, Column, Band, Plan, Query, QueryError, Text, Focus, Place, Summary):
         hints = get_type_hints(struct)
         lines += ["", f"export interface {struct.__name__} {{"]
         lines += [f"  {field}: {_typescript(hint)};" for field, hint in hints.items()]

@@ -1,0 +1,311 @@
+"""The words that select parts: text -> parts, with the place of every error.
+
+    selection  =  terms joined by   |  or  ,   (union)    &  (intersection)    -  (difference);   ~ and ( ) as usual
+    term       =  full | none | embed | pos | unembed | ln_final | the name of a parameter | layer [piece] [.side]
+    layer      =  l3   l0-3   l[0,2,5-7]   l*
+    piece      =  h7   g1   attn   attn rest   mlp   mlp n5   mlp rest   ln1   ln2          (numbers as for layers)
+    side       =  .q .k .v .o .qk .ov   or a role: .W_Q .b_Q .W_in .w ...
+
+`-` binds tightest, then `&`, then `|` and `,`, as in Python. Upper and lower case are the same; blanks are free.
+A layer or head that is named by its number must be there; `*` takes what there is.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NoReturn
+
+import numpy as np
+
+from headgrid import parts
+from headgrid.anatomy import ENDS, NORMS, ROLES, Anatomy
+from headgrid.parts import ATTENTION, MLP, SIDES, Parts
+
+DEEPEST = 50
+"""How deep parentheses and complements may be nested: far beyond use, and within Python's own stack."""
+
+
+class SelectionError(ValueError):
+    """A text that names what this model does not have, or that does not parse.
+
+    Attributes:
+        text: what was given.
+        start, end: the faulty piece of it, `text[start:end]`; empty where something is missing.
+        reason: what was found, what is allowed there, and the closest valid word.
+    """
+
+    def __init__(self, text: str, start: int, end: int, reason: str) -> None:
+        self.text, self.start, self.end, self.reason = text, start, end, reason
+        shown = re.sub(r"\s", " ", text)  # one line, so that the marks stand under what they mark
+        super().__init__(f"{reason}\n    {shown}\n    {' ' * start}{'^' * max(1, end - start)}")
+
+
+def parse(anatomy: Anatomy, text: str) -> Parts:
+    """The parts that a text names; an empty text names none.
+
+    Raises:
+        SelectionError: when it does not parse, or names what this model does not have.
+    """
+    return _Parser(anatomy, text).parse()
+
+
+@dataclass(frozen=True)
+class _Numbers:
+    """The numbers that an index names; `star` where it takes whatever is there."""
+
+    values: list[int]
+    star: bool
+
+
+_WORDS = {
+    # a word after a layer -> its spelling; the longest of several that fit comes first
+    **{norm: rf"{norm}(?!\w)" for norm in sorted(NORMS, key=len, reverse=True)},
+    "attn rest": r"attn\s*rest(?!\w)",
+    "attn": r"attn(?!\w)",
+    "mlp rest": r"mlp\s*rest(?!\w)",
+    "mlp n": r"mlp\s*n(?![a-z_])",
+    "mlp": r"mlp(?!\w)",
+    "h": r"h(?![a-z_])",
+    "g": r"g(?![a-z_])",
+}
+
+
+class _Parser:
+    """Recursive descent over one text; `at` is the place that is read next."""
+
+    def __init__(self, anatomy: Anatomy, text: str) -> None:
+        self.anatomy, self.text, self.at, self.depth = anatomy, text, 0, 0
+
+    def parse(self) -> Parts:
+        if not self.text.strip():
+            return {}
+        found = self.union()
+        if here := self.here():
+            self.fail(self.at, len(here), f"{here!r} cannot follow here; join two terms with |, &, - or a comma")
+        return found
+
+    # operators, the loosest first
+
+    def union(self) -> Parts:
+        found = self.intersection()
+        while self.take("|") or self.take(","):
+            found = parts.union(found, self.intersection())
+        return found
+
+    def intersection(self) -> Parts:
+        found = self.difference()
+        while self.take("&"):
+            found = parts.intersection(found, self.difference())
+        return found
+
+    def difference(self) -> Parts:
+        found = self.term()
+        while self.take("-"):
+            found = parts.difference(found, self.term())
+        return found
+
+    def term(self) -> Parts:
+        self.depth += 1
+        if self.depth > DEEPEST:
+            self.fail(self.at, 1, f"this is nested deeper than {DEEPEST} levels")
+        found = self.nested()
+        self.depth -= 1
+        return found
+
+    def nested(self) -> Parts:
+        if self.take("~"):
+            return parts.difference(parts.everything(self.anatomy), self.term())
+        if self.take("("):
+            opened = self.at - 1
+            found = self.union()
+            if not self.take(")"):
+                self.fail(opened, 1, "this parenthesis is not closed")
+            return found
+        return self.word()
+
+    # words
+
+    def word(self) -> Parts:
+        start = self.skip()
+        name = self.match(r"[a-z_][\w.]*")
+        if stored := self.anatomy.names.get(name) or self.anatomy.names.get(name.lower()):
+            self.at += len(name)
+            return parts.parameter(self.anatomy, stored)
+        for word in ("full", "none", *ENDS):
+            if found := self.match(rf"{word}(?!\w)"):
+                self.at += len(found)
+                if word in ENDS:
+                    chosen = parts.end(self.anatomy, word)
+                    return self.sided(start, chosen) if chosen else self.no_such_end(start, word)
+                return parts.everything(self.anatomy) if word == "full" else {}
+        if self.match(r"l(?![a-z_])"):
+            self.at += 1
+            return self.layer(start, self.index("layer", self.anatomy.n_layers))
+        self.no_such_word()
+
+    def layer(self, start: int, layers: _Numbers) -> Parts:
+        """What comes after a layer's number: a piece of the layer, or nothing for all of it."""
+        a = self.anatomy
+        self.skip()
+        word = next((word for word, pattern in _WORDS.items() if self.match(pattern)), "")
+        if not word and self.match(r"\w"):
+            self.no_such_piece()
+        self.at += len(self.match(_WORDS[word])) if word else 0
+        star = layers.star
+        if word == "h":
+            numbers = self.index("head", a.n_heads)
+            star |= numbers.star
+            chosen = np.zeros((a.n_layers, a.n_heads), dtype=np.bool_)
+            chosen[np.ix_(layers.values, numbers.values)] = True
+            found = parts.heads(a, chosen)
+        elif word == "g":
+            numbers = self.index("group", a.n_kv_heads)
+            star |= numbers.star
+            readers = [h for h in range(a.n_heads) if a.kv_head_of[h] in numbers.values]
+            found = parts.union(
+                parts.pick(a, ("q", "o"), layers.values, readers),
+                parts.pick(a, ("k", "v"), layers.values, numbers.values),
+            )
+        elif word == "mlp n":
+            numbers = self.index("neuron", a.d_mlp)
+            star |= numbers.star
+            found = parts.pick(a, ("neuron",), layers.values, numbers.values)
+        else:
+            owners = {"": (*ATTENTION, *MLP, *NORMS), "attn": ATTENTION, "mlp": MLP}.get(word, (word,))
+            found = parts.pick(a, owners, layers.values)
+        there = {int(layer) for bits in found.values() for layer in np.flatnonzero(bits.any(axis=1))}
+        missing = [layer for layer in layers.values if layer not in there]
+        if missing and (not star or not there):
+            piece = self.text[start : self.at].strip()
+            self.fail(start, self.at - start, f"{piece!r}: layer {missing[0]} of this model has no such piece")
+        return self.sided(start, found)
+
+    def sided(self, start: int, found: Parts) -> Parts:
+        """What a suffix such as `.q` or `.W_Q` leaves of a word's parts."""
+        word = self.text[start : self.at].strip()
+        if not self.take("."):
+            return found
+        suffix = self.match(r"\w+")
+        allowed = {side: [role for role in found if ROLES[role].owner in owners] for side, owners in SIDES.items()}
+        for role in found:
+            allowed.setdefault(role.split(".")[-1], []).append(role)
+        allowed = {name: roles for name, roles in allowed.items() if roles}
+        roles = next((roles for name, roles in allowed.items() if name.lower() == suffix.lower()), None)
+        if not roles:
+            said = f"{suffix!r} is no side of {word!r}" if suffix else f"a side of {word!r} is missing"
+            self.fail(self.at, len(suffix), f"{said}; it has {_list('.' + name for name in allowed)}")
+        self.at += len(suffix)
+        return {role: found[role] for role in roles}
+
+    # numbers
+
+    def index(self, noun: str, n: int) -> _Numbers:
+        """The numbers that `3`, `0-3`, `[0,2,5-7]` or `*` name."""
+        if self.take("*"):
+            return _Numbers(list(range(n)), star=True)
+        if not self.take("["):
+            return _Numbers(sorted(self.range(noun, n)), star=False)
+        opened = self.at - 1
+        chosen = self.range(noun, n)
+        while self.take(","):
+            chosen |= self.range(noun, n)
+        if not self.take("]"):
+            self.fail(opened, 1, "this bracket is not closed")
+        return _Numbers(sorted(chosen), star=False)
+
+    def range(self, noun: str, n: int) -> set[int]:
+        start = self.skip()
+        first = last = self.number(noun, n)
+        if self.match(r"\s*-\s*\d"):
+            self.take("-")
+            last = self.number(noun, n)
+        if last < first:
+            self.fail(start, self.at - start, f"this range of {noun}s runs backwards; write {last}-{first}")
+        return set(range(first, last + 1))
+
+    def number(self, noun: str, n: int) -> int:
+        self.skip()
+        digits = self.match(r"\d+")
+        if not n:
+            self.fail(self.at, len(digits), f"this model has no {noun}s")
+        if not digits:
+            allowed = f"{_span(n)}, a range such as 0-{n - 1}, a list such as [0,{n - 1}], or *"
+            self.fail(self.at, len(self.here()), f"a {noun} is missing here: {allowed}")
+        if len(digits) > 9 or int(digits) >= n:
+            self.fail(self.at, len(digits), f"there is no {noun} {digits}; this model's {noun}s are {_span(n)}")
+        self.at += len(digits)
+        return int(digits)
+
+    # characters
+
+    def skip(self) -> int:
+        self.at += len(self.match(r"\s*"))
+        return self.at
+
+    def match(self, pattern: str) -> str:
+        found = re.match(pattern, self.text[self.at :], re.IGNORECASE)
+        return found.group() if found else ""
+
+    def take(self, symbol: str) -> bool:
+        self.skip()
+        taken = self.text.startswith(symbol, self.at)
+        self.at += len(symbol) if taken else 0
+        return taken
+
+    def here(self) -> str:
+        """What stands at this place, to be named in an error; empty at the end of the text."""
+        self.skip()
+        return self.match(r"[\w.*]+|\S")
+
+    # errors
+
+    def fail(self, start: int, length: int, reason: str) -> NoReturn:
+        raise SelectionError(self.text, start, start + length, reason)
+
+    def no_such_end(self, start: int, word: str) -> NoReturn:
+        there = _list(end for end in ENDS if parts.end(self.anatomy, end))
+        self.fail(start, len(word), f"this model has no {word!r}; it has {there}")
+
+    def no_such_piece(self) -> NoReturn:
+        here, a = self.here(), self.anatomy
+        pieces = ["h0", "g0", "attn", "mlp", *(norm for norm in NORMS if a.roles(norm))]
+        if a.n_kv_heads == a.n_heads:
+            pieces.remove("g0")
+        self.fail(
+            self.at,
+            len(here),
+            f"{here!r} is no piece of a layer{_closest(here, [*pieces, 'attn rest', 'mlp rest', 'mlp n0'])} "
+            f"After a layer comes {_list(pieces)}, or nothing",
+        )
+
+    def no_such_word(self) -> NoReturn:
+        here, a = self.here(), self.anatomy
+        if re.match(r"[|,&\-)]|$", here):
+            self.fail(
+                self.at, len(here), "a term is missing here: a layer such as l0, a head such as l0h1, embed, full, ..."
+            )
+        words = ["full", "none", *(end for end in ENDS if parts.end(a, end)), *a.parameters, *a.aliases]
+        self.fail(
+            self.at,
+            len(here),
+            f"{here!r} is not a word of this model{_closest(here, [*words, 'l0', 'l0h0', 'l0 attn', 'l0 mlp'])} "
+            "A term is a layer (l0), a head (l0h1), l0 attn, l0 mlp, l0 ln1, embed, unembed, full, "
+            "or the name of a parameter",
+        )
+
+
+def _closest(found: str, words: Iterable[str]) -> str:
+    close = difflib.get_close_matches(found.lower(), list(words), n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else "."
+
+
+def _span(n: int) -> str:
+    return f"0 to {n - 1}" if n > 1 else "0 only"
+
+
+def _list(words: Iterable[str]) -> str:
+    items = list(dict.fromkeys(words))
+    return ", ".join(items[:-1]) + (" or " if len(items) > 1 else "") + items[-1] if items else "nothing"

@@ -1,0 +1,38 @@
+"""Parameter masks: a set of parts -> boolean tensors of the parameters' shapes.
+
+All parts of one parameter lie along one of its axes, so its mask is a vector along that axis, expanded over the others:
+a union of heads is an OR of short vectors, and no mask is as large as its parameter.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from headgrid.anatomy import Anatomy
+from headgrid.parts import Parts
+
+ParamMasks = dict[str, torch.Tensor | None]
+"""Parameter name -> boolean mask of its shape, or None for the whole parameter: what devinterp calls by this name."""
+
+
+def masks(anatomy: Anatomy, chosen: Parts) -> ParamMasks:
+    """The masks of a set of parts; `Selection.masks` says what they are."""
+    found: ParamMasks = {}
+    for name, slots in anatomy.slots_of.items():
+        rows = [chosen[slot.role][slot.layer or 0, : slot.n_parts] if slot.role in chosen else None for slot in slots]
+        if not any(row is not None and row.any() for row in rows):
+            continue
+        if all(row is not None and row.all() for row in rows):
+            found[name] = None
+            continue
+        shape, dim = slots[0].shape, slots[0].dim
+        vector = np.zeros(shape[dim], dtype=np.bool_)
+        for slot, row in zip(slots, rows, strict=True):
+            if row is not None:
+                view = slot.along(vector)
+                view[...] = row.reshape(-1, *[1] * (view.ndim - 1))
+        flat = [1] * len(shape)
+        flat[dim] = shape[dim]
+        found[name] = torch.from_numpy(vector).view(flat).expand(shape)
+    return found

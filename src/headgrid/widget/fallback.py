@@ -1,0 +1,92 @@
+"""The grid where no widget can run: a text for a terminal, a picture for a viewer of saved notebooks."""
+
+from __future__ import annotations
+
+import html as escape
+from collections.abc import Iterator
+
+import numpy as np
+
+from headgrid.anatomy import Bools
+from headgrid.widget.wire import Band
+
+MARKS = {"on": "#", "partial": "+", "off": "."}
+WIDEST = 160
+"""A text grid wider than this many characters is not drawn; its selection says the same."""
+TALLEST = 48
+
+
+def text(title: str, selection: str, bands: list[Band], on: Bools, partial: Bools) -> str:
+    """The grid in characters: `#` is on, `+` partly selected, `.` off."""
+    lines = [f"HeadGrid({title}): {selection}"]
+    for band, band_on, band_partial in _split(bands, on, partial):
+        head = max((len(row["label"]) for row in band["rows"]), default=0)
+        widths = [len(column["label"]) for column in band["columns"]]
+        if head + sum(widths) + len(widths) > WIDEST or len(band["rows"]) > TALLEST:
+            lines.append(f"  {len(band['rows'])} x {len(widths)} cells")
+            continue
+        lines.append("  " + " " * head + "".join(f" {column['label']}" for column in band["columns"]))
+        for row, row_on, row_partial in zip(band["rows"], band_on, band_partial, strict=True):
+            marks = [_state(a, b) for a, b in zip(row_on, row_partial, strict=True)]
+            cells = "".join(f" {MARKS[mark]:^{width}}" for mark, width in zip(marks, widths, strict=True))
+            lines.append(f"  {row['label']:>{head}}{cells}".rstrip())
+    return "\n".join(lines)
+
+
+def html(title: str, selection: str, bands: list[Band], absent: Bools, on: Bools, partial: Bools) -> str:
+    """The grid as an SVG picture in HTML, without scripts or styles from elsewhere; model names are escaped.
+
+    Cells of one state are one path, so 16,000 cells stay a small picture.
+    """
+    size = 18 if len(on) < 400 else 8
+    gap, left = size // 6 + 1, 34
+    paths: dict[str, list[str]] = {"off": [], "partial": [], "on": []}
+    labels: list[str] = []
+    y, width, start = 4, 0, 0
+    for band, band_on, band_partial in _split(bands, on, partial):
+        step = size + gap
+        single = len(band["rows"]) == 1 and not band["rows"][0]["label"]
+        cell = 4 * size if single else size
+        if not single or size > 10:
+            y += 14
+            for i, column in enumerate(band["columns"]):
+                x = left + i * (cell + gap) + cell / 2
+                if size > 10 or i % 8 == 0 or column["kind"] != "head":
+                    labels.append(_label(x, y - 4, column["label"], "middle"))
+        for r, row in enumerate(band["rows"]):
+            if size > 10 or r % 8 == 0:
+                labels.append(_label(left - 6, y + size - 4, row["label"], "end"))
+            for c in range(len(band["columns"])):
+                number = start + r * len(band["columns"]) + c
+                if not absent[number]:
+                    path = f"M{left + c * (cell + gap)} {y}h{cell}v{size}h-{cell}z"
+                    paths[_state(bool(band_on[r, c]), bool(band_partial[r, c]))].append(path)
+            y += step
+        width = max(width, left + len(band["columns"]) * (cell + gap))
+        start += len(band["rows"]) * len(band["columns"])
+        y += 4
+    fills = {"off": "#8883", "partial": "#7aa6d8", "on": "#1f6fbf"}
+    drawn = "".join(f'<path fill="{fills[state]}" d="{"".join(d)}"/>' for state, d in paths.items() if d)
+    return (
+        '<div style="font:12px sans-serif">'
+        f"<div>{escape.escape(title)}</div><code>{escape.escape(selection)}</code><br>"
+        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{escape.escape(selection)}" '
+        f'width="{width + 4}" height="{y + 4}" font-family="sans-serif" font-size="10" fill="#888">'
+        f"{drawn}{''.join(labels)}</svg></div>"
+    )
+
+
+def _label(x: float, y: float, label: str, anchor: str) -> str:
+    return f'<text x="{x:g}" y="{y:g}" text-anchor="{anchor}">{escape.escape(label)}</text>'
+
+
+def _state(on: bool, partial: bool) -> str:
+    return "on" if on else "partial" if partial else "off"
+
+
+def _split(bands: list[Band], on: Bools, partial: Bools) -> Iterator[tuple[Band, Bools, Bools]]:
+    """Each band with its cells, shape `[rows, columns]`."""
+    shapes = [(len(band["rows"]), len(band["columns"])) for band in bands]
+    ends = np.cumsum([rows * columns for rows, columns in shapes])[:-1]
+    for band, shape, a, b in zip(bands, shapes, np.split(on, ends), np.split(partial, ends), strict=True):
+        yield band, a.reshape(shape), b.reshape(shape)
