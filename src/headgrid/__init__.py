@@ -2,8 +2,9 @@
 
 from headgrid.anatomy import Anatomy
 from headgrid.models import dissect
+from headgrid.preview import preview
 from headgrid.selection import Selection, SelectionError
 from headgrid.widget.head_grid import HeadGrid
 
-__all__ = ["Anatomy", "HeadGrid", "Selection", "SelectionError", "dissect"]
+__all__ = ["Anatomy", "HeadGrid", "Selection", "SelectionError", "dissect", "preview"]
 __version__ = "0.1.0"

@@ -134,8 +134,11 @@ def _spell_word(anatomy: Anatomy, word: _Word, chosen: Parts, unspelled: Parts) 
 def _spread(anatomy: Anatomy, fits: Bools, role: str, letter: str) -> Bools:
     """The parts of a role that belong to the numbered words that fit."""
     axis = ROLES[role].part_axis
+    spread = np.zeros_like(anatomy.exists[role])
     if letter == "n" and axis == "g":
-        return parts.per_group(anatomy, fits).any(axis=-1)
-    if letter == "g" and axis == "n":
-        return fits[:, anatomy.kv_head_of]
-    return np.array(fits | np.zeros_like(anatomy.exists[role]))
+        spread |= parts.per_group(anatomy, fits).any(axis=-1)
+    elif letter == "g" and axis == "n":
+        spread |= fits[:, anatomy.kv_head_of]
+    else:
+        spread |= fits
+    return spread
