@@ -1,0 +1,154 @@
+/** One view: puts the pieces together and tells each of them what changed. */
+import { makeAnnouncer } from "./announce";
+import { nameOf, numberAt, type Spot, spotOf, wordOf } from "./cells";
+import { make, OWN_KEYS, setText } from "./dom";
+import { Editor } from "./editor";
+import { makeGrid } from "./grid";
+import { makeHelp } from "./help";
+import { makeInspector } from "./inspector";
+import { followKernel, isDisconnected } from "./kernel";
+import { makeQuery } from "./query";
+import { makeStatus } from "./status";
+import { type Model, Sync } from "./sync";
+import { followTheme } from "./theme";
+import { newView } from "./view";
+import { VERSION } from "./wire";
+
+/** From this width on the inspector stands beside the grid. */
+const WIDE = 640;
+const INSPECTOR = 300;
+const GAP = 20;
+/** Keys that are held down ask for one description, not for one per cell. */
+const SETTLED = 80;
+
+export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): void {
+  const sync = new Sync(model);
+  const view = newView(sync.cells);
+  const announcer = makeAnnouncer(signal);
+  const editor = new Editor(sync, view, announcer.say);
+  const inspector = makeInspector();
+  const status = makeStatus();
+  const name = make("span", { class: "hg-model" });
+  const notice = make("p", { class: "hg-notice", role: "status" });
+  let asking = 0;
+
+  const inspect = (spot: Spot, byKey: boolean) => {
+    const cell = numberAt(sync.cells, spot);
+    clearTimeout(asking);
+    if (cell < 0 || !view.live) return;
+    if (byKey) asking = window.setTimeout(() => sync.inspect(cell), SETTLED);
+    else sync.inspect(cell);
+  };
+
+  const grid = makeGrid(
+    sync,
+    view,
+    editor,
+    {
+      visited: inspect,
+      asked: (what) => (what === "query" ? query.focus() : help.toggle()),
+      changed: () => showStatus(),
+    },
+    signal,
+  );
+  const query = makeQuery({ ask: (text) => sync.ask(text), leave: grid.focus }, signal);
+  const help = makeHelp(grid.focus, signal);
+
+  const button = (label: string, title: string, run: () => void) => {
+    const node = make("button", { type: "button", class: "hg-button", title, ...OWN_KEYS }, label);
+    node.addEventListener("click", run, { signal });
+    return node;
+  };
+  const buttons = [
+    button("Clear", "Clear the selection (Escape)", () => editor.clear()),
+    button("All", "Select everything (A)", () => editor.all()),
+    button("Invert", "Invert the selection (I)", () => editor.invert()),
+  ];
+  const toolbar = make("div", { class: "hg-tools" }, ...buttons, help.button);
+  const left = make("div", { class: "hg-left" }, grid.element);
+  const root = make(
+    "div",
+    { class: "headgrid" },
+    make("div", { class: "hg-top" }, name, toolbar),
+    query.element,
+    make("div", { class: "hg-main" }, left, inspector.element),
+    status.element,
+    notice,
+    help.element,
+    announcer.element,
+  );
+
+  const showStatus = () => {
+    const { cells } = sync;
+    const spot = view.hover ?? (view.focused ? view.cursor : null);
+    const brush = editor.brushText;
+    status.update(
+      brush ? { word: "", name: brush } : spot && { word: wordOf(cells, spot), name: nameOf(cells, spot) },
+      sync.text,
+    );
+  };
+  const showInspector = () => {
+    const spot = spotOf(sync.cells, sync.focus.cell);
+    inspector.update(
+      spot && { title: wordOf(sync.cells, spot), name: nameOf(sync.cells, spot) },
+      sync.summary,
+    );
+  };
+  const showAll = () => {
+    setText(name, sync.cells.model);
+    const stale = sync.version !== 0 && sync.version !== VERSION;
+    setText(
+      notice,
+      !view.live
+        ? "No kernel: this is the last state"
+        : stale
+          ? "Reload the page: this view and the kernel have different versions of headgrid"
+          : "",
+    );
+    for (const node of buttons) node.disabled = !view.live;
+    root.classList.toggle("hg-frozen", !view.live);
+    query.update(sync.text, view.live);
+    showStatus();
+    showInspector();
+    grid.refresh();
+  };
+  const setLive = (live: boolean) => {
+    if (view.live === live) return;
+    view.live = live;
+    view.brush = null;
+    showAll();
+  };
+
+  sync.follow(signal, (trait) => {
+    if (trait === "plan")
+      Object.assign(view, newView(sync.cells), { live: view.live, focused: view.focused });
+    if (trait === "cells") editor.cellsChanged();
+    if (trait === "text") announcer.counted(sync.text.counts);
+    if (trait === "focus" || trait === "summary") showInspector();
+    else showAll();
+  });
+  followKernel(model, el, signal, setLive);
+
+  el.append(root);
+  const retheme = followTheme(root, signal, grid.recolour);
+  let width = 0;
+  // A host may attach and size the element only after render, so everything that measures happens here.
+  const observer = new ResizeObserver(() => {
+    const now = root.clientWidth;
+    if (now === 0 || now === width) return;
+    if (width === 0) {
+      retheme();
+      setLive(!isDisconnected(el));
+    }
+    width = now;
+    root.classList.toggle("hg-wide", now >= WIDE);
+    grid.fit(now >= WIDE ? now - INSPECTOR - GAP : now);
+  });
+  observer.observe(root);
+  signal.addEventListener("abort", () => {
+    observer.disconnect();
+    clearTimeout(asking);
+    root.remove();
+  });
+  showAll();
+}

@@ -1,0 +1,62 @@
+/**
+ * Sets of cells as bytes: cell i is bit i % 8 of byte i // 8.
+ *
+ * Every operation returns new bytes, because a model only sees that a value changed when the value is another object.
+ */
+
+export type BitSet = Uint8Array<ArrayBuffer>;
+
+export function empty(n: number): BitSet {
+  return new Uint8Array((n + 7) >> 3);
+}
+
+/** Bytes of whatever a host hands over, copied; missing bytes count as zero. */
+export function fromWire(value: unknown, n: number): BitSet {
+  const bits = empty(n);
+  let bytes: Uint8Array | undefined;
+  if (ArrayBuffer.isView(value)) {
+    bytes = new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+  } else if (value instanceof ArrayBuffer) {
+    bytes = new Uint8Array(value);
+  }
+  if (bytes) bits.set(bytes.subarray(0, bits.length));
+  if (n & 7 && bits.length) bits[bits.length - 1]! &= (1 << (n & 7)) - 1;
+  return bits;
+}
+
+/** A copy, in the type that the other direction has too. */
+export function toWire(bits: BitSet): DataView {
+  return new DataView(bits.slice().buffer);
+}
+
+export function has(bits: BitSet, i: number): boolean {
+  return (((bits[i >> 3] ?? 0) >> (i & 7)) & 1) === 1;
+}
+
+/** The set with some cells switched on or off. */
+export function assign(bits: BitSet, members: Iterable<number>, on: boolean): BitSet {
+  const next = bits.slice();
+  for (const i of members) {
+    if (on) next[i >> 3]! |= 1 << (i & 7);
+    else next[i >> 3]! &= ~(1 << (i & 7));
+  }
+  return next;
+}
+
+export function without(bits: BitSet, other: BitSet): BitSet {
+  return bits.map((byte, k) => byte & ~(other[k] ?? 0));
+}
+
+export function difference(a: BitSet, b: BitSet): BitSet {
+  return a.map((byte, k) => byte ^ (b[k] ?? 0));
+}
+
+export function equal(a: BitSet, b: BitSet): boolean {
+  return a.length === b.length && a.every((byte, k) => byte === b[k]);
+}
+
+export function count(bits: BitSet): number {
+  let total = 0;
+  for (let byte of bits) for (; byte; byte &= byte - 1) total++;
+  return total;
+}

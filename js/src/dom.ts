@@ -1,0 +1,44 @@
+/** The few helpers that stand in for a framework. All content is text, never HTML. */
+
+type Attributes = Record<string, string | number | boolean | undefined>;
+
+/** An element with attributes and children; a false or missing attribute is left out. */
+export function make<K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  attributes: Attributes = {},
+  ...children: (Node | string)[]
+): HTMLElementTagNameMap[K] {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value !== undefined && value !== false) node.setAttribute(name, value === true ? "" : String(value));
+  }
+  node.append(...children);
+  return node;
+}
+
+let last = 0;
+
+/** An id that no other view on the page has. */
+export function freshId(): string {
+  return `headgrid-${++last}-${Math.random().toString(36).slice(2, 8)}`;
+}
+
+/** Jupyter looks for this on the focused element itself; on a wrapper it would still take our keys as its own. */
+export const OWN_KEYS = { "data-lm-suppress-shortcuts": "true" };
+
+export function setText(node: Element, text: string): void {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+/** Runs a function at most once per frame. */
+export function perFrame(run: () => void, signal: AbortSignal): () => void {
+  let asked = 0;
+  signal.addEventListener("abort", () => cancelAnimationFrame(asked));
+  return () => {
+    if (asked || signal.aborted) return;
+    asked = requestAnimationFrame(() => {
+      asked = 0;
+      run();
+    });
+  };
+}

@@ -1,0 +1,95 @@
+/** Every edit that a user can make, each as one write to the model and one sentence for the live region. */
+import type { BitSet } from "./bits";
+import { block, nameOf, numberAt, type Spot, sameSpot } from "./cells";
+import {
+  type Brush,
+  brushed,
+  describe,
+  everything,
+  extend,
+  invert,
+  nothing,
+  startBrush,
+  toggle,
+} from "./selection";
+import type { Sync } from "./sync";
+import type { View } from "./view";
+
+export class Editor {
+  #extending = false;
+  readonly #sync: Sync;
+  readonly #view: View;
+  readonly #say: (sentence: string) => void;
+
+  constructor(sync: Sync, view: View, say: (sentence: string) => void) {
+    this.#sync = sync;
+    this.#view = view;
+    this.#say = say;
+  }
+
+  /** The cells as they are to be drawn: with the block of a running drag. */
+  get shown(): BitSet {
+    const { cells, on } = this.#sync;
+    return this.#view.brush ? brushed(cells, on, this.#view.brush) : on;
+  }
+
+  /** Called when the cells changed, by whomever: a block can shrink only as long as nothing else happened. */
+  cellsChanged(): void {
+    if (!this.#extending) this.#view.base = null;
+  }
+
+  toggle(spot: Spot): void {
+    const next = toggle(this.#sync.cells, this.#sync.on, spot);
+    this.#view.anchor = spot;
+    this.#write(next, describe(this.#sync.cells, spot, spot, next));
+  }
+
+  /** The block between the anchor and a spot; a header extends nothing. */
+  extend(spot: Spot): void {
+    if (numberAt(this.#sync.cells, spot) < 0) return;
+    const base = this.#view.base ?? this.#sync.on;
+    const anchor = this.#view.anchor?.band === spot.band ? this.#view.anchor : spot;
+    const next = extend(this.#sync.cells, base, anchor, spot);
+    this.#extending = true;
+    this.#write(next, describe(this.#sync.cells, anchor, spot, next));
+    this.#extending = false;
+    this.#view.anchor = anchor;
+    this.#view.base = base;
+  }
+
+  startBrush(spot: Spot, alt: boolean): void {
+    if (this.#view.live) this.#view.brush = startBrush(this.#sync.cells, this.#sync.on, spot, alt);
+    this.#view.anchor = spot;
+  }
+
+  endBrush(brush: Brush): void {
+    const next = brushed(this.#sync.cells, this.#sync.on, brush);
+    this.#view.brush = null;
+    this.#write(next, describe(this.#sync.cells, brush.from, brush.to, next));
+  }
+
+  all(): void {
+    this.#write(everything(this.#sync.cells), "everything selected");
+  }
+
+  clear(): void {
+    this.#write(nothing(this.#sync.cells), "selection cleared");
+  }
+
+  invert(): void {
+    this.#write(invert(this.#sync.cells, this.#sync.on), "selection inverted");
+  }
+
+  /** How many cells a running drag covers, in words. */
+  get brushText(): string {
+    const { brush } = this.#view;
+    if (!brush || sameSpot(brush.from, brush.to)) return "";
+    const n = block(this.#sync.cells, brush.from, brush.to).length;
+    const { cells } = this.#sync;
+    return `${brush.add ? "add" : "remove"} ${n} cells: ${nameOf(cells, brush.from)} to ${nameOf(cells, brush.to)}`;
+  }
+
+  #write(next: BitSet, sentence: string): void {
+    if (this.#view.live && this.#sync.select(next)) this.#say(sentence);
+  }
+}

@@ -1,0 +1,56 @@
+/** What clicks and keys do to the set of cells that are on. Pure: bits in, bits out. */
+import { assign, type BitSet, empty, has, without } from "./bits";
+import { block, type Cells, membersOf, nameOf, numberAt, type Spot, sameSpot } from "./cells";
+
+/** A cell changes its state; a header switches all its cells on, or off when all are on already. */
+export function toggle(cells: Cells, on: BitSet, spot: Spot): BitSet {
+  const members = membersOf(cells, spot);
+  return assign(on, members, !members.every((n) => has(on, n)));
+}
+
+/** The block between two spots switched on; in another band than the anchor, only the cell itself. */
+export function extend(cells: Cells, on: BitSet, anchor: Spot | null, spot: Spot): BitSet {
+  if (!anchor || anchor.band !== spot.band) return assign(on, membersOf(cells, spot), true);
+  return assign(on, block(cells, anchor, spot), true);
+}
+
+export function invert(cells: Cells, on: BitSet): BitSet {
+  return without(cells.present, on);
+}
+
+export function everything(cells: Cells): BitSet {
+  return cells.present.slice();
+}
+
+export function nothing(cells: Cells): BitSet {
+  return empty(cells.count);
+}
+
+/**
+ * A running drag over a block of one band.
+ *
+ * A drag does to its block what a click does to the cell it starts on: from a cell that is off it switches on,
+ * from a cell that is on it switches off. Alt always removes.
+ */
+export interface Brush {
+  from: Spot;
+  to: Spot;
+  add: boolean;
+}
+
+export function startBrush(cells: Cells, on: BitSet, spot: Spot, alt: boolean): Brush {
+  const n = numberAt(cells, spot);
+  const add = !alt && !(n >= 0 && has(on, n));
+  return { from: spot, to: spot, add };
+}
+
+export function brushed(cells: Cells, on: BitSet, brush: Brush): BitSet {
+  return assign(on, block(cells, brush.from, brush.to), brush.add);
+}
+
+/** One sentence on what a change did, for the live region. */
+export function describe(cells: Cells, spot: Spot, to: Spot, after: BitSet): string {
+  const members = sameSpot(spot, to) ? membersOf(cells, spot) : block(cells, spot, to);
+  const what = sameSpot(spot, to) ? nameOf(cells, spot) : `${nameOf(cells, spot)} to ${nameOf(cells, to)}`;
+  return `${what} ${members.every((n) => has(after, n)) ? "selected" : "taken out"}`;
+}

@@ -1,0 +1,44 @@
+/** The line under the grid: what the pointer is on, and how much is selected. */
+import { make, setText } from "./dom";
+import type { Text } from "./wire";
+
+export interface Status {
+  element: HTMLElement;
+  update(here: { word: string; name: string } | null, text: Text): void;
+}
+
+export const HINT = "Nothing is selected. Click a head, drag a block, or type l1h2";
+
+/** "9,312 of 154,946 parameters (6.0%)" */
+export function share(selected: number, total: number): string {
+  const percent = total ? (100 * selected) / total : 0;
+  const short =
+    percent > 0 && percent < 0.05 ? "<0.1" : percent < 100 && percent >= 99.95 ? ">99.9" : percent.toFixed(1);
+  return `${selected.toLocaleString("en-US")} of ${total.toLocaleString("en-US")} parameters (${short}%)`;
+}
+
+export function makeStatus(): Status {
+  const word = make("code", { class: "hg-word" });
+  const name = make("span", { class: "hg-name" });
+  const counts = make("span", { class: "hg-counts" });
+  const amount = make("span", { class: "hg-amount" });
+  const here = make("span", { class: "hg-here" }, word, name);
+  const element = make(
+    "div",
+    { class: "hg-status" },
+    here,
+    make("span", { class: "hg-total" }, counts, amount),
+  );
+  return {
+    element,
+    update: (spot, text) => {
+      const hint = !spot && text.n_selected === 0;
+      setText(word, spot?.word ?? "");
+      setText(name, hint ? HINT : (spot?.name ?? ""));
+      here.classList.toggle("hg-hint", hint);
+      const some = text.n_selected > 0;
+      setText(counts, some ? text.counts : hint ? "" : "nothing is selected");
+      setText(amount, some && text.n_params ? share(text.n_selected, text.n_params) : "");
+    },
+  };
+}

@@ -1,0 +1,92 @@
+/** Light, dark, or the system's own colours: read off what the widget stands on, not off a host's name. */
+
+export type Theme = "light" | "dark";
+
+/** Red, green, blue, alpha of a computed colour. */
+export function channels(colour: string): [number, number, number, number] | null {
+  const numbers = colour
+    .match(/-?[\d.]+%?/g)
+    ?.map((t) => (t.endsWith("%") ? Number.parseFloat(t) / 100 : Number(t)));
+  if (!numbers || numbers.length < 3) return null;
+  const scale = colour.startsWith("color(") ? 255 : 1;
+  const [r = 0, g = 0, b = 0, a = 1] = numbers;
+  return [r * scale, g * scale, b * scale, a];
+}
+
+/** Relative luminance as WCAG defines it, from 0 to 1. */
+export function luminance([r, g, b]: readonly number[]): number {
+  const linear = [r, g, b].map((v = 0) => {
+    const s = v / 255;
+    return s <= 0.04045 ? s / 12.92 : ((s + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * linear[0]! + 0.7152 * linear[1]! + 0.0722 * linear[2]!;
+}
+
+function parentOf(node: Element): Element | null {
+  if (node.parentElement) return node.parentElement;
+  const root = node.getRootNode();
+  return root instanceof ShadowRoot ? root.host : null;
+}
+
+/** The theme of the first opaque background behind an element; shadow hosts are crossed. */
+export function themeBehind(element: Element): Theme {
+  for (let node = parentOf(element); node; node = parentOf(node)) {
+    const colour = channels(getComputedStyle(node).backgroundColor);
+    if (colour && colour[3] > 0.5) return luminance(colour) < 0.18 ? "dark" : "light";
+  }
+  return "light";
+}
+
+/** Keeps `data-theme` of the root in step with the page, and calls back after each change. */
+export function followTheme(root: HTMLElement, signal: AbortSignal, changed: () => void): () => void {
+  const update = () => {
+    const theme = themeBehind(root);
+    if (root.dataset.theme !== theme) root.dataset.theme = theme;
+    changed();
+  };
+  const observer = new MutationObserver(update);
+  for (const node of [document.documentElement, document.body]) {
+    observer.observe(node, {
+      attributes: true,
+      attributeFilter: [
+        "class",
+        "style",
+        "data-theme",
+        "data-jp-theme-light",
+        "data-jp-theme-name",
+        "data-color-mode",
+      ],
+    });
+  }
+  signal.addEventListener("abort", () => observer.disconnect());
+  for (const query of ["(prefers-color-scheme: dark)", "(forced-colors: active)"]) {
+    matchMedia(query).addEventListener("change", update, { signal });
+  }
+  return update;
+}
+
+const NAMES = [
+  "text",
+  "muted",
+  "ground",
+  "cell",
+  "on",
+  "mark",
+  "partial",
+  "hatch",
+  "hover",
+  "cursor",
+  "group",
+  "line",
+  "font",
+] as const;
+
+export type Palette = Record<(typeof NAMES)[number], string>;
+
+/** The canvas's colours, from the style sheet's variables. */
+export function readPalette(root: HTMLElement): Palette {
+  const style = getComputedStyle(root);
+  return Object.fromEntries(
+    NAMES.map((name) => [name, style.getPropertyValue(`--hg-${name}`).trim()]),
+  ) as Palette;
+}

@@ -1,0 +1,20 @@
+/** The whole binding to anywidget: a view lives as long as its signal. */
+import { makeApp } from "./app";
+import type { Model } from "./sync";
+
+interface RenderProps {
+  model: Model;
+  el: HTMLElement;
+  /** Aborted when the view closes; older hosts call the returned function instead. */
+  signal?: AbortSignal;
+}
+
+function render({ model, el, signal }: RenderProps): () => void {
+  const life = new AbortController();
+  const end = () => life.abort();
+  signal?.addEventListener("abort", end, { once: true });
+  makeApp(model, el, life.signal);
+  return end;
+}
+
+export default { render };
