@@ -90,7 +90,6 @@ ROLES: dict[str, Role] = {
     "ln_final.w": Role("m", "ln_final"),
     "ln_final.b": Role("m", "ln_final"),
     "W_U": Role("m v", "unembed"),
-    "b_U": Role("v", "unembed"),
 }
 """Every role, in the order of a forward pass. A layer norm's gain and bias are `.w` and `.b`, as in TransformerLens."""
 

@@ -151,7 +151,7 @@ class _Parser:
         a = self.anatomy
         self.skip()
         word = next((word for word, pattern in _WORDS.items() if self.match(pattern)), "")
-        if not word and self.match(r"\w"):
+        if (not word and self.match(r"\w")) or (word in NORMS and not a.roles(word)):
             self.no_such_piece()
         self.at += len(self.match(_WORDS[word])) if word else 0
         star = layers.star

@@ -35,8 +35,8 @@ def everything(anatomy: Anatomy) -> Parts:
 
 def union(left: Parts, right: Parts) -> Parts:
     """The parts that are in either."""
-    both = {role: left[role] | right[role] for role in left if role in right}
-    return {role: bits for role in ROLES for bits in [{**left, **right, **both}.get(role)] if bits is not None}
+    found = {**left, **right, **{role: left[role] | right[role] for role in left if role in right}}
+    return {role: found[role] for role in ROLES if role in found}
 
 
 def intersection(left: Parts, right: Parts) -> Parts:
@@ -79,7 +79,7 @@ def heads(anatomy: Anatomy, chosen: Bools) -> Parts:
     groups = per_group(anatomy, chosen).any(axis=-1)
     own = ((role, chosen & anatomy.exists[role]) for role in anatomy.roles("q", "o"))
     read = ((role, groups & anatomy.exists[role]) for role in anatomy.roles("k", "v"))
-    return nonempty([*own, *read])
+    return union(nonempty(own), nonempty(read))
 
 
 def per_group(anatomy: Anatomy, of_heads: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

@@ -107,7 +107,7 @@ class Selection:
         return self.anatomy == other.anatomy and parts.equal(self.parts, other.parts)
 
     def __hash__(self) -> int:
-        return hash((self.anatomy, tuple((role, bits.tobytes()) for role, bits in self.parts.items())))
+        return hash((self.anatomy, frozenset((role, bits.tobytes()) for role, bits in self.parts.items())))
 
     def __bool__(self) -> bool:
         return bool(self.parts)
