@@ -70,11 +70,11 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     "div",
     { class: "headgrid" },
     make("div", { class: "hg-top" }, name, toolbar),
+    help.element,
     query.element,
     make("div", { class: "hg-main" }, left, inspector.element),
     status.element,
     notice,
-    help.element,
     announcer.element,
   );
 
@@ -133,8 +133,8 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
   const retheme = followTheme(root, signal, grid.recolour);
   let width = 0;
   // A host may attach and size the element only after render, so everything that measures happens here.
-  const observer = new ResizeObserver(() => {
-    const now = root.clientWidth;
+  const observer = new ResizeObserver(([entry]) => {
+    const now = Math.floor(entry?.contentRect.width ?? 0);
     if (now === 0 || now === width) return;
     if (width === 0) {
       retheme();
@@ -142,7 +142,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     }
     width = now;
     root.classList.toggle("hg-wide", now >= WIDE);
-    grid.fit(now >= WIDE ? now - INSPECTOR - GAP : now);
+    grid.fitTo(now >= WIDE ? now - INSPECTOR - GAP : now);
   });
   observer.observe(root);
   signal.addEventListener("abort", () => {

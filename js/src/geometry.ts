@@ -40,9 +40,12 @@ export interface Geometry {
 export const SMALLEST = 7;
 export const LARGEST = 34;
 const COMFORTABLE = 20;
+const ROOMY = 12;
 const PILL = 26;
 const BAND_GAP = 10;
 const TITLE = 20;
+/** Room for a focus ring at the outer edge. */
+const RING = 3;
 
 type Measure = (text: string) => number;
 
@@ -78,10 +81,13 @@ function columnsOf(band: Band, cell: number, left: number, measure: Measure) {
       else if (before.kind !== column.kind && heads) x += gap + Math.max(4, Math.round(cell / 4));
       else x += gap + (starts.has(c) ? Math.max(2, Math.round(cell / 6)) : 0);
     }
+    // Roomy cells leave room for a label; narrow ones set it upright.
+    const label = cell >= ROOMY ? Math.ceil(measure(column.label)) + 2 : 0;
     let width = cell;
     if (labelled) width = Math.ceil(measure(column.label)) + 24;
-    else if (column.kind === "mlp" || column.kind === "expert") width = Math.max(12, Math.round(cell * 1.5));
-    else if (column.kind !== "head") width = Math.max(10, Math.round(cell * 0.7));
+    else if (column.kind === "mlp" || column.kind === "expert")
+      width = Math.max(12, label, Math.round(cell * 1.5));
+    else if (column.kind !== "head") width = Math.max(10, label, Math.round(cell * 0.7));
     lefts.push(x);
     widths.push(width);
     x += width;
@@ -114,7 +120,7 @@ export function layOut(cells: Cells, cell: number, measure: Measure): Geometry {
   const rowed = cells.bands.filter((band) => !isLabelled(band));
   const labels = rowed.flatMap((band) => band.rows.map((row) => measure(row.label)));
   const side = rowed.length ? Math.ceil(Math.max(16, ...labels)) + 12 : 2;
-  let y = 0;
+  let y = RING;
   const bands = cells.bands.map((band, b) => {
     const { groups, labelled, ...columns } = columnsOf(band, cell, side, measure);
     const upright = band.columns
@@ -138,7 +144,7 @@ export function layOut(cells: Cells, cell: number, measure: Measure): Geometry {
     side,
     bands,
     width: Math.max(0, ...bands.map((band) => band.right)) + 3,
-    height: y + 3,
+    height: y + RING,
   };
 }
 

@@ -23,7 +23,7 @@ export interface Grid {
   element: HTMLElement;
   focus(): void;
   /** Fits the cells into a width and draws them. */
-  fit(width: number): void;
+  fitTo(width: number): void;
   /** Draws again in the next frame. */
   refresh(): void;
   /** Reads the style sheet's colours anew. */
@@ -89,7 +89,7 @@ export function makeGrid(
     events.changed();
   };
 
-  const fit = (width: number) => {
+  const fitTo = (width: number) => {
     palette ??= readPalette(viewport);
     if (!context || !palette || width <= 0) return;
     room = width;
@@ -181,7 +181,8 @@ export function makeGrid(
   );
   const setFocused = () => {
     view.focused = grid.matches(":focus");
-    viewport.classList.toggle("hg-focused", view.focused && grid.matches(":focus-visible"));
+    viewport.classList.toggle("hg-focused", view.focused);
+    if (!view.focused) viewport.classList.remove("hg-pointed");
     changed();
   };
   grid.addEventListener("focus", setFocused, { signal });
@@ -204,8 +205,8 @@ export function makeGrid(
   return {
     element: viewport,
     focus: () => grid.focus({ preventScroll: true }),
-    fit,
-    refresh: () => (drawn !== sync.cells ? fit(room) : refresh()),
+    fitTo,
+    refresh: () => (drawn !== sync.cells ? fitTo(room) : refresh()),
     recolour: () => {
       palette = readPalette(viewport);
       refresh();

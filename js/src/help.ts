@@ -14,9 +14,7 @@ function keysOf(keys: string): (Node | string)[] {
 
 export function makeHelp(closed: () => void, signal: AbortSignal): Help {
   const id = freshId();
-  const rows = HELP.map(([keys, meaning]) =>
-    make("tr", {}, make("th", { scope: "row" }, ...keysOf(keys)), make("td", {}, meaning)),
-  );
+  const rows = HELP.flatMap(([keys, meaning]) => [make("dt", {}, ...keysOf(keys)), make("dd", {}, meaning)]);
   const close = make(
     "button",
     { type: "button", class: "hg-button", "aria-label": "Close the help", ...OWN_KEYS },
@@ -34,7 +32,7 @@ export function makeHelp(closed: () => void, signal: AbortSignal): Help {
       ...OWN_KEYS,
     },
     make("div", { class: "hg-help-head" }, make("span", { class: "hg-help-title" }, "Mouse and keys"), close),
-    make("table", {}, make("tbody", {}, ...rows)),
+    make("dl", { class: "hg-keys" }, ...rows),
   );
   const button = make(
     "button",

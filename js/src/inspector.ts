@@ -80,6 +80,8 @@ export function makeInspector(): Inspector {
       if (!summary || summary === shown) return;
       shown = summary;
       const notes = summary.notes.map((note) => make("p", { class: "hg-note" }, note));
+      // The panel does not shrink again, so that what stands below it does not jump from click to click.
+      body.style.minHeight = `${body.offsetHeight}px`;
       body.replaceChildren(...(summary.places.length ? [tableOf(summary.places)] : []), ...notes);
     },
   };

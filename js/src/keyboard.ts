@@ -32,6 +32,8 @@ export const HELP: readonly [keys: string, meaning: string][] = [
   ["Escape", "cancel the drag, or clear the selection"],
   ["/", "write the selection as text"],
   ["?", "this help"],
+  ["◣", "partly selected: some of its weights are"],
+  ["▨", "its output weights are all zero"],
 ];
 
 function exists(cells: Cells, spot: Spot): boolean {

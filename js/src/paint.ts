@@ -65,7 +65,7 @@ function paintCells(context: Context, scene: Scene, b: number, palette: Palette)
   const area = geometry.bands[b]!;
   const [top, bottom] = rowsBetween(area, band.rows.length, scroll.y, scroll.y + height);
   const [left, right] = columnsBetween(area, scroll.x, scroll.x + width);
-  const [off, full, corner, stripes, stripesOn] = Array.from({ length: 5 }, () => new Path2D());
+  const [off, edges, full, corner, stripes, stripesOn] = Array.from({ length: 6 }, () => new Path2D());
   const columns = band.columns.length;
   for (let row = top; row <= bottom; row++) {
     for (let column = left; column <= right; column++) {
@@ -79,12 +79,19 @@ function paintCells(context: Context, scene: Scene, b: number, palette: Palette)
       };
       const isOn = has(on, n);
       box(isOn ? full! : off!, rect);
+      if (!isOn) box(edges!, rect, 0.5);
       if (!isOn && has(partial, n)) triangle(corner!, rect);
       if (has(cells.zero, n)) hatch(isOn ? stripesOn! : stripes!, rect);
     }
   }
-  context.fillStyle = palette.cell;
+  const bordered = geometry.cell >= 12;
+  context.fillStyle = bordered ? palette.cell : palette.edge;
   context.fill(off!);
+  if (bordered) {
+    context.lineWidth = 1;
+    context.strokeStyle = palette.edge;
+    context.stroke(edges!);
+  }
   context.fillStyle = palette.on;
   context.fill(full!);
   context.lineWidth = 1;
@@ -139,6 +146,7 @@ function paintColumns(context: Context, scene: Scene, b: number, palette: Palett
   const middle = head.y + (head.height - (area.groups.length ? 5 : 0)) / 2;
   context.fillStyle = palette.ground;
   context.fillRect(scroll.x, head.y, width, head.height);
+  const firstHead = band.columns.findIndex((column) => column.kind === "head");
   const stride = labelStride(band, geometry.cell + geometry.gap, measure);
   const [left, right] = columnsBetween(area, scroll.x, scroll.x + width);
   context.textBaseline = "middle";
@@ -148,7 +156,8 @@ function paintColumns(context: Context, scene: Scene, b: number, palette: Palett
     const x = area.lefts[column]! + area.widths[column]! / 2;
     const hovered = hover?.band === b && hover.column === column;
     const near = hover?.band === b && hover.column >= 0 && Math.abs(hover.column - column) < stride;
-    if (kind === "head" && stride > 1 && !hovered && (near || column % stride)) continue;
+    const place = column - firstHead;
+    if (kind === "head" && stride > 1 && !hovered && (near || place % stride)) continue;
     context.fillStyle =
       hovered || isAllOn(cells, on, { band: b, row: -1, column }) ? palette.text : palette.muted;
     if (isUpright(band, area, column, geometry.gap, measure)) {
@@ -171,7 +180,9 @@ function paintRows(context: Context, scene: Scene, b: number, palette: Palette):
   const band = cells.bands[b]!;
   const area = geometry.bands[b]!;
   context.fillStyle = palette.ground;
-  context.fillRect(scroll.x, area.top, geometry.side - 2, area.bottom - area.top);
+  const head = rectOf(geometry, { band: b, row: -1, column: -1 }, scroll);
+  const start = head.y + head.height;
+  context.fillRect(scroll.x, start, geometry.side - 2, area.bottom - start);
   const [top, bottom] = rowsBetween(area, band.rows.length, scroll.y, scroll.y + height);
   const stride = Math.max(1, Math.ceil(12 / area.pitch));
   context.textBaseline = "middle";
@@ -179,14 +190,11 @@ function paintRows(context: Context, scene: Scene, b: number, palette: Palette):
   for (let row = top; row <= bottom; row++) {
     const hovered = hover?.band === b && hover.row === row;
     const near = hover?.band === b && hover.row >= 0 && Math.abs(hover.row - row) < stride;
-    if (stride > 1 && !hovered && (near || row % stride)) continue;
+    const y = area.rows + row * area.pitch + area.rowHeight / 2;
+    if (y < start || (stride > 1 && !hovered && (near || row % stride))) continue;
     context.fillStyle =
       hovered || isAllOn(cells, on, { band: b, row, column: -1 }) ? palette.text : palette.muted;
-    context.fillText(
-      band.rows[row]!.label,
-      scroll.x + geometry.side - 10,
-      area.rows + row * area.pitch + area.rowHeight / 2 + 0.5,
-    );
+    context.fillText(band.rows[row]!.label, scroll.x + geometry.side - 10, y + 0.5);
   }
 }
 
@@ -256,8 +264,8 @@ export function paint(context: Context, scene: Scene, palette: Palette): void {
   paintMark(context, scene, palette, false);
   for (const { area, b } of visible) {
     if (area.labelled) continue;
-    paintRows(context, scene, b, palette);
     paintColumns(context, scene, b, palette);
+    paintRows(context, scene, b, palette);
     paintCorner(context, scene, b, palette);
   }
   paintMark(context, scene, palette, true);

@@ -79,6 +79,7 @@ export function listenToPointer(surface: Surface, signal: AbortSignal): void {
     const spot = spotHere();
     if (!spot) return;
     event.preventDefault();
+    viewport.classList.add("hg-pointed");
     element.focus({ preventScroll: true });
     const isCell = spot.row >= 0 && spot.column >= 0;
     const touch = event.pointerType === "touch";

@@ -93,7 +93,7 @@ export function makeQuery(events: QueryEvents, signal: AbortSignal): QueryBox {
     input.setAttribute("aria-invalid", "true");
     const [before, at, after] = around(sent.text, reason.start, reason.end);
     underlay.replaceChildren(before, make("mark", {}, at), after);
-    if (input.matches(":focus")) input.setSelectionRange(reason.start, reason.end);
+    if (input.matches(":focus")) input.setSelectionRange(reason.end, reason.end);
     align();
   };
 

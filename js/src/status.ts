@@ -38,6 +38,7 @@ export function makeStatus(): Status {
       here.classList.toggle("hg-hint", hint);
       const some = text.n_selected > 0;
       setText(counts, some ? text.counts : hint ? "" : "nothing is selected");
+      counts.classList.toggle("hg-none", !some);
       setText(amount, some && text.n_params ? share(text.n_selected, text.n_params) : "");
     },
   };

@@ -70,6 +70,7 @@ const NAMES = [
   "muted",
   "ground",
   "cell",
+  "edge",
   "on",
   "mark",
   "partial",
