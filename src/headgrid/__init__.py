@@ -1,10 +1,11 @@
 """headgrid: click heads of a transformer in a notebook, get parameter masks."""
 
 from headgrid.anatomy import Anatomy
+from headgrid.demo import demo
 from headgrid.models import dissect
 from headgrid.preview import preview
 from headgrid.selection import Selection, SelectionError
 from headgrid.widget.head_grid import HeadGrid
 
-__all__ = ["Anatomy", "HeadGrid", "Selection", "SelectionError", "dissect", "preview"]
+__all__ = ["Anatomy", "HeadGrid", "Selection", "SelectionError", "demo", "dissect", "preview"]
 __version__ = "0.1.0"

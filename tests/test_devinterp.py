@@ -1,0 +1,77 @@
+"""The hand-off: devinterp's restricted sampling takes `grid.masks` and moves nothing else."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from transformers import PreTrainedModel
+
+import headgrid as hg
+from headgrid.demo import repeated_tokens
+from headgrid.masks import ParamMasks
+
+llc = pytest.importorskip("devinterp.slt.llc", reason="devinterp is not installed: pip install 'headgrid[devinterp]'")
+datasets = pytest.importorskip("datasets")
+
+
+@pytest.fixture(scope="module")
+def demo() -> tuple[PreTrainedModel, Any]:
+    return hg.demo()
+
+
+@pytest.fixture(scope="module")
+def dataset(demo: tuple[PreTrainedModel, Any]) -> Any:
+    rows = repeated_tokens(demo[1], n=32, length=20)
+    return datasets.Dataset.from_dict({"input_ids": rows.tolist()}).with_format("torch")
+
+
+def sample(model: PreTrainedModel, dataset: Any, masks: ParamMasks) -> tuple[float, dict[str, torch.Tensor]]:
+    """The restricted LLC, and which entries of each parameter the sampler moved."""
+    sampled: list[dict[str, torch.Tensor]] = []
+
+    def keep(module: PreTrainedModel, *_: object) -> None:
+        # the sampler works on a copy of the model: its weights are read while it runs the forward pass
+        sampled.append({name: parameter.detach().clone() for name, parameter in module.named_parameters()})
+
+    before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    watched = copy.deepcopy(model)
+    watched.register_forward_hook(keep)
+    result = llc.llc(
+        watched, dataset, {}, param_masks=masks, lr=1e-4, n_beta=30.0, localization=100.0, num_chains=1, num_draws=6,
+        batch_size=8, num_init_loss_batches=6, device="cpu",
+    )  # fmt: skip
+    moved = {name: torch.zeros_like(value, dtype=torch.bool) for name, value in before.items()}
+    for state in sampled:
+        for name, value in state.items():
+            moved[name] |= value != before[name]
+    return float(np.asarray(result["llc_mean"])), moved
+
+
+@pytest.mark.parametrize("text", ["l1h2", "l0h1.qk | l1 mlp n3-9 | l1 ln2"])
+def test_only_the_masked_entries_are_sampled(demo: tuple[PreTrainedModel, Any], dataset: Any, text: str) -> None:
+    model, tokenizer = demo
+    grid = hg.HeadGrid(model, tokenizer, select=text)
+    estimate, moved = sample(model, dataset, grid.masks)
+    assert np.isfinite(estimate)
+    masks = grid.masks
+    for name, entries in moved.items():
+        mask = masks.get(name, torch.tensor(False))
+        assert mask is None or not (entries & ~mask).any(), f"{name} moved outside its mask"
+    assert sum(int(entries.sum()) for entries in moved.values()) == grid.selection.n_params, "all that is masked moves"
+
+
+def test_the_masks_are_devinterps_own_for_the_same_head(demo: tuple[PreTrainedModel, Any]) -> None:
+    from devinterp.slt.weight_restrictions import create_param_masks
+
+    model, _ = demo
+    anatomy = hg.dissect(model)
+    for layer in range(anatomy.n_layers):
+        for head in range(anatomy.n_heads):
+            theirs = create_param_masks(model, [f"l{layer}h{head}"])
+            ours = anatomy.select(f"l{layer}h{head}").masks()
+            assert list(ours) == list(theirs)
+            assert all(torch.equal(mask, theirs[name]) for name, mask in ours.items())
