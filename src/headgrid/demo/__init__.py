@@ -1,0 +1,35 @@
+"""A small trained GPT-2 that ships with headgrid: two layers of four heads, whose jobs are known and measured.
+
+``model/README.md`` is the model card: what each head does, and how the model was made.
+``python -m headgrid.demo.train`` trains it again, ``python -m headgrid.demo.card`` measures it again.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from headgrid.demo.prompts import PROMPTS, Prompt, repeated_tokens
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+__all__ = ["FOLDER", "PROMPTS", "Prompt", "demo", "repeated_tokens"]
+
+FOLDER = Path(__file__).parent / "model"
+"""Where the shipped files are: also a checkpoint folder for whatever reads one."""
+
+
+def demo() -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
+    """Load the small model and its tokenizer from the package; needs no network, and gives a new model at each call.
+
+    The model is a float32 ``GPT2LMHeadModel`` in eval mode, with attention computed step by step ("eager"), so that
+    ``model(ids, output_attentions=True)`` works. The tokenizer puts ``<bos>`` first.
+    """
+    # not at the top: importing headgrid must not take the seconds that transformers needs
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(FOLDER, local_files_only=True, attn_implementation="eager")
+    tokenizer = AutoTokenizer.from_pretrained(FOLDER, local_files_only=True)
+    return model.to(torch.float32).eval(), tokenizer
