@@ -32,6 +32,7 @@ from headgrid.demo.measure import (
     name_attention,
     name_prompts,
     name_scores,
+    previous_in_text,
     random_compositions,
 )
 from headgrid.demo.text import FACTS, all_facts
@@ -58,7 +59,7 @@ def strongest(scores: torch.Tensor) -> Head:
 
 
 def name_of(head: Head) -> str:
-    """Write a head the way headgrid's selections do: ``l1h3``."""
+    """Write a head the way headgrid's selections do: ``l1h2``."""
     return f"l{head[0]}h{head[1]}"
 
 
@@ -66,6 +67,7 @@ def figures(model: Any, tokenizer: Any) -> dict[str, str]:
     """Measure everything that the card says; the keys are the ``$names`` in ``card.md``."""
     repeated = repeated_tokens(tokenizer, n=64)
     scores = attention_scores(model, repeated)
+    in_text = previous_in_text(model, name_prompts(tokenizer, unseen=False))
     previous, induction = strongest(scores["previous"]), strongest(scores["induction"])
     writes, reads = OV(model, previous), QK(model, induction).T
     between, by_chance = composition(writes, reads), random_compositions(writes, reads)
@@ -83,7 +85,7 @@ def figures(model: Any, tokenizer: Any) -> dict[str, str]:
         "parameters": f"{model.num_parameters():,}",
         "d_mlp": str(model.config.n_inner),
         "n_vocab": str(model.config.vocab_size),
-        "attention_table": attention_table(model, scores),
+        "attention_table": attention_table(model, scores | {"previous, in text": in_text}),
         "ablation_table": ablation_table(model, tokenizer, repeated),
         "name_table": name_table(model, tokenizer),
         "role_table": role_table(model, tokenizer),

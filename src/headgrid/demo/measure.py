@@ -158,6 +158,13 @@ def name_attention(model: Any, ids: Tensor) -> dict[str, Tensor]:
     return {role: pattern[:, :, range(len(ids)), place].mean(-1) for role, place in places.items()}
 
 
+def previous_in_text(model: Any, ids: Tensor) -> Tensor:
+    """Mean attention of each head ``[n_layers, n_heads]`` from i to i - 1 in name-task prompts, i = 2 to the last."""
+    pattern = attention(model, ids[:, :-2]).mean(2)
+    queries = torch.arange(2, pattern.shape[-1])
+    return pattern[..., queries, queries - 1].mean(-1)
+
+
 @torch.no_grad()
 def answer_probabilities(model: Any, tokenizer: Any, prompts: list[tuple[str, str]]) -> Tensor:
     """Probability of each answer, one word, right after its text: ``[len(prompts)]``."""

@@ -66,7 +66,7 @@ FACTS: Mapping[str, tuple[str, list[tuple[str, str]]]] = {
         "a {0} is a young {1} .",
         _pairs(
             "puppy dog, kitten cat, calf cow, lamb sheep, duckling duck, piglet pig, foal horse, cub lion, "
-            "owlet owl, chick hen, tadpole frog"
+            "fawn deer, chick hen, tadpole frog"
         ),
     ),
     "opposite": (
@@ -81,7 +81,7 @@ FACTS: Mapping[str, tuple[str, list[tuple[str, str]]]] = {
     "colour": (
         "the colour of {0} is {1} .",
         _pairs(
-            "grass green, snow white, coal black, blood red, sky blue, honey yellow, carrots orange, milk white, "
+            "grass green, snow white, coal black, blood red, oceans blue, honey yellow, carrots orange, milk white, "
             "chocolate brown, ash grey, plums purple, roses red, spinach green, tar black, straw yellow, jeans blue"
         ),
     ),

@@ -26,6 +26,8 @@ from headgrid.demo.tokens import CONTEXT, SPECIAL, build_tokenizer, save_tokeniz
 
 N_LAYERS, N_HEADS, D_MODEL, D_HEAD, D_MLP = 2, 4, 96, 24, 96
 
+SEED = 1
+"""The seed of the shipped model; the card says why it is not 0."""
 STEPS = 3500
 LEARNING_RATE = 3e-3
 
@@ -121,7 +123,7 @@ def schedule(step: int, steps: int, warm_up: int = 100, floor: float = 0.02) -> 
     return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def train(seed: int = 0, steps: int = STEPS) -> tuple[Any, Any]:
+def train(seed: int = SEED, steps: int = STEPS) -> tuple[Any, Any]:
     """Train from scratch and print the loss now and then; returns ``(model in eval mode, tokenizer)``."""
     tokenizer = build_tokenizer()
     words = word_ids(tokenizer)
@@ -159,7 +161,7 @@ def save(model: Any, tokenizer: Any, folder: Path) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line, train, save."""
     parser = argparse.ArgumentParser(prog="python -m headgrid.demo.train", description="Train the small model.")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--steps", type=int, default=STEPS, help=f"{STEPS} for the shipped model; fewer only to try")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     options = parser.parse_args(arguments)
