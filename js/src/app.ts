@@ -127,7 +127,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     if (trait === "focus" || trait === "summary") showInspector();
     else showAll();
   });
-  followKernel(model, el, signal, setLive);
+  followKernel(model, signal, setLive);
 
   el.append(root);
   const retheme = followTheme(root, signal, grid.recolour);

@@ -45,7 +45,7 @@ const PILL = 26;
 const BAND_GAP = 10;
 const TITLE = 20;
 /** Room for a focus ring at the outer edge. */
-const RING = 3;
+export const RING = 3;
 
 type Measure = (text: string) => number;
 

@@ -187,7 +187,12 @@ export function makeGrid(
   };
   grid.addEventListener("focus", setFocused, { signal });
   grid.addEventListener("blur", setFocused, { signal });
-  viewport.addEventListener("scroll", refresh, { signal, passive: true });
+  const scrolled = () => {
+    // Another cell came under the resting pointer; the next move tells which.
+    if (!view.brush) view.hover = null;
+    changed();
+  };
+  viewport.addEventListener("scroll", scrolled, { signal, passive: true });
   listenToPointer(
     {
       element: grid,

@@ -39,7 +39,7 @@ export function makeHelp(closed: () => void, signal: AbortSignal): Help {
     {
       type: "button",
       class: "hg-button hg-round",
-      "aria-label": "Help",
+      "aria-label": "? Help",
       title: "Help (?)",
       "aria-expanded": "false",
       "aria-controls": id,

@@ -60,8 +60,8 @@ export function makeInspector(): Inspector {
   const empty = make("p", { class: "hg-empty" }, "Click a cell to see where its weights are stored.");
   const body = make("div", { class: "hg-body" });
   const element = make(
-    "section",
-    { class: "hg-inspector", "aria-label": "Where the weights are stored" },
+    "div",
+    { class: "hg-inspector", role: "group", "aria-label": "Where the weights are stored" },
     heading,
     empty,
     body,

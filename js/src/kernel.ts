@@ -1,25 +1,26 @@
-/** Whether a kernel still answers. A model does not say so itself: ipywidgets fires an event and marks the element. */
+/** Whether a kernel still answers. */
 import type { Model } from "./sync";
 
-const MARK = ".jupyter-widgets-disconnected";
-
+/** ipywidgets marks the element of a widget that has lost its kernel; a page without one can set the mark itself. */
 export function isDisconnected(el: Element): boolean {
-  return el.closest(MARK) !== null;
+  return el.closest(".jupyter-widgets-disconnected") !== null;
+}
+
+interface Bound {
+  model?: { comm_live?: unknown };
 }
 
 /** Calls back when the kernel goes or comes back, until the signal aborts. */
-export function followKernel(
-  model: Model,
-  el: Element,
-  signal: AbortSignal,
-  changed: (live: boolean) => void,
-): void {
-  // The mark is set by another listener of the same event, so look a moment later.
-  const look = () =>
-    queueMicrotask(() => changed(el.closest(".jupyter-widgets") !== null && !isDisconnected(el)));
+export function followKernel(model: Model, signal: AbortSignal, changed: (live: boolean) => void): void {
+  // The event does not say which way it went. anywidget calls listeners with the view as `this`, which knows.
+  const look = function (this: Bound | undefined) {
+    changed(this?.model?.comm_live === true);
+  };
   const gone = () => changed(false);
-  const listeners = { comm_live_update: look, "comm:close": gone } as const;
-  for (const [name, listener] of Object.entries(listeners)) {
+  for (const [name, listener] of [
+    ["comm_live_update", look],
+    ["comm:close", gone],
+  ] as const) {
     model.on(name, listener);
     signal.addEventListener("abort", () => model.off(name, listener));
   }

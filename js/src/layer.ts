@@ -118,7 +118,10 @@ export class Layer {
   #node(cells: Cells, spot: Spot, n: number): HTMLElement {
     const { band, row, column } = spot;
     const role = row < 0 ? "columnheader" : column < 0 ? "rowheader" : "gridcell";
-    const node = make("div", {
+    const shape = cells.bands[band]!;
+    const text =
+      row < 0 ? (shape.columns[column]?.label ?? shape.title) : column < 0 ? shape.rows[row]!.label : "";
+    const attributes = {
       role,
       id: `${this.#id}-${band}-${row + 1}-${column + 1}`,
       class: "hg-spot",
@@ -128,7 +131,8 @@ export class Layer {
       "data-word": role === "gridcell" ? wordOf(cells, spot) : undefined,
       "data-row": column < 0 ? row : undefined,
       "data-column": row < 0 ? column : undefined,
-    });
+    };
+    const node = make("div", attributes, text);
     this.#nodes.push({ spot, node });
     return node;
   }

@@ -8,6 +8,7 @@ import {
   isUpright,
   labelStride,
   type Rect,
+  RING,
   rectOf,
   rowsBetween,
 } from "./geometry";
@@ -145,7 +146,9 @@ function paintColumns(context: Context, scene: Scene, b: number, palette: Palett
   const head = rectOf(geometry, { band: b, row: -1, column: -1 }, scroll);
   const middle = head.y + (head.height - (area.groups.length ? 5 : 0)) / 2;
   context.fillStyle = palette.ground;
-  context.fillRect(scroll.x, head.y, width, head.height);
+  // While the head rests in its place, the rings of the first row may reach into it.
+  const resting = head.y === area.top ? RING : 0;
+  context.fillRect(scroll.x, head.y, width, head.height - resting);
   const firstHead = band.columns.findIndex((column) => column.kind === "head");
   const stride = labelStride(band, geometry.cell + geometry.gap, measure);
   const [left, right] = columnsBetween(area, scroll.x, scroll.x + width);
@@ -182,7 +185,7 @@ function paintRows(context: Context, scene: Scene, b: number, palette: Palette):
   context.fillStyle = palette.ground;
   const head = rectOf(geometry, { band: b, row: -1, column: -1 }, scroll);
   const start = head.y + head.height;
-  context.fillRect(scroll.x, start, geometry.side - 2, area.bottom - start);
+  context.fillRect(scroll.x, start, geometry.side - (scroll.x ? 0 : RING), area.bottom - start);
   const [top, bottom] = rowsBetween(area, band.rows.length, scroll.y, scroll.y + height);
   const stride = Math.max(1, Math.ceil(12 / area.pitch));
   context.textBaseline = "middle";
@@ -203,7 +206,7 @@ function paintCorner(context: Context, scene: Scene, b: number, palette: Palette
   const spot = { band: b, row: -1, column: -1 };
   const rect = rectOf(geometry, spot, scroll);
   context.fillStyle = palette.ground;
-  context.fillRect(rect.x, rect.y, geometry.side - 2, rect.height);
+  context.fillRect(rect.x, rect.y, geometry.side - RING, rect.height - RING);
   const all = isAllOn(cells, on, spot);
   const path = new Path2D();
   const x = rect.x + geometry.side - 10;
