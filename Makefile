@@ -1,0 +1,62 @@
+# headgrid's commands. `make demo` and `make test` set up whatever they need; everything lives in .venv and js/node_modules.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+STAMPS := .venv/stamps
+export HF_HUB_OFFLINE := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+say = @printf '\033[1m== %s\033[0m\n' $(1)
+node_ok = command -v npm >/dev/null 2>&1 && node -e 'process.exit(process.versions.node.split(".")[0] >= 20 ? 0 : 1)' 2>/dev/null
+chromium_ok = command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1
+without_node = echo "headgrid: skipped $(1): node 20 or newer is not installed (apt-get install nodejs npm, or https://nodejs.org)"
+
+.PHONY: help demo test check format build clean chromium js
+
+help:  ## this list
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 10
+
+demo: $(STAMPS)/demo  ## set up, and open notebooks/01_first_look.ipynb in JupyterLab
+	$(call say,"opening JupyterLab; the address is printed below if no browser opens")
+	@sh scripts/lab.sh $(BIN)/jupyter
+
+test: $(STAMPS)/test chromium js check  ## set up, and run every check and test, real browser included
+	$(call say,"running the Python tests")
+	@$(BIN)/python -m pytest $(PYTEST)
+	$(call say,"running the JavaScript tests")
+	@if $(node_ok); then cd js && npm test --silent; else $(call without_node,the JavaScript tests); fi
+
+check: $(STAMPS)/test js  ## lint and type-check Python and TypeScript
+	$(call say,"linting and type-checking")
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check --quiet . && $(BIN)/mypy
+	@if $(node_ok); then cd js && npm run check --silent; else $(call without_node,tsc and biome); fi
+
+format: $(STAMPS)/test js  ## let the formatters rewrite the code
+	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+	@if $(node_ok); then cd js && npm run format --silent; else $(call without_node,biome); fi
+
+build: js  ## write js/src/wire.ts and the committed bundle anew
+	@$(node_ok) || { $(call without_node,the build); exit 1; }
+	@$(BIN)/python -m headgrid.widget.wire > js/src/wire.ts && cd js && npm run build --silent
+
+clean:  ## remove everything that was set up
+	rm -rf .venv js/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+js: js/node_modules/.stamp
+
+js/node_modules/.stamp: js/package-lock.json js/package.json
+	@if $(node_ok); then \
+	  printf '\033[1m== installing the JavaScript tools\033[0m\n' && cd js && npm ci --silent --no-audit --no-fund && touch node_modules/.stamp; \
+	else $(call without_node,the JavaScript tools); fi
+
+chromium:
+	@if ! $(chromium_ok); then \
+	  printf '\033[1m== installing Chromium for the browser tests\033[0m\n'; \
+	  sudo=; [ "$$(id -u)" = 0 ] || sudo='sudo -n'; \
+	  { $$sudo apt-get update -qq && $$sudo apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || \
+	  echo "headgrid: Chromium could not be installed, so the browser tests will fail: run 'sudo apt-get install chromium'"; \
+	fi
+
+$(STAMPS)/demo $(STAMPS)/test: pyproject.toml constraints.txt
+	@sh scripts/setup.sh $(PYTHON) $(notdir $@)
