@@ -1,6 +1,6 @@
 """How long `import headgrid` takes beyond torch and anywidget, which it needs whatever it does.
 
-Fresh interpreters, the two commands in turn; the median of the differences is printed. Run: python benchmarks/import_time.py
+Fresh interpreters, the two commands in turn; the median of the differences is printed. Run it as a script.
 """
 
 from __future__ import annotations

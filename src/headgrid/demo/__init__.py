@@ -29,7 +29,14 @@ def demo() -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     # not at the top: importing headgrid must not take the seconds that transformers needs
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
 
-    model = AutoModelForCausalLM.from_pretrained(FOLDER, local_files_only=True, attn_implementation="eager")
+    bars = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()  # it loads at once; a bar in every notebook would only be noise
+    try:
+        model = AutoModelForCausalLM.from_pretrained(FOLDER, local_files_only=True, attn_implementation="eager")
+    finally:
+        if bars:
+            logging.enable_progress_bar()
     tokenizer = AutoTokenizer.from_pretrained(FOLDER, local_files_only=True)
     return model.to(torch.float32).eval(), tokenizer
