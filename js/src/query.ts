@@ -68,7 +68,7 @@ export function makeQuery(events: QueryEvents, signal: AbortSignal): QueryBox {
   const field = make("div", { class: "hg-field" }, underlay, input, button);
   const element = make("div", { class: "hg-query" }, field, error);
 
-  let selection = "";
+  let selection = "none";
   /** What the user has typed and Python has not taken yet. */
   let draft: string | null = null;
   let sent = { n: -1, text: "" };

@@ -1,0 +1,31 @@
+import { describe, expect, it } from "vitest";
+import { assign, count, empty, fromWire, has, toWire } from "../src/bits";
+
+describe("bits", () => {
+  it("are read from a view that starts inside of its buffer", () => {
+    const view = new DataView(new Uint8Array([255, 0b00000100, 0b00000001, 255]).buffer, 1, 2);
+    const bits = fromWire(view, 9);
+    expect([has(bits, 0), has(bits, 2), has(bits, 8)]).toEqual([false, true, true]);
+    expect(count(bits)).toBe(2);
+  });
+
+  it("are read from whatever a host hands over", () => {
+    const bytes = new Uint8Array([0b101]);
+    for (const value of [bytes, bytes.buffer, new DataView(bytes.buffer)])
+      expect(count(fromWire(value, 3))).toBe(2);
+    for (const value of [undefined, null, "", {}]) expect(count(fromWire(value, 3))).toBe(0);
+  });
+
+  it("drop what lies beyond the last cell", () => {
+    expect(count(fromWire(new Uint8Array([255, 255, 255]), 11))).toBe(11);
+  });
+
+  it("are never changed in place", () => {
+    const before = empty(11);
+    const after = assign(before, [10], true);
+    expect(count(before)).toBe(0);
+    const sent = toWire(after);
+    after[1] = 0;
+    expect(sent.getUint8(1)).toBe(0b100);
+  });
+});

@@ -1,0 +1,90 @@
+import { describe, expect, it } from "vitest";
+import { readPlan } from "../src/cells";
+import {
+  arrange,
+  columnsBetween,
+  groupsOf,
+  hit,
+  LARGEST,
+  labelStride,
+  layOut,
+  rectOf,
+  rowsBetween,
+  SMALLEST,
+} from "../src/geometry";
+import { measure, planOf, small } from "./plans";
+
+const wide = readPlan(planOf(12, 40, 4));
+
+describe("the geometry", () => {
+  it("gives a small model its largest cells", () => {
+    expect(arrange(small(), 900, 500, measure).cell).toBe(LARGEST);
+  });
+
+  it("shrinks cells to fit the width, but not below what can be clicked", () => {
+    const fitting = arrange(wide, 600, 500, measure);
+    expect(fitting.width).toBeLessThanOrEqual(600);
+    expect(arrange(wide, 100, 500, measure).cell).toBe(SMALLEST);
+  });
+
+  it("finds every cell again in its own middle", () => {
+    const geometry = layOut(wide, 9, measure);
+    for (const [row, column] of [
+      [0, 0],
+      [11, 41],
+      [3, 17],
+    ] as const) {
+      const spot = { band: 1, row, column };
+      const { x, y, width, height } = rectOf(geometry, spot);
+      expect(hit(wide, geometry, x + width / 2, y + height / 2)).toEqual(spot);
+    }
+  });
+
+  it("leaves no dead pixels between neighbouring heads", () => {
+    const geometry = layOut(wide, 20, measure);
+    const { x, y, width } = rectOf(geometry, { band: 1, row: 2, column: 5 });
+    for (let dx = 0; dx <= width + geometry.gap; dx++)
+      expect(hit(wide, geometry, x + dx, y + 5)?.row).toBe(2);
+  });
+
+  it("holds the headers in place while their band scrolls", () => {
+    const geometry = layOut(wide, 20, measure);
+    const scroll = { x: 100, y: 150 };
+    expect(hit(wide, geometry, 104, 155, scroll)).toEqual({ band: 1, row: -1, column: -1 });
+    expect(hit(wide, geometry, 104, 150 + geometry.bands[1]!.head + 30, scroll)?.column).toBe(-1);
+    expect(rectOf(geometry, { band: 1, row: -1, column: 3 }, scroll).y).toBe(150);
+  });
+
+  it("hits nothing beside the cells", () => {
+    const geometry = layOut(wide, 20, measure);
+    expect(hit(wide, geometry, geometry.width + 50, 100)).toBeNull();
+    expect(hit(wide, geometry, 10, geometry.height + 50)).toBeNull();
+  });
+
+  it("sets groups of heads apart, and only where heads share", () => {
+    expect(groupsOf(wide.bands[1]!).slice(0, 2)).toEqual([
+      [1, 4],
+      [5, 8],
+    ]);
+    expect(groupsOf(small().bands[1]!)).toEqual([]);
+    const { lefts, widths } = layOut(wide, 20, measure).bands[1]!;
+    const gap = (c: number) => lefts[c + 1]! - lefts[c]! - widths[c]!;
+    expect(gap(4)).toBeGreaterThan(gap(3));
+  });
+
+  it("gives a band without layers no headers", () => {
+    const geometry = layOut(small(), 20, measure);
+    expect(geometry.bands.map((band) => band.head > 0)).toEqual([false, true, false]);
+  });
+
+  it("labels fewer columns where the labels would touch", () => {
+    expect(labelStride(wide.bands[1]!, 30, measure)).toBe(1);
+    expect(labelStride(wide.bands[1]!, 8, measure)).toBe(4);
+  });
+
+  it("names the rows and columns in sight", () => {
+    const box = layOut(wide, 20, measure).bands[1]!;
+    expect(rowsBetween(box, 12, box.rows + 2 * box.pitch, box.rows + 5 * box.pitch)).toEqual([2, 5]);
+    expect(columnsBetween(box, box.lefts[3]!, box.lefts[9]!)).toEqual([3, 9]);
+  });
+});

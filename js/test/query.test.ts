@@ -1,0 +1,63 @@
+import { describe, expect, it } from "vitest";
+import { around, makeQuery, shownText } from "../src/query";
+import { text } from "./plans";
+
+describe("the query box", () => {
+  const life = () => new AbortController().signal;
+  const enter = (input: HTMLInputElement, value: string) => {
+    input.value = value;
+    input.dispatchEvent(new Event("input"));
+    input.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter" }));
+  };
+  const boxOf = (sent: string[]) => {
+    const box = makeQuery({ ask: (query) => sent.push(query), leave: () => {} }, life());
+    return {
+      box,
+      input: box.element.querySelector("input")!,
+      error: box.element.querySelector("[role=alert]")!,
+    };
+  };
+
+  it("shows the selection, and an empty box for nothing", () => {
+    const { box, input } = boxOf([]);
+    box.update(text({ selection: "l1h2 | l0 mlp" }), true);
+    expect(input.value).toBe("l1h2 | l0 mlp");
+    expect(shownText("none")).toBe("");
+  });
+
+  it("keeps a refused text and marks the place", () => {
+    const sent: string[] = [];
+    const { box, input, error } = boxOf(sent);
+    enter(input, "l1h2 | foo");
+    box.update(text({ query: 1, error: { message: "no such part", start: 7, end: 10 } }), true);
+    expect(sent).toEqual(["l1h2 | foo"]);
+    expect(input.value).toBe("l1h2 | foo");
+    expect([error.textContent, input.getAttribute("aria-invalid")]).toEqual(["no such part", "true"]);
+    expect(box.element.querySelector("mark")!.textContent).toBe("foo");
+  });
+
+  it("takes Python's spelling of an accepted text", () => {
+    const { box, input } = boxOf([]);
+    enter(input, "L1H2");
+    box.update(text({ query: 1, selection: "l1h2" }), true);
+    expect(input.value).toBe("l1h2");
+  });
+
+  it("ignores an error that answers another view's question", () => {
+    const { box, error } = boxOf([]);
+    box.update(text({ query: 7, error: { message: "no", start: 0, end: 1 } }), true);
+    expect(error.textContent).toBe("");
+  });
+
+  it("marks one blank where an error is at the end of the text", () => {
+    expect(around("l1h", 3, 3)).toEqual(["l1h", "\u00a0", ""]);
+  });
+
+  it("never reads text as HTML", () => {
+    const { box, input, error } = boxOf([]);
+    enter(input, "<b>x</b>");
+    box.update(text({ query: 1, error: { message: "<i>no</i>", start: 0, end: 8 } }), true);
+    expect(error.children.length).toBe(0);
+    expect(box.element.querySelector("b")).toBeNull();
+  });
+});
