@@ -14,8 +14,10 @@ import { followTheme } from "./theme";
 import { newView } from "./view";
 import { VERSION } from "./wire";
 
-/** From this width on the inspector stands beside the grid. */
+/** The inspector stands beside the grid from this width on, and only where the grid keeps this much for a column. */
 const WIDE = 640;
+const PER_COLUMN = 14;
+const ENOUGH = 560;
 const INSPECTOR = 300;
 const GAP = 20;
 /** Keys that are held down ask for one description, not for one per cell. */
@@ -141,8 +143,11 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
       setLive(!isDisconnected(el));
     }
     width = now;
-    root.classList.toggle("hg-wide", now >= WIDE);
-    grid.fitTo(now >= WIDE ? now - INSPECTOR - GAP : now);
+    const columns = Math.max(0, ...sync.cells.bands.map((band) => band.columns.length));
+    const beside = now - INSPECTOR - GAP;
+    const wide = now >= WIDE && beside >= Math.min(ENOUGH, columns * PER_COLUMN);
+    root.classList.toggle("hg-wide", wide);
+    grid.fitTo(wide ? beside : now);
   });
   observer.observe(root);
   signal.addEventListener("abort", () => {

@@ -85,7 +85,8 @@ function paintCells(context: Context, scene: Scene, b: number, palette: Palette)
       if (has(cells.zero, n)) hatch(isOn ? stripesOn! : stripes!, rect);
     }
   }
-  const bordered = geometry.cell >= 12;
+  // Small cells are told apart by their fill alone, unless the system forbids a fill.
+  const bordered = area.rowHeight >= 12 || palette.cell === palette.ground;
   context.fillStyle = bordered ? palette.cell : palette.edge;
   context.fill(off!);
   if (bordered) {
@@ -248,8 +249,11 @@ function paintMark(context: Context, scene: Scene, palette: Palette, headers: bo
 
 export function paint(context: Context, scene: Scene, palette: Palette): void {
   const { geometry, scroll, width, height, ratio } = scene;
+  // An opaque ground, so that the headers laid over it leave no seams at a fractional pixel ratio.
+  context.setTransform(1, 0, 0, 1, 0, 0);
+  context.fillStyle = palette.ground;
+  context.fillRect(0, 0, Math.ceil(width * ratio), Math.ceil(height * ratio));
   context.setTransform(ratio, 0, 0, ratio, -scroll.x * ratio, -scroll.y * ratio);
-  context.clearRect(scroll.x, scroll.y, width, height);
   context.font = palette.font;
   const visible = geometry.bands
     .map((area, b) => ({ area, b }))
