@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 import tiny
+import torch
 
 import headgrid as hg
 
@@ -78,3 +79,59 @@ def test_what_cannot_be_selected_is_refused_with_what_can() -> None:
         anatomy.select("l0") | 3  # type: ignore[operator]
     with pytest.raises(hg.SelectionError, match="there is no head 7"):
         anatomy.select([(0, 1), (0, 7)])
+
+
+def test_the_head_mask_is_true_at_the_heads_that_are_selected_whole() -> None:
+    mask = anatomy.select("l1h2 | l0h3-4 | l2h0.q").head_mask()
+    assert mask.shape == (3, 6)
+    assert mask.dtype == torch.bool
+    assert mask.nonzero().tolist() == [[0, 3], [0, 4], [1, 2]]
+
+
+def test_only_the_selected_entries_get_gradients_and_all_is_as_before_after_it() -> None:
+    model = tiny.fresh("llama with grouped-query attention")
+    model.get_parameter("model.norm.weight").requires_grad_(False)
+    selection = anatomy.select("l1h2 | l0 mlp n3 | ln_final")
+    masks = selection.masks()
+
+    def gradients() -> dict[str, torch.Tensor | None]:
+        model.zero_grad()
+        model(tiny.tokens(), labels=tiny.tokens()).loss.backward()
+        return {name: parameter.grad for name, parameter in model.named_parameters()}
+
+    free = gradients()
+    held: dict[str, torch.Tensor | None] = {}
+
+    def fail_in_context() -> None:
+        with selection.training_only(model):
+            held.update(gradients())
+            raise RuntimeError("as expected")
+
+    with pytest.raises(RuntimeError, match="as expected"):
+        fail_in_context()
+    for name, gradient in held.items():
+        if name not in masks:
+            assert gradient is None
+        elif name != "model.norm.weight":
+            torch.testing.assert_close(gradient, free[name] * masks[name])
+    assert held["model.norm.weight"] is not None
+    for name, gradient in gradients().items():
+        torch.testing.assert_close(gradient, free[name])
+
+
+def test_training_only_refuses_another_model() -> None:
+    with pytest.raises(ValueError, match="of another model"), anatomy.select("l1h2").training_only(tiny.model("gpt2")):
+        pass
+
+
+def test_json_is_read_back_on_an_equal_anatomy_and_refused_on_another_by_name() -> None:
+    line = anatomy.select("l1h2 | l0 mlp").to_json()
+    again = hg.dissect(tiny.fresh("llama with grouped-query attention"))
+    assert hg.Selection.from_json(again, line) == anatomy.select("l1h2 | l0 mlp")
+    with pytest.raises(ValueError, match=r"is of LlamaForCausalLM .* another model than GPT2LMHeadModel"):
+        hg.Selection.from_json(hg.dissect(tiny.model("gpt2")), line)
+    with pytest.raises(ValueError, match="another model"):
+        hg.Selection.from_json(hg.dissect(tiny.model("mistral")), line.replace("Llama", "Mistral")[:-2] + '0"}')
+    for garbage in ["", "3", "{}", '"l1h2"']:
+        with pytest.raises(ValueError, match="no selection as to_json writes it"):
+            hg.Selection.from_json(anatomy, garbage)

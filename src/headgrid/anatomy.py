@@ -27,6 +27,7 @@ Nothing here needs a tensor, so an anatomy exists for a model on the meta device
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -296,6 +297,12 @@ class Anatomy:
     def n_params(self) -> int:
         """The number of entries of all parameters; a tied tensor counts once."""
         return sum(prod(shape) for shape in self.parameters.values())
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A short hash of what equality compares: the parameters and where everything is placed in them."""
+        places = [(slot.role, slot.layer, slot.parameter, slot.axes, slot.shape) for slot in self.slots]
+        return hashlib.sha256(repr((list(self.parameters.items()), places)).encode()).hexdigest()[:16]
 
     @cached_property
     def slots_of(self) -> dict[str, tuple[Slot, ...]]:

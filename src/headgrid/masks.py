@@ -6,6 +6,9 @@ a union of heads is an OR of short vectors, and no mask is as large as its param
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 
@@ -36,3 +39,32 @@ def masks(anatomy: Anatomy, chosen: Parts) -> ParamMasks:
         flat[dim] = shape[dim]
         found[name] = torch.from_numpy(vector).view(flat).expand(shape)
     return found
+
+
+@contextmanager
+def training_only(model: torch.nn.Module, chosen: ParamMasks) -> Iterator[None]:
+    """What `Selection.training_only` does; see there."""
+    parameters = dict(model.named_parameters())
+    for name, mask in chosen.items():
+        if name not in parameters:
+            raise ValueError(f"the model has no parameter {name!r}; this selection is of another model")
+        if mask is not None and mask.shape != parameters[name].shape:
+            raise ValueError(
+                f"the mask of {name!r} is {list(mask.shape)}, its parameter {list(parameters[name].shape)}"
+            )
+    before = {name: parameter.requires_grad for name, parameter in parameters.items()}
+    hooks = []
+    try:
+        for name, parameter in parameters.items():
+            parameter.requires_grad_(name in chosen)
+            mask = chosen.get(name)
+            if mask is not None:
+                on_device = mask.to(parameter.device)
+                hook = parameter.register_hook(lambda gradient, mask=on_device: gradient * mask)  # type: ignore[no-untyped-call]
+                hooks.append(hook)
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+        for name, parameter in parameters.items():
+            parameter.requires_grad_(before[name])

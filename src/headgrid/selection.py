@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias, Union, cast
 
 import numpy as np
+import torch
 
 from headgrid import masks, parts
 from headgrid.anatomy import Anatomy
@@ -65,10 +68,7 @@ class Selection:
 
     def _of(self, anatomy: Anatomy) -> Selection:
         if self.anatomy != anatomy:
-            raise ValueError(
-                f"this selection is of {self.anatomy.title}, which is another model than {anatomy.title}. "
-                f"To carry its words over, write anatomy.select(str(selection))"
-            )
+            raise _another(self.anatomy.title, anatomy)
         return self
 
     def _other(self, other: object) -> Parts | None:
@@ -127,12 +127,15 @@ class Selection:
         """The number of selected entries of all parameters."""
         return parts.n_params(self.anatomy, self.parts)
 
+    def head_mask(self) -> torch.Tensor:
+        """Which heads are selected whole: a boolean tensor `[n_layers, n_heads]`."""
+        whole, _, _ = parts.look(self.anatomy, self.parts, self.anatomy.roles("q", "k", "v", "o"), "n")
+        return torch.from_numpy(whole.copy())
+
     @property
     def heads(self) -> list[tuple[int, int]]:
         """The heads that are selected whole, as (layer, head) pairs in order."""
-        a = self.anatomy
-        whole, _, _ = parts.look(a, self.parts, a.roles("q", "k", "v", "o"), "n")
-        return [(int(layer), int(head)) for layer, head in np.argwhere(whole)]
+        return [(int(layer), int(head)) for layer, head in self.head_mask().nonzero()]
 
     def masks(self) -> ParamMasks:
         """Parameter masks, as devinterp's `ParamMasks`.
@@ -145,6 +148,48 @@ class Selection:
             row or column.
         """
         return masks.masks(self.anatomy, self.parts)
+
+    def training_only(self, model: torch.nn.Module) -> AbstractContextManager[None]:
+        """A context in which only the selected entries of `model` get gradients.
+
+        Parameters of which nothing is selected get none at all; in the others the gradient is zero outside the mask.
+        A step of an optimiser without weight decay or momentum from before then moves only what is selected; weight
+        decay moves every entry of a parameter that has a gradient, so set it to 0. All is as before when the context
+        ends, an exception included.
+
+        Raises:
+            ValueError: when the model does not have the selected parameters, or has them in other shapes.
+        """
+        return masks.training_only(model, self.masks())
+
+    def to_json(self) -> str:
+        """This selection as a line of JSON, for a file or a message; `from_json` reads it back."""
+        return json.dumps(
+            {"selection": str(self), "model": self.anatomy.title, "fingerprint": self.anatomy.fingerprint}
+        )
+
+    @classmethod
+    def from_json(cls, anatomy: Anatomy, line: str) -> Selection:
+        """The selection that `to_json` wrote, on an anatomy equal to the one that it was made for.
+
+        Raises:
+            ValueError: when it was made for another anatomy, which is named, or when the line is not of `to_json`.
+        """
+        try:
+            read = json.loads(line)
+            text, model, fingerprint = read["selection"], read["model"], read["fingerprint"]
+        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            raise ValueError(f"this is no selection as to_json writes it: {line[:80]!r}") from error
+        if fingerprint != anatomy.fingerprint:
+            raise _another(model, anatomy)
+        return anatomy.select(text)
+
+
+def _another(title: str, anatomy: Anatomy) -> ValueError:
+    return ValueError(
+        f"this selection is of {title}, which is another model than {anatomy.title}. "
+        "To carry its words over, write anatomy.select(str(selection))"
+    )
 
 
 __all__ = ["Selection", "SelectionError"]

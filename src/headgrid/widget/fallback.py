@@ -44,25 +44,26 @@ def html(title: str, selection: str, bands: list[Band], absent: Bools, on: Bools
     labels: list[str] = []
     y, width, start = 4, 0, 0
     for band, band_on, band_partial in _split(bands, on, partial):
-        step = size + gap
-        single = len(band["rows"]) == 1 and not band["rows"][0]["label"]
-        cell = 4 * size if single else size
-        if not single or size > 10:
+        ends = not band["rows"][0]["label"]  # a band of embeddings: wide cells with their names inside
+        tall, wide, between = (18, 66, 4) if ends else (size, size, gap)
+        if not ends:
             y += 14
             for i, column in enumerate(band["columns"]):
-                x = left + i * (cell + gap) + cell / 2
-                if size > 10 or i % 8 == 0 or column["kind"] != "head":
-                    labels.append(_label(x, y - 4, column["label"], "middle"))
+                if size > 10 or column["kind"] == "mlp" or (column["kind"] == "head" and int(column["label"]) % 8 == 0):
+                    labels.append(_label(left + i * (wide + between) + wide / 2, y - 4, column["label"], "middle"))
         for r, row in enumerate(band["rows"]):
             if size > 10 or r % 8 == 0:
-                labels.append(_label(left - 6, y + size - 4, row["label"], "end"))
-            for c in range(len(band["columns"])):
-                number = start + r * len(band["columns"]) + c
-                if not absent[number]:
-                    path = f"M{left + c * (cell + gap)} {y}h{cell}v{size}h-{cell}z"
-                    paths[_state(bool(band_on[r, c]), bool(band_partial[r, c]))].append(path)
-            y += step
-        width = max(width, left + len(band["columns"]) * (cell + gap))
+                labels.append(_label(left - 6, y + tall / 2 + 4, row["label"], "end"))
+            for c, column in enumerate(band["columns"]):
+                x = left + c * (wide + between)
+                if not absent[start + r * len(band["columns"]) + c]:
+                    state = _state(bool(band_on[r, c]), bool(band_partial[r, c]))
+                    paths[state].append(f"M{x} {y}h{wide}v{tall}h-{wide}z")
+                if ends:
+                    ink = ' fill="#fff"' if band_on[r, c] else ""
+                    labels.append(_label(x + wide / 2, y + 13, column["label"], "middle", ink))
+            y += tall + between
+        width = max(width, left + len(band["columns"]) * (wide + between))
         start += len(band["rows"]) * len(band["columns"])
         y += 4
     fills = {"off": "#8883", "partial": "#7aa6d8", "on": "#1f6fbf"}
@@ -76,8 +77,8 @@ def html(title: str, selection: str, bands: list[Band], absent: Bools, on: Bools
     )
 
 
-def _label(x: float, y: float, label: str, anchor: str) -> str:
-    return f'<text x="{x:g}" y="{y:g}" text-anchor="{anchor}">{escape.escape(label)}</text>'
+def _label(x: float, y: float, label: str, anchor: str, ink: str = "") -> str:
+    return f'<text x="{x:g}" y="{y:g}" text-anchor="{anchor}"{ink}>{escape.escape(label)}</text>'
 
 
 def _state(on: bool, partial: bool) -> str:
