@@ -7,6 +7,7 @@ equal dictionaries, and a selection of heads costs nothing for the neurons of a 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -101,18 +102,24 @@ def look(anatomy: Anatomy, chosen: Parts, roles: Iterable[str], letter: str) -> 
         `whole, some, there`, each `[n_layers, numbers]`: whether all parts of the piece are chosen, whether some are,
         and whether it has any.
     """
-    whole, some, there = np.ones((1, 1), np.bool_), np.zeros((1, 1), np.bool_), np.zeros((1, 1), np.bool_)
+    there = np.zeros((1, 1), np.bool_)
+    whole, some = ~there, there
     for role in roles:
-        exists = _numbered(anatomy, anatomy.exists[role], role, letter)
-        there = there | exists.any(axis=-1)
+        exists = _exists(anatomy, role, letter)
+        there = there | exists
         if role in chosen:
             bits = _numbered(anatomy, chosen[role], role, letter)
             some = some | bits.any(axis=-1)
-            whole = whole & (bits | ~exists).all(axis=-1)
+            whole = whole & (bits | ~_numbered(anatomy, anatomy.exists[role], role, letter)).all(axis=-1)
         else:
-            whole = whole & ~exists.any(axis=-1)
-    shape = there.shape
-    return np.broadcast_to(whole & there, shape), np.broadcast_to(some, shape), there
+            whole = whole & ~exists
+    return np.broadcast_to(whole & there, there.shape), np.broadcast_to(some, there.shape), there
+
+
+@lru_cache(maxsize=4096)
+def _exists(anatomy: Anatomy, role: str, letter: str) -> Bools:
+    """Which numbered pieces have parts of this role, shape `[n_layers, numbers]`."""
+    return np.asarray(_numbered(anatomy, anatomy.exists[role], role, letter).any(axis=-1))
 
 
 def _numbered(anatomy: Anatomy, bits: Bools, role: str, letter: str) -> Bools:

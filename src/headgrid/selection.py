@@ -54,13 +54,20 @@ class Selection:
             return what._of(anatomy)
         if isinstance(what, str):
             return cls(anatomy, parse(anatomy, what))
-        if isinstance(what, tuple) and len(what) == 2 and all(isinstance(one, int | np.integer) for one in what):
-            return cls(anatomy, parse(anatomy, f"l{what[0]}h{what[1]}"))
+        if _is_pair(what):
+            what = [cast(tuple[int, int], what)]
         if isinstance(what, Iterable):
             found: Parts = {}
+            heads = np.zeros((anatomy.n_layers, anatomy.n_heads), dtype=np.bool_)
             for one in what:
-                found = parts.union(found, cls.of(anatomy, cast(Selectable, one)).parts)
-            return cls(anatomy, found)
+                if _is_pair(one):
+                    layer, head = cast(tuple[int, int], one)
+                    if not (0 <= layer < anatomy.n_layers and 0 <= head < anatomy.n_heads):
+                        parse(anatomy, f"l{layer}h{head}")  # says what is wrong
+                    heads[layer, head] = True
+                else:
+                    found = parts.union(found, cls.of(anatomy, cast(Selectable, one)).parts)
+            return cls(anatomy, parts.union(found, parts.heads(anatomy, heads)))
         raise TypeError(
             f"select takes a text such as 'l1h2 | l0 mlp', a (layer, head) pair, a selection, or a list of these, "
             f"not {type(what).__name__}"
@@ -183,6 +190,10 @@ class Selection:
         if fingerprint != anatomy.fingerprint:
             raise _another(model, anatomy)
         return anatomy.select(text)
+
+
+def _is_pair(what: object) -> bool:
+    return isinstance(what, tuple) and len(what) == 2 and all(isinstance(one, int | np.integer) for one in what)
 
 
 def _another(title: str, anatomy: Anatomy) -> ValueError:

@@ -16,7 +16,7 @@ from headgrid.anatomy import ENDS, NORMS, ROLES, Anatomy, Bools
 from headgrid.parts import ATTENTION, MLP, SIDES, Parts
 
 LONG = 48
-"""A text longer than this is also tried as a complement, `~(...)`, which reads better for all heads but one."""
+"""A longer text, of most of a model, is also tried as a complement, `~(...)`: it reads better for all heads but one."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def spell(anatomy: Anatomy, chosen: Parts) -> str:
     if parts.equal(chosen, everything):
         return "full"
     text = " | ".join(_words(anatomy, chosen))
-    if len(text) > LONG:
+    if len(text) > LONG and 2 * parts.n_params(anatomy, chosen) > anatomy.n_params:
         terms = list(_words(anatomy, parts.difference(everything, chosen)))
         complement = f"~{terms[0]}" if len(terms) == 1 else f"~({' | '.join(terms)})"
         text = min(text, complement, key=len)
