@@ -16,6 +16,9 @@ fi
 say "installing headgrid and its $extra packages; the first time this takes a minute or two"
 .venv/bin/pip install --quiet -c constraints.txt -e ".[$extra]" ||
   fail "pip could not install the packages; its message above says which. A network connection is needed the first time"
-mkdir -p .venv/stamps
+# this JupyterLab asks nobody for news: its first question would cover the notebook
+mkdir -p .venv/share/jupyter/lab/settings .venv/stamps
+echo '{"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}' \
+  >.venv/share/jupyter/lab/settings/overrides.json
 touch ".venv/stamps/$extra"
 [ "$extra" = demo ] || touch .venv/stamps/demo # the test packages include those of the demo
