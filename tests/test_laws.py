@@ -159,6 +159,31 @@ def test_zeroing_a_heads_masked_output_weights_is_ablating_its_z(family: str) ->
             assert not torch.allclose(clean, expected, rtol=1e-3, atol=1e-3), "ablating the head should matter"
 
 
+@contextmanager
+def norms_of_all_heads_frozen(model: torch.nn.Module, scales: dict[str, torch.Tensor] | None) -> Iterator[dict]:
+    """OLMo-2's norms of queries and keys span all heads, so one head's scale moves the others: hold them as they were.
+
+    Without `scales` they are recorded, as what each entry is multiplied by before the gain.
+    """
+    recorded: dict[str, torch.Tensor] = {}
+    handles = []
+    for name, module in model.named_modules():
+        if name.endswith(("q_norm", "k_norm")) and type(module).__name__ in ("Olmo2RMSNorm", "Olmo3RMSNorm"):
+
+            def hook(
+                norm: torch.nn.Module, inputs: tuple[torch.Tensor], output: torch.Tensor, name: str = name
+            ) -> torch.Tensor:
+                scale = recorded[name] = (output / (inputs[0] * norm.weight))[..., :1]
+                return inputs[0] * norm.weight * (scale if scales is None else scales[name])
+
+            handles.append(module.register_forward_hook(hook))
+    try:
+        yield recorded
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
 @every_family
 @pytest.mark.parametrize("side", ["q", "k", "v"])
 def test_a_side_moves_its_own_heads_and_no_other(family: str, side: str) -> None:
@@ -166,7 +191,8 @@ def test_a_side_moves_its_own_heads_and_no_other(family: str, side: str) -> None
     model, tokens = tiny.model(family), tiny.tokens()
     anatomy = hg.dissect(model)
     for layer in range(anatomy.n_layers):
-        before_attention, before_z = attention_and_z(model, tokens, layer, anatomy)
+        with norms_of_all_heads_frozen(model, None) as scales:
+            before_attention, before_z = attention_and_z(model, tokens, layer, anatomy)
         for head in range(anatomy.n_heads):
             moved = copy.deepcopy(model)
             generator = torch.Generator().manual_seed(head)
@@ -175,7 +201,8 @@ def test_a_side_moves_its_own_heads_and_no_other(family: str, side: str) -> None
                     weight = moved.get_parameter(name)
                     noise = torch.randn(weight.shape, generator=generator)
                     weight.add_(noise if mask is None else noise * mask)
-            attention, z = attention_and_z(moved, tokens, layer, anatomy)
+            with norms_of_all_heads_frozen(moved, scales):
+                attention, z = attention_and_z(moved, tokens, layer, anatomy)
             readers = [h for h in range(anatomy.n_heads) if anatomy.kv_head_of[h] == anatomy.kv_head_of[head]]
             own = [head] if side == "q" else readers
             before, after = (before_z, z) if side == "v" else (before_attention, attention)

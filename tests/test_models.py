@@ -17,7 +17,7 @@ def test_the_bare_body_the_config_and_the_language_model_agree(family: str) -> N
     assert whole == config
     body = hg.dissect(model.base_model)
     owned = {slot.role: slot.shape for slot in body.slots}
-    assert owned == {slot.role: slot.shape for slot in whole.slots if slot.role != "W_U"}
+    assert owned == {slot.role: slot.shape for slot in whole.slots if slot.role not in ("W_U", "b_U")}
 
 
 def test_sizes_have_the_fields_names() -> None:
@@ -51,10 +51,21 @@ def test_an_anatomy_holds_no_reference_to_the_model() -> None:
 
 
 def test_an_unknown_family_is_refused_with_the_families_that_are_known() -> None:
-    with pytest.raises(AnatomyError, match=r"'gpt_neo', which is not in the table. Did you mean 'gpt_neox'\?"):
-        hg.dissect(transformers.GPTNeoConfig())
-    with pytest.raises(AnatomyError, match="gemma, gemma2, gemma3_text, gpt2"):
+    with pytest.raises(AnatomyError, match=r"'mixtral', which is not in the table. Did you mean 'mistral'\?"):
+        hg.dissect(transformers.MixtralConfig())
+    with pytest.raises(AnatomyError, match="gemma, gemma2, gemma3_text, glm, glm4, gpt2"):
         hg.dissect(transformers.BertConfig())
+
+
+def test_a_variant_of_a_family_that_no_row_serves_is_refused_with_those_that_are_served() -> None:
+    config = transformers.FalconConfig(new_decoder_architecture=True)
+    with pytest.raises(AnatomyError, match=r"'falcon' with multi_query = False, new_decoder_architecture = False; or"):
+        hg.dissect(config)
+
+
+def test_a_multi_query_falcon_has_one_key_value_head_whatever_its_config_says() -> None:
+    assert tiny.config("falcon-7b").num_kv_heads == 71
+    assert hg.dissect(tiny.model("falcon-7b")).n_kv_heads == 1
 
 
 def test_a_model_without_attention_heads_is_refused_as_such() -> None:

@@ -10,6 +10,7 @@ stored axes are made of the field's letters (einops notation):
     GPT-2      W_Q    h.0.attn.c_attn.weight                 m (0/3 n h)    q, k and v side by side
     GPT-NeoX   W_K    layers.0.attention.query_key_value...  (n 1/3 h) m    q, k and v of head 0, then of head 1, ...
     Llama      W_V    layers.0.self_attn.v_proj.weight       (g h) m        fewer key/value heads than query heads
+    Phi-3      W_K    layers.0.self_attn.qkv_proj.weight     (n h + [g h] + g h) m    unequal pieces; this one in [ ]
 
 The *role* (`W_Q`, `b_K`, `W_out`, `ln1.w`, ...) is what those entries do; it fixes one canonical orientation, that of
 TransformerLens (a row vector times a matrix: `W_Q [n_heads, d_model, d_head]`). The table is read three ways:
@@ -66,14 +67,18 @@ class Role:
 ROLES: dict[str, Role] = {
     "W_Q": Role("n m h", "q"),
     "b_Q": Role("n h", "q"),
+    "q_gain": Role("n h", "q"),
     "W_K": Role("g m h", "k"),
     "b_K": Role("g h", "k"),
+    "k_gain": Role("g h", "k"),
     "W_V": Role("g m h", "v"),
     "b_V": Role("g h", "v"),
     "W_O": Role("n h m", "o"),
     "b_O": Role("m", "attn rest"),
-    "q_norm": Role("h", "attn rest"),
-    "k_norm": Role("h", "attn rest"),
+    "q_norm.w": Role("h", "attn rest"),
+    "q_norm.b": Role("h", "attn rest"),
+    "k_norm.w": Role("h", "attn rest"),
+    "k_norm.b": Role("h", "attn rest"),
     "W_in": Role("m f", "neuron"),
     "W_gate": Role("m f", "neuron"),
     "b_in": Role("f", "neuron"),
@@ -88,16 +93,22 @@ ROLES: dict[str, Role] = {
     "ln2_post.w": Role("m", "ln2_post"),
     "W_E": Role("v m", "embed"),
     "W_pos": Role("p m", "pos"),
+    "ln_embed.w": Role("m", "ln_embed"),
+    "ln_embed.b": Role("m", "ln_embed"),
     "ln_final.w": Role("m", "ln_final"),
     "ln_final.b": Role("m", "ln_final"),
     "W_U": Role("m v", "unembed"),
+    "b_U": Role("v", "unembed"),
 }
-"""Every role, in the order of a forward pass. A layer norm's gain and bias are `.w` and `.b`, as in TransformerLens."""
+"""Every role, in the order of a forward pass. A norm's gain and bias are `.w` and `.b`, as in TransformerLens.
+
+A norm of queries or keys that all heads share is `q_norm`; `q_gain` is that of a norm with a gain for each head.
+"""
 
 NORMS = ("ln1", "ln1_post", "ln2", "ln2_post")
 """The norms of a layer, in the order in which they are drawn and printed. `_post` norms act on a block's output."""
 
-ENDS = ("embed", "pos", "ln_final", "unembed")
+ENDS = ("embed", "pos", "ln_embed", "ln_final", "unembed")
 """The owners that belong to no layer."""
 
 
@@ -110,11 +121,30 @@ def count_of(n: int, singular: str, plural: str = "") -> str:
     return f"{n:,} {singular if n == 1 else plural or singular + 's'}"
 
 
+@dataclass(frozen=True)
+class Stored:
+    """One stored axis: a product of factors, or the piece of a sum that such a product is.
+
+    Attributes:
+        factors: letters and `i/k` pieces, the slowest first.
+        before, after: the products of letters that are stored before and after it on the same axis.
+    """
+
+    factors: tuple[str, ...]
+    before: tuple[tuple[str, ...], ...] = ()
+    after: tuple[tuple[str, ...], ...] = ()
+
+
 @lru_cache(maxsize=4096)
-def factors(axes: str) -> tuple[tuple[str, ...], ...]:
-    """The factors of each stored axis: `m (0/3 n h)` is `(("m",), ("0/3", "n", "h"))`."""
-    found = re.findall(r"\(([^()]+)\)|([^\s()]+)", axes)
-    return tuple(tuple(group.split()) if group else (alone,) for group, alone in found)
+def stored_axes(axes: str) -> tuple[Stored, ...]:
+    """The stored axes that a text names: `m (0/3 n h)` is the axis `m` and the axis with the factors `0/3, n, h`."""
+    found = []
+    for group, alone in re.findall(r"\(([^()]+)\)|([^\s()]+)", axes):
+        terms = [term.strip() for term in (group or alone).split("+")]
+        chosen = next((i for i, term in enumerate(terms) if term.startswith("[")), 0)
+        products = [tuple(term.strip("[]").split()) for term in terms]
+        found.append(Stored(products[chosen], tuple(products[:chosen]), tuple(products[chosen + 1 :])))
+    return tuple(found)
 
 
 @dataclass(frozen=True)
@@ -138,10 +168,15 @@ class Slot:
     def _size(self, factor: str) -> int:
         return int(factor.split("/")[1]) if "/" in factor else self.sizes[factor]
 
+    def _span(self, axis: Stored) -> tuple[int, int, int]:
+        """How much of a stored axis lies before this slot's piece of it, in it, and after it."""
+        before, after = (sum(prod(map(self._size, term)) for term in terms) for terms in (axis.before, axis.after))
+        return before, prod(map(self._size, axis.factors)), after
+
     @cached_property
     def shape(self) -> tuple[int, ...]:
         """The stored shape of the whole parameter."""
-        return tuple(prod(self._size(factor) for factor in dim) for dim in factors(self.axes))
+        return tuple(sum(self._span(axis)) for axis in stored_axes(self.axes))
 
     @cached_property
     def n_parts(self) -> int:
@@ -153,8 +188,10 @@ class Slot:
     def dim(self) -> int:
         """The stored axis along which the parts lie."""
         letter = ROLES[self.role].part_axis
-        dims = factors(self.axes)
-        return next((i for i, dim in enumerate(dims) if letter in dim or any("/" in one for one in dim)), 0)
+        for i, axis in enumerate(stored_axes(self.axes)):
+            if letter in axis.factors or axis.before or axis.after or any("/" in factor for factor in axis.factors):
+                return i
+        return 0
 
     @cached_property
     def canonical_shape(self) -> tuple[int, ...]:
@@ -182,7 +219,10 @@ class Slot:
             raise AnatomyError(
                 f"{self.parameter} should have the shape {list(self.shape)} ({self.axes}), not {list(tensor.shape)}"
             )
-        flat = [factor for dim in factors(self.axes) for factor in dim]
+        for i, axis in enumerate(stored_axes(self.axes)):
+            before, size, _ = self._span(axis)
+            tensor = tensor.narrow(i, before, size)
+        flat = [factor for axis in stored_axes(self.axes) for factor in axis.factors]
         split = tensor.reshape([self._size(factor) for factor in flat])  # splitting an axis is always a view
         picked = split[tuple(int(factor.split("/")[0]) if "/" in factor else slice(None) for factor in flat)]
         letters = [factor for factor in flat if "/" not in factor]
@@ -194,10 +234,11 @@ class Slot:
         `width` may itself be several axes. A parameter's mask is such a vector of booleans, expanded over the other
         axes; written through this view, it is True exactly at the parts that were set.
         """
-        dim = factors(self.axes)[self.dim]
-        split = vector.reshape([self._size(factor) for factor in dim])
-        picked = split[tuple(int(factor.split("/")[0]) if "/" in factor else slice(None) for factor in dim)]
-        letters = [factor for factor in dim if "/" not in factor]
+        axis = stored_axes(self.axes)[self.dim]
+        before, size, _ = self._span(axis)
+        split = vector[before : before + size].reshape([self._size(factor) for factor in axis.factors])
+        picked = split[tuple(int(factor.split("/")[0]) if "/" in factor else slice(None) for factor in axis.factors)]
+        letters = [factor for factor in axis.factors if "/" not in factor]
         letter = ROLES[self.role].part_axis
         return np.moveaxis(picked, letters.index(letter), 0) if letter in letters else picked[np.newaxis]
 
@@ -289,7 +330,7 @@ class Anatomy:
     @property
     def title(self) -> str:
         """One line that names the model: `GPT2LMHeadModel (gpt2), 2 layers x 4 heads`."""
-        groups = f" in {self.n_kv_heads} groups" if self.n_kv_heads < self.n_heads else ""
+        groups = f" in {count_of(self.n_kv_heads, 'group')}" if self.n_kv_heads < self.n_heads else ""
         layers = count_of(self.n_layers, "layer")
         return f"{self.name} ({self.family}), {layers} x {count_of(self.n_heads, 'head')}{groups}"
 

@@ -1,7 +1,7 @@
 """The words that select parts: text -> parts, with the place of every error.
 
     selection  =  terms joined by   |  or  ,   (union)    &  (intersection)    -  (difference);   ~ and ( ) as usual
-    term       =  full | none | embed | pos | unembed | ln_final | the name of a parameter | layer [piece] [.side]
+    term       =  full | none | embed | pos | ln_embed | ln_final | unembed | a parameter's name | layer [piece] [.side]
     layer      =  l3   l0-3   l[0,2,5-7]   l*
     piece      =  h7   g1   attn   attn rest   mlp   mlp n5   mlp rest   ln1   ln2          (numbers as for layers)
     side       =  .q .k .v .o .qk .ov   or a role: .W_Q .b_Q .W_in .w ...
@@ -188,10 +188,11 @@ class _Parser:
         word = self.text[start : self.at].strip()
         if not self.take("."):
             return found
-        suffix = self.match(r"\w+")
+        suffix = self.match(r"\w+(\.[wb](?!\w))?")
         allowed = {side: [role for role in found if ROLES[role].owner in owners] for side, owners in SIDES.items()}
         for role in found:
-            allowed.setdefault(role.split(".")[-1], []).append(role)
+            for name in dict.fromkeys((role.split(".")[-1], role)):
+                allowed.setdefault(name, []).append(role)
         allowed = {name: roles for name, roles in allowed.items() if roles}
         roles = next((roles for name, roles in allowed.items() if name.lower() == suffix.lower()), None)
         if not roles:

@@ -11,8 +11,8 @@ To add a family, write its lines, and run `pytest tests/test_laws.py` with a sma
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,8 @@ class Family:
 
     Attributes:
         model_types: the values of `config.model_type` that it serves.
+        when: what a config must say for this row, where one family stores its weights in several ways.
+        kv_heads: the number of key/value heads, where it is not the config's `num_key_value_heads`.
         body: the module that holds everything but the unembedding; a bare model is that module itself.
         layers: the list of layers within the body.
         layer: the lines of a layer, their paths relative to it.
@@ -41,6 +43,8 @@ class Family:
     layers: str
     layer: str
     ends: str
+    when: Mapping[str, bool] = field(default_factory=dict)
+    kv_heads: int | None = None
 
     def in_layer(self) -> Iterator[Line]:
         """The lines of a layer."""
@@ -57,12 +61,239 @@ def _lines(text: str) -> Iterator[Line]:
         yield Line(role, path, axes)
 
 
+# ---- Llama and its many relatives; a model has one of the names that a role is given here
+
+_QKVO = """
+        W_Q       self_attn.q_proj.weight        (n h) m
+        W_K       self_attn.k_proj.weight        (g h) m
+        W_V       self_attn.v_proj.weight        (g h) m
+        b_Q       self_attn.q_proj.bias          (n h)
+        b_K       self_attn.k_proj.bias          (g h)
+        b_V       self_attn.v_proj.bias          (g h)
+        W_O       self_attn.o_proj.weight        m (n h)
+        W_O       self_attn.dense.weight         m (n h)
+        b_O       self_attn.o_proj.bias          m
+        b_O       self_attn.dense.bias           m
+"""
+
+_SHARED_QK_NORMS = """
+        q_norm.w  self_attn.q_norm.weight        h
+        q_norm.w  self_attn.q_layernorm.weight   h
+        q_norm.b  self_attn.q_layernorm.bias     h
+        k_norm.w  self_attn.k_norm.weight        h
+        k_norm.w  self_attn.k_layernorm.weight   h
+        k_norm.b  self_attn.k_layernorm.bias     h
+"""
+
+_MLP = """
+        W_gate    mlp.gate_proj.weight           f m
+        b_gate    mlp.gate_proj.bias             f
+        W_in      mlp.up_proj.weight             f m
+        W_in      mlp.fc1.weight                 f m
+        W_in      mlp.c_fc.weight                f m
+        b_in      mlp.up_proj.bias               f
+        b_in      mlp.fc1.bias                   f
+        b_in      mlp.c_fc.bias                  f
+        W_out     mlp.down_proj.weight           m f
+        W_out     mlp.fc2.weight                 m f
+        W_out     mlp.c_proj.weight              m f
+        b_out     mlp.down_proj.bias             m
+        b_out     mlp.fc2.bias                   m
+        b_out     mlp.c_proj.bias                m
+"""
+
+_FUSED_GATE = """
+        W_gate    mlp.gate_up_proj.weight        (0/2 f) m
+        W_in      mlp.gate_up_proj.weight        (1/2 f) m
+        W_out     mlp.down_proj.weight           m f
+"""
+
+_NORMS = """
+        ln1.w     input_layernorm.weight            m
+        ln1.b     input_layernorm.bias              m
+        ln2.w     post_attention_layernorm.weight   m
+        ln2.b     post_attention_layernorm.bias     m
+"""
+
+_ENDS = """
+        W_E         embed_tokens.weight      v m
+        ln_final.w  norm.weight              m
+        ln_final.b  norm.bias                m
+        ln_final.w  final_layernorm.weight   m
+        ln_final.b  final_layernorm.bias     m
+        W_U         lm_head.weight           v m
+        b_U         lm_head.bias             v
+"""
+
+LLAMA = Family(
+    model_types=(
+        "llama", "mistral", "ministral", "qwen2", "qwen3", "gemma", "granite", "smollm3", "olmo", "cohere2", "nemotron",
+        "stablelm", "starcoder2", "phi",
+    ),
+    body="model",
+    layers="layers",
+    layer=_QKVO + _SHARED_QK_NORMS + _MLP + _NORMS,
+    ends=_ENDS,
+)  # fmt: skip
+
+COHERE = replace(
+    LLAMA,
+    model_types=("cohere",),
+    # where queries and keys are normalised, each head has a gain of its own
+    layer=f"""
+        {_QKVO} {_MLP} {_NORMS}
+        q_gain  self_attn.q_norm.weight   n h
+        k_gain  self_attn.k_norm.weight   g h
+    """,
+)
+
+GEMMA2 = replace(
+    LLAMA,
+    model_types=("gemma2", "gemma3_text"),
+    # a norm before and after each block, under names that mean something else in Llama
+    layer=f"""
+        {_QKVO} {_SHARED_QK_NORMS} {_MLP}
+        ln1.w       input_layernorm.weight              m
+        ln1_post.w  post_attention_layernorm.weight     m
+        ln2.w       pre_feedforward_layernorm.weight    m
+        ln2_post.w  post_feedforward_layernorm.weight   m
+    """,
+)
+
+OLMO2 = replace(
+    LLAMA,
+    model_types=("olmo2", "olmo3"),
+    # norms after the blocks only; those of queries and keys span all heads, and each entry of their gain is one head's
+    layer=f"""
+        {_QKVO} {_MLP}
+        q_gain      self_attn.q_norm.weight             (n h)
+        k_gain      self_attn.k_norm.weight             (g h)
+        ln1_post.w  post_attention_layernorm.weight     m
+        ln2_post.w  post_feedforward_layernorm.weight   m
+    """,
+)
+
+GLM = replace(
+    LLAMA,
+    model_types=("glm", "glm4"),
+    layer=f"""
+        {_QKVO} {_FUSED_GATE} {_NORMS}
+        ln1_post.w  post_self_attn_layernorm.weight   m
+        ln2_post.w  post_mlp_layernorm.weight         m
+    """,
+)
+
+PHI3 = replace(
+    LLAMA,
+    model_types=("phi3",),
+    layer=f"""
+        W_Q     self_attn.qkv_proj.weight   ([n h] + g h + g h) m
+        W_K     self_attn.qkv_proj.weight   (n h + [g h] + g h) m
+        W_V     self_attn.qkv_proj.weight   (n h + g h + [g h]) m
+        W_O     self_attn.o_proj.weight     m (n h)
+        {_FUSED_GATE} {_NORMS}
+    """,
+)
+
+# ---- the out axis of the fused projection is q, k, v of head 0, then q, k, v of head 1, and so on
+
+_PER_HEAD_QKV = """
+        W_Q     {0}.query_key_value.weight   (n 0/3 h) m
+        W_K     {0}.query_key_value.weight   (g 1/3 h) m
+        W_V     {0}.query_key_value.weight   (g 2/3 h) m
+        b_Q     {0}.query_key_value.bias     (n 0/3 h)
+        b_K     {0}.query_key_value.bias     (g 1/3 h)
+        b_V     {0}.query_key_value.bias     (g 2/3 h)
+        W_O     {0}.dense.weight             m (n h)
+        b_O     {0}.dense.bias               m
+"""
+
+_DENSE_4H = """
+        W_in    mlp.dense_h_to_4h.weight     f m
+        b_in    mlp.dense_h_to_4h.bias       f
+        W_out   mlp.dense_4h_to_h.weight     m f
+        b_out   mlp.dense_4h_to_h.bias       m
+"""
+
+GPT_NEOX = Family(
+    model_types=("gpt_neox",),
+    body="gpt_neox",
+    layers="layers",
+    layer=_PER_HEAD_QKV.format("attention") + _DENSE_4H + _NORMS,
+    ends="""
+        W_E         embed_in.weight           v m
+        ln_final.w  final_layer_norm.weight   m
+        ln_final.b  final_layer_norm.bias     m
+        W_U         lm_head.weight            v m
+        W_U         embed_out.weight          v m
+    """,
+)
+
+PERSIMMON = replace(
+    LLAMA,
+    model_types=("persimmon",),
+    layer=_PER_HEAD_QKV.format("self_attn") + _SHARED_QK_NORMS + _DENSE_4H + _NORMS,
+)
+
+BLOOM = Family(
+    model_types=("bloom",),
+    body="transformer",
+    layers="h",
+    layer=_PER_HEAD_QKV.format("self_attention") + _DENSE_4H + _NORMS,
+    ends="""
+        W_E         word_embeddings.weight             v m
+        ln_embed.w  word_embeddings_layernorm.weight   m
+        ln_embed.b  word_embeddings_layernorm.bias     m
+        ln_final.w  ln_f.weight                        m
+        ln_final.b  ln_f.bias                          m
+        W_U         lm_head.weight                     v m
+    """,
+)
+
+FALCON_RW = replace(BLOOM, model_types=("falcon",), when={"multi_query": False, "new_decoder_architecture": False})
+
+FALCON_7B = replace(
+    BLOOM,
+    model_types=("falcon",),
+    when={"multi_query": True, "new_decoder_architecture": False},
+    kv_heads=1,  # its config's num_kv_heads means nothing then
+    layer=f"""
+        W_Q     self_attention.query_key_value.weight   ([n h] + g h + g h) m
+        W_K     self_attention.query_key_value.weight   (n h + [g h] + g h) m
+        W_V     self_attention.query_key_value.weight   (n h + g h + [g h]) m
+        b_Q     self_attention.query_key_value.bias     ([n h] + g h + g h)
+        b_K     self_attention.query_key_value.bias     (n h + [g h] + g h)
+        b_V     self_attention.query_key_value.bias     (n h + g h + [g h])
+        W_O     self_attention.dense.weight             m (n h)
+        b_O     self_attention.dense.bias               m
+        {_DENSE_4H} {_NORMS}
+    """,
+)
+
+# ---- relatives of GPT-2
+
+_GPT2_NORMS = """
+        ln1.w   ln_1.weight   m
+        ln1.b   ln_1.bias     m
+        ln2.w   ln_2.weight   m
+        ln2.b   ln_2.bias     m
+"""
+
+_GPT2_ENDS = """
+        W_E         wte.weight       v m
+        W_pos       wpe.weight       p m
+        ln_final.w  ln_f.weight      m
+        ln_final.b  ln_f.bias        m
+        W_U         lm_head.weight   v m
+        b_U         lm_head.bias     v
+"""
+
 GPT2 = Family(
     model_types=("gpt2",),
     body="transformer",
     layers="h",
     # Conv1D stores its weight as [in, out]; the out axis is all of q, then all of k, then all of v
-    layer="""
+    layer=f"""
         W_Q     attn.c_attn.weight   m (0/3 n h)
         W_K     attn.c_attn.weight   m (1/3 g h)
         W_V     attn.c_attn.weight   m (2/3 g h)
@@ -75,104 +306,131 @@ GPT2 = Family(
         b_in    mlp.c_fc.bias        f
         W_out   mlp.c_proj.weight    f m
         b_out   mlp.c_proj.bias      m
-        ln1.w   ln_1.weight          m
-        ln1.b   ln_1.bias            m
-        ln2.w   ln_2.weight          m
-        ln2.b   ln_2.bias            m
+        {_GPT2_NORMS}
+    """,
+    ends=_GPT2_ENDS,
+)
+
+_C_ATTN_OUT = """
+        W_O     attn.c_proj.weight   m (n h)
+        b_O     attn.c_proj.bias     m
+"""
+
+GPT_BIGCODE_MQA = replace(
+    GPT2,
+    model_types=("gpt_bigcode",),
+    when={"multi_query": True},
+    kv_heads=1,
+    layer=f"""
+        W_Q     attn.c_attn.weight   ([n h] + g h + g h) m
+        W_K     attn.c_attn.weight   (n h + [g h] + g h) m
+        W_V     attn.c_attn.weight   (n h + g h + [g h]) m
+        b_Q     attn.c_attn.bias     ([n h] + g h + g h)
+        b_K     attn.c_attn.bias     (n h + [g h] + g h)
+        b_V     attn.c_attn.bias     (n h + g h + [g h])
+        {_C_ATTN_OUT} {_MLP} {_GPT2_NORMS}
+    """,
+)
+
+GPT_BIGCODE_MHA = replace(
+    GPT2,
+    model_types=("gpt_bigcode",),
+    when={"multi_query": False},
+    layer=f"""
+        W_Q     attn.c_attn.weight   (n 0/3 h) m
+        W_K     attn.c_attn.weight   (g 1/3 h) m
+        W_V     attn.c_attn.weight   (g 2/3 h) m
+        b_Q     attn.c_attn.bias     (n 0/3 h)
+        b_K     attn.c_attn.bias     (g 1/3 h)
+        b_V     attn.c_attn.bias     (g 2/3 h)
+        {_C_ATTN_OUT} {_MLP} {_GPT2_NORMS}
+    """,
+)
+
+GPT_NEO = replace(
+    GPT2,
+    model_types=("gpt_neo",),
+    layer=f"""
+        W_Q     attn.attention.q_proj.weight     (n h) m
+        W_K     attn.attention.k_proj.weight     (g h) m
+        W_V     attn.attention.v_proj.weight     (g h) m
+        W_O     attn.attention.out_proj.weight   m (n h)
+        b_O     attn.attention.out_proj.bias     m
+        {_MLP} {_GPT2_NORMS}
+    """,
+)
+
+GPTJ = replace(
+    GPT2,
+    model_types=("gptj",),
+    # one norm feeds attention and MLP, which run side by side
+    layer=f"""
+        W_Q     attn.q_proj.weight     (n h) m
+        W_K     attn.k_proj.weight     (g h) m
+        W_V     attn.v_proj.weight     (g h) m
+        W_O     attn.out_proj.weight   m (n h)
+        W_in    mlp.fc_in.weight       f m
+        b_in    mlp.fc_in.bias         f
+        W_out   mlp.fc_out.weight      m f
+        b_out   mlp.fc_out.bias        m
+        {_GPT2_NORMS}
+    """,
+)
+
+MPT = Family(
+    model_types=("mpt",),
+    body="transformer",
+    layers="blocks",
+    layer="""
+        W_Q     attn.Wqkv.weight       (0/3 n h) m
+        W_K     attn.Wqkv.weight       (1/3 g h) m
+        W_V     attn.Wqkv.weight       (2/3 g h) m
+        W_O     attn.out_proj.weight   m (n h)
+        W_in    ffn.up_proj.weight     f m
+        W_out   ffn.down_proj.weight   m f
+        ln1.w   norm_1.weight          m
+        ln2.w   norm_2.weight          m
     """,
     ends="""
         W_E         wte.weight       v m
-        W_pos       wpe.weight       p m
-        ln_final.w  ln_f.weight      m
-        ln_final.b  ln_f.bias        m
+        ln_final.w  norm_f.weight    m
         W_U         lm_head.weight   v m
     """,
 )
 
-GPT_NEOX = Family(
-    model_types=("gpt_neox",),
-    body="gpt_neox",
+OPT = Family(
+    model_types=("opt",),
+    body="model.decoder",
     layers="layers",
-    # the out axis is q, k, v of head 0, then q, k, v of head 1, and so on
-    layer="""
-        W_Q     attention.query_key_value.weight   (n 0/3 h) m
-        W_K     attention.query_key_value.weight   (g 1/3 h) m
-        W_V     attention.query_key_value.weight   (g 2/3 h) m
-        b_Q     attention.query_key_value.bias     (n 0/3 h)
-        b_K     attention.query_key_value.bias     (g 1/3 h)
-        b_V     attention.query_key_value.bias     (g 2/3 h)
-        W_O     attention.dense.weight             m (n h)
-        b_O     attention.dense.bias               m
-        W_in    mlp.dense_h_to_4h.weight           f m
-        b_in    mlp.dense_h_to_4h.bias             f
-        W_out   mlp.dense_4h_to_h.weight           m f
-        b_out   mlp.dense_4h_to_h.bias             m
-        ln1.w   input_layernorm.weight             m
-        ln1.b   input_layernorm.bias               m
-        ln2.w   post_attention_layernorm.weight    m
-        ln2.b   post_attention_layernorm.bias      m
+    layer=f"""
+        {_QKVO}
+        W_O     self_attn.out_proj.weight     m (n h)
+        b_O     self_attn.out_proj.bias       m
+        W_in    fc1.weight                    f m
+        b_in    fc1.bias                      f
+        W_out   fc2.weight                    m f
+        b_out   fc2.bias                      m
+        ln1.w   self_attn_layer_norm.weight   m
+        ln1.b   self_attn_layer_norm.bias     m
+        ln2.w   final_layer_norm.weight       m
+        ln2.b   final_layer_norm.bias         m
     """,
     ends="""
-        W_E         embed_in.weight           v m
+        W_E         embed_tokens.weight       v m
+        W_pos       embed_positions.weight    p m
         ln_final.w  final_layer_norm.weight   m
         ln_final.b  final_layer_norm.bias     m
         W_U         lm_head.weight            v m
-        W_U         embed_out.weight          v m
     """,
 )
 
-_LLAMA_BLOCK = """
-        W_Q     self_attn.q_proj.weight   (n h) m
-        W_K     self_attn.k_proj.weight   (g h) m
-        W_V     self_attn.v_proj.weight   (g h) m
-        b_Q     self_attn.q_proj.bias     (n h)
-        b_K     self_attn.k_proj.bias     (g h)
-        b_V     self_attn.v_proj.bias     (g h)
-        q_norm  self_attn.q_norm.weight   h
-        k_norm  self_attn.k_norm.weight   h
-        W_O     self_attn.o_proj.weight   m (n h)
-        b_O     self_attn.o_proj.bias     m
-        W_gate  mlp.gate_proj.weight      f m
-        b_gate  mlp.gate_proj.bias        f
-        W_in    mlp.up_proj.weight        f m
-        b_in    mlp.up_proj.bias          f
-        W_out   mlp.down_proj.weight      m f
-        b_out   mlp.down_proj.bias        m
-        ln1.w   input_layernorm.weight    m
-"""
+ROWS = (
+    LLAMA, COHERE, GEMMA2, OLMO2, GLM, PHI3, GPT_NEOX, PERSIMMON, BLOOM, FALCON_RW, FALCON_7B, GPT2, GPT_BIGCODE_MQA,
+    GPT_BIGCODE_MHA, GPT_NEO, GPTJ, MPT, OPT,
+)  # fmt: skip
 
-_LLAMA_ENDS = """
-        W_E         embed_tokens.weight   v m
-        ln_final.w  norm.weight           m
-        W_U         lm_head.weight        v m
-"""
-
-LLAMA = Family(
-    model_types=("llama", "mistral", "qwen2", "qwen3", "gemma"),
-    body="model",
-    layers="layers",
-    layer=f"""
-        {_LLAMA_BLOCK}
-        ln2.w   post_attention_layernorm.weight   m
-    """,
-    ends=_LLAMA_ENDS,
-)
-
-GEMMA2 = Family(
-    model_types=("gemma2", "gemma3_text"),
-    body="model",
-    layers="layers",
-    # a norm before and after each block, under names that mean something else in Llama
-    layer=f"""
-        {_LLAMA_BLOCK}
-        ln1_post.w  post_attention_layernorm.weight     m
-        ln2.w       pre_feedforward_layernorm.weight    m
-        ln2_post.w  post_feedforward_layernorm.weight   m
-    """,
-    ends=_LLAMA_ENDS,
-)
-
-FAMILIES: dict[str, Family] = {
-    model_type: family for family in (GPT2, GPT_NEOX, LLAMA, GEMMA2) for model_type in family.model_types
+FAMILIES: dict[str, tuple[Family, ...]] = {
+    model_type: tuple(row for row in ROWS if model_type in row.model_types)
+    for model_type in sorted({model_type for row in ROWS for model_type in row.model_types})
 }
-"""`config.model_type` -> its row."""
+"""`config.model_type` -> its rows; the first whose `when` the config fulfils serves it."""

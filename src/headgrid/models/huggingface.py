@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
 
-from headgrid.anatomy import Anatomy, AnatomyError, Slot, factors
+from headgrid.anatomy import Anatomy, AnatomyError, Slot, Stored, stored_axes
 from headgrid.models.families import FAMILIES, Family, Line
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -43,7 +44,7 @@ def from_model(model: torch.nn.Module) -> Anatomy:
     n_layers = len(found)
     _agree(config, "num_hidden_layers", n_layers, f"{name} has {n_layers} layers")
     n_heads = int(config.num_attention_heads)
-    n_kv_heads = int(getattr(config, "num_key_value_heads", None) or n_heads)
+    n_kv_heads = family.kv_heads or int(getattr(config, "num_key_value_heads", None) or n_heads)
 
     placed: list[Slot] = []
     sizes: dict[str, int] = {"n": n_heads, "g": n_kv_heads}
@@ -52,7 +53,7 @@ def from_model(model: torch.nn.Module) -> Anatomy:
         layer_slots = _bind(lines, layer, stored, sizes)
         sizes = {**sizes, **layer_slots[0].sizes} if layer_slots else sizes
         placed += layer_slots
-    bodies = (f"{family.body}.", "")
+    bodies = _prefixes(family.body)
     placed += _bind(
         [(line, body + line.path) for line in family.in_ends() for body in bodies if body + line.path in stored],
         None,
@@ -94,8 +95,14 @@ def family_of(config: Any, name: str) -> Family:
         AnatomyError: for a family that is not in the table, naming the families that are and the closest one.
     """
     model_type = str(getattr(config, "model_type", ""))
+    for family in FAMILIES.get(model_type, ()):
+        if all(bool(getattr(config, key, False)) == value for key, value in family.when.items()):
+            return family
     if model_type in FAMILIES:
-        return FAMILIES[model_type]
+        known = "; or ".join(
+            ", ".join(f"{key} = {value}" for key, value in family.when.items()) for family in FAMILIES[model_type]
+        )
+        raise AnatomyError(f"{name}: the table has {model_type!r} with {known}, and this config has another variant")
     close = difflib.get_close_matches(model_type, FAMILIES, n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
     no_heads = (
@@ -121,13 +128,19 @@ def _aliases(model: torch.nn.Module) -> dict[str, str]:
 
 def _layers_prefix(family: Family, stored: Shapes, name: str) -> str:
     """What the names of all layers' parameters begin with: `transformer.h.`, or `h.` for the bare body."""
-    for prefix in (f"{family.body}.{family.layers}.", f"{family.layers}."):
+    for prefix in (f"{body}{family.layers}." for body in _prefixes(family.body)):
         if any(path.startswith(prefix + "0.") for path in stored):
             return prefix
     raise AnatomyError(
         f"{name} has no layers: no parameter begins with {family.body}.{family.layers}.0. or {family.layers}.0. "
         f"Its parameters begin with {', '.join(sorted({path.split('.')[0] for path in stored}))}"
     )
+
+
+def _prefixes(body: str) -> list[str]:
+    """What may stand before a name in the body: all of its path, or less of it where the model is the body itself."""
+    steps = body.split(".")
+    return [".".join(steps[i:]) + "." for i in range(len(steps))] + [""]
 
 
 def _agree(config: Any, key: str, measured: int, fact: str) -> None:
@@ -144,23 +157,43 @@ def _bind(lines: Iterable[tuple[Line, str]], layer: int | None, stored: Shapes, 
     sizes = {letter: size for letter, size in known.items() if letter in "ngmhvp"}
     # W_O first: its stored shape gives d_head, whatever the config says
     for line, path in sorted(there, key=lambda one: one[0].role != "W_O"):
-        shape = stored[path]
-        if len(factors(line.axes)) != len(shape):
+        shape, axes = stored[path], stored_axes(line.axes)
+        if len(axes) != len(shape):
             raise AnatomyError(_misfit(line, path, shape, sizes, "the number of axes differs"))
-        for dim, size in zip(factors(line.axes), shape, strict=True):
-            unknown = [letter for letter in dim if "/" not in letter and letter not in sizes]
-            rest = 1
-            for factor in dim:
-                rest *= int(factor.split("/")[1]) if "/" in factor else sizes.get(factor, 1)
-            if len(unknown) == 1 and size % rest == 0:
-                sizes[unknown[0]] = size // rest
-            elif unknown or size != rest:
-                raise AnatomyError(_misfit(line, path, shape, sizes, f"{size} is not ({' '.join(dim)})"))
+        for axis, size in zip(axes, shape, strict=True):
+            _solve(axis, size, sizes)
+            found = _size(axis, sizes)
+            if found != size:
+                raise AnatomyError(_misfit(line, path, shape, sizes, f"an axis of {size} entries does not fit"))
     return [Slot(line.role, layer, path, line.axes, sizes) for line, path in there]
 
 
+def _solve(axis: Stored, size: int, sizes: dict[str, int]) -> None:
+    """Find the one letter of a stored axis whose size is not known yet, if the others leave just one."""
+    terms = (axis.factors, *axis.before, *axis.after)
+    unknown = {letter for term in terms for letter in term if "/" not in letter and letter not in sizes}
+    if len(unknown) == 1:
+        letter = unknown.pop()
+        with_one, with_two = (_size(axis, {**sizes, letter: n}) or 0 for n in (1, 2))
+        per_unit = with_two - with_one  # the letter is in every term at most once, so a size is linear in it
+        sizes[letter] = max(1, (size - (with_one - per_unit)) // per_unit)
+
+
+def _size(axis: Stored, sizes: Mapping[str, int]) -> int | None:
+    """The size of a stored axis, or None while one of its letters is not known."""
+    total = 0
+    for term in (axis.factors, *axis.before, *axis.after):
+        product = 1
+        for factor in term:
+            if "/" not in factor and factor not in sizes:
+                return None
+            product *= int(factor.split("/")[1]) if "/" in factor else sizes[factor]
+        total += product
+    return total
+
+
 def _misfit(line: Line, path: str, shape: tuple[int, ...], sizes: Mapping[str, int], why: str) -> str:
-    letters = sorted({letter for dim in factors(line.axes) for letter in dim if letter in sizes})
+    letters = sorted({letter for letter in re.findall(r"[a-z]", line.axes) if letter in sizes})
     given = ", ".join(f"{letter} = {sizes[letter]}" for letter in letters)
     return (
         f"{path} has the shape {list(shape)}, but {line.role} of this family is stored as {line.axes!r} with {given}: "

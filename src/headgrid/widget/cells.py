@@ -24,6 +24,7 @@ HEAD = ("q", "k", "v", "o")
 NAMES = {
     "embed": "token embedding",
     "pos": "position embedding",
+    "ln_embed": "norm of the embedding",
     "unembed": "unembedding",
     "ln_final": "final norm",
     "ln1": "norm before attention",
@@ -57,7 +58,7 @@ class Cells:
         self._blocks = _blocks(anatomy)
         # a tied unembedding is the embedding: one tensor, one cell
         own = [owner for owner in ENDS if anatomy.roles(owner)]
-        self._before = [owner for owner in own if owner in ("embed", "pos")]
+        self._before = [owner for owner in own if owner in ("embed", "pos", "ln_embed")]
         self._after = [owner for owner in own if owner not in self._before]
         self._width = sum(len(block.columns) for block in self._blocks)
         self.n_cells = len(self._before) + anatomy.n_layers * self._width + len(self._after)
