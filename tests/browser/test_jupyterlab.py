@@ -1,0 +1,223 @@
+"""The widget in a real JupyterLab: what a hand does in the browser, what Python then holds, and the other way round.
+
+Masks are compared with those that this process makes from the same words for a model of its own, so that the kernel is
+not asked to confirm itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, expect
+
+import headgrid as hg
+from headgrid.masks import ParamMasks
+
+from .jupyterlab import TIMEOUT, Notebook
+
+Open = Callable[[str, list[str]], Notebook]
+
+ANATOMY = hg.dissect(hg.demo()[0])
+
+expect.set_options(timeout=TIMEOUT * 1000)
+
+
+def digest(masks: ParamMasks) -> list[list[Any]]:
+    """Masks as JSON, their order included."""
+    return [
+        [
+            name,
+            None if mask is None else [str(mask.dtype), *mask.shape, hashlib.sha256(bytes(mask.flatten())).hexdigest()],
+        ]
+        for name, mask in masks.items()
+    ]
+
+
+SET_UP = "from __future__ import annotations\n\nimport hashlib\n\nimport headgrid as hg\n\n\n" + inspect.getsource(
+    digest
+)
+GRID = "grid = hg.HeadGrid(*hg.demo())\ngrid"
+
+
+def cell(view: Locator, word: str) -> Locator:
+    """The cell of that word, which lies exactly over the painted one: a click on it is a click of the mouse there."""
+    return view.locator(f'[role=gridcell][data-word="{word}"]')
+
+
+def holds(notebook: Notebook, text: str) -> None:
+    """Waits until the kernel's selection is that of the text, and compares the masks."""
+    expected = ANATOMY.select(text)
+    notebook.wait_until(f"grid.selection == grid.anatomy.select({text!r})")
+    assert notebook.run("digest(grid.masks)") == digest(expected.masks())
+    assert notebook.run("str(grid.selection)") == str(expected)
+
+
+def shows(view: Locator, *words: str) -> None:
+    """Waits until these cells, and no other, are selected in the browser."""
+    for word in words:
+        expect(cell(view, word)).to_have_attribute("aria-selected", "true")
+    expect(view.locator('[role=gridcell][aria-selected="true"]')).to_have_count(len(words))
+
+
+@pytest.fixture(scope="module")
+def opened(open_notebook: Open) -> Iterator[Notebook]:
+    notebook = open_notebook("one-view", [SET_UP, GRID])
+    yield notebook
+    notebook.close()
+
+
+@pytest.fixture
+def notebook(opened: Notebook) -> Notebook:
+    """A notebook with one grid, in which nothing is selected."""
+    opened.run("grid.select('none')")
+    shows(opened.view())
+    return opened
+
+
+def test_a_click_selects_a_head_and_another_takes_it_back(notebook: Notebook) -> None:
+    cell(notebook.view(), "l1h2").click()
+    holds(notebook, "l1h2")
+    shows(notebook.view(), "l1h2")
+    cell(notebook.view(), "l0 mlp").click()
+    holds(notebook, "l1h2 | l0 mlp")
+    cell(notebook.view(), "l1h2").click()
+    holds(notebook, "l0 mlp")
+    shows(notebook.view(), "l0 mlp")
+
+
+def test_shift_click_adds_the_block_from_the_last_cell(notebook: Notebook) -> None:
+    cell(notebook.view(), "l0h1").click()
+    cell(notebook.view(), "l1h2").click(modifiers=["Shift"])
+    holds(notebook, "l0h1 | l0h2 | l1h1 | l1h2")
+    shows(notebook.view(), "l0h1", "l0h2", "l1h1", "l1h2")
+
+
+def test_a_drag_brushes_a_block(notebook: Notebook) -> None:
+    cell(notebook.view(), "l0h2").drag_to(cell(notebook.view(), "l1h3"))
+    holds(notebook, "l0h2 | l0h3 | l1h2 | l1h3")
+    shows(notebook.view(), "l0h2", "l0h3", "l1h2", "l1h3")
+
+
+def test_a_row_header_selects_its_layer_and_a_column_header_its_head_in_every_layer(notebook: Notebook) -> None:
+    notebook.view().get_by_role("rowheader", name=re.compile("^layer 1,")).click()
+    holds(notebook, "l1")
+    notebook.view().get_by_role("rowheader", name=re.compile("^layer 1,")).click()
+    holds(notebook, "none")
+    notebook.view().get_by_role("columnheader", name=re.compile("^head 2,")).click()
+    holds(notebook, "l0h2 | l1h2")
+    shows(notebook.view(), "l0h2", "l1h2")
+
+
+def test_the_keyboard_alone_selects_and_its_keys_do_not_reach_the_notebook(notebook: Notebook) -> None:
+    keyboard, view = notebook.page.keyboard, notebook.view()
+    view.get_by_role("button").first.focus()
+    for _ in range(10):
+        keyboard.press("Tab")
+        if notebook.page.evaluate("document.activeElement.getAttribute('role')") == "grid":
+            break
+    expect(view.get_by_role("grid")).to_be_focused()
+    # to the first cell of layer 0 wherever the cursor was, two to the right, past the norm, and one down
+    for key in ("Control+Home", "ArrowDown", "ArrowDown", "Home", "ArrowRight", "ArrowRight", "ArrowDown", "Space"):
+        keyboard.press(key)
+    holds(notebook, "l1h1")
+    shows(view, "l1h1")
+    before = notebook.in_lab("panel.model.cells.length")
+    keyboard.type("dd", delay=50)
+    keyboard.press("Escape")
+    holds(notebook, "none")
+    assert notebook.in_lab("panel.model.cells.length") == before
+    expect(view.get_by_role("grid")).to_be_focused()
+
+
+def test_what_python_selects_is_shown(notebook: Notebook) -> None:
+    notebook.run("grid.select('l0h1')")
+    shows(notebook.view(), "l0h1")
+    expect(notebook.view().get_by_role("textbox")).to_have_value("l0h1")
+
+
+def test_a_query_typed_into_the_box_selects(notebook: Notebook) -> None:
+    box = notebook.view().get_by_role("textbox")
+    box.click()
+    box.press_sequentially("l1h2 | l0 mlp")
+    box.press("Enter")
+    holds(notebook, "l1h2 | l0 mlp")
+    shows(notebook.view(), "l1h2", "l0 mlp")
+
+
+def test_a_query_that_is_wrong_is_explained_and_changes_nothing(notebook: Notebook) -> None:
+    view = notebook.view()
+    notebook.run("grid.select('l0h1')")
+    shows(view, "l0h1")
+    box = view.get_by_role("textbox")
+    box.fill("l1h2 | l0h9")
+    box.press("Enter")
+    with pytest.raises(hg.SelectionError) as raised:
+        ANATOMY.select("l1h2 | l0h9")
+    expect(view.get_by_role("alert")).to_have_text(raised.value.reason)
+    expect(view.locator(".hg-query mark")).to_have_text("l1h2 | l0h9"[raised.value.start : raised.value.end])
+    expect(box).to_have_attribute("aria-invalid", "true")
+    expect(box).to_have_value("l1h2 | l0h9")
+    holds(notebook, "l0h1")
+    shows(view, "l0h1")
+
+
+def test_a_clicked_cell_says_where_its_weights_are_stored(notebook: Notebook) -> None:
+    cell(notebook.view(), "l1h2").click()
+    inspector = notebook.view().get_by_role("group", name="Where the weights are stored")
+    expect(inspector).to_contain_text("layer 1 head 2")
+    for place in (
+        "transformer.h.1.attn.c_attn.weight[:, 48:72]",
+        "transformer.h.1.attn.c_attn.weight[:, 144:168]",
+        "transformer.h.1.attn.c_attn.weight[:, 240:264]",
+        "transformer.h.1.attn.c_proj.weight[48:72, :]",
+    ):
+        expect(inspector).to_contain_text(place)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_grid_takes_the_theme_of_the_page(notebook: Notebook, theme: str) -> None:
+    notebook.run("grid.select('l1h2 | l0 mlp | l0h1.q')")
+    shows(notebook.view(), "l1h2", "l0 mlp")
+    notebook.set_theme(dark=theme == "dark")
+    expect(notebook.view()).to_have_attribute("data-theme", theme)
+    expect(cell(notebook.view(), "l0h1")).to_have_attribute("aria-label", re.compile("partly selected"))
+    notebook.screenshot(theme)
+
+
+def test_two_views_of_one_widget_agree(open_notebook: Open) -> None:
+    notebook = open_notebook("two-views", [SET_UP, GRID, "grid"])
+    first, second = notebook.view(0), notebook.view(1)
+    cell(first, "l1h2").click()
+    shows(second, "l1h2")
+    shows(first, "l1h2")
+    cell(second, "l0h3").click()
+    shows(first, "l1h2", "l0h3")
+    shows(second, "l1h2", "l0h3")
+    holds(notebook, "l1h2 | l0h3")
+    notebook.close()
+
+
+def test_without_its_kernel_the_grid_shows_its_last_state(open_notebook: Open) -> None:
+    notebook = open_notebook("restarted", [SET_UP, GRID])
+    cell(notebook.view(), "l1h2").click()
+    holds(notebook, "l1h2")
+    notebook.restart_kernel()
+    expect(notebook.view().get_by_text("No kernel: this is the last state")).to_be_visible()
+    shows(notebook.view(), "l1h2")
+    expect(notebook.view().get_by_role("textbox")).to_have_value("l1h2")
+    cell(notebook.view(), "l0h0").click()
+    shows(notebook.view(), "l1h2")
+    notebook.close()
+
+
+def test_no_other_host_is_asked_for_anything(notebook: Notebook, other_hosts: list[str]) -> None:
+    assert other_hosts == []
+    # and one that is asked would not go unseen
+    notebook.page.evaluate("fetch('https://example.org/widget.js').catch(() => null)")
+    assert other_hosts == ["https://example.org/widget.js"]
+    other_hosts.clear()
