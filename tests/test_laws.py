@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import headgrid as hg
 from headgrid import parts
-from headgrid.anatomy import ROLES
+from headgrid.roles import ROLES
 from headgrid.selection import Selection
 
 every_family = pytest.mark.parametrize("family", tiny.FAMILIES)

@@ -11,7 +11,8 @@ import pytest
 SOURCE = Path(__file__).parent.parent / "src" / "headgrid"
 
 LAYERS = [
-    {"anatomy", "demo"},
+    {"roles", "demo"},
+    {"anatomy"},
     {"parts"},
     {"masks", "grammar", "spelling"},
     {"selection", "models"},

@@ -21,8 +21,9 @@ from typing import NoReturn
 import numpy as np
 
 from headgrid import parts
-from headgrid.anatomy import ENDS, NORMS, ROLES, Anatomy
+from headgrid.anatomy import Anatomy
 from headgrid.parts import ATTENTION, MLP, SIDES, Parts
+from headgrid.roles import ENDS, NORMS, ROLES
 
 DEEPEST = 50
 """How deep parentheses and complements may be nested: far beyond use, and within Python's own stack."""

@@ -12,7 +12,8 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from headgrid.anatomy import ROLES, Anatomy, Bools
+from headgrid.anatomy import Anatomy, Bools
+from headgrid.roles import ROLES
 
 Parts = dict[str, Bools]
 """Role -> which of its parts, shape as in `Anatomy.exists`; never an array without a True."""

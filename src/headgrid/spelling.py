@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from headgrid import parts
-from headgrid.anatomy import ENDS, NORMS, ROLES, Anatomy, Bools
+from headgrid.anatomy import Anatomy, Bools
 from headgrid.parts import ATTENTION, MLP, SIDES, Parts
+from headgrid.roles import ENDS, NORMS, ROLES
 
 LONG = 48
 """A longer text, of most of a model, is also tried as a complement, `~(...)`: it reads better for all heads but one."""

@@ -15,8 +15,9 @@ from typing import cast
 import numpy as np
 
 from headgrid import parts
-from headgrid.anatomy import ENDS, ROLES, Anatomy, Bools, count_of
+from headgrid.anatomy import Anatomy, Bools, count_of
 from headgrid.parts import MLP, Parts
+from headgrid.roles import ENDS, ROLES
 from headgrid.widget.wire import Band, Column, Kind, Row
 
 HEAD = ("q", "k", "v", "o")

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 
 from headgrid import parts
-from headgrid.anatomy import ENDS, ROLES, Bools
+from headgrid.anatomy import Bools
 from headgrid.parts import Parts
+from headgrid.roles import ENDS, ROLES
 from headgrid.widget.cells import Cells
 from headgrid.widget.wire import Place, Summary
 
