@@ -9,10 +9,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 say = @printf '\033[1m== %s\033[0m\n' $(1)
 node_ok = command -v npm >/dev/null 2>&1 && node -e 'process.exit(process.versions.node.split(".")[0] >= 20 ? 0 : 1)' 2>/dev/null
-chromium_ok = command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1
+chromium_ok = { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null 2>&1
 without_node = echo "headgrid: skipped $(1): node 20 or newer is not installed (apt-get install nodejs npm, or https://nodejs.org)"
 
-.PHONY: help demo test check format build clean chromium js
+.PHONY: help demo test pytest vitest check format build clean chromium js
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -21,15 +21,22 @@ demo: $(STAMPS)/demo  ## set up, and open notebooks/01_first_look.ipynb in Jupyt
 	$(call say,"opening JupyterLab; the address is printed below if no browser opens")
 	@sh scripts/lab.sh $(BIN)/jupyter
 
-test: $(STAMPS)/test chromium js check  ## set up, and run every check and test, real browser included
-	$(call say,"running the Python tests")
+test: $(STAMPS)/test chromium js  ## set up, and run every check and test, real browser included
+	@failed=; for step in check pytest vitest; do $(MAKE) --no-print-directory $$step || failed="$$failed $$step"; done; \
+	[ -z "$$failed" ] || { echo "headgrid: failed:$$failed; what is above says where"; exit 1; }; \
+	printf '\033[1m== all checks and tests passed\033[0m\n'
+
+pytest: $(STAMPS)/test
+	$(call say,"running the Python and browser tests")
 	@$(BIN)/python -m pytest $(PYTEST)
+
+vitest: js
 	$(call say,"running the JavaScript tests")
 	@if $(node_ok); then cd js && npm test --silent; else $(call without_node,the JavaScript tests); fi
 
 check: $(STAMPS)/test js  ## lint and type-check Python and TypeScript
 	$(call say,"linting and type-checking")
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check --quiet . && $(BIN)/mypy
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 	@if $(node_ok); then cd js && npm run check --silent; else $(call without_node,tsc and biome); fi
 
 format: $(STAMPS)/test js  ## let the formatters rewrite the code
@@ -41,13 +48,16 @@ build: js  ## write js/src/wire.ts and the committed bundle anew
 	@$(BIN)/python -m headgrid.widget.wire > js/src/wire.ts && cd js && npm run build --silent
 
 clean:  ## remove everything that was set up
-	rm -rf .venv js/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv js/node_modules tests/browser/artifacts .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 js: js/node_modules/.stamp
 
+# in the lock's versions, and without changing it; not npm ci, which wants the packages of every other platform in the lock too
 js/node_modules/.stamp: js/package-lock.json js/package.json
 	@if $(node_ok); then \
-	  printf '\033[1m== installing the JavaScript tools\033[0m\n' && cd js && npm ci --silent --no-audit --no-fund && touch node_modules/.stamp; \
+	  printf '\033[1m== installing the JavaScript tools\033[0m\n' && cd js && \
+	  { npm install --no-save --loglevel=error --no-audit --no-fund && touch node_modules/.stamp || \
+	    { echo "headgrid: npm could not install the JavaScript tools; its message above says why"; exit 1; }; }; \
 	else $(call without_node,the JavaScript tools); fi
 
 chromium:

@@ -31,12 +31,14 @@ SETTINGS = {
 }
 
 SERVE = """
-import os, signal, sys, threading
+import os, signal, sys, threading, time
 from jupyterlab.labapp import main
 
 def end_with_the_tests():
     sys.stdin.read()  # it ends when the tests' process does, killed or not
     os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(20)
+    os._exit(1)  # a server that is ended while it starts a kernel can hang
 
 threading.Thread(target=end_with_the_tests, daemon=True).start()
 main()
@@ -198,6 +200,7 @@ class Notebook:
         theme = "JupyterLab Dark" if dark else "JupyterLab Light"
         self.page.evaluate("theme => jupyterapp.commands.execute('apputils:change-theme', { theme })", theme)
         self.page.wait_for_selector(f"body[data-jp-theme-light={'false' if dark else 'true'}]", state="attached")
+        self.page.wait_for_selector("#jupyterlab-splash", state="detached")
 
     def screenshot(self, name: str) -> Path:
         ARTIFACTS.mkdir(exist_ok=True)

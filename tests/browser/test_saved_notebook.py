@@ -1,0 +1,44 @@
+"""A grid that was saved with its notebook, opened again when the kernel that made it is gone."""
+
+from __future__ import annotations
+
+from playwright.sync_api import expect
+
+from .jupyterlab import Notebook
+from .test_jupyterlab import GRID, SET_UP, Open, cell, holds, shows
+
+SAVE_STATE = """
+fetch(`/lab/api/settings/@jupyter-widgets/jupyterlab-manager:plugin?token=${encodeURIComponent(%r)}`, {
+  method: "PUT", body: JSON.stringify({ raw: '{"saveState": %s}' }) }).then(answer => answer.status)
+"""
+
+
+def save_state_with_notebooks(notebook: Notebook, save: bool) -> None:
+    """JupyterLab's setting 'Save Widget State Automatically', which is off at first; a page reads it when it loads."""
+    token = notebook.server.url("").partition("token=")[2]
+    assert notebook.page.evaluate(SAVE_STATE % (token, "true" if save else "false")) == 204
+    notebook.open()
+
+
+def test_a_saved_grid_is_drawn_again_and_says_that_it_has_no_kernel(open_notebook: Open) -> None:
+    # The new kernel does not know the widget. With no kernel at all JupyterLab draws no widget, whoever made it:
+    # https://github.com/jupyter-widgets/ipywidgets/issues/3773
+    notebook = open_notebook("saved", [SET_UP, GRID])
+    save_state_with_notebooks(notebook, True)
+    try:
+        notebook.run_all()
+        cell(notebook.view(), "l1h2").click()
+        holds(notebook, "l1h2")
+        shows(notebook.view(), "l1h2")
+        notebook.in_lab("jupyterapp.commands.execute('docmanager:save')")
+        notebook.in_lab("panel.sessionContext.shutdown()")
+        notebook.open()
+        notebook.wait_until_idle()
+        shows(notebook.view(), "l1h2")
+        expect(notebook.view().get_by_text("No kernel: this is the last state")).to_be_visible()
+        expect(notebook.view().get_by_role("textbox")).to_have_value("l1h2")
+        cell(notebook.view(), "l0h0").click()
+        shows(notebook.view(), "l1h2")
+    finally:
+        save_state_with_notebooks(notebook, False)
+        notebook.close()
