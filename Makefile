@@ -34,9 +34,9 @@ vitest: js
 	$(call say,"running the JavaScript tests")
 	@if $(node_ok); then cd js && npm test --silent; else $(call without_node,the JavaScript tests); fi
 
-check: $(STAMPS)/test js  ## lint and type-check Python and TypeScript
+check: $(STAMPS)/test js  ## lint and type-check Python and TypeScript, and read the layers
 	$(call say,"linting and type-checking")
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/python -m pytest -q tests/test_layers.py
 	@if $(node_ok); then cd js && npm run check --silent; else $(call without_node,tsc and biome); fi
 
 format: $(STAMPS)/test js  ## let the formatters rewrite the code
