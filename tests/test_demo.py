@@ -2,6 +2,7 @@
 ablated by editing weights, attention is recomputed from q and k, composition and copying from dense matrices."""
 
 import copy
+import json
 import os
 import subprocess
 import sys
@@ -352,3 +353,10 @@ def test_training_writes_a_loadable_folder_and_a_seed_fixes_every_weight(tmp_pat
     ids = AutoTokenizer.from_pretrained(tmp_path / "a")("the dog says", return_tensors="pt")["input_ids"]
     assert torch.isfinite(logits_of(opened, ids)).all()
     assert (tmp_path / "a" / "tokenizer.json").read_bytes() == (FOLDER / "tokenizer.json").read_bytes()
+
+
+def test_the_tokenizer_names_its_outputs_so_that_no_version_adds_token_types():
+    saved = json.loads((FOLDER / "tokenizer_config.json").read_text())
+    assert saved["model_input_names"] == ["input_ids", "attention_mask"]
+    _, tokenizer = demo()
+    assert set(tokenizer("when mary")) == {"input_ids", "attention_mask"}

@@ -71,6 +71,8 @@ def save_tokenizer(tokenizer: Any, folder: Path) -> None:
     # Written by hand: version 5's save_pretrained names a tokenizer class that version 4 does not have.
     config = {
         "tokenizer_class": "PreTrainedTokenizerFast",
+        # without this, version 4 also gives token_type_ids, and GPT-2 adds the embedding of token 0 for each of them
+        "model_input_names": ["input_ids", "attention_mask"],
         "bos_token": BOS,
         "eos_token": BOS,
         "pad_token": PAD,
