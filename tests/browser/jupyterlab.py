@@ -119,6 +119,8 @@ class Server:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._process.terminate()  # it shuts its kernels down itself; kernels also end when it is gone
+        assert self._process.stdin
+        self._process.stdin.close()
         try:
             self._process.wait(20)
         except subprocess.TimeoutExpired:
