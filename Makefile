@@ -2,8 +2,6 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 PYTHON ?= python3
-# each file stays on one worker: its notebooks, its server
-PYTEST ?= -n 2 --dist loadfile
 BIN := .venv/bin
 STAMPS := .venv/stamps
 export HF_HUB_OFFLINE := 1
