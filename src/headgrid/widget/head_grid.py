@@ -28,8 +28,6 @@ STATIC = pathlib.Path(__file__).parent / "static"
 class _Selection(traitlets.TraitType[Selection, Selectable]):
     """A trait that takes whatever `Anatomy.select` takes."""
 
-    info_text = "a selection, a text such as 'l1h2 | l0 mlp', or a list of texts or (layer, head) pairs"
-
     def validate(self, obj: Any, value: Selectable) -> Selection:
         return obj.anatomy.select(value)  # type: ignore[no-any-return]
 
