@@ -45,7 +45,7 @@ format: $(STAMPS)/test js  ## let the formatters rewrite the code
 
 build: js  ## write js/src/wire.ts and the committed bundle anew
 	@$(node_ok) || { $(call without_node,the build); exit 1; }
-	@$(BIN)/python -m headgrid.widget.wire > js/src/wire.ts && cd js && npm run build --silent
+	@$(BIN)/python src/headgrid/widget/wire.py > js/src/wire.ts && cd js && npm run build --silent
 
 clean:  ## remove everything that was set up
 	rm -rf .venv js/node_modules tests/browser/artifacts .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -5,7 +5,7 @@ import tiny
 import torch
 
 import headgrid as hg
-from headgrid.anatomy import Anatomy, AnatomyError, Slot
+from headgrid.anatomy import Anatomy, AnatomyError, Slot, Stack
 
 SIZES = {"n": 4, "g": 2, "h": 3, "m": 5, "f": 7}
 
@@ -42,20 +42,21 @@ def test_a_slot_refuses_a_tensor_of_another_shape() -> None:
 
 
 def an_anatomy(slots: list[Slot], parameters: dict[str, tuple[int, ...]], **sizes: int) -> Anatomy:
-    return Anatomy(
-        name="Toy", family="toy", n_layers=1, n_heads=sizes.get("n_heads", 4), n_kv_heads=sizes.get("n_kv_heads", 2),
-        d_model=5, d_head=3, d_mlp=7, d_vocab=11, parameters=parameters, slots=tuple(slots),
+    stack = Stack(
+        name="", n_layers=1, n_heads=sizes.get("n_heads", 4), n_kv_heads=sizes.get("n_kv_heads", 2), d_model=5,
+        d_head=3, d_mlp=7, n_experts=0, slots=tuple(slots),
     )  # fmt: skip
+    return Anatomy(name="Toy", family="toy", stacks=(stack,), d_vocab=11, parameters=parameters)
 
 
 def test_an_entry_that_belongs_to_no_part_is_refused() -> None:
-    with pytest.raises(AnatomyError, match="entry 12 along axis 1 of c_attn belongs to 0 parts"):
+    with pytest.raises(AnatomyError, match=r"entry \[0, 12\] of c_attn belongs to 0 parts"):
         an_anatomy([Slot("W_Q", 0, "c_attn", "m (0/3 n h)", SIZES)], {"c_attn": (5, 36)})
 
 
 def test_an_entry_that_belongs_to_two_parts_is_refused() -> None:
     twice = [Slot("W_Q", 0, "w", "(n h) m", SIZES), Slot("W_O", 0, "w", "(n h) m", SIZES)]
-    with pytest.raises(AnatomyError, match="entry 0 along axis 0 of w belongs to 2 parts"):
+    with pytest.raises(AnatomyError, match=r"entry \[0, 0\] of w belongs to 2 parts"):
         an_anatomy(twice, {"w": (12, 5)})
 
 

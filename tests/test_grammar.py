@@ -86,7 +86,7 @@ def test_a_tied_unembedding_is_the_embedding() -> None:
         ("l0 atn", "atn", "did you mean 'attn'?"),
         ("embd", "embd", "did you mean 'embed'?"),
         ("model.layers.0.self_attn.q_proj.weigth", "model.layers.0.self_attn.q_proj.weigth", "q_proj.weight'?"),
-        ("pos", "pos", "this model has no 'pos'; it has embed, ln_final or unembed"),
+        ("pos", "pos", "this model has no 'pos' here; it has embed, ln_final or unembed"),
         ("l0h1.x", "x", "it has .q, .k, .v, .o, .qk, .ov, .W_Q"),
         ("l0h1.b_Q", "b_Q", "'b_Q' is no side of 'l0h1'"),
         ("l0h1.", "", "a side of 'l0h1' is missing"),

@@ -155,7 +155,7 @@ def test_a_focus_is_answered_by_where_the_weights_are() -> None:
         "count": 480,
     }
     assert sum(place["count"] for place in summary["places"]) == grid.anatomy.select("l1h4").n_params
-    assert summary["notes"] == ["Heads 3, 4, 5 share key/value head 1: its W_K and W_V are theirs as well."]
+    assert summary["notes"] == ["Heads 3, 4, 5 share key/value head 1: its weights are theirs as well."]
     grid.set_state({"focus": {"n": 5, "cell": 10_000}})
     assert (grid.summary["focus"], grid.summary["cell"], grid.summary["places"]) == (5, -1, [])
 

@@ -12,11 +12,12 @@ SOURCE = Path(__file__).parent.parent / "src" / "headgrid"
 
 LAYERS = [
     {"roles", "demo"},
+    {"slots"},
     {"anatomy"},
     {"parts"},
     {"masks", "grammar", "spelling"},
     {"selection", "models"},
-    {"preview"},
+    {"preview", "hooks"},
     {"widget"},
     {"__init__"},
 ]

@@ -44,7 +44,7 @@ def test_masks_freeze_all_other_gradients() -> None:
         if keep is not None:
             parameter.register_hook(lambda gradient, keep=keep: gradient * keep)
     optimiser = torch.optim.SGD(model.parameters(), lr=0.1)
-    tokens = tiny.tokens()
+    tokens = tiny.inputs("gpt2")["input_ids"]
     model(tokens, labels=tokens).loss.backward()
     optimiser.step()
     changed = {name: parameter.detach() != before[name] for name, parameter in model.named_parameters()}

@@ -56,5 +56,5 @@ def a_model() -> Any:
 def test_the_readme_names_the_families_of_the_table() -> None:
     from headgrid.models.families import FAMILIES
 
-    assert re.findall(r"`([a-z0-9_]+)`", README.split("## Models")[1].split(": by `config")[0]) == list(FAMILIES)
+    assert re.findall(r"`([a-z0-9_-]+)`", README.split("## Models")[1].split(": by `config")[0]) == list(FAMILIES)
     assert f"{len(FAMILIES)} families" in (Path(__file__).parent.parent / "CHANGELOG.md").read_text()

@@ -96,7 +96,8 @@ def test_only_the_selected_entries_get_gradients_and_all_is_as_before_after_it()
 
     def gradients() -> dict[str, torch.Tensor | None]:
         model.zero_grad()
-        model(tiny.tokens(), labels=tiny.tokens()).loss.backward()
+        tokens = tiny.inputs("llama with grouped-query attention")["input_ids"]
+        model(tokens, labels=tokens).loss.backward()
         return {name: parameter.grad for name, parameter in model.named_parameters()}
 
     free = gradients()

@@ -1,10 +1,36 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any, get_args, get_type_hints, is_typeddict
+
 import numpy as np
 import pytest
 
+import headgrid as hg
 from headgrid.widget import wire
 from headgrid.widget.head_grid import HeadGrid
+
+
+def structs(hint: Any) -> Iterator[type]:
+    """The structures that a type is made of, itself included."""
+    if is_typeddict(hint):
+        yield hint
+    for inner in get_type_hints(hint).values() if is_typeddict(hint) else get_args(hint):
+        yield from structs(inner)
+
+
+def check(value: Any, hint: Any) -> None:
+    """Asserts that a value that is sent has exactly the fields that its type has, all the way down."""
+    if is_typeddict(hint):
+        fields = get_type_hints(hint)
+        assert set(value) == set(fields), hint.__name__
+        for name, inner in fields.items():
+            check(value[name], inner)
+    elif isinstance(value, list):
+        for item in value:
+            check(item, get_args(hint)[0])
+    else:
+        assert value in get_args(hint) if get_args(hint) else isinstance(value, hint)
 
 
 def test_a_set_of_cells_is_one_bit_each_the_first_in_the_lowest() -> None:
@@ -24,3 +50,22 @@ def test_bits_of_another_length_or_beyond_the_last_cell_are_refused() -> None:
 def test_the_widget_syncs_the_traits_of_the_wire_and_no_others_of_its_own() -> None:
     own = {name for name, trait in HeadGrid.class_traits(sync=True).items() if trait.this_class is HeadGrid}
     assert own == set(wire.TRAITS)
+
+
+def test_every_structure_that_crosses_has_its_typescript() -> None:
+    written = wire.typescript()
+    found = {struct.__name__ for hint, _ in wire.TRAITS.values() for struct in structs(hint)}
+    assert found >= {"Plan", "Band", "StackTab", "Row", "Column"}
+    for name in found:
+        assert f"export interface {name} {{" in written
+    assert 'standing: "table" | "guess" | "proven";' in written
+    assert "stacks: StackTab[];" in written
+
+
+def test_a_plan_has_the_fields_of_the_wire_and_no_others() -> None:
+    plan = HeadGrid(hg.demo()[0]).plan
+    check(plan, wire.Plan)
+    assert plan["version"] == wire.VERSION
+    assert plan["stacks"] == []
+    assert {band["stack"] for band in plan["bands"]} == {""}
+    assert (plan["standing"], plan["standing_note"]) == ("table", "")

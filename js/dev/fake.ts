@@ -2,81 +2,10 @@
 import { assign, empty, fromWire, has, toWire } from "../src/bits";
 import { type Cells, nameOf, numberAt, readPlan, type Spot, spotOf, wordOf } from "../src/cells";
 import type { Model } from "../src/sync";
-import type { Band, Column, Plan } from "../src/wire";
+import type { Column, Plan } from "../src/wire";
 
-export interface Sizes {
-  name: string;
-  layers: number;
-  heads: number;
-  perGroup?: number;
-  /** Layers without attention. */
-  absent?: number[];
-  /** Cells whose output is zero. */
-  zero?: string[];
-}
-
-function columnsOf({ heads, perGroup = 1 }: Sizes): Column[] {
-  const other = (label: string, name: string, word: string, kind: Column["kind"]): Column => ({
-    label,
-    name,
-    word,
-    kind,
-    group: -1,
-  });
-  const head = (h: number): Column => ({
-    label: `${h}`,
-    name: `head ${h}`,
-    word: `h${h}`,
-    kind: "head",
-    group: perGroup > 1 ? Math.floor(h / perGroup) : -1,
-  });
-  return [
-    other("ln1", "norm before attention", " ln1", "norm"),
-    ...Array.from({ length: heads }, (_, h) => head(h)),
-    other("b_O", "rest of attention (b_O)", " attn rest", "rest"),
-    other("ln2", "norm before the MLP", " ln2", "norm"),
-    other("MLP", "MLP", " mlp", "mlp"),
-  ];
-}
-
-export function planOf(sizes: Sizes): Plan {
-  const alone = { label: "", name: "", word: "" };
-  const ends = (title: string, names: [string, string, Column["kind"]][]): Band => ({
-    title,
-    rows: [alone],
-    columns: names.map(([word, name, kind]) => ({ label: word, name, word, kind, group: -1 })),
-  });
-  const bands: Band[] = [
-    ends("before the layers", [
-      ["embed", "token embedding", "embed"],
-      ["pos", "position embedding", "embed"],
-    ]),
-    {
-      title: "layers",
-      rows: Array.from({ length: sizes.layers }, (_, l) => ({
-        label: `${l}`,
-        name: `layer ${l}`,
-        word: `l${l}`,
-      })),
-      columns: columnsOf(sizes),
-    },
-    ends("after the layers", [
-      ["ln_final", "final norm", "norm"],
-      ["unembed", "unembedding", "embed"],
-    ]),
-  ];
-  const draft = { version: 1, model: sizes.name, bands };
-  const cells = readPlan(draft);
-  const all = Array.from({ length: cells.count }, (_, n) => n);
-  const spot = (n: number) => spotOf(cells, n)!;
-  const isAbsent = (n: number) =>
-    sizes.absent?.includes(spot(n).row) && spot(n).band === 1 && spot(n).column <= sizes.heads + 1;
-  const isZero = (n: number) => sizes.zero?.includes(wordOf(cells, spot(n)));
-  return {
-    ...draft,
-    absent: toWire(assign(empty(cells.count), all.filter(isAbsent), true)),
-    zero: toWire(assign(empty(cells.count), all.filter(isZero), true)),
-  };
+function plural(n: number, noun: string): string {
+  return n ? `${n} ${noun}${n === 1 ? "" : "s"}` : "";
 }
 
 export class FakeModel implements Model {
@@ -84,19 +13,17 @@ export class FakeModel implements Model {
   saves = 0;
   readonly #listeners = new Map<string, Set<(...args: unknown[]) => void>>();
   readonly #cells: Cells;
-  readonly #plan: Plan;
   #dirty = new Set<string>();
 
-  constructor(sizes: Sizes, selected: string[] = []) {
-    this.#plan = planOf(sizes);
-    this.#cells = readPlan(this.#plan);
+  constructor(plan: Plan, selected: string[] = []) {
+    this.#cells = readPlan(plan);
     const on = assign(
       empty(this.#cells.count),
       selected.map((word) => this.#find(word)),
       true,
     );
     this.state = {
-      plan: this.#plan,
+      plan,
       cells: toWire(on),
       partial: toWire(empty(this.#cells.count)),
       query: { n: 0, text: "" },
@@ -171,9 +98,7 @@ export class FakeModel implements Model {
     this.set("partial", toWire(assign(empty(cells.count), partial, true)));
     const heads = members.filter((n) => this.#column(spotOf(cells, n)!).kind === "head").length;
     const rest = members.length - heads;
-    const counts = [heads ? `${heads} heads` : "", rest ? `${rest} other parts` : ""]
-      .filter(Boolean)
-      .join(", ");
+    const counts = [plural(heads, "head"), plural(rest, "other part")].filter(Boolean).join(", ");
     const words =
       members.length === cells.count
         ? "full"

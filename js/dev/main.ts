@@ -1,6 +1,7 @@
-/** The dev page: `?model=demo|gpt2|gqa|large&dark&views=2&width=900`. */
+/** The dev page: `?model=NAME&dark&views=2&width=900`. */
 import widget from "../src/widget";
-import { FakeModel, type Sizes } from "./fake";
+import { FakeModel } from "./fake";
+import { planOf, type Sizes } from "./plans";
 
 const MODELS: Record<string, [Sizes, string[]]> = {
   demo: [
@@ -25,6 +26,55 @@ const MODELS: Record<string, [Sizes, string[]]> = {
     { name: "A large model: 126 layers, 128 heads, 8 kv heads", layers: 126, heads: 128, perGroup: 16 },
     ["l0h3", "l100h127"],
   ],
+  t5: [
+    {
+      name: "T5ForConditionalGeneration: encoder and decoder of 6 layers, 8 heads",
+      layers: 6,
+      heads: 8,
+      stacks: "encoder-decoder",
+    },
+    ["encoder l1h2", "encoder l1h3", "decoder l0h5", "cross l4h4", "embed"],
+  ],
+  vision: [
+    {
+      name: "LlavaForConditionalGeneration: 8 layers, 16 heads, 4 kv heads; vision 16 layers",
+      layers: 8,
+      heads: 16,
+      perGroup: 4,
+      stacks: "vision",
+      standing: "proven",
+    },
+    ["vision l3h3", "vision l12h9"],
+  ],
+  mixture: [
+    {
+      name: "MixtralForCausalLM: 8 layers, 12 heads, 4 kv heads, 16 experts",
+      layers: 8,
+      heads: 12,
+      perGroup: 3,
+      experts: 16,
+      dense: [0],
+    },
+    ["l1h2", "l2e3", "l5e11", "l0 mlp"],
+  ],
+  manyexperts: [
+    { name: "A large mixture: 48 layers, 64 heads, 128 experts", layers: 48, heads: 64, experts: 128 },
+    ["l1h2", "l2e3", "l40e101"],
+  ],
+  hybrid: [
+    {
+      name: "JambaForCausalLM: 8 layers, 12 heads, mamba",
+      layers: 8,
+      heads: 12,
+      absent: [0, 1, 2, 4, 5, 6],
+      mixer: "mamba",
+    },
+    ["l1 mixer", "l3h3"],
+  ],
+  guess: [
+    { name: "NewModelForCausalLM: 4 layers, 6 heads, d_model 96", layers: 4, heads: 6, standing: "guess" },
+    ["l1h2"],
+  ],
 };
 
 const wanted = new URLSearchParams(location.search);
@@ -32,7 +82,7 @@ const [sizes, selected] = MODELS[wanted.get("model") ?? "demo"] ?? MODELS.demo!;
 document.body.style.cssText = wanted.has("dark")
   ? "background:#111317;color:#ddd"
   : "background:#fff;color:#222";
-const model = new FakeModel(sizes, selected);
+const model = new FakeModel(planOf(sizes), selected);
 const life = new AbortController();
 const started = performance.now();
 for (let k = 0; k < Number(wanted.get("views") ?? 1); k++) {

@@ -1,5 +1,6 @@
 /** One view: puts the pieces together and tells each of them what changed. */
 import { makeAnnouncer } from "./announce";
+import { makeBadge } from "./badge";
 import { nameOf, numberAt, type Spot, spotOf, wordOf } from "./cells";
 import { make, OWN_KEYS, setText } from "./dom";
 import { Editor } from "./editor";
@@ -8,10 +9,12 @@ import { makeHelp } from "./help";
 import { makeInspector } from "./inspector";
 import { followKernel, isDisconnected } from "./kernel";
 import { makeQuery } from "./query";
+import { stackHolding, tally, tallyText } from "./stacks";
 import { makeStatus } from "./status";
 import { type Model, Sync } from "./sync";
+import { makeTabs } from "./tabs";
 import { followTheme } from "./theme";
-import { newView } from "./view";
+import { newView, showStack } from "./view";
 import { VERSION } from "./wire";
 
 /** The inspector stands beside the grid from this width on, and only where the grid keeps this much for a column. */
@@ -25,17 +28,21 @@ const SETTLED = 80;
 
 export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): void {
   const sync = new Sync(model);
-  const view = newView(sync.cells);
+  const holding = (stack: string) => stackHolding(sync.cells, stack, sync.on, sync.partial);
+  const view = newView(sync.cells, holding(""));
   const announcer = makeAnnouncer(signal);
   const editor = new Editor(sync, view, announcer.say);
   const inspector = makeInspector();
   const status = makeStatus();
+  const badge = makeBadge(signal);
   const name = make("span", { class: "hg-model" });
   const notice = make("p", { class: "hg-notice", role: "status" });
   let asking = 0;
+  /** The number of this view's query that is not answered yet. */
+  let asked = -1;
 
   const inspect = (spot: Spot, byKey: boolean) => {
-    const cell = numberAt(sync.cells, spot);
+    const cell = numberAt(view.cells, spot);
     clearTimeout(asking);
     if (cell < 0 || !view.live) return;
     if (byKey) asking = window.setTimeout(() => sync.inspect(cell), SETTLED);
@@ -53,7 +60,11 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     },
     signal,
   );
-  const query = makeQuery({ ask: (text) => sync.ask(text), leave: grid.focus }, signal);
+  const ask = (text: string) => {
+    asked = sync.ask(text);
+    return asked;
+  };
+  const query = makeQuery({ ask, leave: grid.focus }, signal);
   const help = makeHelp(grid.focus, signal);
 
   const button = (label: string, title: string, run: () => void) => {
@@ -62,16 +73,19 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     return node;
   };
   const buttons = [
-    button("Clear", "Clear the selection (Escape)", () => editor.clear()),
-    button("All", "Select everything (A)", () => editor.all()),
-    button("Invert", "Invert the selection (I)", () => editor.invert()),
+    button("Clear", "Clear the whole selection (Escape)", () => editor.clear()),
+    button("All", "Select the whole model (A)", () => editor.all()),
+    button("Invert", "Invert the selection in the whole model (I)", () => editor.invert()),
   ];
   const toolbar = make("div", { class: "hg-tools" }, ...buttons, help.button);
-  const left = make("div", { class: "hg-left" }, grid.element);
+  const panel = make("div", {}, grid.element);
+  const tabs = makeTabs(panel, (stack) => show(stack), signal);
+  const left = make("div", { class: "hg-left" }, tabs.element, panel);
   const root = make(
     "div",
     { class: "headgrid" },
-    make("div", { class: "hg-top" }, name, toolbar),
+    make("div", { class: "hg-top" }, make("div", { class: "hg-who" }, name, badge.button), toolbar),
+    badge.note,
     help.element,
     query.element,
     make("div", { class: "hg-main" }, left, inspector.element),
@@ -80,8 +94,13 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     announcer.element,
   );
 
+  const showTabs = () => {
+    const { cells, on, partial } = sync;
+    const tallies = cells.stacks.map((tab) => tally(cells, tab.name, on, partial));
+    tabs.update(cells.stacks, view.stack, tallies);
+  };
   const showStatus = () => {
-    const { cells } = sync;
+    const { cells } = view;
     const spot = view.hover ?? (view.focused ? view.cursor : null);
     const brush = editor.brushText;
     status.update(
@@ -98,6 +117,8 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
   };
   const showAll = () => {
     setText(name, sync.cells.model);
+    name.title = sync.cells.model;
+    badge.update(sync.cells.standing, sync.cells.standingNote);
     const stale = sync.version !== 0 && sync.version !== VERSION;
     setText(
       notice,
@@ -110,9 +131,24 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     for (const node of buttons) node.disabled = !view.live;
     root.classList.toggle("hg-frozen", !view.live);
     query.update(sync.text, view.live);
+    showTabs();
     showStatus();
     showInspector();
     grid.refresh();
+  };
+  const show = (stack: string) => {
+    if (view.stack === stack) return;
+    showStack(view, sync.cells, stack);
+    const { label = "" } = sync.cells.stacks.find((tab) => tab.name === stack) ?? {};
+    announcer.say(`${label} is shown, ${tallyText(tally(sync.cells, stack, sync.on, sync.partial))}`);
+    showAll();
+  };
+  /** Once a query of this view is answered, what it selected is not to be all in a stack that is not shown. */
+  const followAnswer = () => {
+    const { query: answered, error } = sync.text;
+    if (answered !== asked) return;
+    asked = -1;
+    if (!error) show(holding(view.stack));
   };
   const setLive = (live: boolean) => {
     if (view.live === live) return;
@@ -123,9 +159,15 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
 
   sync.follow(signal, (trait) => {
     if (trait === "plan")
-      Object.assign(view, newView(sync.cells), { live: view.live, focused: view.focused });
+      Object.assign(view, newView(sync.cells, holding(view.stack)), {
+        live: view.live,
+        focused: view.focused,
+      });
     if (trait === "cells") editor.cellsChanged();
-    if (trait === "text") announcer.counted(sync.text.counts);
+    if (trait === "text") {
+      followAnswer();
+      announcer.counted(sync.text.counts);
+    }
     if (trait === "focus" || trait === "summary") showInspector();
     else showAll();
   });

@@ -1,19 +1,25 @@
 /** Which cell is where: numbers, places in bands, words and names. Knows nothing of pixels. */
 import { assign, type BitSet, empty, fromWire, has, without } from "./bits";
-import type { Band, Column, Plan, Row } from "./wire";
+import type { Band, Column, Plan, Row, StackTab } from "./wire";
 
-/** A place in the grid. Row -1 is the column headers, column -1 the row headers, both -1 the band's corner. */
+/** A place in some bands. Row -1 is the column headers, column -1 the row headers, both -1 the band's corner. */
 export interface Spot {
   band: number;
   row: number;
   column: number;
 }
 
+/** The cells of a model, or of those of its bands that are shown: numbers and bits are the model's either way. */
 export interface Cells {
   model: string;
+  standing: Plan["standing"];
+  standingNote: string;
+  /** The stacks to choose from; none where there is no choice. */
+  stacks: readonly StackTab[];
   bands: readonly Band[];
   /** The number of each band's first cell. */
   first: readonly number[];
+  /** How many cells the model has. */
   count: number;
   absent: BitSet;
   zero: BitSet;
@@ -23,7 +29,7 @@ export interface Cells {
 
 /** The cells of a plan; a plan that has not come yet has none. */
 export function readPlan(plan: Partial<Plan>): Cells {
-  const bands = plan.bands ?? [];
+  const { bands = [], stacks = [] } = plan;
   const first: number[] = [];
   let n = 0;
   for (const band of bands) {
@@ -38,6 +44,9 @@ export function readPlan(plan: Partial<Plan>): Cells {
   );
   return {
     model: plan.model ?? "",
+    standing: plan.standing ?? "table",
+    standingNote: plan.standing_note ?? "",
+    stacks: stacks.length > 1 ? stacks : [],
     bands,
     first,
     count: n,
@@ -65,13 +74,21 @@ export function numberAt(cells: Cells, { band, row, column }: Spot): number {
   return has(cells.absent, n) ? -1 : n;
 }
 
+/** The place of a cell; null where its band is not among these. */
 export function spotOf(cells: Cells, n: number): Spot | null {
-  if (n < 0 || n >= cells.count) return null;
-  let band = cells.bands.length - 1;
-  while (cells.first[band]! > n) band--;
+  const band = cells.bands.findIndex(
+    (_, b) => n >= cells.first[b]! && n < cells.first[b]! + sizeOf(cells, b),
+  );
+  if (band < 0) return null;
   const width = cells.bands[band]!.columns.length;
   const offset = n - cells.first[band]!;
   return { band, row: Math.floor(offset / width), column: offset % width };
+}
+
+/** How many cells a band has, absent ones included. */
+export function sizeOf(cells: Cells, band: number): number {
+  const { rows, columns } = cells.bands[band]!;
+  return rows.length * columns.length;
 }
 
 /** The cells that a spot stands for: one cell, or all of a row, of a column, of a band. */

@@ -29,8 +29,8 @@ export class Editor {
 
   /** The cells as they are to be drawn: with the block of a running drag. */
   get shown(): BitSet {
-    const { cells, on } = this.#sync;
-    return this.#view.brush ? brushed(cells, on, this.#view.brush) : on;
+    const { brush, cells } = this.#view;
+    return brush ? brushed(cells, this.#sync.on, brush) : this.#sync.on;
   }
 
   /** Called when the cells changed, by whomever: a block can shrink only as long as nothing else happened. */
@@ -39,53 +39,53 @@ export class Editor {
   }
 
   toggle(spot: Spot): void {
-    const next = toggle(this.#sync.cells, this.#sync.on, spot);
+    const next = toggle(this.#view.cells, this.#sync.on, spot);
     this.#view.anchor = spot;
-    this.#write(next, describe(this.#sync.cells, spot, spot, next));
+    this.#write(next, describe(this.#view.cells, spot, spot, next));
   }
 
   /** The block between the anchor and a spot; a header extends nothing. */
   extend(spot: Spot): void {
-    if (numberAt(this.#sync.cells, spot) < 0) return;
+    if (numberAt(this.#view.cells, spot) < 0) return;
     const base = this.#view.base ?? this.#sync.on;
     const anchor = this.#view.anchor?.band === spot.band ? this.#view.anchor : spot;
-    const next = extend(this.#sync.cells, base, anchor, spot);
+    const next = extend(this.#view.cells, base, anchor, spot);
     this.#extending = true;
-    this.#write(next, describe(this.#sync.cells, anchor, spot, next));
+    this.#write(next, describe(this.#view.cells, anchor, spot, next));
     this.#extending = false;
     this.#view.anchor = anchor;
     this.#view.base = base;
   }
 
   startBrush(spot: Spot, alt: boolean): void {
-    if (this.#view.live) this.#view.brush = startBrush(this.#sync.cells, this.#sync.on, spot, alt);
+    if (this.#view.live) this.#view.brush = startBrush(this.#view.cells, this.#sync.on, spot, alt);
     this.#view.anchor = spot;
   }
 
   endBrush(brush: Brush): void {
-    const next = brushed(this.#sync.cells, this.#sync.on, brush);
+    const next = brushed(this.#view.cells, this.#sync.on, brush);
     this.#view.brush = null;
-    this.#write(next, describe(this.#sync.cells, brush.from, brush.to, next));
+    this.#write(next, describe(this.#view.cells, brush.from, brush.to, next));
   }
 
+  // These three act on the whole model, whichever of its stacks is shown, as "full" and "none" do in a query.
   all(): void {
-    this.#write(everything(this.#sync.cells), "everything selected");
+    this.#write(everything(this.#view.cells), "everything selected");
   }
 
   clear(): void {
-    this.#write(nothing(this.#sync.cells), "selection cleared");
+    this.#write(nothing(this.#view.cells), "selection cleared");
   }
 
   invert(): void {
-    this.#write(invert(this.#sync.cells, this.#sync.on), "selection inverted");
+    this.#write(invert(this.#view.cells, this.#sync.on), "selection inverted");
   }
 
   /** How many cells a running drag covers, in words. */
   get brushText(): string {
-    const { brush } = this.#view;
+    const { brush, cells } = this.#view;
     if (!brush || sameSpot(brush.from, brush.to)) return "";
-    const n = block(this.#sync.cells, brush.from, brush.to).length;
-    const { cells } = this.#sync;
+    const n = block(cells, brush.from, brush.to).length;
     return `${brush.add ? "add" : "remove"} ${n} cells: ${nameOf(cells, brush.from)} to ${nameOf(cells, brush.to)}`;
   }
 

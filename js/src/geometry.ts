@@ -1,6 +1,6 @@
 /** Where everything lies, in CSS pixels of the scrolled content. Pure: text widths come from outside. */
 import { type Cells, isLabelled, type Spot } from "./cells";
-import type { Band } from "./wire";
+import { type ColumnBoxes, columnsOf, gapOf, isUpright, type Measure } from "./columns";
 
 export interface Rect {
   x: number;
@@ -9,20 +9,17 @@ export interface Rect {
   height: number;
 }
 
-export interface BandBox {
+export interface BandBox extends ColumnBoxes {
   top: number;
   /** The column headers; no height where the cells carry their own labels. */
   head: number;
+  /** The upper part of the headers, which names the blocks of columns; no height where there is nothing to name. */
+  caption: number;
   rows: number;
   rowHeight: number;
   pitch: number;
-  lefts: number[];
-  widths: number[];
-  right: number;
   bottom: number;
   labelled: boolean;
-  /** Each run of neighbouring heads that read one key/value head: first and last column. */
-  groups: [number, number][];
   title: string;
 }
 
@@ -40,79 +37,12 @@ export interface Geometry {
 export const SMALLEST = 7;
 export const LARGEST = 34;
 const COMFORTABLE = 20;
-const ROOMY = 12;
 const PILL = 26;
 const BAND_GAP = 10;
 const TITLE = 20;
+const CAPTION = 20;
 /** Room for a focus ring at the outer edge. */
 export const RING = 3;
-
-type Measure = (text: string) => number;
-
-function gapOf(cell: number): number {
-  return cell >= 18 ? 3 : cell >= 10 ? 2 : 1;
-}
-
-/** Runs of heads with the same group, where any run has more than one head. */
-export function groupsOf(band: Band): [number, number][] {
-  const runs: [number, number][] = [];
-  band.columns.forEach((column, c) => {
-    const last = runs.at(-1);
-    if (column.kind !== "head" || column.group < 0) return;
-    if (last && last[1] === c - 1 && band.columns[c - 1]!.group === column.group) last[1] = c;
-    else runs.push([c, c]);
-  });
-  return runs.some(([a, b]) => b > a) ? runs : [];
-}
-
-function columnsOf(band: Band, cell: number, left: number, measure: Measure) {
-  const gap = gapOf(cell);
-  const labelled = isLabelled(band);
-  const groups = groupsOf(band);
-  const starts = new Set(groups.map(([a]) => a));
-  const lefts: number[] = [];
-  const widths: number[] = [];
-  let x = left;
-  band.columns.forEach((column, c) => {
-    const before = band.columns[c - 1];
-    if (before) {
-      const heads = before.kind === "head" || column.kind === "head";
-      if (labelled) x += 6;
-      else if (before.kind !== column.kind && heads) x += gap + Math.max(4, Math.round(cell / 4));
-      else x += gap + (starts.has(c) ? Math.max(2, Math.round(cell / 6)) : 0);
-    }
-    // Roomy cells leave room for a label; narrow ones set it upright.
-    const label = cell >= ROOMY ? Math.ceil(measure(column.label)) + 2 : 0;
-    let width = cell;
-    if (labelled) width = Math.ceil(measure(column.label)) + 24;
-    else if (column.kind === "mlp" || column.kind === "expert")
-      width = Math.max(12, label, Math.round(cell * 1.5));
-    else if (column.kind !== "head") width = Math.max(10, label, Math.round(cell * 0.7));
-    lefts.push(x);
-    widths.push(width);
-    x += width;
-  });
-  return { lefts, widths, right: x, groups, labelled, gap };
-}
-
-/** Whether a column's label has to stand upright because it is wider than its column. */
-export function isUpright(
-  band: Band,
-  box: { widths: number[] },
-  column: number,
-  gap: number,
-  measure: Measure,
-): boolean {
-  const { kind, label } = band.columns[column]!;
-  return kind !== "head" && measure(label) > box.widths[column]! + gap;
-}
-
-/** How many heads share one label, so that neighbouring labels keep apart. */
-export function labelStride(band: Band, pitch: number, measure: Measure): number {
-  const widest = Math.max(0, ...band.columns.filter((c) => c.kind === "head").map((c) => measure(c.label)));
-  for (const stride of [1, 2, 4, 8, 16, 32]) if (widest + 5 <= stride * pitch) return stride;
-  return 64;
-}
 
 /** The geometry for heads of one size. */
 export function layOut(cells: Cells, cell: number, measure: Measure): Geometry {
@@ -122,21 +52,22 @@ export function layOut(cells: Cells, cell: number, measure: Measure): Geometry {
   const side = rowed.length ? Math.ceil(Math.max(16, ...labels)) + 12 : 2;
   let y = RING;
   const bands = cells.bands.map((band, b) => {
-    const { groups, labelled, ...columns } = columnsOf(band, cell, side, measure);
+    const labelled = isLabelled(band);
+    const columns = columnsOf(band, cell, side, measure);
     const upright = band.columns
       .filter((_, c) => !labelled && isUpright(band, columns, c, gap, measure))
       .map((column) => measure(column.label));
     const title = !labelled && rowed.length > 1 ? band.title : "";
     const top = y + (b ? BAND_GAP : 0) + (title ? TITLE : 0);
-    const head = labelled
-      ? 0
-      : Math.ceil(Math.max(18, ...upright.map((w) => w + 8))) + (groups.length ? 5 : 0);
+    const caption = columns.blocks.length ? CAPTION : 0;
+    const labels = Math.ceil(Math.max(18, ...upright.map((w) => w + 8))) + (columns.groups.length ? 5 : 0);
+    const head = labelled ? 0 : caption + labels;
     const rowHeight = labelled ? PILL : cell;
     const pitch = rowHeight + (labelled ? 6 : gap);
     const rows = top + head;
     const bottom = rows + band.rows.length * pitch - (pitch - rowHeight);
     y = bottom;
-    return { top, head, rows, rowHeight, pitch, bottom, labelled, groups, title, ...columns };
+    return { top, head, caption, rows, rowHeight, pitch, bottom, labelled, title, ...columns };
   });
   return {
     cell,
@@ -158,15 +89,19 @@ export function arrange(cells: Cells, width: number, height: number, measure: Me
   return geometry;
 }
 
+/** The top of a band's headers, captions included, where scrolling holds them. */
+export function headTop(band: BandBox, scrollY: number): number {
+  return Math.max(band.top, Math.min(scrollY, band.bottom - band.head - band.rowHeight));
+}
+
 /** The rectangle of a spot, headers included, with the headers where scrolling holds them. */
 export function rectOf(geometry: Geometry, spot: Spot, scroll = { x: 0, y: 0 }): Rect {
   const band = geometry.bands[spot.band]!;
-  const headTop = Math.max(band.top, Math.min(scroll.y, band.bottom - band.head - band.rowHeight));
   return {
     x: spot.column < 0 ? scroll.x : band.lefts[spot.column]!,
-    y: spot.row < 0 ? headTop : band.rows + spot.row * band.pitch,
+    y: spot.row < 0 ? headTop(band, scroll.y) + band.caption : band.rows + spot.row * band.pitch,
     width: spot.column < 0 ? geometry.side - 4 : band.widths[spot.column]!,
-    height: spot.row < 0 ? band.head : band.rowHeight,
+    height: spot.row < 0 ? band.head - band.caption : band.rowHeight,
   };
 }
 
@@ -194,7 +129,7 @@ export function rowNear(geometry: Geometry, band: number, rowCount: number, y: n
   return Math.max(0, Math.min(rowCount - 1, Math.floor((y - box.rows + slack) / box.pitch)));
 }
 
-/** What lies under a point of the content; null between the bands and beside the cells. */
+/** What lies under a point of the content; null between the bands, beside the cells and on a block's caption. */
 export function hit(
   cells: Cells,
   geometry: Geometry,
@@ -203,9 +138,10 @@ export function hit(
   scroll = { x: 0, y: 0 },
 ): Spot | null {
   for (const [b, box] of geometry.bands.entries()) {
-    const head = rectOf(geometry, { band: b, row: -1, column: -1 }, scroll);
-    const inHead = box.head > 0 && y >= head.y && y < head.y + box.head;
+    const top = headTop(box, scroll.y);
+    const inHead = box.head > 0 && y >= top && y < top + box.head;
     if (!inHead && (y < box.top || y > box.bottom + 1)) continue;
+    if (inHead && y < top + box.caption) return null;
     const column = columnNear(geometry, b, x);
     const inSide = !box.labelled && x < scroll.x + geometry.side - 2;
     if (!inSide && (x < box.lefts[0]! - 4 || x > box.right + 2)) return null;

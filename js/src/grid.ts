@@ -57,7 +57,7 @@ export function makeGrid(
   let room = 0;
 
   const draw = () => {
-    if (!context || !geometry || !palette || drawn !== sync.cells) return;
+    if (!context || !geometry || !palette || drawn !== view.cells) return;
     const ratio = window.devicePixelRatio || 1;
     const [width, height] = [
       Math.min(viewport.clientWidth, geometry.width),
@@ -69,8 +69,8 @@ export function makeGrid(
       canvas.style.width = `${width}px`;
       canvas.style.height = `${height}px`;
     }
-    const { cells, partial } = sync;
-    const { cursor, hover, focused } = view;
+    const { partial } = sync;
+    const { cells, cursor, hover, focused } = view;
     const scroll = { x: viewport.scrollLeft, y: viewport.scrollTop };
     const on = editor.shown;
     const mark = focused || view.visited ? cursor : null;
@@ -79,7 +79,8 @@ export function makeGrid(
       { cells, geometry, on, partial, cursor: mark, focused, hover, scroll, width, height, ratio },
       palette,
     );
-    grid.ariaLabel = `Parts of ${cells.model || "the model"}`;
+    const stack = cells.stacks.find((tab) => tab.name === view.stack)?.label;
+    grid.ariaLabel = `Parts of ${cells.model || "the model"}${stack ? `, ${stack}` : ""}`;
     grid.ariaReadOnly = String(!view.live);
     if (!view.brush) layer.update({ cells, geometry, on, partial, cursor, scroll });
   };
@@ -95,9 +96,9 @@ export function makeGrid(
     room = width;
     context.font = palette.font;
     const measure = (text: string) => context.measureText(text).width;
-    geometry = arrange(sync.cells, width, TALLEST, measure);
-    if (geometry.height > TALLEST) geometry = arrange(sync.cells, width - 14, TALLEST, measure);
-    drawn = sync.cells;
+    geometry = arrange(view.cells, width, TALLEST, measure);
+    if (geometry.height > TALLEST) geometry = arrange(view.cells, width - 14, TALLEST, measure);
+    drawn = view.cells;
     stage.style.width = `${geometry.width}px`;
     stage.style.height = `${geometry.height}px`;
     viewport.style.maxHeight = `${TALLEST}px`;
@@ -170,7 +171,7 @@ export function makeGrid(
         control: event.ctrlKey || event.metaKey,
         alt: event.altKey,
       };
-      const action = actionOf(sync.cells, geometry, view.cursor, key, page);
+      const action = actionOf(view.cells, geometry, view.cursor, key, page);
       // No key but Tab goes on to the notebook; it has no shortcut that is meant for a place inside of the grid.
       if (event.key !== "Tab") event.stopPropagation();
       if (!action) return;
@@ -199,7 +200,7 @@ export function makeGrid(
       viewport,
       view,
       editor,
-      cells: () => sync.cells,
+      cells: () => view.cells,
       geometry: () => geometry,
       pressed: (spot) => visit(spot, false),
       changed,
@@ -207,11 +208,18 @@ export function makeGrid(
     signal,
   );
 
+  /** Other cells than before are shown: from their beginning, or where the cursor was when they were last shown. */
+  const restart = () => {
+    viewport.scrollTo(0, 0);
+    fitTo(room);
+    if (view.visited) reveal(view.cursor);
+  };
+
   return {
     element: viewport,
     focus: () => grid.focus({ preventScroll: true }),
     fitTo,
-    refresh: () => (drawn !== sync.cells ? fitTo(room) : refresh()),
+    refresh: () => (drawn !== view.cells ? restart() : refresh()),
     recolour: () => {
       palette = readPalette(viewport);
       refresh();

@@ -76,9 +76,9 @@ function horizontal(cells: Cells, from: Spot, start: number, direction: number):
   return from;
 }
 
-/** The first or the last cell of the grid. */
-export function endOf(cells: Cells, last: boolean): Spot {
-  const lines = linesOf(cells).filter((line) => line.row >= 0);
+/** The first or the last cell of the grid, or of its bands from a given one on. */
+export function endOf(cells: Cells, last: boolean, from = 0): Spot {
+  const lines = linesOf(cells).filter((line) => line.row >= 0 && line.band >= from);
   if (last) lines.reverse();
   for (const line of lines) {
     const width = cells.bands[line.band]!.columns.length;

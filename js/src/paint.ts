@@ -1,35 +1,9 @@
 /** Draws the visible part of the grid on a canvas. Reads everything, decides nothing. */
-import { type BitSet, has } from "./bits";
-import { type Cells, isAllOn, numberAt, type Spot, sameSpot } from "./cells";
-import {
-  type BandBox,
-  columnsBetween,
-  type Geometry,
-  isUpright,
-  labelStride,
-  type Rect,
-  RING,
-  rectOf,
-  rowsBetween,
-} from "./geometry";
+import { has } from "./bits";
+import { numberAt, type Spot } from "./cells";
+import { columnsBetween, type Rect, rectOf, rowsBetween } from "./geometry";
+import { type Context, paintHeaders, type Scene } from "./headers";
 import type { Palette } from "./theme";
-
-export interface Scene {
-  cells: Cells;
-  geometry: Geometry;
-  on: BitSet;
-  partial: BitSet;
-  cursor: Spot | null;
-  /** Whether the cursor is the keyboard's, or only marks the cell that is described. */
-  focused: boolean;
-  hover: Spot | null;
-  scroll: { x: number; y: number };
-  width: number;
-  height: number;
-  ratio: number;
-}
-
-type Context = CanvasRenderingContext2D;
 
 function roundness(side: number): number {
   return side >= 18 ? 5 : side >= 12 ? 3 : side >= 9 ? 2 : 0;
@@ -122,104 +96,6 @@ function paintLabels(context: Context, scene: Scene, b: number, palette: Palette
   }
 }
 
-function paintGroups(context: Context, area: BandBox, head: Rect, palette: Palette): void {
-  const path = new Path2D();
-  const y = head.y + head.height - 4.5;
-  for (const [first, last] of area.groups) {
-    const left = area.lefts[first]! + 0.5;
-    const right = area.lefts[last]! + area.widths[last]! - 0.5;
-    path.moveTo(left, y + 3);
-    path.lineTo(left, y);
-    path.lineTo(right, y);
-    path.lineTo(right, y + 3);
-  }
-  context.strokeStyle = palette.group;
-  context.lineWidth = 1;
-  context.stroke(path);
-}
-
-/** Column headers, held at the top while their band is in view. */
-function paintColumns(context: Context, scene: Scene, b: number, palette: Palette): void {
-  const { cells, geometry, on, scroll, width, hover } = scene;
-  const band = cells.bands[b]!;
-  const area = geometry.bands[b]!;
-  const measure = (text: string) => context.measureText(text).width;
-  const head = rectOf(geometry, { band: b, row: -1, column: -1 }, scroll);
-  const middle = head.y + (head.height - (area.groups.length ? 5 : 0)) / 2;
-  context.fillStyle = palette.ground;
-  // While the head rests in its place, the rings of the first row may reach into it.
-  const resting = head.y === area.top ? RING : 0;
-  context.fillRect(scroll.x, head.y, width, head.height - resting);
-  const firstHead = band.columns.findIndex((column) => column.kind === "head");
-  const stride = labelStride(band, geometry.cell + geometry.gap, measure);
-  const [left, right] = columnsBetween(area, scroll.x, scroll.x + width);
-  context.textBaseline = "middle";
-  context.textAlign = "center";
-  for (let column = left; column <= right; column++) {
-    const { kind, label } = band.columns[column]!;
-    const x = area.lefts[column]! + area.widths[column]! / 2;
-    const hovered = hover?.band === b && hover.column === column;
-    const near = hover?.band === b && hover.column >= 0 && Math.abs(hover.column - column) < stride;
-    const place = column - firstHead;
-    if (kind === "head" && stride > 1 && !hovered && (near || place % stride)) continue;
-    context.fillStyle =
-      hovered || isAllOn(cells, on, { band: b, row: -1, column }) ? palette.text : palette.muted;
-    if (isUpright(band, area, column, geometry.gap, measure)) {
-      context.save();
-      context.translate(x, head.y + head.height - 5);
-      context.rotate(-Math.PI / 2);
-      context.textAlign = "left";
-      context.fillText(label, 0, 0.5);
-      context.restore();
-    } else {
-      context.fillText(label, x, middle);
-    }
-  }
-  if (area.groups.length) paintGroups(context, area, head, palette);
-}
-
-/** Row headers, held at the left. */
-function paintRows(context: Context, scene: Scene, b: number, palette: Palette): void {
-  const { cells, geometry, on, scroll, height, hover } = scene;
-  const band = cells.bands[b]!;
-  const area = geometry.bands[b]!;
-  context.fillStyle = palette.ground;
-  const head = rectOf(geometry, { band: b, row: -1, column: -1 }, scroll);
-  const start = head.y + head.height;
-  context.fillRect(scroll.x, start, geometry.side - (scroll.x ? 0 : RING), area.bottom - start);
-  const [top, bottom] = rowsBetween(area, band.rows.length, scroll.y, scroll.y + height);
-  const stride = Math.max(1, Math.ceil(12 / area.pitch));
-  context.textBaseline = "middle";
-  context.textAlign = "right";
-  for (let row = top; row <= bottom; row++) {
-    const hovered = hover?.band === b && hover.row === row;
-    const near = hover?.band === b && hover.row >= 0 && Math.abs(hover.row - row) < stride;
-    const y = area.rows + row * area.pitch + area.rowHeight / 2;
-    if (y < start || (stride > 1 && !hovered && (near || row % stride))) continue;
-    context.fillStyle =
-      hovered || isAllOn(cells, on, { band: b, row, column: -1 }) ? palette.text : palette.muted;
-    context.fillText(band.rows[row]!.label, scroll.x + geometry.side - 10, y + 0.5);
-  }
-}
-
-function paintCorner(context: Context, scene: Scene, b: number, palette: Palette): void {
-  const { cells, geometry, on, scroll, hover } = scene;
-  const spot = { band: b, row: -1, column: -1 };
-  const rect = rectOf(geometry, spot, scroll);
-  context.fillStyle = palette.ground;
-  context.fillRect(rect.x, rect.y, geometry.side - RING, rect.height - RING);
-  const all = isAllOn(cells, on, spot);
-  const path = new Path2D();
-  const x = rect.x + geometry.side - 10;
-  const y = rect.y + rect.height - 7;
-  path.moveTo(x, y - 8);
-  path.lineTo(x, y);
-  path.lineTo(x - 8, y);
-  path.closePath();
-  context.fillStyle = all ? palette.on : sameSpot(hover, spot) ? palette.text : palette.line;
-  context.fill(path);
-}
-
 function ring(context: Context, rect: Rect, colour: string, outset: number, lineWidth: number): void {
   const path = new Path2D();
   const radius = Math.max(2, roundness(Math.min(rect.width, rect.height)) + outset);
@@ -269,11 +145,6 @@ export function paint(context: Context, scene: Scene, palette: Palette): void {
     }
   }
   paintMark(context, scene, palette, false);
-  for (const { area, b } of visible) {
-    if (area.labelled) continue;
-    paintColumns(context, scene, b, palette);
-    paintRows(context, scene, b, palette);
-    paintCorner(context, scene, b, palette);
-  }
+  for (const { area, b } of visible) if (!area.labelled) paintHeaders(context, scene, b, palette);
   paintMark(context, scene, palette, true);
 }

@@ -1,19 +1,29 @@
-/** What belongs to one view and never crosses the wire: cursor, hover, anchor, a running brush. */
+/** What belongs to one view and never crosses the wire: the stack shown, cursor, hover, anchor, a running brush. */
 import type { BitSet } from "./bits";
 import type { Cells, Spot } from "./cells";
 import { endOf } from "./keyboard";
 import type { Brush } from "./selection";
+import { cellsOf } from "./stacks";
 
-export interface View {
+/** Where the cursor is, and whether it was ever moved; until then it is not shown. */
+interface Place {
   cursor: Spot;
+  visited: boolean;
+}
+
+export interface View extends Place {
+  /** The name of the stack that is shown. */
+  stack: string;
+  /** Its cells, which is all that is drawn, pointed at and reached by keys. */
+  cells: Cells;
+  /** Where the cursor was in the stacks that were shown before. */
+  places: Map<string, Place>;
   hover: Spot | null;
   /** The corner that Shift extends from. */
   anchor: Spot | null;
   /** The cells as they were before Shift began to extend, so that a block can shrink again. */
   base: BitSet | null;
   brush: Brush | null;
-  /** Whether the cursor was ever moved; until then it is not shown. */
-  visited: boolean;
   /** Whether the grid has the keyboard. */
   focused: boolean;
   /** Whether the kernel answers; without it the widget shows its last state. */
@@ -21,17 +31,31 @@ export interface View {
 }
 
 /** The cursor starts on the first cell of the layers, where the heads are. */
-export function newView(cells: Cells): View {
+function startOf(cells: Cells): Place {
   const layers = cells.bands.findIndex((band) => band.rows.some((row) => row.word !== ""));
-  const cursor = layers > 0 ? { band: layers, row: 0, column: 0 } : endOf(cells, false);
+  return { cursor: endOf(cells, false, Math.max(0, layers)), visited: false };
+}
+
+export function newView(all: Cells, stack: string): View {
+  const cells = cellsOf(all, stack);
   return {
-    cursor,
+    ...startOf(cells),
+    stack,
+    cells,
+    places: new Map(),
     hover: null,
     anchor: null,
     base: null,
     brush: null,
-    visited: false,
     focused: false,
     live: true,
   };
+}
+
+/** Shows another stack, with the cursor where it was when that stack was last shown. */
+export function showStack(view: View, all: Cells, stack: string): void {
+  view.places.set(view.stack, { cursor: view.cursor, visited: view.visited });
+  const cells = cellsOf(all, stack);
+  const place = view.places.get(stack) ?? startOf(cells);
+  Object.assign(view, { ...place, stack, cells, hover: null, anchor: null, base: null, brush: null });
 }

@@ -1,6 +1,6 @@
 // Generated from src/headgrid/widget/wire.py by `python -m headgrid.widget.wire`. Do not edit.
 
-export const VERSION = 1;
+export const VERSION = 2;
 
 /** A set of cells: cell i is bit i % 8 of byte i // 8. Python's bytes arrive as a DataView. */
 export type Bits = DataView;
@@ -15,19 +15,29 @@ export interface Column {
   label: string;
   name: string;
   word: string;
-  kind: "head" | "mlp" | "expert" | "norm" | "rest" | "embed";
+  kind: "head" | "mixer" | "mlp" | "expert" | "norm" | "rest" | "embed";
   group: number;
 }
 
 export interface Band {
   title: string;
+  stack: string;
   rows: Row[];
   columns: Column[];
+}
+
+export interface StackTab {
+  name: string;
+  label: string;
+  title: string;
 }
 
 export interface Plan {
   version: number;
   model: string;
+  standing: "table" | "guess" | "proven";
+  standing_note: string;
+  stacks: StackTab[];
   bands: Band[];
   absent: Bits;
   zero: Bits;

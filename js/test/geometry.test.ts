@@ -3,16 +3,14 @@ import { readPlan } from "../src/cells";
 import {
   arrange,
   columnsBetween,
-  groupsOf,
   hit,
   LARGEST,
-  labelStride,
   layOut,
   rectOf,
   rowsBetween,
   SMALLEST,
 } from "../src/geometry";
-import { measure, planOf, small } from "./plans";
+import { measure, mixture, planOf, small } from "./plans";
 
 const wide = readPlan(planOf(12, 40, 4));
 
@@ -61,25 +59,21 @@ describe("the geometry", () => {
     expect(hit(wide, geometry, 10, geometry.height + 50)).toBeNull();
   });
 
-  it("sets groups of heads apart, and only where heads share", () => {
-    expect(groupsOf(wide.bands[1]!).slice(0, 2)).toEqual([
-      [1, 4],
-      [5, 8],
-    ]);
-    expect(groupsOf(small().bands[1]!)).toEqual([]);
-    const { lefts, widths } = layOut(wide, 20, measure).bands[1]!;
-    const gap = (c: number) => lefts[c + 1]! - lefts[c]! - widths[c]!;
-    expect(gap(4)).toBeGreaterThan(gap(3));
-  });
-
   it("gives a band without layers no headers", () => {
     const geometry = layOut(small(), 20, measure);
     expect(geometry.bands.map((band) => band.head > 0)).toEqual([false, true, false]);
   });
 
-  it("labels fewer columns where the labels would touch", () => {
-    expect(labelStride(wide.bands[1]!, 30, measure)).toBe(1);
-    expect(labelStride(wide.bands[1]!, 8, measure)).toBe(4);
+  it("keeps room for captions above heads and experts, which are no header to click", () => {
+    const cells = readPlan({ bands: [mixture()] });
+    const geometry = layOut(cells, 20, measure);
+    const box = geometry.bands[0]!;
+    const header = rectOf(geometry, { band: 0, row: -1, column: 4 });
+    expect(box.caption).toBeGreaterThan(0);
+    expect(header.y).toBe(box.top + box.caption);
+    expect(header.y + header.height).toBe(box.rows);
+    expect(hit(cells, geometry, header.x + 3, header.y + 3)).toEqual({ band: 0, row: -1, column: 4 });
+    expect(hit(cells, geometry, header.x + 3, header.y - 3)).toBeNull();
   });
 
   it("names the rows and columns in sight", () => {

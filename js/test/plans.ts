@@ -1,7 +1,7 @@
 /** Small plans for the tests: more heads than layers, bands of different widths, shared key/value heads. */
 import { assign, empty, toWire } from "../src/bits";
 import { type Cells, readPlan } from "../src/cells";
-import type { Band, Column, Plan, Text } from "../src/wire";
+import type { Band, Column, Plan, StackTab, Text } from "../src/wire";
 
 const other = (label: string, kind: Column["kind"], word: string): Column => ({
   label,
@@ -13,6 +13,7 @@ const other = (label: string, kind: Column["kind"], word: string): Column => ({
 
 const ends = (...words: string[]): Band => ({
   title: "ends",
+  stack: "",
   rows: [{ label: "", name: "", word: "" }],
   columns: words.map((word) => other(word, "embed", word)),
 });
@@ -33,15 +34,60 @@ export function planOf(layers: number, heads: number, perGroup = 1, absent: numb
     name: `layer ${l}`,
     word: `l${l}`,
   }));
-  const bands = [ends("embed", "pos"), { title: "layers", rows, columns }, ends("unembed")];
+  const bands = [ends("embed", "pos"), { title: "layers", stack: "", rows, columns }, ends("unembed")];
   const count = 3 + layers * columns.length;
+  return of(bands, count, [], absent);
+}
+
+function of(bands: Band[], count: number, stacks: StackTab[], absent: number[] = []): Plan {
   return {
-    version: 1,
+    version: 2,
     model: "a model",
+    standing: "table",
+    standing_note: "",
+    stacks,
     bands,
     absent: toWire(assign(empty(count), absent, true)),
     zero: toWire(empty(count)),
   };
+}
+
+/** One layer of 2 heads and 3 experts. */
+export function mixture(heads = 2, experts = 3): Band {
+  const many = (n: number, kind: Column["kind"], letter: string) =>
+    Array.from({ length: n }, (_, i) => other(`${i}`, kind, `${letter}${i}`));
+  return {
+    title: "layers",
+    stack: "",
+    rows: [{ label: "0", name: "layer 0", word: "l0" }],
+    columns: [
+      ...many(heads, "head", "h"),
+      other("ln2", "norm", " ln2"),
+      ...many(experts, "expert", "e"),
+      other("rest", "rest", " mlp rest"),
+    ],
+  };
+}
+
+/**
+ * An encoder of 2 layers and a decoder of 3, with 2 heads each, and an embedding that both share.
+ *
+ * Cells: 0 the embedding, 1-4 the encoder's heads, 5 its norm, 6-11 the decoder's heads.
+ */
+export function stacked(): Plan {
+  const heads = (stack: string, layers: number): Band => ({
+    title: "layers",
+    stack,
+    rows: Array.from({ length: layers }, (_, l) => ({
+      label: `${l}`,
+      name: `${stack} layer ${l}`,
+      word: `${stack} l${l}`,
+    })),
+    columns: [other("0", "head", "h0"), other("1", "head", "h1")],
+  });
+  const tab = (name: string, label: string): StackTab => ({ name, label, title: `the ${label}` });
+  const bands = [ends("embed"), heads("enc", 2), { ...ends("enc ln_final"), stack: "enc" }, heads("dec", 3)];
+  return of(bands, 12, [tab("enc", "encoder"), tab("dec", "decoder")]);
 }
 
 /** 2 layers of 3 heads: cells 0-1 are the embeddings, 2-6 layer 0, 7-11 layer 1, 12 the unembedding. */

@@ -1,32 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { assign, count, has } from "../src/bits";
-import { type Model, Sync } from "../src/sync";
+import { Sync } from "../src/sync";
+import { Host } from "./host";
 import { on, planOf, small } from "./plans";
-
-class Host implements Model {
-  writes: string[] = [];
-  readonly #listeners = new Map<string, Set<() => void>>();
-  constructor(readonly state: Record<string, unknown>) {}
-  get = (name: string) => this.state[name];
-  set = (name: string, value: unknown) => {
-    this.writes.push(name);
-    this.tell(name, value);
-  };
-  tell(name: string, value: unknown) {
-    this.state[name] = value;
-    for (const listener of this.#listeners.get(`change:${name}`) ?? []) listener();
-  }
-  save_changes() {}
-  on(name: string, callback: () => void) {
-    this.#listeners.set(name, (this.#listeners.get(name) ?? new Set()).add(callback));
-  }
-  off(name: string, callback: () => void) {
-    this.#listeners.get(name)?.delete(callback);
-  }
-  get listening() {
-    return [...this.#listeners.values()].reduce((sum, set) => sum + set.size, 0);
-  }
-}
 
 const cells = small();
 const hostOf = (more = {}) => new Host({ plan: planOf(2, 3), cells: on(cells), partial: on(cells), ...more });

@@ -1,9 +1,11 @@
 """The words that select parts: text -> parts, with the place of every error.
 
     selection  =  terms joined by   |  or  ,   (union)    &  (intersection)    -  (difference);   ~ and ( ) as usual
-    term       =  full | none | embed | pos | ln_embed | ln_final | unembed | a parameter's name | layer [piece] [.side]
+    term       =  full | none | a parameter's name | [stack] layer [piece] [.side] | [stack] end [.side] | stack
+    stack      =  encoder   decoder   cross   vision        where a model has several; one may stand before ( ) as well
     layer      =  l3   l0-3   l[0,2,5-7]   l*
-    piece      =  h7   g1   attn   attn rest   mlp   mlp n5   mlp rest   ln1   ln2          (numbers as for layers)
+    piece      =  h7   g1   e5   attn   attn rest   mixer   mlp   mlp n5   mlp rest   ln1   ln2     (numbers alike)
+    end        =  embed   pos   types   stem   ln_embed   ln_final   top   unembed
     side       =  .q .k .v .o .qk .ov   or a role: .W_Q .b_Q .W_in .w ...
 
 `-` binds tightest, then `&`, then `|` and `,`, as in Python. Upper and lower case are the same; blanks are free.
@@ -21,9 +23,9 @@ from typing import NoReturn
 import numpy as np
 
 from headgrid import parts
-from headgrid.anatomy import Anatomy
-from headgrid.parts import ATTENTION, MLP, SIDES, Parts
-from headgrid.roles import ENDS, NORMS, ROLES
+from headgrid.anatomy import Anatomy, Stack
+from headgrid.parts import PIECES, SIDES, Parts
+from headgrid.roles import ENDS, NORMS, bare, role_of
 
 DEEPEST = 50
 """How deep parentheses and complements may be nested: far beyond use, and within Python's own stack."""
@@ -69,16 +71,23 @@ _WORDS = {
     "mlp rest": r"mlp\s*rest(?!\w)",
     "mlp n": r"mlp\s*n(?![a-z_])",
     "mlp": r"mlp(?!\w)",
+    "mixer": r"mixer(?!\w)",
     "h": r"h(?![a-z_])",
     "g": r"g(?![a-z_])",
+    "e": r"e(?![a-z_])",
 }
+
+MAIN = "text"
+"""What the stack without a name may be called where there are others: the language model of a vision-language model."""
 
 
 class _Parser:
-    """Recursive descent over one text; `at` is the place that is read next."""
+    """Recursive descent over one text; `at` is the place that is read next, `stack` where its words are looked up."""
 
     def __init__(self, anatomy: Anatomy, text: str) -> None:
         self.anatomy, self.text, self.at, self.depth = anatomy, text, 0, 0
+        self.stacks = {stack.name or MAIN: stack for stack in anatomy.stacks} if len(anatomy.stacks) > 1 else {}
+        self.stack = self.stacks.get(MAIN, anatomy.main)
 
     def parse(self) -> Parts:
         if not self.text.strip():
@@ -135,21 +144,47 @@ class _Parser:
         if stored := self.anatomy.names.get(name) or self.anatomy.names.get(name.lower()):
             self.at += len(name)
             return parts.parameter(self.anatomy, stored)
-        for word in ("full", "none", *ENDS):
+        for word in ("full", "none"):
             if found := self.match(rf"{word}(?!\w)"):
                 self.at += len(found)
-                if word in ENDS:
-                    chosen = parts.end(self.anatomy, word)
-                    return self.sided(start, chosen) if chosen else self.no_such_end(start, word)
                 return parts.everything(self.anatomy) if word == "full" else {}
+        for word, stack in self.stacks.items():
+            if found := self.match(rf"{word}(?!\w)"):
+                self.at += len(found)
+                return self.in_stack(start, stack)
+        return self.in_this_stack(start) or self.no_such_word()
+
+    def in_stack(self, start: int, stack: Stack) -> Parts:
+        """What comes after a stack's name: a word or a parenthesis of that stack, or nothing for all of it."""
+        before, self.stack = self.stack, stack
+        if self.match(r"\s*\("):
+            found = self.nested()
+        elif self.match(r"\s*(\w|\*)"):
+            self.skip()
+            found = self.in_this_stack(start) or self.no_such_word()
+        else:
+            found = dict(stack.exists)
+        self.stack = before
+        return found
+
+    def in_this_stack(self, start: int) -> Parts | None:
+        """A layer or an end, or None where neither stands here."""
+        for word in ENDS:
+            if found := self.match(rf"{word}(?!\w)"):
+                self.at += len(found)
+                chosen = parts.end(self.anatomy, self.stack, word)
+                return self.sided(start, chosen) if chosen else self.no_such_end(self.at - len(found), word)
         if self.match(r"l(?![a-z_])"):
+            if not self.stack.n_layers:
+                places = _list(f"'{name} {self.here()}'" for name, stack in self.stacks.items() if stack.n_layers)
+                self.fail(self.at, len(self.here()), f"say which stack {self.here()!r} is in: {places}")
             self.at += 1
-            return self.layer(start, self.index("layer", self.anatomy.n_layers))
-        self.no_such_word()
+            return self.layer(start, self.index("layer", self.stack.n_layers))
+        return None
 
     def layer(self, start: int, layers: _Numbers) -> Parts:
         """What comes after a layer's number: a piece of the layer, or nothing for all of it."""
-        a = self.anatomy
+        a = self.stack
         self.skip()
         word = next((word for word, pattern in _WORDS.items() if self.match(pattern)), "")
         if (not word and self.match(r"\w")) or (word in NORMS and not a.roles(word)):
@@ -170,18 +205,22 @@ class _Parser:
                 parts.pick(a, ("q", "o"), layers.values, readers),
                 parts.pick(a, ("k", "v"), layers.values, numbers.values),
             )
-        elif word == "mlp n":
-            numbers = self.index("neuron", a.d_mlp)
+        elif word in ("mlp n", "e"):
+            owner = "expert" if word == "e" else "neuron"
+            numbers = self.index(owner, max((a.exists[role].shape[1] for role in a.roles(owner)), default=0))
             star |= numbers.star
-            found = parts.pick(a, ("neuron",), layers.values, numbers.values)
+            found = parts.pick(a, (owner,), layers.values, numbers.values)
         else:
-            owners = {"": (*ATTENTION, *MLP, *NORMS), "attn": ATTENTION, "mlp": MLP}.get(word, (word,))
+            owners = PIECES.get(word, (word,))
             found = parts.pick(a, owners, layers.values)
         there = {int(layer) for bits in found.values() for layer in np.flatnonzero(bits.any(axis=1))}
         missing = [layer for layer in layers.values if layer not in there]
         if missing and (not star or not there):
             piece = self.text[start : self.at].strip()
-            self.fail(start, self.at - start, f"{piece!r}: layer {missing[0]} of this model has no such piece")
+            has = _list(owner for owner in ("attn", "mixer", "mlp") if parts.pick(a, PIECES[owner], missing[:1]))
+            self.fail(
+                start, self.at - start, f"{piece!r}: layer {missing[0]} of this model has no such piece; it has {has}"
+            )
         return self.sided(start, found)
 
     def sided(self, start: int, found: Parts) -> Parts:
@@ -189,10 +228,12 @@ class _Parser:
         word = self.text[start : self.at].strip()
         if not self.take("."):
             return found
-        suffix = self.match(r"\w+(\.[wb](?!\w))?")
-        allowed = {side: [role for role in found if ROLES[role].owner in owners] for side, owners in SIDES.items()}
+        suffix = self.match(r"(\w+\.)?\w+")
+        if suffix.lower() not in {name.lower() for role in found for name in (bare(role),)}:
+            suffix = self.match(r"\w+")
+        allowed = {side: [role for role in found if role_of(role).owner in owners] for side, owners in SIDES.items()}
         for role in found:
-            for name in dict.fromkeys((role.split(".")[-1], role)):
+            for name in dict.fromkeys((bare(role).split(".")[-1], bare(role))):
                 allowed.setdefault(name, []).append(role)
         allowed = {name: roles for name, roles in allowed.items() if roles}
         roles = next((roles for name, roles in allowed.items() if name.lower() == suffix.lower()), None)
@@ -268,19 +309,26 @@ class _Parser:
         raise SelectionError(self.text, start, start + length, reason)
 
     def no_such_end(self, start: int, word: str) -> NoReturn:
-        there = _list(end for end in ENDS if parts.end(self.anatomy, end))
-        self.fail(start, len(word), f"this model has no {word!r}; it has {there}")
+        there = [
+            f"{name} {end}" if name and name != MAIN else end
+            for name, stack in (self.stacks or {"": self.stack}).items()
+            for end in ENDS
+            if parts.end(self.anatomy, stack, end)
+        ]
+        self.fail(start, len(word), f"this model has no {word!r} here; it has {_list(there)}")
 
     def no_such_piece(self) -> NoReturn:
-        here, a = self.here(), self.anatomy
-        pieces = ["h0", "g0", "attn", "mlp", *(norm for norm in NORMS if a.roles(norm))]
+        here, a = self.here(), self.stack
+        pieces = {"h0": "q", "g0": "q", "attn": "q", "mixer": "mixer", "e0": "expert", "mlp": ""}
+        pieces = {word: owner for word, owner in pieces.items() if not owner or a.roles(owner)}
         if a.n_kv_heads == a.n_heads:
-            pieces.remove("g0")
+            pieces.pop("g0", None)
+        there = [*pieces, *(norm for norm in NORMS if a.roles(norm))]
         self.fail(
             self.at,
             len(here),
-            f"{here!r} is no piece of a layer{_closest(here, [*pieces, 'attn rest', 'mlp rest', 'mlp n0'])} "
-            f"After a layer comes {_list(pieces)}, or nothing",
+            f"{here!r} is no piece of a layer{_closest(here, [*there, 'attn rest', 'mlp rest', 'mlp n0'])} "
+            f"After a layer comes {_list(there)}, or nothing",
         )
 
     def no_such_word(self) -> NoReturn:
@@ -289,12 +337,14 @@ class _Parser:
             self.fail(
                 self.at, len(here), "a term is missing here: a layer such as l0, a head such as l0h1, embed, full, ..."
             )
-        words = ["full", "none", *(end for end in ENDS if parts.end(a, end)), *a.parameters, *a.aliases]
+        ends = dict.fromkeys(end for stack in a.stacks for end in ENDS if parts.end(a, stack, end))
+        words = ["full", "none", *self.stacks, *ends, *a.parameters, *a.aliases]
+        stacks = f", each after one of {_list(self.stacks)}" if self.stacks else ""
         self.fail(
             self.at,
             len(here),
             f"{here!r} is not a word of this model{_closest(here, [*words, 'l0', 'l0h0', 'l0 attn', 'l0 mlp'])} "
-            "A term is a layer (l0), a head (l0h1), l0 attn, l0 mlp, l0 ln1, embed, unembed, full, "
+            f"A term is a layer (l0), a head (l0h1), l0 attn, l0 mlp, l0 ln1{stacks}, {', '.join(ends)}, full, "
             "or the name of a parameter",
         )
 

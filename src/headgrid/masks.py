@@ -1,7 +1,7 @@
 """Parameter masks: a set of parts -> boolean tensors of the parameters' shapes.
 
-All parts of one parameter lie along one of its axes, so its mask is a vector along that axis, expanded over the others:
-a union of heads is an OR of short vectors, and no mask is as large as its parameter.
+The parts of a parameter lie along one of its axes, or along two where experts are stored with their gates, so its mask
+is a vector or a small array along these, expanded over the others: a union of heads is an OR of short vectors.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import torch
 
 from headgrid.anatomy import Anatomy
 from headgrid.parts import Parts
+from headgrid.slots import canvas_shape
 
 ParamMasks = dict[str, torch.Tensor | None]
 """Parameter name -> boolean mask of its shape, or None for the whole parameter: what devinterp calls by this name."""
@@ -23,21 +24,22 @@ def masks(anatomy: Anatomy, chosen: Parts) -> ParamMasks:
     """The masks of a set of parts; `Selection.masks` says what they are."""
     found: ParamMasks = {}
     for name, slots in anatomy.slots_of.items():
-        rows = [chosen[slot.role][slot.layer or 0, : slot.n_parts] if slot.role in chosen else None for slot in slots]
+        rows = [chosen[slot.key][slot.layer or 0, slot.numbers] if slot.key in chosen else None for slot in slots]
         if not any(row is not None and row.any() for row in rows):
             continue
         if all(row is not None and row.all() for row in rows):
             found[name] = None
             continue
-        shape, dim = slots[0].shape, slots[0].dim
-        vector = np.zeros(shape[dim], dtype=np.bool_)
+        canvas = np.zeros(canvas_shape(slots), dtype=np.bool_)
         for slot, row in zip(slots, rows, strict=True):
             if row is not None:
-                view = slot.along(vector)
+                view = slot.along(canvas)
                 view[...] = row.reshape(-1, *[1] * (view.ndim - 1))
-        flat = [1] * len(shape)
-        flat[dim] = shape[dim]
-        found[name] = torch.from_numpy(vector).view(flat).expand(shape)
+        for axis, size in enumerate(canvas.shape):
+            first = canvas.take([0], axis)
+            if size > 1 and canvas.ndim > 1 and (canvas == first).all():  # nothing is told apart along it
+                canvas = first
+        found[name] = torch.from_numpy(np.ascontiguousarray(canvas)).expand(slots[0].shape)
     return found
 
 

@@ -12,17 +12,21 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from headgrid.anatomy import Anatomy, Bools
-from headgrid.roles import ROLES
+from headgrid.anatomy import Anatomy, Bools, Stack
+from headgrid.roles import NORMS, rank, role_of
 
 Parts = dict[str, Bools]
-"""Role -> which of its parts, shape as in `Anatomy.exists`; never an array without a True."""
+"""Key of a role -> which of its parts, shape as in `Anatomy.exists`; never an array without a True."""
 
 SIDES = {"q": ("q",), "k": ("k",), "v": ("v",), "o": ("o",), "qk": ("q", "k"), "ov": ("v", "o")}
 """A side or circuit of a head -> the owners of its weights."""
 
 ATTENTION = ("q", "k", "v", "o", "attn rest")
-MLP = ("neuron", "mlp rest")
+MLP = ("neuron", "expert", "mlp rest")
+LAYER = (*ATTENTION, "mixer", *MLP, *NORMS)
+
+PIECES = {"": LAYER, "attn": ATTENTION, "mlp": MLP, "mixer": ("mixer",)}
+"""A piece of a layer that has several owners -> these; nothing is the whole layer."""
 
 
 def nonempty(found: Iterable[tuple[str, Bools]]) -> Parts:
@@ -38,7 +42,7 @@ def everything(anatomy: Anatomy) -> Parts:
 def union(left: Parts, right: Parts) -> Parts:
     """The parts that are in either."""
     found = {**left, **right, **{role: left[role] | right[role] for role in left if role in right}}
-    return {role: found[role] for role in ROLES if role in found}
+    return {role: found[role] for role in sorted(found, key=rank)}
 
 
 def intersection(left: Parts, right: Parts) -> Parts:
@@ -57,47 +61,53 @@ def equal(left: Parts, right: Parts) -> bool:
 
 
 def pick(
-    anatomy: Anatomy, owners: Sequence[str], layers: Sequence[int] | None = None, parts: Sequence[int] | None = None
+    stack: Stack, owners: Sequence[str], layers: Sequence[int] | None = None, parts: Sequence[int] | None = None
 ) -> Parts:
     """What there is of these owners in these layers: the parts with these numbers, or all of them."""
     rows = slice(None) if layers is None else np.asarray(layers, dtype=np.intp)
-    columns = slice(None) if parts is None else np.asarray(parts, dtype=np.intp)
     found: list[tuple[str, Bools]] = []
-    for role in anatomy.roles(*owners):
-        there = anatomy.exists[role]
+    for role in stack.roles(*owners):
+        there = stack.exists[role]
         in_rows, in_columns = np.zeros(there.shape[0], np.bool_), np.zeros(there.shape[1], np.bool_)
-        in_rows[rows], in_columns[columns] = True, True
+        in_rows[rows] = True
+        if parts is None:
+            in_columns[:] = True
+        else:  # roles of one owner may have fewer parts than others: experts of a layer, say
+            in_columns[[part for part in parts if part < len(in_columns)]] = True
         found.append((role, in_rows[:, None] & in_columns & there))
     return nonempty(found)
 
 
-def heads(anatomy: Anatomy, chosen: Bools) -> Parts:
+def numbered(stack: Stack, owners: Sequence[str], chosen: Bools) -> Parts:
+    """The parts of these owners with chosen numbers in each layer, `[n_layers, numbers]`; one number is all of them."""
+    return nonempty((role, chosen & stack.exists[role]) for role in stack.roles(*owners))
+
+
+def heads(stack: Stack, chosen: Bools) -> Parts:
     """Whole heads: their query and output sides, and the key and value sides of the heads that they read.
 
     Args:
-        anatomy: the model.
+        stack: the stack of layers.
         chosen: which heads, shape `[n_layers, n_heads]`.
     """
-    groups = per_group(anatomy, chosen).any(axis=-1)
-    own = ((role, chosen & anatomy.exists[role]) for role in anatomy.roles("q", "o"))
-    read = ((role, groups & anatomy.exists[role]) for role in anatomy.roles("k", "v"))
-    return union(nonempty(own), nonempty(read))
+    groups = np.asarray(per_group(stack, chosen).any(axis=-1))
+    return union(numbered(stack, ("q", "o"), chosen), numbered(stack, ("k", "v"), groups))
 
 
-def per_group(anatomy: Anatomy, of_heads: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+def per_group(stack: Stack, of_heads: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """An array over heads with the heads of each key/value head side by side: `[n_layers, n_kv_heads, heads each]`."""
-    return of_heads.reshape(len(of_heads), anatomy.n_kv_heads, -1)
+    return of_heads.reshape(len(of_heads), stack.n_kv_heads, stack.n_heads // stack.n_kv_heads)
 
 
-def look(anatomy: Anatomy, chosen: Parts, roles: Iterable[str], letter: str) -> tuple[Bools, Bools, Bools]:
+def look(stack: Stack, chosen: Parts, roles: Iterable[str], letter: str) -> tuple[Bools, Bools, Bools]:
     """What is chosen of each numbered piece of each layer.
 
     Args:
-        anatomy: the model.
+        stack: the stack of layers.
         chosen: a set of parts.
         roles: the roles that make up a piece.
-        letter: what the numbers count: `n` heads, `g` key/value heads with their readers, `f` neurons, or nothing
-            (`""`), where a layer has one such piece.
+        letter: what the numbers count: `n` heads, `g` key/value heads with their readers, `f` neurons, `e`
+            experts, or nothing (`""`), where a layer has one such piece.
 
     Returns:
         `whole, some, there`, each `[n_layers, numbers]`: whether all parts of the piece are chosen, whether some are,
@@ -106,32 +116,32 @@ def look(anatomy: Anatomy, chosen: Parts, roles: Iterable[str], letter: str) -> 
     there = np.zeros((1, 1), np.bool_)
     whole, some = ~there, there
     for role in roles:
-        exists = _exists(anatomy, role, letter)
+        exists = _exists(stack, role, letter)
         there = there | exists
         if role in chosen:
-            bits = _numbered(anatomy, chosen[role], role, letter)
+            bits = _numbered(stack, chosen[role], role, letter)
             some = some | bits.any(axis=-1)
-            whole = whole & (bits | ~_numbered(anatomy, anatomy.exists[role], role, letter)).all(axis=-1)
+            whole = whole & (bits | ~_numbered(stack, stack.exists[role], role, letter)).all(axis=-1)
         else:
             whole = whole & ~exists
     return np.broadcast_to(whole & there, there.shape), np.broadcast_to(some, there.shape), there
 
 
 @lru_cache(maxsize=4096)
-def _exists(anatomy: Anatomy, role: str, letter: str) -> Bools:
+def _exists(stack: Stack, role: str, letter: str) -> Bools:
     """Which numbered pieces have parts of this role, shape `[n_layers, numbers]`."""
-    return np.asarray(_numbered(anatomy, anatomy.exists[role], role, letter).any(axis=-1))
+    return np.asarray(_numbered(stack, stack.exists[role], role, letter).any(axis=-1))
 
 
-def _numbered(anatomy: Anatomy, bits: Bools, role: str, letter: str) -> Bools:
+def _numbered(stack: Stack, bits: Bools, role: str, letter: str) -> Bools:
     """A role's parts as those of each numbered piece: shape `[n_layers, numbers, parts of one]`."""
-    axis = ROLES[role].part_axis
+    axis = role_of(role).part_axis
     if letter == "":
         return bits[:, None, :]
     if letter == "n" and axis == "g":
-        return bits[:, anatomy.kv_head_of, None]
+        return bits[:, stack.kv_head_of, None]
     if letter == "g" and axis == "n":
-        return per_group(anatomy, bits)
+        return per_group(stack, bits)
     return bits[:, :, None]
 
 
@@ -139,17 +149,16 @@ def parameter(anatomy: Anatomy, name: str) -> Parts:
     """The parts that lie in one parameter, under its own name or a tied one."""
     found: Parts = {}
     for slot in anatomy.slots_of[anatomy.aliases.get(name, name)]:
-        bits = np.zeros_like(anatomy.exists[slot.role])
-        bits[slot.layer or 0, : slot.n_parts] = True
-        found = union(found, {slot.role: bits})
-    return found
+        bits = found.setdefault(slot.key, np.zeros_like(anatomy.exists[slot.key]))
+        bits[slot.layer or 0, slot.numbers] = True
+    return {key: found[key] for key in sorted(found, key=rank)}
 
 
-def end(anatomy: Anatomy, owner: str) -> Parts:
-    """The parts of `embed`, `pos`, `ln_final` or `unembed`; a tied tensor is the tensor that it reads."""
-    found = pick(anatomy, (owner,))
-    for slot in anatomy.tied:
-        if ROLES[slot.role].owner == owner:
+def end(anatomy: Anatomy, stack: Stack, owner: str) -> Parts:
+    """The parts of `embed`, `pos`, `ln_final`, `unembed`, ... of a stack; a tied tensor is the tensor that it reads."""
+    found = pick(stack, (owner,))
+    for slot in stack.tied:
+        if role_of(slot.key).owner == owner:
             found = union(found, parameter(anatomy, slot.parameter))
     return found
 
@@ -158,7 +167,7 @@ def n_params(anatomy: Anatomy, chosen: Parts) -> int:
     """The number of entries of all these parts."""
     total = 0
     for slot in anatomy.slots:
-        if slot.role in chosen:
-            row = chosen[slot.role][slot.layer or 0]
+        if slot.key in chosen:
+            row = chosen[slot.key][slot.layer or 0, slot.numbers]
             total += int(row.sum()) * (slot.n_params // slot.n_parts)
     return total

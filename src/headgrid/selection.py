@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from headgrid import masks, parts
-from headgrid.anatomy import Anatomy
+from headgrid.anatomy import Anatomy, Stack
 from headgrid.grammar import SelectionError, parse
 from headgrid.parts import Parts
 from headgrid.spelling import spell
@@ -31,7 +31,8 @@ class Selection:
 
     Attributes:
         anatomy: the model that it is of.
-        parts: role -> which of its parts, a read-only boolean array `[n_layers, n_parts]`; absent where none is.
+        parts: key of a role (`W_Q`, `encoder:W_Q`) -> which of its parts, a read-only boolean array
+            `[n_layers, n_parts]`; absent where none is.
     """
 
     __slots__ = ("__dict__", "anatomy", "parts")
@@ -58,16 +59,18 @@ class Selection:
             what = [cast(tuple[int, int], what)]
         if isinstance(what, Iterable):
             found: Parts = {}
-            heads = np.zeros((anatomy.n_layers, anatomy.n_heads), dtype=np.bool_)
+            main = anatomy.main
+            heads = np.zeros((main.n_layers, main.n_heads), dtype=np.bool_)
             for one in what:
                 if _is_pair(one):
                     layer, head = cast(tuple[int, int], one)
-                    if not (0 <= layer < anatomy.n_layers and 0 <= head < anatomy.n_heads):
+                    inside = 0 <= layer < main.n_layers and 0 <= head < main.n_heads
+                    if not inside or main.name or not _has_heads(main, layer):
                         parse(anatomy, f"l{layer}h{head}")  # says what is wrong
                     heads[layer, head] = True
                 else:
                     found = parts.union(found, cls.of(anatomy, cast(Selectable, one)).parts)
-            return cls(anatomy, parts.union(found, parts.heads(anatomy, heads)))
+            return cls(anatomy, parts.union(found, parts.heads(main, heads)) if heads.any() else found)
         raise TypeError(
             f"select takes a text such as 'l1h2 | l0 mlp', a (layer, head) pair, a selection, or a list of these, "
             f"not {type(what).__name__}"
@@ -134,14 +137,23 @@ class Selection:
         """The number of selected entries of all parameters."""
         return parts.n_params(self.anatomy, self.parts)
 
-    def head_mask(self) -> torch.Tensor:
-        """Which heads are selected whole: a boolean tensor `[n_layers, n_heads]`."""
-        whole, _, _ = parts.look(self.anatomy, self.parts, self.anatomy.roles("q", "k", "v", "o"), "n")
-        return torch.from_numpy(whole.copy())
+    def head_mask(self, stack: str | None = None) -> torch.Tensor:
+        """Which heads are selected whole: a boolean tensor `[n_layers, n_heads]`.
+
+        Args:
+            stack: the name of the stack, of a model that has several; its main one by default, which is the language
+                model of a vision-language model and the decoder of an encoder-decoder.
+
+        Raises:
+            ValueError: when there is no such stack.
+        """
+        of = self.anatomy.main if stack is None else self.anatomy.stack(stack)
+        whole, _, _ = parts.look(of, self.parts, of.roles("q", "k", "v", "o"), "n")
+        return torch.from_numpy(np.broadcast_to(whole, (of.n_layers, of.n_heads)).copy())
 
     @property
     def heads(self) -> list[tuple[int, int]]:
-        """The heads that are selected whole, as (layer, head) pairs in order."""
+        """The heads of the main stack that are selected whole, as (layer, head) pairs in order."""
         return [(int(layer), int(head)) for layer, head in self.head_mask().nonzero()]
 
     def masks(self) -> ParamMasks:
@@ -190,6 +202,10 @@ class Selection:
         if fingerprint != anatomy.fingerprint:
             raise _another(model, anatomy)
         return anatomy.select(text)
+
+
+def _has_heads(stack: Stack, layer: int) -> bool:
+    return any(stack.exists[role][layer].any() for role in stack.roles("o"))
 
 
 def _is_pair(what: object) -> bool:

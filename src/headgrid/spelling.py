@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from headgrid import parts
-from headgrid.anatomy import Anatomy, Bools
-from headgrid.parts import ATTENTION, MLP, SIDES, Parts
-from headgrid.roles import ENDS, NORMS, ROLES
+from headgrid.anatomy import Anatomy, Bools, Stack
+from headgrid.parts import ATTENTION, LAYER, MLP, SIDES, Parts
+from headgrid.roles import ENDS, NORMS, bare, role_of
 
 LONG = 48
 """A longer text, of most of a model, is also tried as a complement, `~(...)`: it reads better for all heads but one."""
@@ -63,19 +63,35 @@ def numbers(values: Sequence[int], n: int) -> str:
 def _words(anatomy: Anatomy, chosen: Parts) -> Iterator[str]:
     """The words of a set, in the order in which they are printed."""
     unspelled = {role: bits.copy() for role, bits in chosen.items()}
-    for word in _vocabulary(anatomy):
-        yield from _spell_word(anatomy, word, chosen, unspelled)
-    for owner in ENDS:
-        roles = [role for role in anatomy.roles(owner) if role in chosen]
-        if len(roles) == len(anatomy.roles(owner)) and roles:
-            yield owner
-        else:
-            yield from (f"{owner}.{role.split('.')[-1]}" for role in roles)
+    for stack in anatomy.stacks:
+        before = f"{stack.name} " if stack.name else ""
+        mine = {role: chosen[role] for role in stack.exists if role in chosen}
+        if stack.name and parts.equal(mine, stack.exists):
+            yield stack.name
+            continue
+        for word in _vocabulary(stack):
+            yield from (before + text for text in _spell_word(stack, word, chosen, unspelled))
+        for owner in ENDS:
+            roles = stack.roles(owner)
+            if roles and not parts.difference(parts.end(anatomy, stack, owner), chosen):
+                yield before + owner
+            else:
+                named = [role for role in roles if role in chosen and role_of(role).axes != "..."]
+                yield from (f"{before}{owner}.{bare(role).split('.')[-1]}" for role in named)
+                yield from _tensors(stack, [role for role in roles if role not in named], unspelled)
+        yield from _tensors(stack, [role for role in unspelled if role_of(role).owner not in ENDS], unspelled)
 
 
-def _vocabulary(anatomy: Anatomy) -> Iterator[_Word]:
+def _tensors(stack: Stack, roles: Sequence[str], unspelled: Parts) -> Iterator[str]:
+    """The names of the tensors that are chosen of roles that number theirs: no word says which."""
+    for slot in stack.slots:
+        if slot.key in roles and slot.key in unspelled and unspelled[slot.key][slot.layer or 0, slot.first]:
+            yield slot.parameter
+
+
+def _vocabulary(stack: Stack) -> Iterator[_Word]:
     """Every word for pieces of layers, coarse before fine, in the order of printing."""
-    a = anatomy
+    a = stack
 
     def word(text: str, owners: Sequence[str], letter: str = "", suffix: str = "", each: bool = False) -> _Word:
         roles = tuple(a.roles(*owners))
@@ -83,8 +99,9 @@ def _vocabulary(anatomy: Anatomy) -> Iterator[_Word]:
         return _Word(text, suffix, roles, letter, tuple(need for need in needs if need))
 
     grouped = a.n_kv_heads < a.n_heads
-    yield word("", (*ATTENTION, *MLP, *NORMS))
+    yield word("", LAYER)
     yield word(" attn", ATTENTION)
+    yield word(" mixer", ("mixer",))
     if grouped:
         yield word("g", ("q", "o", "k", "v"), "g")
     yield word("h", ("q", "o", "k", "v"), "n")
@@ -94,28 +111,27 @@ def _vocabulary(anatomy: Anatomy) -> Iterator[_Word]:
         shared = grouped and side in "kv"
         yield word("g" if shared else "h", (side,), "g" if shared else "n", f".{side}")
     for role in a.roles("q", "k", "v", "o"):
-        shared = grouped and ROLES[role].owner in "kv"
-        yield _Word("g" if shared else "h", f".{role}", (role,), "g" if shared else "n", ((role,),))
+        shared = grouped and role_of(role).owner in "kv"
+        yield _Word("g" if shared else "h", f".{bare(role)}", (role,), "g" if shared else "n", ((role,),))
     yield word(" attn rest", ("attn rest",))
-    yield from (_Word(" attn rest", f".{role}", (role,), "", ((role,),)) for role in a.roles("attn rest"))
+    yield from (_Word(" attn rest", f".{bare(role)}", (role,), "", ((role,),)) for role in a.roles("attn rest"))
     yield word(" mlp", MLP)
-    yield word(" mlp n", ("neuron",), "f")
-    yield from (_Word(" mlp n", f".{role}", (role,), "f", ((role,),)) for role in a.roles("neuron"))
-    yield word(" mlp rest", ("mlp rest",))
-    yield from (_Word(" mlp rest", f".{role}", (role,), "", ((role,),)) for role in a.roles("mlp rest"))
+    for text, owner, letter in ((" mlp n", "neuron", "f"), ("e", "expert", "e"), (" mlp rest", "mlp rest", "")):
+        yield word(text, (owner,), letter)
+        yield from (_Word(text, f".{bare(role)}", (role,), letter, ((role,),)) for role in a.roles(owner))
     for norm in NORMS:
         yield word(f" {norm}", (norm,))
-        yield from (_Word(f" {norm}", f".{r.split('.')[-1]}", (r,), "", ((r,),)) for r in a.roles(norm))
+        yield from (_Word(f" {norm}", f".{bare(r).split('.')[-1]}", (r,), "", ((r,),)) for r in a.roles(norm))
 
 
-def _spell_word(anatomy: Anatomy, word: _Word, chosen: Parts, unspelled: Parts) -> Iterator[str]:
+def _spell_word(stack: Stack, word: _Word, chosen: Parts, unspelled: Parts) -> Iterator[str]:
     """The terms of one word, joined over layers with the same numbers; what they spell is taken from `unspelled`."""
     if not any(role in unspelled for role in word.roles):
         return
-    whole, _, there = parts.look(anatomy, chosen, word.roles, word.letter)
+    whole, _, there = parts.look(stack, chosen, word.roles, word.letter)
     fits = whole
     for need in word.needs:
-        fits = fits & parts.look(anatomy, unspelled, need, word.letter)[1]
+        fits = fits & parts.look(stack, unspelled, need, word.letter)[1]
     if not fits.any():
         return
     by_numbers: dict[str, list[int]] = {}
@@ -129,17 +145,17 @@ def _spell_word(anatomy: Anatomy, word: _Word, chosen: Parts, unspelled: Parts) 
         yield f"l{numbers(layers, int(there.any(axis=1).sum()))}{text}"
     for role in word.roles:
         if role in unspelled:
-            unspelled[role] &= ~_spread(anatomy, fits, role, word.letter)
+            unspelled[role] &= ~_spread(stack, fits, role, word.letter)
 
 
-def _spread(anatomy: Anatomy, fits: Bools, role: str, letter: str) -> Bools:
+def _spread(stack: Stack, fits: Bools, role: str, letter: str) -> Bools:
     """The parts of a role that belong to the numbered words that fit."""
-    axis = ROLES[role].part_axis
-    spread = np.zeros_like(anatomy.exists[role])
+    axis = role_of(role).part_axis
+    spread = np.zeros_like(stack.exists[role])
     if letter == "n" and axis == "g":
-        spread |= parts.per_group(anatomy, fits).any(axis=-1)
+        spread |= parts.per_group(stack, fits).any(axis=-1)
     elif letter == "g" and axis == "n":
-        spread |= fits[:, anatomy.kv_head_of]
+        spread |= fits[:, stack.kv_head_of]
     else:
         spread |= fits
     return spread

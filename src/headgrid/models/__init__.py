@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import torch
 
 from headgrid.anatomy import Anatomy, AnatomyError
-from headgrid.models import huggingface
+from headgrid.models import huggingface, lens
 
 __all__ = ["dissect"]
 
 
 def dissect(source: Any) -> Anatomy:
-    """The anatomy of a model: which entries of which parameters are which head, neuron, norm or embedding.
+    """The anatomy of a model: which entries of which parameters are which head, neuron, expert, norm or embedding.
 
     Args:
-        source: a transformers model (on any device, the meta device included) or config. An anatomy is returned as
-            it is.
+        source: one of
+            a transformers model, on any device, the meta device included;
+            a transformers config, or the path of a `config.json` or of the folder that it is in;
+            a TransformerLens bridge (4.x), or any object with HookedTransformer's parameters (`blocks.0.attn.W_Q`);
+            a TransformerLens config, or the dictionary that its `to_dict` makes.
+            An anatomy is returned as it is.
 
     Returns:
-        The anatomy. It holds names and shapes, and no reference to the model.
+        The anatomy. It holds names and shapes, and no reference to the model. A config alone gives that of the model
+        which it describes; no weights are made.
 
     Raises:
         AnatomyError: when the family is not in the table, or when names or shapes are not what its row expects: a
@@ -29,9 +35,16 @@ def dissect(source: Any) -> Anatomy:
     """
     if isinstance(source, Anatomy):
         return source
-    config = getattr(source, "config", None)
+    if isinstance(source, str | os.PathLike):
+        return lens.from_file(source)
+    if lens.is_bridge(source):
+        return lens.from_bridge(source)
+    if lens.is_hooked(source):
+        return lens.from_hooked(source)
+    if lens.is_lens_config(source):
+        return lens.from_lens_config(source)
     if isinstance(source, torch.nn.Module):
-        if hasattr(config, "model_type"):
+        if hasattr(getattr(source, "config", None), "model_type"):
             return huggingface.from_model(source)
         raise AnatomyError(
             f"{type(source).__name__} has no config with a model_type, so its family is not known. "
@@ -40,5 +53,6 @@ def dissect(source: Any) -> Anatomy:
     if hasattr(source, "model_type") and hasattr(source, "to_dict"):
         return huggingface.from_config(source)
     raise TypeError(
-        f"dissect takes a transformers model, a transformers config or an Anatomy, not {type(source).__name__}"
+        "dissect takes a model of transformers or TransformerLens, a config of either, the path of a config.json or an "
+        f"Anatomy, not {type(source).__name__}"
     )

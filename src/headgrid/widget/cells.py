@@ -9,22 +9,28 @@ that another cell which stays on needs: clicking a second head and taking it bac
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
 
 from headgrid import parts
-from headgrid.anatomy import Anatomy, Bools, count_of
+from headgrid.anatomy import Anatomy, Bools, Stack, count_of
+from headgrid.grammar import MAIN
 from headgrid.parts import MLP, Parts
-from headgrid.roles import ENDS, ROLES
-from headgrid.widget.wire import Band, Column, Kind, Row
+from headgrid.roles import ENDS, bare, role_of
+from headgrid.widget.wire import Band, Column, Kind, Row, StackTab
 
 HEAD = ("q", "k", "v", "o")
 
 NAMES = {
     "embed": "token embedding",
     "pos": "position embedding",
+    "types": "token type embedding",
+    "stem": "stem: what makes the first hidden states",
+    "top": "top: what reads the last hidden states",
     "ln_embed": "norm of the embedding",
     "unembed": "unembedding",
     "ln_final": "final norm",
@@ -35,13 +41,63 @@ NAMES = {
 }
 
 
+STACKS = {
+    "": "the language model",
+    "encoder": "the encoder's layers",
+    "decoder": "the decoder's layers: self-attention and MLP",
+    "cross": "the decoder's attention to the encoder",
+    "vision": "the vision model's layers",
+}
+
+BEFORE = ("embed", "pos", "types", "stem", "ln_embed")
+AFTER = ("ln_final", "top", "unembed")
+
+
 @dataclass(frozen=True)
 class _Block:
-    """Neighbouring columns of the layers' band: all heads, or one column for another piece of a layer."""
+    """Neighbouring columns of one band: all heads, all experts, or one column for another piece."""
 
     columns: tuple[Column, ...]
     owners: tuple[str, ...]
-    letter: str  # "n" for heads, "" for a piece that a layer has once
+    letter: str  # "n" for heads, "e" for experts, "" for a piece that a layer has once
+
+
+@dataclass(frozen=True)
+class _Area:
+    """One band: the layers of a stack, or its ends, which are a single row."""
+
+    stack: Stack
+    blocks: tuple[_Block, ...]
+    band: Band
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return len(self.band["rows"]), len(self.band["columns"])
+
+    def look(self, chosen: Parts) -> tuple[Bools, Bools]:
+        """Which of its cells are on, and of which some parts are chosen."""
+        whole, some = [], []
+        for block in self.blocks:
+            found = parts.look(self.stack, chosen, self.stack.roles(*block.owners), block.letter)
+            whole.append(np.broadcast_to(found[0], (self.shape[0], len(block.columns))))
+            some.append(np.broadcast_to(found[1], (self.shape[0], len(block.columns))))
+        return np.concatenate(whole, axis=1).reshape(-1), np.concatenate(some, axis=1).reshape(-1)
+
+    def parts_of(self, cells: Bools) -> Parts:
+        """The parts of these of its cells."""
+        found: Parts = {}
+        inside, start = cells.reshape(self.shape), 0
+        for block in self.blocks:
+            chosen = inside[:, start : start + len(block.columns)]
+            start += len(block.columns)
+            if chosen.any():
+                more = (
+                    parts.heads(self.stack, chosen)
+                    if block.letter == "n"
+                    else parts.numbered(self.stack, block.owners, chosen)
+                )
+                found = parts.union(found, more)
+        return found
 
 
 class Cells:
@@ -49,41 +105,34 @@ class Cells:
 
     Attributes:
         anatomy: the model.
-        bands: the bands, as they cross the wire: the embeddings, the layers, the final norm and unembedding.
+        bands: the bands, as they cross the wire: of each stack the embeddings, the layers, the final norm and
+            unembedding.
         n_cells: how many cells there are, absent ones included.
         absent: which cells have no part behind them, shape `[n_cells]`.
     """
 
     def __init__(self, anatomy: Anatomy) -> None:
         self.anatomy = anatomy
-        self._blocks = _blocks(anatomy)
-        # a tied unembedding is the embedding: one tensor, one cell
-        own = [owner for owner in ENDS if anatomy.roles(owner)]
-        self._before = [owner for owner in own if owner in ("embed", "pos", "ln_embed")]
-        self._after = [owner for owner in own if owner not in self._before]
-        self._width = sum(len(block.columns) for block in self._blocks)
-        self.n_cells = len(self._before) + anatomy.n_layers * self._width + len(self._after)
-        self.bands = self._bands()
+        self._areas = list(_areas(anatomy))
+        self._splits = np.cumsum([rows * columns for rows, columns in (area.shape for area in self._areas)])[:-1]
+        self.n_cells = sum(rows * columns for rows, columns in (area.shape for area in self._areas))
+        self.bands = [area.band for area in self._areas]
         self.absent = ~self.look(parts.everything(anatomy))[0]
 
-    def _bands(self) -> list[Band]:
-        tied = " (tied: the unembedding is the same tensor)" if self.anatomy.tied else ""
-        alone: Row = {"label": "", "name": "", "word": ""}
-
-        def ends(title: str, owners: list[str]) -> Band:
-            columns = [
-                _column(owner, NAMES[owner] + (tied if owner == "embed" else ""), owner, _kind(owner))
-                for owner in owners
-            ]
-            return {"title": title, "rows": [alone], "columns": columns}
-
-        rows: list[Row] = [
-            {"label": str(layer), "name": f"layer {layer}", "word": f"l{layer}"}
-            for layer in range(self.anatomy.n_layers)
+    @property
+    def stacks(self) -> list[StackTab]:
+        """The stacks that are shown one at a time; none where there is only one."""
+        layered = [stack for stack in self.anatomy.stacks if stack.n_layers]
+        if len(layered) < 2:
+            return []
+        return [
+            {
+                "name": s.name,
+                "label": s.name or MAIN,
+                "title": f"{STACKS.get(s.name, s.name)}: {s.n_layers} x {s.n_heads}",
+            }
+            for s in layered
         ]
-        layers: Band = {"title": "layers", "rows": rows, "columns": [c for b in self._blocks for c in b.columns]}
-        found = [ends("before the layers", self._before), layers, ends("after the layers", self._after)]
-        return [band for band in found if band["columns"]]
 
     def look(self, chosen: Parts) -> tuple[Bools, Bools]:
         """Which cells are on, and which are partial: some of their parts are chosen, but not all.
@@ -91,40 +140,16 @@ class Cells:
         Returns:
             Two arrays of shape `[n_cells]`; a cell is never both.
         """
-        a = self.anatomy
-        looks = [parts.look(a, chosen, a.roles(*block.owners), block.letter) for block in self._blocks]
-        before = [parts.look(a, chosen, a.roles(owner), "") for owner in self._before]
-        after = [parts.look(a, chosen, a.roles(owner), "") for owner in self._after]
-        on, some = (
-            np.concatenate(
-                [one[i].reshape(-1) for one in before]
-                + [np.concatenate([one[i] for one in looks], axis=1).reshape(-1)]
-                + [one[i].reshape(-1) for one in after]
-            )
-            for i in (0, 1)
-        )
+        looks = [area.look(chosen) for area in self._areas]
+        on, some = (np.concatenate([one[i] for one in looks]) for i in (0, 1))
         return on, some & ~on
 
     def parts_of(self, cells: Bools) -> Parts:
         """The parts of these cells, shape `[n_cells]`: the union of their words."""
-        a = self.anatomy
         found: Parts = {}
-        ends = [*self._before, *self._after]
-        outside = np.concatenate([cells[: len(self._before)], cells[self.n_cells - len(self._after) :]])
-        for owner, on in zip(ends, outside, strict=True):
-            if on:
-                found = parts.union(found, parts.pick(a, (owner,)))
-        inside = cells[len(self._before) : self.n_cells - len(self._after)].reshape(a.n_layers, self._width)
-        start = 0
-        for block in self._blocks:
-            chosen = inside[:, start : start + len(block.columns)]
-            start += len(block.columns)
-            if not chosen.any():
-                continue
-            if block.letter == "n":
-                found = parts.union(found, parts.heads(a, chosen))
-            else:
-                found = parts.union(found, parts.pick(a, block.owners, np.flatnonzero(chosen[:, 0]).tolist()))
+        for area, inside in zip(self._areas, np.split(cells, self._splits), strict=True):
+            if inside.any():
+                found = parts.union(found, area.parts_of(inside))
         return found
 
     def click(self, chosen: Parts, before: Bools, after: Bools) -> Parts:
@@ -158,49 +183,92 @@ class Cells:
         on, partial = self.look(chosen)
         kinds = np.array([c["kind"] for b in self.bands for _ in b["rows"] for c in b["columns"]])
         nouns = {"head": ("head", "heads"), "mlp": ("MLP", "MLPs"), "norm": ("norm", "norms")}
-        nouns |= {"rest": ("rest of attention", "rests of attention"), "embed": ("embedding", "embeddings")}
+        nouns |= {"expert": ("expert", "experts"), "mixer": ("mixer", "mixers")}
+        nouns |= {"rest": ("shared part", "shared parts"), "embed": ("embedding", "embeddings")}
         whole = [count_of(int(n), *noun) for kind, noun in nouns.items() if (n := (on & (kinds == kind)).sum())]
         some = [count_of(int(n), *noun) for kind, noun in nouns.items() if (n := (partial & (kinds == kind)).sum())]
         said = whole + ([f"parts of {' and '.join(some)}"] if some else [])
         return ", ".join(said) or "nothing is selected"
 
 
-def _kind(owner: str) -> Kind:
-    return "embed" if owner in ("embed", "pos", "unembed") else "norm"
-
-
 def _column(label: str, name: str, word: str, kind: Kind, group: int = -1) -> Column:
     return {"label": label, "name": name, "word": word, "kind": kind, "group": group}
 
 
-def _blocks(anatomy: Anatomy) -> list[_Block]:
+def _areas(anatomy: Anatomy) -> Iterator[_Area]:
+    """The bands in the order of a forward pass; what all stacks share stands before and after them."""
+    shared = [stack for stack in anatomy.stacks if not stack.n_layers]
+    layered = [stack for stack in anatomy.stacks if stack.n_layers]
+    for stack in shared:
+        yield from _ends(stack, BEFORE, "before the layers")
+    for stack in layered:
+        yield from _ends(stack, BEFORE, "before the layers")
+        blocks = _blocks(stack)
+        word = f"{stack.name} " if stack.name else ""
+        used = f" (run {stack.uses} times)" if stack.uses > 1 else ""
+        rows: list[Row] = [
+            {"label": str(layer), "name": f"{word}layer {layer}{used}", "word": f"{word}l{layer}"}
+            for layer in range(stack.n_layers)
+        ]
+        columns = [column for block in blocks for column in block.columns]
+        yield _Area(stack, blocks, {"title": "layers", "stack": stack.name, "rows": rows, "columns": columns})
+        yield from _ends(stack, AFTER, "after the layers")
+    for stack in shared:
+        yield from _ends(stack, AFTER, "after the layers")
+
+
+def _ends(stack: Stack, owners: Sequence[str], title: str) -> Iterator[_Area]:
+    """A band of one row for what belongs to no layer, if there is any."""
+    tied = {role_of(slot.key).owner: " (tied: the unembedding is the same tensor)" for slot in stack.tied}
+    word = f"{stack.name} " if stack.name else ""
+    # a tied unembedding is the embedding: one tensor, one cell
+    own = [owner for owner in owners if stack.roles(owner)]
+    columns = []
+    for owner in own:
+        note = tied.get("unembed", "") if owner == "embed" else ""
+        # what a tied unembedding has of its own is its bias, and so is named
+        label = bare(stack.roles(owner)[0]) if owner in tied else owner
+        name = f"{word}{NAMES[owner]}'s {label}" if owner in tied else word + NAMES[owner] + note
+        kind: Kind = "norm" if owner.startswith("ln") else "embed"
+        columns.append(_column(label, name, word + (f"{owner}.{label}" if owner in tied else owner), kind))
+    blocks = tuple(_Block((column,), (owner,), "") for owner, column in zip(own, columns, strict=True))
+    if blocks:
+        alone: Row = {"label": "", "name": "", "word": ""}
+        yield _Area(stack, blocks, {"title": title, "stack": stack.name, "rows": [alone], "columns": columns})
+
+
+def _blocks(stack: Stack) -> tuple[_Block, ...]:
     """The columns of the layers' band, in the order of a forward pass."""
-    a = anatomy
+    a = stack
     shared = a.n_kv_heads < a.n_heads
-    rest = a.roles("attn rest")
-    pieces: list[tuple[Kind, str, str, str, tuple[str, ...]]] = [
-        ("norm", "ln1", NAMES["ln1"], " ln1", ("ln1",)),
-        ("head", "", "", "", HEAD),
-        ("rest", rest[0] if len(rest) == 1 else "rest", f"rest of attention ({', '.join(rest)})", " attn rest",
-         ("attn rest",)),
-        ("norm", "post", NAMES["ln1_post"], " ln1_post", ("ln1_post",)),
-        ("norm", "ln2", NAMES["ln2"], " ln2", ("ln2",)),
-        ("mlp", "MLP", "MLP", " mlp", MLP),
-        ("norm", "post", NAMES["ln2_post"], " ln2_post", ("ln2_post",)),
-    ]  # fmt: skip
-    blocks = []
-    for kind, label, name, word, owners in pieces:
-        if kind == "head":
-            columns = tuple(
-                _column(str(h), f"head {h}", f"h{h}", "head", int(a.kv_head_of[h]) if shared else -1)
-                for h in range(a.n_heads)
-            )
-            blocks.append(_Block(columns, owners, "n"))
-        elif a.roles(*owners):
-            blocks.append(_Block((_column(label, name, word, kind),), owners, ""))
-    left_out = (
-        {ROLES[role].owner for role in a.exists} - {owner for block in blocks for owner in block.owners} - {*ENDS}
+    rest, mixer = [bare(role) for role in a.roles("attn rest")], a.roles("mixer")
+    experts, other = a.roles("expert"), [bare(role) for role in a.roles("mlp rest")]
+    heads = tuple(
+        _column(str(h), f"head {h}", f"h{h}", "head", int(a.kv_head_of[h]) if shared else -1) for h in range(a.n_heads)
     )
+    n_experts = max((a.exists[role].shape[1] for role in experts), default=0)
+    pieces: list[tuple[tuple[Column, ...], tuple[str, ...], str]] = [
+        ((_column("ln1", NAMES["ln1"], " ln1", "norm"),), ("ln1",), ""),
+        (heads, HEAD, "n"),
+        ((_column(_names(a, mixer), f"mixer ({_names(a, mixer)})", " mixer", "mixer"),), ("mixer",), ""),
+        ((_column(rest[0] if len(rest) == 1 else "rest", f"rest of attention ({', '.join(rest)})", " attn rest",
+                  "rest"),), ("attn rest",), ""),
+        ((_column("post", NAMES["ln1_post"], " ln1_post", "norm"),), ("ln1_post",), ""),
+        ((_column("ln2", NAMES["ln2"], " ln2", "norm"),), ("ln2",), ""),
+        ((_column("MLP", "MLP", " mlp n*" if experts else " mlp", "mlp"),), ("neuron",) if experts else MLP, ""),
+        ((_column("router" if other == ["router.W"] else "rest", f"rest of the MLP ({', '.join(other)})", " mlp rest",
+                  "rest"),), ("mlp rest",) if experts else (), ""),
+        (tuple(_column(str(e), f"expert {e}", f"e{e}", "expert") for e in range(n_experts)), ("expert",), "e"),
+        ((_column("post", NAMES["ln2_post"], " ln2_post", "norm"),), ("ln2_post",), ""),
+    ]  # fmt: skip
+    blocks = tuple(_Block(*piece) for piece in pieces if a.roles(*piece[1]) and piece[0])
+    left_out = {role_of(role).owner for role in a.exists} - {o for block in blocks for o in block.owners} - {*ENDS}
     if left_out:
         raise ValueError(f"the grid has no cell for {cast(object, sorted(left_out))}")
     return blocks
+
+
+def _names(stack: Stack, roles: list[str]) -> str:
+    """The modules that the tensors of a mixer belong to: `mamba`, `conv`, `linear_attn`."""
+    found = {re.sub(r".*?\d+\.", "", slot.parameter).split(".")[0] for slot in stack.slots if slot.key in roles}
+    return ", ".join(sorted(found))

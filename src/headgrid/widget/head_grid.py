@@ -22,6 +22,13 @@ from headgrid.widget import fallback, inspector
 from headgrid.widget.cells import Cells
 from headgrid.widget.wire import VERSION, Focus, Plan, Query, QueryError, Text, pack, unpack
 
+STANDINGS = {
+    "table": "",
+    "guess": "This layout was guessed from names, shapes and the config. headgrid.verify(model) proves or refutes it.",
+    "proven": "This layout was guessed, and then proven by forward passes of this very model.",
+}
+"""How an anatomy came about -> what the widget says of it."""
+
 STATIC = pathlib.Path(__file__).parent / "static"
 
 
@@ -100,6 +107,9 @@ class HeadGrid(anywidget.AnyWidget):
         plan: Plan = {
             "version": VERSION,
             "model": self.anatomy.title,
+            "standing": self.anatomy.standing,
+            "standing_note": STANDINGS[self.anatomy.standing],
+            "stacks": self._cells.stacks,
             "bands": self._cells.bands,
             "absent": pack(self._cells.absent),
             "zero": pack(self._silent),

@@ -10,14 +10,14 @@ import torch
 from headgrid import parts
 from headgrid.anatomy import Bools
 from headgrid.parts import Parts
-from headgrid.roles import ENDS, ROLES
+from headgrid.roles import ENDS, bare, role_of
 from headgrid.widget.cells import Cells
 from headgrid.widget.wire import Place, Summary
 
 NOTHING: Summary = {"focus": 0, "cell": -1, "title": "", "name": "", "places": [], "notes": []}
 """The summary before any cell was asked for."""
 
-OUTPUTS = ("W_O", "W_out", "b_out")
+OUTPUTS = ("W_O", "W_out", "b_out", "expert.W_out", "expert.b_out")
 """The roles that write to the residual stream on behalf of a head or an MLP."""
 
 
@@ -45,21 +45,26 @@ def summary(cells: Cells, silent: Bools, focus: int, cell: int) -> Summary:
 
 def _places(cells: Cells, chosen: Parts) -> list[Place]:
     found: list[Place] = []
-    for role, bits in chosen.items():
-        layer, part = (int(i) for i in np.argwhere(bits)[0])
-        slot = cells.anatomy.places[role, None if role in cells.anatomy.roles(*ENDS) else layer]
-        alone = bits.sum() == 1
-        axes = zip(ROLES[role].axes.split(), slot.canonical_shape, strict=True)
-        shape = [size for letter, size in axes if not (alone and letter == ROLES[role].part_axis)]
-        found.append(
-            {
-                "role": role,
-                "parameter": slot.parameter,
-                "index": slot.where(part) if alone and ROLES[role].part_axis else "",
-                "shape": " x ".join(map(str, shape)) or "1",
-                "count": prod(shape),
-            }
-        )
+    for key, bits in chosen.items():
+        row = int(np.flatnonzero(bits.any(axis=1))[0])
+        layer = None if role_of(key).owner in ENDS else row
+        for slot in cells.anatomy.stack(key.rpartition(":")[0]).places[bare(key), layer]:
+            here = bits[row, slot.numbers] if slot.key == key else np.zeros(1, np.bool_)
+            if not here.any():
+                continue
+            letter = role_of(key).part_axis
+            alone = letter is not None and here.sum() == 1
+            axes = zip(role_of(key).axes.split(), slot.canonical_shape, strict=letter is not None)
+            shape = [size for axis, size in axes if not (alone and axis == letter)] if letter else slot.canonical_shape
+            found.append(
+                {
+                    "role": bare(key),
+                    "parameter": slot.parameter,
+                    "index": slot.where(int(np.flatnonzero(here)[0])) if alone else "",
+                    "shape": " x ".join(map(str, shape)) or "1",
+                    "count": prod(shape),
+                }
+            )
     return found
 
 
@@ -68,11 +73,19 @@ def _notes(cells: Cells, silent: bool, chosen: Parts) -> list[str]:
     notes = []
     if silent:
         notes.append("Its output weights are all zero: it writes nothing to the residual stream.")
-    if a.n_kv_heads < a.n_heads and "W_Q" in chosen:
-        group = int(np.argwhere(chosen["W_K"])[0, 1])
-        readers = ", ".join(str(h) for h in range(a.n_heads) if a.kv_head_of[h] == group)
-        notes.append(f"Heads {readers} share key/value head {group}: its W_K and W_V are theirs as well.")
-    stored = {slot.parameter for slot in a.slots if slot.role in chosen}
+    stack = a.stack(next(iter(chosen)).rpartition(":")[0])
+    keys = {role_of(key).owner: key for key in chosen}
+    if stack.n_kv_heads < stack.n_heads and {"q", "k"} <= keys.keys():
+        group = int(np.argwhere(chosen[keys["k"]])[0, 1])
+        readers = ", ".join(str(h) for h in range(stack.n_heads) if stack.kv_head_of[h] == group)
+        notes.append(f"Heads {readers} share key/value head {group}: its weights are theirs as well.")
+    if any(bare(key) == "W_UK" for key in chosen):
+        notes.append(
+            "Latent attention: what all heads share of it (the latents and the rotary key) is in the rest of attention."
+        )
+    if stack.uses > 1:
+        notes.append(f"Each forward pass runs these weights {stack.uses} times, one layer after another.")
+    stored = {slot.parameter for slot in a.slots if slot.key in chosen}
     notes += [f"{name} is the same tensor as {first}." for name, first in a.aliases.items() if first in stored]
     return notes
 
@@ -82,17 +95,18 @@ def writes_nothing(cells: Cells, model: torch.nn.Module | None) -> Bools:
     if model is None or any(parameter.is_meta for parameter in model.parameters()):
         return np.zeros(cells.n_cells, dtype=np.bool_)
     weights = dict(model.named_parameters())
-    others = {role: bits for role, bits in cells.anatomy.exists.items() if role not in OUTPUTS}
-    silent = {role: np.zeros_like(bits) for role, bits in cells.anatomy.exists.items() if role in OUTPUTS}
+    exists = cells.anatomy.exists
+    others = {key: bits for key, bits in exists.items() if bare(key) not in OUTPUTS}
+    silent = {key: np.zeros_like(bits) for key, bits in exists.items() if bare(key) in OUTPUTS}
     for slot in cells.anatomy.slots:
         if slot.role in OUTPUTS:
             view = slot.of(weights[slot.parameter].detach())
-            view = view if slot.n_parts > 1 else view[None]
+            view = view if role_of(slot.key).part_axis else view[None]
             # one entry tells almost every part that writes something; only the others are read in full
-            quiet = (view if view.dim() == 1 else view.flatten(1)[:, 0] if view.dim() == 2 else view[:, 0, 0]) == 0
+            quiet = view.reshape(len(view), -1)[:, 0] == 0 if view.dim() < 3 else view[:, 0, 0] == 0
             if quiet.any():
                 quiet[quiet.clone()] = ~view[quiet].flatten(1).any(1)
-            silent[slot.role][slot.layer or 0, : slot.n_parts] = quiet.cpu().numpy()
+            silent[slot.key][slot.layer or 0, slot.numbers] = quiet.cpu().numpy()
     with_silent, _ = cells.look(parts.nonempty({**others, **silent}.items()))
     without, _ = cells.look(others)
     return with_silent & ~without

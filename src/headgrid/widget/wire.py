@@ -6,6 +6,9 @@ messages and only the last state of a trait is sure to arrive.
 
 Cells are numbered band by band, row by row, column by column, from 0. A set of cells is a `Bits`: cell `i` is bit
 `i % 8` of byte `i // 8`, so 16,128 cells are 2,016 bytes.
+
+A model of several stacks, such as an encoder and a decoder, sends the bands of all of them; a browser shows one stack
+at a time. Numbers and bits run over all bands, so what is selected in a stack that is not shown stays selected.
 """
 
 from __future__ import annotations
@@ -16,26 +19,27 @@ from typing import Any, Literal, TypedDict, get_args, get_origin, get_type_hints
 import numpy as np
 import numpy.typing as npt
 
-VERSION = 1
+VERSION = 2
 
-Kind = Literal["head", "mlp", "expert", "norm", "rest", "embed"]
+Kind = Literal["head", "mixer", "mlp", "expert", "norm", "rest", "embed"]
+Standing = Literal["table", "guess", "proven"]
 
 
 class Row(TypedDict):
     """One row of a band: a layer, or the single row of the embeddings."""
 
     label: str  # what the row header shows: "0"
-    name: str  # how it is spoken: "layer 0"; "" where a row stands for no layer
+    name: str  # how it is spoken: "layer 0", "encoder layer 0"; "" where a row stands for no layer
     word: str  # its beginning of a cell's text: "l0"; "" where a row stands for no layer
 
 
 class Column(TypedDict):
     """One column of a band."""
 
-    label: str  # what the column header shows: "3", "MLP", "embed"
-    name: str  # how it is spoken: "head 3", "MLP"
+    label: str  # what the column header shows: "3", "MLP", "mamba", "embed"
+    name: str  # how it is spoken: "head 3", "MLP", "expert 5"
     word: str  # its end of a cell's text: "h3", " mlp", "embed"
-    kind: Kind
+    kind: Kind  # a "mixer" mixes tokens without heads; the heads, and so the experts, stand side by side
     group: int  # heads with the same number read one key/value head; -1 where there is nothing to share
 
 
@@ -43,8 +47,17 @@ class Band(TypedDict):
     """A block of rows and columns; the embeddings before and after the layers are bands of one row."""
 
     title: str
+    stack: str  # the stack it belongs to; "" for the only stack, or for what all stacks share
     rows: list[Row]
     columns: list[Column]
+
+
+class StackTab(TypedDict):
+    """One stack that can be shown: the bands that bear its name, and the bands that belong to no tab's stack."""
+
+    name: str  # what `Band.stack` says; "" for the main stack of a model whose other stack is, say, "vision"
+    label: str  # what the tab shows: "encoder", "text"
+    title: str  # its tooltip: "12 layers of 16 heads"
 
 
 class Plan(TypedDict):
@@ -52,6 +65,9 @@ class Plan(TypedDict):
 
     version: int
     model: str  # one line that names the model
+    standing: Standing  # whether its layout is from the table of families, guessed, or guessed and then proven
+    standing_note: str  # one sentence on that; "" for a layout from the table
+    stacks: list[StackTab]  # what there is to switch between; empty or one: everything is shown
     bands: list[Band]
     absent: bytes  # Bits: cells with no parameters behind them, such as heads of a layer without attention
     zero: bytes  # Bits: cells whose output weights (W_O; W_out and b_out) are all zero, so that they write nothing
@@ -172,7 +188,7 @@ def typescript() -> str:
         "/** A set of cells: cell i is bit i % 8 of byte i // 8. Python's bytes arrive as a DataView. */",
         "export type Bits = DataView;",
     ]
-    for struct in (Row, Column, Band, Plan, Query, QueryError, Text, Focus, Place, Summary):
+    for struct in (Row, Column, Band, StackTab, Plan, Query, QueryError, Text, Focus, Place, Summary):
         hints = get_type_hints(struct)
         lines += ["", f"export interface {struct.__name__} {{"]
         lines += [f"  {field}: {_typescript(hint)};" for field, hint in hints.items()]

@@ -1,69 +1,18 @@
-"""The table: where each family of models stores each weight.
+"""Decoders with one MLP to a layer: Llama, GPT-2, GPT-NeoX and their relatives.
 
-A line is `role  parameter  stored axes`; the notation is explained in `headgrid.anatomy`. Lines whose parameter a
-model does not have are passed over (biases, norms), but every parameter that a model has must be placed by one line.
-Two lines of one role are two names that the parameter goes by. The sizes of the letters are solved from the shapes,
-given the numbers of heads in the config, so `config.head_dim`, which is often absent or misleading, is checked and
-never believed.
-
-To add a family, write its lines, and run `pytest tests/test_laws.py` with a small configuration of it.
+Lines whose parameter a model does not have are passed over (biases, norms), but every parameter that a model has must
+be placed by one line. Two lines of one role are two names that the parameter goes by.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-
-@dataclass(frozen=True)
-class Line:
-    """One weight of one family: what it does, where it is stored, and how."""
-
-    role: str
-    path: str
-    axes: str
-
-
-@dataclass(frozen=True)
-class Family:
-    """One row of the table: the models that store their weights in one way.
-
-    Attributes:
-        model_types: the values of `config.model_type` that it serves.
-        when: what a config must say for this row, where one family stores its weights in several ways.
-        kv_heads: the number of key/value heads, where it is not the config's `num_key_value_heads`.
-        body: the module that holds everything but the unembedding; a bare model is that module itself.
-        layers: the list of layers within the body.
-        layer: the lines of a layer, their paths relative to it.
-        ends: the other lines, their paths relative to the body or to the whole model.
-    """
-
-    model_types: tuple[str, ...]
-    body: str
-    layers: str
-    layer: str
-    ends: str
-    when: Mapping[str, bool] = field(default_factory=dict)
-    kv_heads: int | None = None
-
-    def in_layer(self) -> Iterator[Line]:
-        """The lines of a layer."""
-        return _lines(self.layer)
-
-    def in_ends(self) -> Iterator[Line]:
-        """The lines of what belongs to no layer."""
-        return _lines(self.ends)
-
-
-def _lines(text: str) -> Iterator[Line]:
-    for line in filter(None, map(str.strip, text.splitlines())):
-        role, path, axes = line.split(maxsplit=2)
-        yield Line(role, path, axes)
-
+from headgrid.models.family import Family
 
 # ---- Llama and its many relatives; a model has one of the names that a role is given here
 
-_QKVO = """
+QKVO = """
         W_Q       self_attn.q_proj.weight        (n h) m
         W_K       self_attn.k_proj.weight        (g h) m
         W_V       self_attn.v_proj.weight        (g h) m
@@ -76,7 +25,7 @@ _QKVO = """
         b_O       self_attn.dense.bias           m
 """
 
-_SHARED_QK_NORMS = """
+SHARED_QK_NORMS = """
         q_norm.w  self_attn.q_norm.weight        h
         q_norm.w  self_attn.q_layernorm.weight   h
         q_norm.b  self_attn.q_layernorm.bias     h
@@ -85,7 +34,7 @@ _SHARED_QK_NORMS = """
         k_norm.b  self_attn.k_layernorm.bias     h
 """
 
-_MLP = """
+MLP = """
         W_gate    mlp.gate_proj.weight           f m
         b_gate    mlp.gate_proj.bias             f
         W_in      mlp.up_proj.weight             f m
@@ -102,20 +51,20 @@ _MLP = """
         b_out     mlp.c_proj.bias                m
 """
 
-_FUSED_GATE = """
+FUSED_GATE = """
         W_gate    mlp.gate_up_proj.weight        (0/2 f) m
         W_in      mlp.gate_up_proj.weight        (1/2 f) m
         W_out     mlp.down_proj.weight           m f
 """
 
-_NORMS = """
+NORMS = """
         ln1.w     input_layernorm.weight            m
         ln1.b     input_layernorm.bias              m
         ln2.w     post_attention_layernorm.weight   m
         ln2.b     post_attention_layernorm.bias     m
 """
 
-_ENDS = """
+ENDS = """
         W_E         embed_tokens.weight      v m
         ln_final.w  norm.weight              m
         ln_final.b  norm.bias                m
@@ -128,12 +77,12 @@ _ENDS = """
 LLAMA = Family(
     model_types=(
         "llama", "mistral", "ministral", "qwen2", "qwen3", "gemma", "granite", "smollm3", "olmo", "cohere2", "nemotron",
-        "stablelm", "starcoder2", "phi",
+        "starcoder2", "phi", "qwen2_vl_text", "qwen3_vl_text",
     ),
     body="model",
     layers="layers",
-    layer=_QKVO + _SHARED_QK_NORMS + _MLP + _NORMS,
-    ends=_ENDS,
+    layer=QKVO + SHARED_QK_NORMS + MLP + NORMS,
+    ends=ENDS,
 )  # fmt: skip
 
 COHERE = replace(
@@ -141,7 +90,7 @@ COHERE = replace(
     model_types=("cohere",),
     # where queries and keys are normalised, each head has a gain of its own
     layer=f"""
-        {_QKVO} {_MLP} {_NORMS}
+        {QKVO} {MLP} {NORMS}
         q_gain  self_attn.q_norm.weight   n h
         k_gain  self_attn.k_norm.weight   g h
     """,
@@ -152,7 +101,7 @@ GEMMA2 = replace(
     model_types=("gemma2", "gemma3_text"),
     # a norm before and after each block, under names that mean something else in Llama
     layer=f"""
-        {_QKVO} {_SHARED_QK_NORMS} {_MLP}
+        {QKVO} {SHARED_QK_NORMS} {MLP}
         ln1.w       input_layernorm.weight              m
         ln1_post.w  post_attention_layernorm.weight     m
         ln2.w       pre_feedforward_layernorm.weight    m
@@ -165,7 +114,7 @@ OLMO2 = replace(
     model_types=("olmo2", "olmo3"),
     # norms after the blocks only; those of queries and keys span all heads, and each entry of their gain is one head's
     layer=f"""
-        {_QKVO} {_MLP}
+        {QKVO} {MLP}
         q_gain      self_attn.q_norm.weight             (n h)
         k_gain      self_attn.k_norm.weight             (g h)
         ln1_post.w  post_attention_layernorm.weight     m
@@ -177,7 +126,7 @@ GLM = replace(
     LLAMA,
     model_types=("glm", "glm4"),
     layer=f"""
-        {_QKVO} {_FUSED_GATE} {_NORMS}
+        {QKVO} {FUSED_GATE} {NORMS}
         ln1_post.w  post_self_attn_layernorm.weight   m
         ln2_post.w  post_mlp_layernorm.weight         m
     """,
@@ -191,13 +140,13 @@ PHI3 = replace(
         W_K     self_attn.qkv_proj.weight   (n h + [g h] + g h) m
         W_V     self_attn.qkv_proj.weight   (n h + g h + [g h]) m
         W_O     self_attn.o_proj.weight     m (n h)
-        {_FUSED_GATE} {_NORMS}
+        {FUSED_GATE} {NORMS}
     """,
 )
 
 # ---- the out axis of the fused projection is q, k, v of head 0, then q, k, v of head 1, and so on
 
-_PER_HEAD_QKV = """
+PER_HEAD_QKV = """
         W_Q     {0}.query_key_value.weight   (n 0/3 h) m
         W_K     {0}.query_key_value.weight   (g 1/3 h) m
         W_V     {0}.query_key_value.weight   (g 2/3 h) m
@@ -208,7 +157,7 @@ _PER_HEAD_QKV = """
         b_O     {0}.dense.bias               m
 """
 
-_DENSE_4H = """
+DENSE_4H = """
         W_in    mlp.dense_h_to_4h.weight     f m
         b_in    mlp.dense_h_to_4h.bias       f
         W_out   mlp.dense_4h_to_h.weight     m f
@@ -219,7 +168,7 @@ GPT_NEOX = Family(
     model_types=("gpt_neox",),
     body="gpt_neox",
     layers="layers",
-    layer=_PER_HEAD_QKV.format("attention") + _DENSE_4H + _NORMS,
+    layer=PER_HEAD_QKV.format("attention") + DENSE_4H + NORMS,
     ends="""
         W_E         embed_in.weight           v m
         ln_final.w  final_layer_norm.weight   m
@@ -232,14 +181,14 @@ GPT_NEOX = Family(
 PERSIMMON = replace(
     LLAMA,
     model_types=("persimmon",),
-    layer=_PER_HEAD_QKV.format("self_attn") + _SHARED_QK_NORMS + _DENSE_4H + _NORMS,
+    layer=PER_HEAD_QKV.format("self_attn") + SHARED_QK_NORMS + DENSE_4H + NORMS,
 )
 
 BLOOM = Family(
     model_types=("bloom",),
     body="transformer",
     layers="h",
-    layer=_PER_HEAD_QKV.format("self_attention") + _DENSE_4H + _NORMS,
+    layer=PER_HEAD_QKV.format("self_attention") + DENSE_4H + NORMS,
     ends="""
         W_E         word_embeddings.weight             v m
         ln_embed.w  word_embeddings_layernorm.weight   m
@@ -266,20 +215,20 @@ FALCON_7B = replace(
         b_V     self_attention.query_key_value.bias     (n h + g h + [g h])
         W_O     self_attention.dense.weight             m (n h)
         b_O     self_attention.dense.bias               m
-        {_DENSE_4H} {_NORMS}
+        {DENSE_4H} {NORMS}
     """,
 )
 
 # ---- relatives of GPT-2
 
-_GPT2_NORMS = """
+GPT2NORMS = """
         ln1.w   ln_1.weight   m
         ln1.b   ln_1.bias     m
         ln2.w   ln_2.weight   m
         ln2.b   ln_2.bias     m
 """
 
-_GPT2_ENDS = """
+_GPT2ENDS = """
         W_E         wte.weight       v m
         W_pos       wpe.weight       p m
         ln_final.w  ln_f.weight      m
@@ -306,12 +255,12 @@ GPT2 = Family(
         b_in    mlp.c_fc.bias        f
         W_out   mlp.c_proj.weight    f m
         b_out   mlp.c_proj.bias      m
-        {_GPT2_NORMS}
+        {GPT2NORMS}
     """,
-    ends=_GPT2_ENDS,
+    ends=_GPT2ENDS,
 )
 
-_C_ATTN_OUT = """
+C_ATTN_OUT = """
         W_O     attn.c_proj.weight   m (n h)
         b_O     attn.c_proj.bias     m
 """
@@ -328,7 +277,7 @@ GPT_BIGCODE_MQA = replace(
         b_Q     attn.c_attn.bias     ([n h] + g h + g h)
         b_K     attn.c_attn.bias     (n h + [g h] + g h)
         b_V     attn.c_attn.bias     (n h + g h + [g h])
-        {_C_ATTN_OUT} {_MLP} {_GPT2_NORMS}
+        {C_ATTN_OUT} {MLP} {GPT2NORMS}
     """,
 )
 
@@ -343,7 +292,7 @@ GPT_BIGCODE_MHA = replace(
         b_Q     attn.c_attn.bias     (n 0/3 h)
         b_K     attn.c_attn.bias     (g 1/3 h)
         b_V     attn.c_attn.bias     (g 2/3 h)
-        {_C_ATTN_OUT} {_MLP} {_GPT2_NORMS}
+        {C_ATTN_OUT} {MLP} {GPT2NORMS}
     """,
 )
 
@@ -356,7 +305,7 @@ GPT_NEO = replace(
         W_V     attn.attention.v_proj.weight     (g h) m
         W_O     attn.attention.out_proj.weight   m (n h)
         b_O     attn.attention.out_proj.bias     m
-        {_MLP} {_GPT2_NORMS}
+        {MLP} {GPT2NORMS}
     """,
 )
 
@@ -373,7 +322,7 @@ GPTJ = replace(
         b_in    mlp.fc_in.bias         f
         W_out   mlp.fc_out.weight      m f
         b_out   mlp.fc_out.bias        m
-        {_GPT2_NORMS}
+        {GPT2NORMS}
     """,
 )
 
@@ -400,10 +349,11 @@ MPT = Family(
 
 OPT = Family(
     model_types=("opt",),
+    when={"do_layer_norm_before": True},
     body="model.decoder",
     layers="layers",
     layer=f"""
-        {_QKVO}
+        {QKVO}
         W_O     self_attn.out_proj.weight     m (n h)
         b_O     self_attn.out_proj.bias       m
         W_in    fc1.weight                    f m
@@ -424,13 +374,73 @@ OPT = Family(
     """,
 )
 
-ROWS = (
-    LLAMA, COHERE, GEMMA2, OLMO2, GLM, PHI3, GPT_NEOX, PERSIMMON, BLOOM, FALCON_RW, FALCON_7B, GPT2, GPT_BIGCODE_MQA,
-    GPT_BIGCODE_MHA, GPT_NEO, GPTJ, MPT, OPT,
-)  # fmt: skip
+CODEGEN = replace(
+    GPT2,
+    model_types=("codegen",),
+    # four blocks (a trace of the TPUs it was trained on), each q, v, k of a quarter of the heads: in this order!
+    # modeling_codegen:152-156  mp_num = 4; query, value, key = torch.split(qkv_split, local_dim, dim=-1)
+    # one norm (ln_1) feeds attention and MLP, which run side by side
+    layer=f"""
+        W_Q     attn.qkv_proj.weight   (*/4 0/3 n h) m
+        W_K     attn.qkv_proj.weight   (*/4 2/3 g h) m
+        W_V     attn.qkv_proj.weight   (*/4 1/3 g h) m
+        W_O     attn.out_proj.weight   m (n h)
+        W_in    mlp.fc_in.weight       f m
+        b_in    mlp.fc_in.bias         f
+        W_out   mlp.fc_out.weight      m f
+        b_out   mlp.fc_out.bias        m
+        {GPT2NORMS}
+    """,
+)
 
-FAMILIES: dict[str, tuple[Family, ...]] = {
-    model_type: tuple(row for row in ROWS if model_type in row.model_types)
-    for model_type in sorted({model_type for row in ROWS for model_type in row.model_types})
-}
-"""`config.model_type` -> its rows; the first whose `when` the config fulfils serves it."""
+FALCON_40B = replace(
+    BLOOM,
+    model_types=("falcon",),
+    when={"new_decoder_architecture": True},
+    kv_heads="num_kv_heads",  # multi_query is ignored then (modeling_falcon:241)
+    # one piece for each key/value head: its queries, then k, then v (modeling_falcon:254-259  view(.., -1, n/g + 2, h))
+    # Attention and MLP run side by side: ln_attn, ln_mlp are ln1, ln2 (num_ln_in_parallel_attn 2, the default), or one
+    # input_layernorm feeds both (num_ln_in_parallel_attn 1: falcon-11B)
+    layer=f"""
+        W_Q     self_attention.query_key_value.weight   (*/g ([n h] + g h + g h)) m
+        W_K     self_attention.query_key_value.weight   (*/g (n h + [g h] + g h)) m
+        W_V     self_attention.query_key_value.weight   (*/g (n h + g h + [g h])) m
+        b_Q     self_attention.query_key_value.bias     (*/g ([n h] + g h + g h))
+        b_K     self_attention.query_key_value.bias     (*/g (n h + [g h] + g h))
+        b_V     self_attention.query_key_value.bias     (*/g (n h + g h + [g h]))
+        W_O     self_attention.dense.weight             m (n h)
+        b_O     self_attention.dense.bias               m
+        ln1.w   ln_attn.weight                          m
+        ln1.b   ln_attn.bias                            m
+        ln2.w   ln_mlp.weight                           m
+        ln2.b   ln_mlp.bias                             m
+        {DENSE_4H} {NORMS}
+    """,
+)
+
+STABLELM = replace(
+    LLAMA,
+    model_types=("stablelm",),
+    # qk_layernorm: a LayerNorm module for each head (modeling_stablelm: StableLmLayerNormPerHead), without biases
+    # use_parallel_residual: there is no post_attention_layernorm
+    layer=f"""
+        {QKVO} {MLP} {NORMS}
+        q_gain  self_attn.q_layernorm.norms.*.weight   h
+        k_gain  self_attn.k_layernorm.norms.*.weight   h
+    """,
+)
+
+OPT_350M = replace(
+    OPT,
+    when={"do_layer_norm_before": False},
+    # post-norm: the layer's norms act on the sum, there is no norm at the end; embeddings of a width of their own
+    # modeling_opt:293-299 project_out [E, m], project_in [m, E]; the tied unembedding reads project_out's output
+    layer=OPT.layer.replace("ln1.", "ln1_post.").replace("ln2.", "ln2_post."),
+    ends="""
+        W_E     embed_tokens.weight       v m'
+        W_pos   embed_positions.weight    p m
+        stem    project_in.weight         ...
+        top     project_out.weight        ...
+        W_U     lm_head.weight            v m'
+    """,
+)

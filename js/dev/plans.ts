@@ -1,0 +1,151 @@
+/** Plans for the dev page, shaped as Python's are. */
+import { assign, empty, toWire } from "../src/bits";
+import { readPlan, spotOf, wordOf } from "../src/cells";
+import type { Band, Column, Plan, StackTab } from "../src/wire";
+
+type Kind = Column["kind"];
+
+export interface Sizes {
+  name: string;
+  layers: number;
+  heads: number;
+  perGroup?: number;
+  experts?: number;
+  /** Layers without attention. */
+  absent?: number[];
+  /** Those of them that mix tokens in another way, and its name. */
+  mixer?: string;
+  /** Layers with an MLP where the others have experts. */
+  dense?: number[];
+  /** Cells whose output is zero. */
+  zero?: string[];
+  standing?: Plan["standing"];
+  stacks?: "encoder-decoder" | "vision";
+}
+
+const NOTES: Record<Plan["standing"], string> = {
+  table: "",
+  guess:
+    "The family 'NewModel' is not in headgrid's table, so the layout was guessed from the names of its parameters; headgrid.prove(model) tests it.",
+  proven:
+    "The layout was guessed from the names of the parameters, and switching each part off changed only what that part writes.",
+};
+
+const column = (label: string, name: string, word: string, kind: Kind, group = -1): Column => ({
+  label,
+  name,
+  word,
+  kind,
+  group,
+});
+
+function columnsOf({ heads, perGroup = 1, experts = 0, mixer, dense }: Sizes): Column[] {
+  const count = (n: number, make: (i: number) => Column) => Array.from({ length: n }, (_, i) => make(i));
+  const head = (h: number) =>
+    column(`${h}`, `head ${h}`, `h${h}`, "head", perGroup > 1 ? Math.floor(h / perGroup) : -1);
+  return [
+    column("ln1", "norm before attention", " ln1", "norm"),
+    ...count(heads, head),
+    ...(mixer ? [column(mixer, `mixer (${mixer})`, " mixer", "mixer")] : []),
+    ...(heads ? [column("b_O", "rest of attention (b_O)", " attn rest", "rest")] : []),
+    column("ln2", "norm before the MLP", " ln2", "norm"),
+    ...(experts === 0 || dense ? [column("MLP", "MLP", " mlp", "mlp")] : []),
+    ...(experts ? [column("router", "rest of the MLP (router.W)", " mlp rest", "rest")] : []),
+    ...count(experts, (e) => column(`${e}`, `expert ${e}`, `e${e}`, "expert")),
+  ];
+}
+
+const ends = (title: string, stack: string, words: [word: string, name: string, kind: Kind][]): Band => {
+  const prefix = stack ? `${stack} ` : "";
+  return {
+    title,
+    stack,
+    rows: [{ label: "", name: "", word: "" }],
+    columns: words.map(([word, name, kind]) => column(word, prefix + name, prefix + word, kind)),
+  };
+};
+
+function layers(sizes: Sizes, stack = "", title = "layers"): Band {
+  const prefix = stack ? `${stack} ` : "";
+  const row = (l: number) => ({ label: `${l}`, name: `${prefix}layer ${l}`, word: `${prefix}l${l}` });
+  return {
+    title,
+    stack,
+    rows: Array.from({ length: sizes.layers }, (_, l) => row(l)),
+    columns: columnsOf(sizes),
+  };
+}
+
+const EMBED = ends("before the layers", "", [
+  ["embed", "token embedding", "embed"],
+  ["pos", "position embedding", "embed"],
+]);
+const UNEMBED = ends("after the layers", "", [
+  ["ln_final", "final norm", "norm"],
+  ["unembed", "unembedding", "embed"],
+]);
+
+function bandsOf(sizes: Sizes): [Band[], StackTab[]] {
+  const { layers: l, heads } = sizes;
+  const tab = (name: string, label: string): StackTab => ({
+    name,
+    label,
+    title: `${l} layers of ${heads} heads`,
+  });
+  if (sizes.stacks === "encoder-decoder") {
+    const final = (stack: string) => ends("after the layers", stack, [["ln_final", "final norm", "norm"]]);
+    const cross = { ...layers(sizes, "cross", "cross-attention") };
+    cross.columns = cross.columns.filter(({ kind, label }) => kind === "head" || label === "ln1");
+    return [
+      [
+        ends("shared by the stacks", "", [["embed", "token embedding, shared by both stacks", "embed"]]),
+        layers(sizes, "encoder"),
+        final("encoder"),
+        layers(sizes, "decoder"),
+        final("decoder"),
+        cross,
+      ],
+      [tab("encoder", "encoder"), tab("decoder", "decoder"), tab("cross", "cross")],
+    ];
+  }
+  if (sizes.stacks === "vision") {
+    const vision = layers({ ...sizes, layers: 2 * l, perGroup: 1 }, "vision");
+    const stem = ends("before the layers", "vision", [["stem", "patch embedding, projector", "embed"]]);
+    return [
+      [EMBED, layers(sizes), UNEMBED, stem, vision],
+      [tab("", "text"), { ...tab("vision", "vision"), title: `${2 * l} layers of ${heads} heads` }],
+    ];
+  }
+  return [[EMBED, layers(sizes), UNEMBED], []];
+}
+
+export function planOf(sizes: Sizes): Plan {
+  const [bands, stacks] = bandsOf(sizes);
+  const standing = sizes.standing ?? "table";
+  const draft = { version: 2, model: sizes.name, standing, standing_note: NOTES[standing], stacks, bands };
+  const cells = readPlan(draft);
+  const all = Array.from({ length: cells.count }, (_, n) => n);
+  const at = (n: number) => {
+    const spot = spotOf(cells, n)!;
+    return {
+      row: spot.row,
+      kind: cells.bands[spot.band]!.columns[spot.column]!.kind,
+      word: wordOf(cells, spot),
+    };
+  };
+  const isAbsent = (n: number) => {
+    const { row, kind, word } = at(n);
+    const other = sizes.absent?.includes(row) ?? false;
+    if (kind === "mixer") return !other;
+    if (kind === "head" || word.endsWith("attn rest") || (word.endsWith("ln1") && !sizes.mixer)) return other;
+    const dense = sizes.dense?.includes(row) ?? false;
+    if (kind === "mlp") return sizes.dense !== undefined && !dense;
+    return dense && (kind === "expert" || word.endsWith("mlp rest"));
+  };
+  const isZero = (n: number) => sizes.zero?.includes(at(n).word);
+  return {
+    ...draft,
+    absent: toWire(assign(empty(cells.count), all.filter(isAbsent), true)),
+    zero: toWire(assign(empty(cells.count), all.filter(isZero), true)),
+  };
+}

@@ -1,0 +1,27 @@
+/** Stands in for anywidget's model: it keeps what is written, and tells who listens. */
+import type { Model } from "../src/sync";
+
+export class Host implements Model {
+  writes: string[] = [];
+  readonly #listeners = new Map<string, Set<() => void>>();
+  constructor(readonly state: Record<string, unknown>) {}
+  get = (name: string) => this.state[name];
+  set = (name: string, value: unknown) => {
+    this.writes.push(name);
+    this.tell(name, value);
+  };
+  tell(name: string, value: unknown) {
+    this.state[name] = value;
+    for (const listener of this.#listeners.get(`change:${name}`) ?? []) listener();
+  }
+  save_changes() {}
+  on(name: string, callback: () => void) {
+    this.#listeners.set(name, (this.#listeners.get(name) ?? new Set()).add(callback));
+  }
+  off(name: string, callback: () => void) {
+    this.#listeners.get(name)?.delete(callback);
+  }
+  get listening() {
+    return [...this.#listeners.values()].reduce((sum, set) => sum + set.size, 0);
+  }
+}
