@@ -12,7 +12,7 @@ node_ok = command -v npm >/dev/null 2>&1 && node -e 'process.exit(process.versio
 chromium_ok = { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null 2>&1
 without_node = echo "headgrid: skipped $(1): node 20 or newer is not installed (apt-get install nodejs npm, or https://nodejs.org)"
 
-.PHONY: help demo test pytest vitest check format build clean chromium js
+.PHONY: help demo test pytest hooked vitest check format build clean chromium js
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -21,8 +21,8 @@ demo: $(STAMPS)/demo  ## set up, and open notebooks/01_first_look.ipynb in Jupyt
 	$(call say,"opening JupyterLab; the address is printed below if no browser opens")
 	@sh scripts/lab.sh $(BIN)/jupyter
 
-test: $(STAMPS)/test chromium js  ## set up, and run every check and test, real browser included
-	@failed=; for step in check pytest vitest; do $(MAKE) --no-print-directory $$step || failed="$$failed $$step"; done; \
+test: $(STAMPS)/test $(STAMPS)/hooked chromium js  ## set up, and run every check and test, real browser included
+	@failed=; for step in check pytest hooked vitest; do $(MAKE) --no-print-directory $$step || failed="$$failed $$step"; done; \
 	[ -z "$$failed" ] || { echo "headgrid: failed:$$failed; what is above says where"; exit 1; }; \
 	printf '\033[1m== all checks and tests passed\033[0m\n'
 
@@ -47,8 +47,12 @@ build: js  ## write js/src/wire.ts and the committed bundle anew
 	@$(node_ok) || { $(call without_node,the build); exit 1; }
 	@$(BIN)/python src/headgrid/widget/wire.py > js/src/wire.ts && cd js && npm run build --silent
 
+hooked: $(STAMPS)/hooked  ## run the tests of HookedTransformer, which have an environment of their own
+	$(call say,"running the tests of HookedTransformer")
+	@.venv-hooked/bin/python -m pytest -q tests/hooked
+
 clean:  ## remove everything that was set up
-	rm -rf .venv js/node_modules tests/browser/artifacts .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-hooked js/node_modules tests/browser/artifacts .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 js: js/node_modules/.stamp
 
@@ -70,3 +74,6 @@ chromium:
 
 $(STAMPS)/demo $(STAMPS)/test: pyproject.toml constraints.txt
 	@sh scripts/setup.sh $(PYTHON) $(notdir $@)
+
+$(STAMPS)/hooked: scripts/hooked.sh tests/hooked/requirements.txt $(STAMPS)/test
+	@sh scripts/hooked.sh && touch $@

@@ -149,7 +149,8 @@ CONFIGS: dict[str, tuple[str, dict[str, object]]] = {
          "layer_types": ["linear_attention", "full_attention", "linear_attention", "full_attention"],
          "linear_num_key_heads": 2, "linear_num_value_heads": 4, "linear_key_head_dim": 7, "linear_value_head_dim": 5,
          "linear_conv_kernel_dim": 3, "attention_bias": True, "num_experts": 5, "num_experts_per_tok": 2,
-         "moe_intermediate_size": 9, "shared_expert_intermediate_size": 13, "mlp_only_layers": [1], "decoder_sparse_step": 1}),
+         "moe_intermediate_size": 9, "shared_expert_intermediate_size": 13, "mlp_only_layers": [1],
+         "decoder_sparse_step": 1}),
     "lfm2": (
         "Lfm2Config",
         {**NO_HEAD_DIM, "layer_types": ["conv", "full_attention", "conv"], "conv_L_cache": 3,
