@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+import tiny
 import torch
 from transformers import PreTrainedModel
 
 import headgrid as hg
 from headgrid.demo import repeated_tokens
 from headgrid.masks import ParamMasks
+from headgrid.roles import ROLES
 
 llc = pytest.importorskip("devinterp.slt.llc", reason="devinterp is not installed: pip install 'headgrid[devinterp]'")
 datasets = pytest.importorskip("datasets")
@@ -75,3 +78,52 @@ def test_the_masks_are_devinterps_own_for_the_same_head(demo: tuple[PreTrainedMo
             ours = anatomy.select(f"l{layer}h{head}").masks()
             assert list(ours) == list(theirs)
             assert all(torch.equal(mask, theirs[name]) for name, mask in ours.items())
+
+
+@pytest.mark.parametrize("family", tiny.FAMILIES)
+def test_devinterps_masks_of_every_head_are_judged(family: str, record_property: Callable[[str, object], None]) -> None:
+    """Its verdict stands in docs/families.md; where it is right, ours are the same."""
+    model = tiny.model(family)
+    verdict = judged(model, hg.dissect(model))
+    record_property("devinterp", verdict)
+    assert verdict.split(":")[0] in ("right", "incomplete", "wrong", "refused")
+
+
+def judged(model: PreTrainedModel, anatomy: hg.Anatomy) -> str:
+    """What devinterp's masks of single heads are, beside ours, of the main stack: all heads of all layers."""
+    from devinterp.slt.weight_restrictions import create_param_masks
+
+    stack = anatomy.main
+    before = f"{stack.name} " if stack.name else ""
+    wrong: set[str] = set()
+    missing: set[str] = set()
+    for layer in range(stack.n_layers):
+        if ("W_O", layer) not in stack.places:
+            continue
+        for head in range(stack.n_heads):
+            try:
+                theirs = create_param_masks(model, [f"l{layer}h{head}"])
+            except Exception as error:
+                return f"refused: {type(error).__name__}"
+            ours = anatomy.select(f"{before}l{layer}h{head}").masks()
+            for name in {*theirs, *ours}:
+                shape = model.get_parameter(name).shape
+                a, b = (dense(masks, name, shape) for masks in (theirs, ours))
+                if (a & ~b).any():
+                    wrong.add(name)
+                if (b & ~a).any():
+                    missing.add(name)
+    if wrong:
+        return f"wrong: {roles(anatomy, wrong)} of another head"
+    return f"incomplete: without {roles(anatomy, missing)}" if missing else "right"
+
+
+def dense(masks: ParamMasks, name: str, shape: torch.Size) -> torch.Tensor:
+    mask = masks.get(name, torch.tensor(False)) if name in masks else torch.tensor(False)
+    return torch.ones(shape, dtype=torch.bool) if mask is None else mask.cpu().expand(shape)
+
+
+def roles(anatomy: hg.Anatomy, names: set[str]) -> str:
+    """The roles that lie in these parameters, each once."""
+    found = {slot.role for name in names for slot in anatomy.slots_of[name]}
+    return ", ".join(f"`{role}`" for role in sorted(found, key=list(ROLES).index))

@@ -2,10 +2,23 @@
 
 from headgrid.anatomy import Anatomy
 from headgrid.demo import demo
+from headgrid.hooks import ablate, record
 from headgrid.models import dissect
+from headgrid.models.verify import verify
 from headgrid.preview import preview
 from headgrid.selection import Selection, SelectionError
 from headgrid.widget.head_grid import HeadGrid
 
-__all__ = ["Anatomy", "HeadGrid", "Selection", "SelectionError", "demo", "dissect", "preview"]
+__all__ = [
+    "Anatomy",
+    "HeadGrid",
+    "Selection",
+    "SelectionError",
+    "ablate",
+    "demo",
+    "dissect",
+    "preview",
+    "record",
+    "verify",
+]
 __version__ = "0.1.0"

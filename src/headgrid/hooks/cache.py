@@ -1,0 +1,168 @@
+"""The cache: what a forward pass left at taps, read by the words of a selection."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import torch
+
+from headgrid.anatomy import Anatomy
+from headgrid.hooks.taps import Tap, Where, activations
+
+Keep = Literal["last", "all"]
+Place: TypeAlias = int | tuple[str, int]
+"""A layer of the stack without a name, or the name of a stack and a layer of it."""
+
+
+class NotRecorded(KeyError):  # noqa: N818
+    """What was asked of a `Cache` was not recorded; the message says what was."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One recorded activation: all of it, and each head of a z that the model went on with.
+
+    `axes` is how many axes one position has: `[n, d_head]`, `[n]`.
+    """
+
+    whole: torch.Tensor
+    axes: int
+    heads: Sequence[torch.Tensor] = ()
+
+    def at(self, positions: list[int] | int | None) -> torch.Tensor:
+        """The heads or neurons at these places, one head without an axis for it; everything for None."""
+        if positions is None:
+            return self.whole
+        if isinstance(positions, int):
+            return self.heads[positions] if self.heads else self.whole[..., positions, :]
+        return self.whole.index_select(-self.axes, torch.tensor(positions, device=self.whole.device))
+
+
+class Cache(Mapping[str, torch.Tensor]):
+    """What `record` recorded: a mapping from text to tensor, filled by forward passes.
+
+        cache["l1h2"]              z of a head               [batch, pos, d_head]
+        cache["l1h0 | l1h2"]       z of heads of a layer     [batch, pos, 2, d_head]
+        cache["l0 mlp"]            activations of the recorded neurons of a layer    [batch, pos, n_neurons]
+        cache["l3 in"], ["l3 out"] hidden states before and after a layer            [batch, pos, d_model]
+        cache.z[1], cache.mlp[0]   everything recorded of a layer; of a stack with a name `cache.z["encoder", 1]`
+        cache.heads[1], cache.neurons[0]   the numbers of its heads and neurons, in that order
+
+    Iterating gives the texts of what has been recorded. `cache.runs(text)` is the list of all kept recordings, where a
+    forward pass runs a layer several times or `keep="all"` kept several passes; then `cache[text]` is an error.
+    The axes `batch, pos` are those of the model: a vision tower that packs its images has one axis, `patches`.
+
+    With `record(..., detach=False)` the tensors of single heads, of `z` and of `mlp` are those that the model went on
+    with: `torch.autograd.grad(loss, cache["l1h2"])` is the gradient at that head's z.
+    """
+
+    def __init__(self, anatomy: Anatomy | None, found: Sequence[Tap], keep: Keep) -> None:
+        self._anatomy = anatomy
+        self.taps: dict[Where, Tap] = {tap.where: tap for tap in found}
+        self.kept: dict[Where, deque[Recording]] = {
+            tap.where: deque(maxlen=tap.uses if keep == "last" else None) for tap in found
+        }
+
+    def runs(self, what: str) -> list[torch.Tensor]:
+        """All kept recordings of what a text names, in the order of the forward pass; `[]` before the first.
+
+        Raises:
+            NotRecorded: when it is not among what is recorded.
+            SelectionError: when the text does not parse, or names what the model does not have.
+            ValueError: when it names several activations, or what has none.
+        """
+        where, positions = self.find(what)
+        return [recording.at(positions) for recording in self.kept[where]]
+
+    def __getitem__(self, what: str) -> torch.Tensor:
+        found = self.runs(what)
+        if not found:
+            raise NotRecorded(f"no forward pass has come to {what} yet")
+        return _only(found, what)
+
+    def __contains__(self, what: object) -> bool:
+        try:
+            return isinstance(what, str) and bool(self.runs(what))
+        except (KeyError, ValueError):
+            return False
+
+    def __iter__(self) -> Iterator[str]:
+        for where, tap in self.taps.items():
+            if self.kept[where]:
+                place = tap.name.rpartition("h")[0]
+                yield from (f"{place}h{head}" for head in tap.numbers) if where[0] == "z" else (tap.name,)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __repr__(self) -> str:
+        return f"Cache({', '.join(tap.name for tap in self.taps.values())})"
+
+    @property
+    def z(self) -> dict[Place, torch.Tensor]:
+        """Layer -> z of its recorded heads, `[batch, pos, n_heads, d_head]`."""
+        return {_place(where): self._whole(where) for where in self.taps if where[0] == "z" and self.kept[where]}
+
+    @property
+    def mlp(self) -> dict[Place, torch.Tensor]:
+        """Layer -> the activations of its recorded neurons, `[batch, pos, n_neurons]`."""
+        return {_place(where): self._whole(where) for where in self.taps if where[0] == "mlp" and self.kept[where]}
+
+    @property
+    def heads(self) -> dict[Place, tuple[int, ...]]:
+        """Layer -> the numbers of its recorded heads."""
+        return {_place(where): tap.numbers for where, tap in self.taps.items() if where[0] == "z"}
+
+    @property
+    def neurons(self) -> dict[Place, tuple[int, ...]]:
+        """Layer -> the numbers of its recorded neurons."""
+        return {_place(where): tap.numbers for where, tap in self.taps.items() if where[0] == "mlp"}
+
+    def _whole(self, where: Where) -> torch.Tensor:
+        return _only([recording.whole for recording in self.kept[where]], self.taps[where].name)
+
+    def find(self, what: str) -> tuple[Where, list[int] | int | None]:
+        """Where the named activation is recorded, and the places of its heads or neurons among those recorded there."""
+        if plain := re.fullmatch(r"\s*(?:([a-z]+)\s+)?l(\d+)\s+(in|out|mlp)\s*", what.lower()):
+            stack = "" if plain[1] in (None, "text") else plain[1]
+            where: Where = (plain[3], stack, int(plain[2]))  # type: ignore[assignment]
+            if where not in self.taps:
+                raise NotRecorded(f"{what} is not recorded; recorded are {self._recorded}")
+            return where, None
+        if self._anatomy is None:
+            raise NotRecorded(f"{what} is not recorded; recorded are {self._recorded}")
+        wanted = activations(self._anatomy.select(what))
+        if len(wanted) != 1:
+            raise ValueError(f"{what} is {len(wanted)} activations; ask for those of one layer, or read cache.z")
+        ((where, numbers),) = wanted.items()
+        return where, self.places(where, numbers, what)
+
+    def places(self, where: Where, numbers: tuple[int, ...], what: str) -> list[int] | int:
+        """The places of heads or neurons among those that are recorded there; one place for one head."""
+        there = self.taps[where].numbers if where in self.taps else ()
+        if not set(numbers) <= set(there):
+            raise NotRecorded(f"{what} is not recorded; recorded are {self._recorded}")
+        found = [there.index(number) for number in numbers]
+        return found[0] if where[0] == "z" and len(found) == 1 else found
+
+    @property
+    def _recorded(self) -> str:
+        return ", ".join(tap.name for tap in self.taps.values()) or "no activations"
+
+
+def _place(where: Where) -> Place:
+    _, stack, layer = where
+    return (stack, layer) if stack else layer
+
+
+def _only(found: Sequence[torch.Tensor], what: str) -> torch.Tensor:
+    if len(found) > 1:
+        raise ValueError(f"{what} was recorded {len(found)} times: read them with cache.runs({what!r})")
+    return found[0]

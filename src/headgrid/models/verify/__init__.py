@@ -1,0 +1,136 @@
+"""The proof: that the slots of each head are that head, asked of the model's own attention.
+
+A head is one index of the attention scores `[batch, head, query, key]` that the model computes. The table is never
+asked what a head is; it is compared with what the scores, and what comes of them, depend on:
+
+    query    the entries that move the last row of head h's scores from the last position
+    key      the entries that move it from the positions before: those of the key/value head that h reads
+    value    the entries that move the output projection's input from the positions before, when h alone attends
+    output   the entries of the output projection that read what h alone puts there; zeroing them is ablating h
+    block    the heads and the bias add up to the attention's output, and no entry of the attention is left over
+
+Nothing is asked about the rest: neurons, embeddings, tables of positions, norms outside the attention.
+
+A forward pass asks this of every head of every layer: each row of the batch holds the same few tokens, and in each
+another head attends. In the order of reading:
+
+    `stand_in.py`     a copy of the model with random weights: the model itself is never touched
+    `watch.py`        a forward pass seen from inside: which calls read which parameters, where the model attends
+    `frozen.py`       norms whose scale is held fixed
+    `expected.py`     what an anatomy says of each head
+    `findings.py`     what a pass shows of each head
+    `passes.py`       the passes that it takes to ask about every head
+    `statements.py`   the two compared, and the difference in words
+    `proof.py`        the result
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from math import inf
+
+import torch
+
+from headgrid.anatomy import Anatomy
+from headgrid.models.proven import mark
+from headgrid.models.verify.expected import SIDES
+from headgrid.models.verify.findings import Found
+from headgrid.models.verify.passes import Passes, Place, Progress
+from headgrid.models.verify.proof import Proof
+from headgrid.models.verify.stand_in import VerifyError
+from headgrid.models.verify.statements import Check, compare
+
+__all__ = ["SIDES", "Check", "Proof", "VerifyError", "verify"]
+
+
+def verify(
+    model: torch.nn.Module,
+    anatomy: Anatomy | None = None,
+    *,
+    inputs: Mapping[str, torch.Tensor] | None = None,
+    progress: bool | Progress | None = None,
+) -> Proof:
+    """Prove by forward passes, with the model's own attention, that the slots of each head are that head.
+
+    The passes run on a copy of the model's modules with random weights. So the model is never touched, may be on the
+    meta device, and may hold heads whose weights are zero.
+
+    Args:
+        model: a transformers model, on any device, the meta device included.
+        anatomy: what to prove of it; `dissect(model)` if not given.
+        inputs: what to call it with, a batch of one of a few positions; tokens, a picture or features if not given.
+        progress: called for each layer of each pass with how many are done, how many there are, and its name; True
+            prints it.
+
+    Returns:
+        What was found. It is false when a statement does not hold; its `raise_if_failed` raises then.
+
+    Raises:
+        VerifyError: when nothing could be proven: no attention was seen, the model cannot be run or copied, its weights
+            are quantised, or the anatomy is of another model.
+    """
+    began = time.perf_counter()
+    if anatomy is None:
+        from headgrid.models import dissect
+
+        anatomy = dissect(model)
+    shapes = {name: tuple(p.shape) for name, p in model.named_parameters() if name not in anatomy.unused}
+    if shapes != dict(anatomy.parameters):
+        odd = sorted(name for name, _ in {*shapes.items()} ^ {*anatomy.parameters.items()})
+        raise VerifyError(f"the anatomy is of another model than {type(model).__name__}: they differ in {odd[0]}")
+    checks: list[Check] = []
+    coupled: dict[str, list[str]] = {}
+    with torch.inference_mode(False), torch.enable_grad():
+        passes = Passes(model, anatomy, inputs, _print if progress is True else progress or None)
+        findings = passes.run(frozen=False)
+        held_fixed: Mapping[Place, Sequence[Found]] | None = None
+        for place, found in findings.items():
+            here = compare(passes.layers[place], found)
+            if any(not check.ok for check in here if check.head is not None):
+                held_fixed = held_fixed or passes.run(frozen=True)
+                again = compare(passes.layers[place], held_fixed[place])
+                if all(check.ok for check in again):
+                    sides = [side for side in SIDES if any(check.side == side and not check.ok for check in here)]
+                    coupled.setdefault(" and ".join(sides), []).append(again[-1].where)
+                    here = again
+            checks += here
+    missing, notes = _unseen(anatomy, findings, passes.refused)
+    complete = not notes  # every stack that has heads was seen
+    trusted = {
+        slot.role for layer in passes.layers.values() for slot in layer.slots if layer.free(slot.parameter).any()
+    }
+    if trusted:
+        notes.append(f"not asked about: {', '.join(sorted(trusted))}")
+    for kinds, places in coupled.items():
+        notes.append(
+            f"{', '.join(places)}: a norm over all heads couples their {kinds} sides, so changing one head moves the "
+            "others a little; with the norm's scale held fixed each head is its own"
+        )
+    proof = Proof(anatomy, (*checks, *missing), tuple(notes), time.perf_counter() - began)
+    return replace(proof, anatomy=mark(model, anatomy)) if proof and complete else proof
+
+
+def _print(done: int, total: int, name: str) -> None:
+    end = "\n" if done == total else ""
+    print(f"\rverified {done} of {total} layers ({name})", end=end, file=sys.stderr, flush=True)
+
+
+def _unseen(
+    anatomy: Anatomy, findings: Mapping[Place, object], refused: Mapping[str, str]
+) -> tuple[list[Check], list[str]]:
+    """Layers that should attend and were not seen to: a failure, or a note where their whole stack was not seen."""
+    checks: list[Check] = []
+    notes: list[str] = []
+    for stack in anatomy.stacks:
+        layers = sorted({slot.layer for slot in stack.slots if slot.role == "W_O" and slot.layer is not None})
+        unseen = [layer for layer in layers if (stack.name, layer) not in findings]
+        if unseen and unseen == layers:
+            why = refused.get(stack.name, "its attention did not run, or was not seen to")
+            notes.append(f"{stack.name or 'the main stack'}: not proven: {why}")
+        else:
+            text = "the table has heads here, but no attention was seen"
+            checks += [Check(stack.name, layer, None, "block", False, inf, text) for layer in unseen]
+    return checks, notes

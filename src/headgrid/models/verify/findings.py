@@ -1,0 +1,115 @@
+"""What was found of one layer's attention, and how it is found: from the gradients of what one head makes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from headgrid.anatomy import Bools
+from headgrid.models.verify.expected import Layer, on_canvas
+from headgrid.models.verify.watch import Use
+from headgrid.slots import canvas_shape
+
+
+@dataclass(eq=False)
+class Found:
+    """What was found of one layer's attention in one of its runs.
+
+    Attributes:
+        n_heads: how many heads attend.
+        reached: (`scores`, `values` or `output`; parameter) -> which entries of it each head depends on through the
+            last position, those before it, and any: shape `[3, n_heads, *canvas]`.
+        whole: the same -> whether these entries are all there along the axes that the canvas lacks, `[3, n_heads]`.
+        errors: for each head, how far what is written when it alone attends is from what its `W_O` alone writes,
+            relative to what is written.
+        sum_error: the same for the sum of all heads and the bias, when all attend; NaN where it cannot be taken.
+        projection: the weight of the output projection, or "".
+    """
+
+    n_heads: int
+    reached: dict[tuple[str, str], Bools] = field(default_factory=dict)
+    whole: dict[tuple[str, str], Bools] = field(default_factory=dict)
+    errors: dict[int, float] = field(default_factory=dict)
+    sum_error: float = float("nan")
+    projection: str = ""
+
+
+@dataclass(eq=False)
+class Recorder:
+    """Writes what is found of some heads, each in a row of the batch from the first on, into `found`."""
+
+    layer: Layer
+    found: Found
+    heads: Sequence[int]
+    lengths: Collection[int]
+
+    def add(self, what: str, quantity: torch.Tensor, uses: Sequence[Use], names: Collection[str]) -> None:
+        """Which entries of these parameters a quantity `[heads, ...]` depends on through these uses."""
+        if not uses or not self.heads or not quantity.requires_grad:
+            return
+        weights = torch.rand(quantity.shape, generator=torch.Generator().manual_seed(1)).to(quantity) + 0.5
+        gradients = torch.autograd.grad(
+            (quantity * weights).sum(), [use.output for use in uses], retain_graph=True, allow_unused=True
+        )
+        for use, gradient in zip(uses, gradients, strict=True):
+            for name in sorted(use.names.intersection(names)) if gradient is not None else ():
+                self._record(what, name, use, gradient)
+
+    def add_output(self, use: Use, read: torch.Tensor, kept: Sequence[int | None]) -> None:
+        """What the output projection reads and writes; `read` has the shape `[rows, positions, d]`."""
+        for name in sorted(use.names):
+            if use.watch.parameters[name].ndim > 1:
+                self.found.projection = name
+                self._record("output", name, use, torch.ones_like(use.output))
+        matrix = use.matrix()
+        name = self.found.projection
+        if matrix is None or matrix[1] is not use.watch.parameters.get(name):
+            return
+        _, weight, bias, axis = matrix
+        slots = [slot for slot in self.layer.slots if slot.role == "W_O" and slot.parameter == name]
+        written = use.output.detach().reshape(*read.shape[:2], -1)
+        plain = written if bias is None else written - bias.detach()
+        total = torch.zeros_like(plain) if bias is None else self._bias(use, bias).expand_as(plain).clone()
+        for head in range(self.layer.n_heads):
+            slot = next((one for one in slots if one.first <= head < one.first + one.n_parts), None)
+            if slot is None:
+                return
+            canvas = np.broadcast_to(self.layer.of("output", name)[head], slot.shape)
+            columns = torch.from_numpy(np.flatnonzero(np.any(canvas, axis=1 - axis))).to(read.device)
+            head_weight = slot.of(weight.detach())[head - slot.first]
+            gives = read[..., columns] @ head_weight
+            total += gives
+            if head in kept:
+                row = kept.index(head)
+                self.found.errors[head] = _relative(gives[row] - plain[row], written[row])
+        if None in kept:
+            row = kept.index(None)
+            self.found.sum_error = _relative(total[row] - written[row], written[row])
+
+    def _bias(self, use: Use, bias: torch.Tensor) -> torch.Tensor:
+        """What the table calls the projection's bias; zeros where that is another parameter."""
+        for slot in self.layer.slots:
+            if slot.role == "b_O" and use.watch.parameters[slot.parameter] is bias:
+                return slot.of(bias.detach())
+        return torch.zeros_like(bias)
+
+    def _record(self, what: str, name: str, use: Use, gradient: torch.Tensor) -> None:
+        slots = self.layer.anatomy.slots_of[name]
+        shape, canvas = slots[0].shape, canvas_shape(slots)
+        key = (what, name)
+        if key not in self.found.reached:
+            self.found.reached[key] = self.layer.nothing(name, 3, self.found.n_heads)
+            self.found.whole[key] = np.ones((3, self.found.n_heads), dtype=np.bool_)
+        reached = use.reaches(name, gradient, len(self.heads), self.lengths)
+        for head, at in zip(self.heads, reached, strict=True):
+            for place, entries in enumerate(at):
+                there, whole = on_canvas(entries, shape, canvas)
+                self.found.reached[key][place, head] |= there
+                self.found.whole[key][place, head] &= whole
+
+
+def _relative(difference: torch.Tensor, whole: torch.Tensor) -> float:
+    return float(difference.abs().max() / whole.abs().max())
