@@ -18,6 +18,8 @@ from devinterp.slt.weight_restrictions import create_param_masks
 
 import headgrid as hg
 from headgrid.masks import ParamMasks
+from headgrid.widget.cells import Cells
+from headgrid.widget.wire import pack, unpack
 
 RUNS = 5
 
@@ -71,6 +73,20 @@ def alone(name: str, model: torch.nn.Module, heads: list[tuple[int, int]]) -> No
         )
 
 
+def clicks(name: str, model: torch.nn.Module, selected: str) -> None:
+    """From the cells that a browser sends, one head changed, to new masks: what a click costs in Python."""
+    grid = hg.HeadGrid(model, select=selected)
+    cells = Cells(grid.anatomy)
+    heads = [cell for cell in range(cells.n_cells) if cells.describe(cell)[0].endswith("h3")]
+    times = []
+    for cell in heads[:: max(1, len(heads) // 25)]:
+        on = unpack(grid.cells, cells.n_cells).copy()
+        on[cell] ^= True
+        sent = pack(on)
+        times.append(seconds(lambda sent=sent: (grid.set_state({"cells": sent}), grid.masks)[1])[0])
+    print(f"{name:34} a click with {selected!r} selected: {statistics.median(times[1:]) * 1e3:.1f} ms to new masks")
+
+
 def main() -> None:
     torch.set_num_threads(1)
     gpt2 = on_meta(transformers.GPT2Config())
@@ -89,6 +105,8 @@ def main() -> None:
     alone(
         "Llama-3-70B shape, all heads but one", large, [(layer, head) for layer in range(80) for head in range(64)][1:]
     )
+    for selected in ("l0-39h*", "l1h2 | l[1,5] mlp", "full"):
+        clicks("Llama-3-70B shape", large, selected)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from headgrid.anatomy import Anatomy
-from headgrid.parts import Parts
+from headgrid.parts import Parts, rows
 from headgrid.slots import canvas_shape
 
 ParamMasks = dict[str, torch.Tensor | None]
@@ -23,18 +23,24 @@ ParamMasks = dict[str, torch.Tensor | None]
 def masks(anatomy: Anatomy, chosen: Parts) -> ParamMasks:
     """The masks of a set of parts; `Selection.masks` says what they are."""
     found: ParamMasks = {}
+    some, whole = ({key: rows(anatomy.exists[key], bits)[i] for key, bits in chosen.items()} for i in (0, 1))
     for name, slots in anatomy.slots_of.items():
-        rows = [chosen[slot.key][slot.layer or 0, slot.numbers] if slot.key in chosen else None for slot in slots]
-        if not any(row is not None and row.any() for row in rows):
+        if not any(slot.key in chosen and some[slot.key][slot.layer or 0] for slot in slots):
             continue
-        if all(row is not None and row.all() for row in rows):
+        if all(slot.key in chosen and whole[slot.key][slot.layer or 0] for slot in slots):
+            found[name] = None
+            continue
+        lines = [chosen[slot.key][slot.layer or 0, slot.numbers] if slot.key in chosen else None for slot in slots]
+        if not any(line is not None and line.any() for line in lines):
+            continue  # other slots of these roles have what is chosen of this layer
+        if all(line is not None and line.all() for line in lines):
             found[name] = None
             continue
         canvas = np.zeros(canvas_shape(slots), dtype=np.bool_)
-        for slot, row in zip(slots, rows, strict=True):
-            if row is not None:
+        for slot, line in zip(slots, lines, strict=True):
+            if line is not None:
                 view = slot.along(canvas)
-                view[...] = row.reshape(-1, *[1] * (view.ndim - 1))
+                view[...] = line.reshape(-1, *[1] * (view.ndim - 1))
         for axis, size in enumerate(canvas.shape):
             first = canvas.take([0], axis)
             if size > 1 and canvas.ndim > 1 and (canvas == first).all():  # nothing is told apart along it

@@ -6,6 +6,7 @@ equal dictionaries, and a selection of heads costs nothing for the neurons of a 
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
@@ -118,13 +119,40 @@ def look(stack: Stack, chosen: Parts, roles: Iterable[str], letter: str) -> tupl
     for role in roles:
         exists = _exists(stack, role, letter)
         there = there | exists
-        if role in chosen:
+        if role in chosen and letter == "":
+            any_chosen, all_chosen = rows(stack.exists[role], chosen[role])
+            some = some | any_chosen[:, None]
+            whole = whole & all_chosen[:, None]
+        elif role in chosen:
             bits = _numbered(stack, chosen[role], role, letter)
             some = some | bits.any(axis=-1)
             whole = whole & (bits | ~_numbered(stack, stack.exists[role], role, letter)).all(axis=-1)
         else:
             whole = whole & ~exists
     return np.broadcast_to(whole & there, there.shape), np.broadcast_to(some, there.shape), there
+
+
+def rows(exists: Bools, bits: Bools) -> tuple[Bools, Bools]:
+    """Whether any, and whether all, of the parts that exist are chosen in each layer, each `[n_layers]`.
+
+    An MLP of a large model has millions of neurons: eight are looked at at once, and what never changes is remembered.
+    """
+    kept = _SEEN.get(id(bits))
+    if kept is not None and kept[0]() is bits:
+        return kept[1], kept[2]
+    if bits.shape[1] % 8 or not (bits.flags.c_contiguous and exists.flags.c_contiguous):
+        some, whole = np.asarray(bits.any(axis=1)), np.asarray((bits == exists).all(axis=1))
+    else:
+        eight, of = bits.view(np.uint64), exists.view(np.uint64)
+        some, whole = np.bitwise_or.reduce(eight, axis=1) != 0, np.bitwise_or.reduce(eight ^ of, axis=1) == 0
+    if not bits.flags.writeable:
+        key = id(bits)
+        _SEEN[key] = (weakref.ref(bits, lambda _: _SEEN.pop(key, None)), some, whole)
+    return some, whole
+
+
+_SEEN: dict[int, tuple[weakref.ref[Bools], Bools, Bools]] = {}
+"""What `rows` found of arrays that cannot change, for as long as they live."""
 
 
 @lru_cache(maxsize=4096)
@@ -166,8 +194,11 @@ def end(anatomy: Anatomy, stack: Stack, owner: str) -> Parts:
 def n_params(anatomy: Anatomy, chosen: Parts) -> int:
     """The number of entries of all these parts."""
     total = 0
+    seen = {key: rows(anatomy.exists[key], bits) for key, bits in chosen.items()}
     for slot in anatomy.slots:
-        if slot.key in chosen:
+        if slot.key in chosen and seen[slot.key][1][slot.layer or 0]:
+            total += slot.n_params
+        elif slot.key in chosen and seen[slot.key][0][slot.layer or 0]:
             row = chosen[slot.key][slot.layer or 0, slot.numbers]
-            total += int(row.sum()) * (slot.n_params // slot.n_parts)
+            total += int(np.count_nonzero(row)) * (slot.n_params // slot.n_parts)
     return total

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from headgrid import masks, parts
-from headgrid.anatomy import Anatomy, Stack
+from headgrid.anatomy import Anatomy
 from headgrid.grammar import SelectionError, parse
 from headgrid.parts import Parts
 from headgrid.spelling import spell
@@ -60,12 +60,13 @@ class Selection:
         if isinstance(what, Iterable):
             found: Parts = {}
             main = anatomy.main
+            has_heads = {layer for layer in range(main.n_layers) if ("W_O", layer) in main.places}
             heads = np.zeros((main.n_layers, main.n_heads), dtype=np.bool_)
             for one in what:
                 if _is_pair(one):
                     layer, head = cast(tuple[int, int], one)
                     inside = 0 <= layer < main.n_layers and 0 <= head < main.n_heads
-                    if not inside or main.name or not _has_heads(main, layer):
+                    if not inside or main.name or layer not in has_heads:
                         parse(anatomy, f"l{layer}h{head}")  # says what is wrong
                     heads[layer, head] = True
                 else:
@@ -202,10 +203,6 @@ class Selection:
         if fingerprint != anatomy.fingerprint:
             raise _another(model, anatomy)
         return anatomy.select(text)
-
-
-def _has_heads(stack: Stack, layer: int) -> bool:
-    return any(stack.exists[role][layer].any() for role in stack.roles("o"))
 
 
 def _is_pair(what: object) -> bool:

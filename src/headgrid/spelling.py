@@ -145,7 +145,12 @@ def _spell_word(stack: Stack, word: _Word, chosen: Parts, unspelled: Parts) -> I
         yield f"l{numbers(layers, int(there.any(axis=1).sum()))}{text}"
     for role in word.roles:
         if role in unspelled:
-            unspelled[role] &= ~_spread(stack, fits, role, word.letter)
+            if word.letter:
+                unspelled[role] &= ~_spread(stack, fits, role, word.letter)
+            else:
+                unspelled[role][fits[:, 0]] = False
+            if not unspelled[role].any():
+                del unspelled[role]
 
 
 def _spread(stack: Stack, fits: Bools, role: str, letter: str) -> Bools:

@@ -118,6 +118,9 @@ class Cells:
         self.n_cells = sum(rows * columns for rows, columns in (area.shape for area in self._areas))
         self.bands = [area.band for area in self._areas]
         self.absent = ~self.look(parts.everything(anatomy))[0]
+        kinds = [column["kind"] for band in self.bands for _ in band["rows"] for column in band["columns"]]
+        self._kinds = np.array(kinds)
+        self._heads = (self._kinds == "head") & ~self.absent
 
     @property
     def stacks(self) -> list[StackTab]:
@@ -159,7 +162,7 @@ class Cells:
         """
         switched_on = self.parts_of(after & ~before & ~self.absent)
         switched_off = self.parts_of(before & ~after & ~self.absent)
-        still_needed = self.parts_of(after & ~self.absent)
+        still_needed = self.parts_of(after & self._heads) if switched_off else {}  # only heads share parts
         return parts.difference(parts.union(chosen, switched_on), parts.difference(switched_off, still_needed))
 
     def describe(self, cell: int) -> tuple[str, str, Parts]:
@@ -181,7 +184,7 @@ class Cells:
     def counts(self, chosen: Parts) -> str:
         """A selection in numbers: `2 heads, 1 MLP, parts of 1 head`; `nothing is selected`."""
         on, partial = self.look(chosen)
-        kinds = np.array([c["kind"] for b in self.bands for _ in b["rows"] for c in b["columns"]])
+        kinds = self._kinds
         nouns = {"head": ("head", "heads"), "mlp": ("MLP", "MLPs"), "norm": ("norm", "norms")}
         nouns |= {"expert": ("expert", "experts"), "mixer": ("mixer", "mixers")}
         nouns |= {"rest": ("shared part", "shared parts"), "embed": ("embedding", "embeddings")}
