@@ -262,7 +262,12 @@ class Anatomy:
     @property
     def title(self) -> str:
         """One line that names the model: `GPT2LMHeadModel (gpt2), 2 layers x 4 heads`."""
-        return f"{self.name} ({self.family}), {', '.join(_size_of(stack) for stack in self.stacks if stack.n_layers)}"
+        layered = [stack for stack in self.stacks if stack.n_layers]
+        if len(layered) > 1:
+            sizes = ", ".join(f"{stack.name or 'text'} {stack.n_layers} x {stack.n_heads}" for stack in layered)
+        else:
+            sizes = _size_of(layered[0])
+        return f"{self.name} ({self.family}), {sizes}"
 
     @cached_property
     def n_params(self) -> int:
@@ -331,6 +336,5 @@ def _size_of(stack: Stack) -> str:
     groups = f" in {count_of(stack.n_kv_heads, 'group')}" if stack.n_kv_heads < stack.n_heads else ""
     experts = f" and {count_of(stack.n_experts, 'expert')}" if stack.n_experts else ""
     used = f" (each run {stack.uses} times)" if stack.uses > 1 else ""
-    name = f"{stack.name} " if stack.name else ""
     heads = f" x {count_of(stack.n_heads, 'head')}" if stack.n_heads else ""
-    return f"{name}{count_of(stack.n_layers, 'layer')}{used}{heads}{groups}{experts}"
+    return f"{count_of(stack.n_layers, 'layer')}{used}{heads}{groups}{experts}"

@@ -4,30 +4,35 @@ from __future__ import annotations
 
 import html as escape
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from headgrid.anatomy import Bools
 from headgrid.widget.wire import Band
 
-MARKS = {"on": "#", "partial": "+", "off": "."}
+MARKS = {"on": "#", "partial": "+", "off": ".", "absent": " "}
 WIDEST = 160
 """A text grid wider than this many characters is not drawn; its selection says the same."""
 TALLEST = 48
 
 
-def text(title: str, selection: str, bands: list[Band], on: Bools, partial: Bools) -> str:
-    """The grid in characters: `#` is on, `+` partly selected, `.` off."""
+def text(title: str, selection: str, bands: list[Band], absent: Bools, on: Bools, partial: Bools) -> str:
+    """The grid in characters: `#` is on, `+` partly selected, `.` off; what a layer does not have is blank."""
     lines = [f"HeadGrid({title}): {selection}"]
-    for band, band_on, band_partial in _split(bands, on, partial):
+    stack = ""
+    for band, band_on, band_partial, gone in _split(bands, on, partial, absent):
+        if band["stack"] != stack:
+            stack = band["stack"]
+            lines.append(f"  {stack}" if stack else "")
         head = max((len(row["label"]) for row in band["rows"]), default=0)
         widths = [len(column["label"]) for column in band["columns"]]
         if head + sum(widths) + len(widths) > WIDEST or len(band["rows"]) > TALLEST:
             lines.append(f"  {len(band['rows'])} x {len(widths)} cells")
             continue
         lines.append("  " + " " * head + "".join(f" {column['label']}" for column in band["columns"]))
-        for row, row_on, row_partial in zip(band["rows"], band_on, band_partial, strict=True):
-            marks = [_state(a, b) for a, b in zip(row_on, row_partial, strict=True)]
+        for row, *cells_of in zip(band["rows"], band_on, band_partial, gone, strict=True):
+            marks = ["absent" if no else _state(a, b) for a, b, no in zip(*cells_of, strict=True)]
             cells = "".join(f" {MARKS[mark]:^{width}}" for mark, width in zip(marks, widths, strict=True))
             lines.append(f"  {row['label']:>{head}}{cells}".rstrip())
     return "\n".join(lines)
@@ -43,13 +48,19 @@ def html(title: str, selection: str, bands: list[Band], absent: Bools, on: Bools
     paths: dict[str, list[str]] = {"off": [], "partial": [], "on": []}
     labels: list[str] = []
     y, width, start = 4, 0, 0
+    stack = ""
     for band, band_on, band_partial in _split(bands, on, partial):
+        if band["stack"] != stack:
+            stack = band["stack"]
+            y += 16
+            labels.append(_label(left, y - 2, stack, "start"))
         ends = not band["rows"][0]["label"]  # a band of embeddings: wide cells with their names inside
         tall, wide, between = (18, 66, 4) if ends else (size, size, gap)
         if not ends:
             y += 14
             for i, column in enumerate(band["columns"]):
-                if size > 10 or column["kind"] == "mlp" or (column["kind"] == "head" and int(column["label"]) % 8 == 0):
+                counted = column["kind"] in ("head", "expert")
+                if size > 10 or column["kind"] == "mlp" or (counted and int(column["label"]) % 8 == 0):
                     labels.append(_label(left + i * (wide + between) + wide / 2, y - 4, column["label"], "middle"))
         for r, row in enumerate(band["rows"]):
             if size > 10 or r % 8 == 0:
@@ -85,9 +96,9 @@ def _state(on: bool, partial: bool) -> str:
     return "on" if on else "partial" if partial else "off"
 
 
-def _split(bands: list[Band], on: Bools, partial: Bools) -> Iterator[tuple[Band, Bools, Bools]]:
-    """Each band with its cells, shape `[rows, columns]`."""
+def _split(bands: list[Band], *of_cells: Bools) -> Iterator[tuple[Any, ...]]:
+    """Each band with what there is of its cells, each of shape `[rows, columns]`."""
     shapes = [(len(band["rows"]), len(band["columns"])) for band in bands]
     ends = np.cumsum([rows * columns for rows, columns in shapes])[:-1]
-    for band, shape, a, b in zip(bands, shapes, np.split(on, ends), np.split(partial, ends), strict=True):
-        yield band, a.reshape(shape), b.reshape(shape)
+    for band, shape, *pieces in zip(bands, shapes, *(np.split(one, ends) for one in of_cells), strict=True):
+        yield (band, *(piece.reshape(shape) for piece in pieces))

@@ -192,7 +192,9 @@ class HeadGrid(anywidget.AnyWidget):
 
     def __repr__(self) -> str:
         on, partial = self._cells.look(self.selection.parts)
-        return fallback.text(self.anatomy.title, str(self.selection), self._cells.bands, on, partial)
+        return fallback.text(
+            self.anatomy.title, str(self.selection), self._cells.bands, self._cells.absent, on, partial
+        )
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         """The widget, with a picture and a text of its present state for viewers that run no widget."""
