@@ -177,6 +177,7 @@ def test_a_clicked_cell_says_where_its_weights_are_stored(notebook: Notebook) ->
         "transformer.h.1.attn.c_proj.weight[48:72, :]",
     ):
         expect(inspector).to_contain_text(place)
+    holds(notebook, "l1h2")  # else the click may arrive after the next test has begun
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -16,7 +16,7 @@ from headgrid.models.verify.statements import Check
 _SHOWN = 12
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Proof:
     """What `verify` found. It is true when everything that it could see holds.
 
@@ -72,6 +72,9 @@ class Proof:
         if not self.ok:
             raise VerifyError(str(self))
         return self
+
+    def __repr__(self) -> str:
+        return f"<Proof: {self._verdict()}>"
 
     def __str__(self) -> str:
         failed = [f"  {check.where} {check.side}: {check.text}" for check in self.failures]
