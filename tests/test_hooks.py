@@ -771,3 +771,24 @@ def test_a_bridge_is_recorded_and_ablated_as_by_its_own_hooks(family: str) -> No
     assert_close(ours, ablated(tiny.model(family), "l1h2", given=given), rtol=1e-4, atol=1e-5)
     assert_close(cache["l1 attn"].flatten(-2), cached[point].reshape(2, 7, -1))
     assert_close(cache["l1 out"], cached["blocks.1.hook_out"])
+
+
+def test_the_head_of_a_fine_tuned_model_is_ablated_with_what_its_adapter_adds() -> None:
+    """By hand: the z that enters the outer module, which the matrix and the adapter both read."""
+    peft = pytest.importorskip("peft")
+    settings = peft.LoraConfig(r=5, target_modules=["q_proj", "o_proj"], init_lora_weights=False)
+    model = peft.get_peft_model(tiny.fresh("llama with grouped-query attention"), settings).double().eval()
+    tokens = tiny.inputs("llama with grouped-query attention")["input_ids"]
+    output = model.get_submodule("base_model.model.model.layers.1.self_attn.o_proj")
+
+    def without_head_4(_: torch.nn.Module, given: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
+        z = given[0].clone()
+        z[..., 40:50] = 0
+        return (z,)
+
+    handle = output.register_forward_pre_hook(without_head_4)
+    expected = model(tokens).logits
+    handle.remove()
+    with hg.ablate(model, "l1h4"):
+        torch.testing.assert_close(model(tokens).logits, expected)
+    assert not torch.allclose(model(tokens).logits, expected)

@@ -14,7 +14,7 @@ stored axes are made of the field's letters (einops notation):
     DeepSeek   W_UV   layers.0.self_attn.kv_b_proj.weight    (g (k + [h])) c          the same within each head
 
 Letters of rarer axes are `a, c, k, r` (latent attention: the latents of queries and of keys and values, and a key's
-parts without and with rotary position), `s` (width of a shared expert) and `t` (token types).
+parts without and with rotary position), `s` (width of a shared expert), `t` (token types), `x` (rank of an adapter).
 
 The *role* (`W_Q`, `b_K`, `W_out`, `ln1.w`, ...) is what those entries do; it fixes one canonical orientation, that of
 TransformerLens (a row vector times a matrix: `W_Q [n_heads, d_model, d_head]`). The table is read three ways:
@@ -140,6 +140,7 @@ class Anatomy:
         parameters: name -> stored shape, in the order of `named_parameters()`; a tied tensor is there once.
         aliases: other name -> name in `parameters`, for tied tensors.
         standing: how it came about: from the `table`, from a `guess`, or a guess that was `proven` by forward passes.
+        doubts: what shapes leave open of a guess, each with the answer that it gives.
         n_ctx, act_fn, normalization_type, positional_embedding_type: TransformerLens' words for a config; None where
             nothing says so.
         unused: parameters that the model holds and its forward pass never reads; they are in no part.
@@ -155,6 +156,7 @@ class Anatomy:
     parameters: Mapping[str, tuple[int, ...]]
     aliases: Mapping[str, str] = field(default_factory=dict)
     standing: Standing = "table"
+    doubts: tuple[str, ...] = ()
     n_ctx: int | None = None
     act_fn: str | None = None
     normalization_type: str | None = None

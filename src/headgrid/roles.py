@@ -30,6 +30,7 @@ class Role:
 ROLES: dict[str, Role] = {
     # attention
     "W_Q": Role("n m h", "q"),
+    "W_Q.lora_B": Role("n x h", "q"),
     "b_Q": Role("n h", "q"),
     "W_UQ": Role("n a k", "q"),
     "W_QR": Role("n a r", "q"),
@@ -38,17 +39,20 @@ ROLES: dict[str, Role] = {
     "b_Q_pos": Role("n h", "q"),
     "sink": Role("n", "q"),
     "W_K": Role("g m h", "k"),
+    "W_K.lora_B": Role("g x h", "k"),
     "b_K": Role("g h", "k"),
     "W_UK": Role("g c k", "k"),
     "k_gain": Role("g h", "k"),
     "W_K_pos": Role("g m h", "k"),
     "b_K_pos": Role("g h", "k"),
     "W_V": Role("g m h", "v"),
+    "W_V.lora_B": Role("g x h", "v"),
     "b_V": Role("g h", "v"),
     "W_UV": Role("g c h", "v"),
     "W_OG": Role("n m h", "o"),
     "b_OG": Role("n h", "o"),
     "W_O": Role("n h m", "o"),
+    "W_O.lora_A": Role("n h x", "o"),
     "b_O": Role("m", "attn rest"),
     "q_norm.w": Role("h", "attn rest"),
     "q_norm.b": Role("h", "attn rest"),
@@ -67,9 +71,12 @@ ROLES: dict[str, Role] = {
     # MLP
     "W_in": Role("m f", "neuron"),
     "W_gate": Role("m f", "neuron"),
+    "W_in.lora_B": Role("x f", "neuron"),
+    "W_gate.lora_B": Role("x f", "neuron"),
     "b_in": Role("f", "neuron"),
     "b_gate": Role("f", "neuron"),
     "W_out": Role("f m", "neuron"),
+    "W_out.lora_A": Role("f x", "neuron"),
     "expert.W_in": Role("e m f", "expert"),
     "expert.W_gate": Role("e m f", "expert"),
     "expert.b_in": Role("e f", "expert"),
@@ -111,9 +118,10 @@ ROLES: dict[str, Role] = {
 
 A norm of queries or keys that all heads share is `q_norm`; `q_gain` is that of a norm with a gain for each head. Latent
 attention has the names of its paper (DeepSeek-V2): `W_DQ, W_UQ, W_QR` make a query from a latent and `W_DKV, W_KR,
-W_UK, W_UV` keys and values. `W_OG` gates a head's output. `stem` is what makes the first hidden states where that is
-not a table of embeddings (patches, convolutions, projections), `top` what reads the last ones where it is not the
-unembedding (poolers, classifiers), `mixer` what mixes positions in a layer without heads.
+W_UK, W_UV` keys and values. `W_OG` gates a head's output. `.lora_A` and `.lora_B` are the factors of an adapter that
+lie along heads or neurons; the other one, which all share, is `attn.other` or `mlp.other`. `stem` is what makes the
+first hidden states where that is not a table of embeddings (patches, convolutions, projections), `top` what reads the
+last ones where it is not the unembedding (poolers, classifiers), `mixer` what mixes positions in a layer without heads.
 """
 
 NORMS = ("ln1", "ln1_post", "ln2", "ln2_post")

@@ -195,6 +195,7 @@ def _tap(model: torch.nn.Module, anatomy: Anatomy, where: Where, numbers: tuple[
     stack = anatomy.stack(name)
     slots = stack.places[_READ_BY[kind], layer]
     path, _, leaf = slots[0].parameter.rpartition(".")
+    path = path.removesuffix(".base_layer")  # what an adapter adds reads the same: both are within the outer module
     module, after = model.get_submodule(path), False
     if leaf != "weight":
         point = getattr(module, _POINTS[kind], None)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import warnings
 from typing import Any
 
 import torch
 
-from headgrid.anatomy import Anatomy, AnatomyError
-from headgrid.models import huggingface, lens
+from headgrid.anatomy import Anatomy
+from headgrid.models import huggingface, lens, wrappers
+from headgrid.models.proven import marked
 
 __all__ = ["dissect"]
 
@@ -18,7 +20,8 @@ def dissect(source: Any) -> Anatomy:
 
     Args:
         source: one of
-            a transformers model, on any device, the meta device included;
+            a transformers model, on any device, the meta device included, or a module with one inside (fine-tuned
+            with PEFT, compiled, parallel, nested);
             a transformers config, or the path of a `config.json` or of the folder that it is in;
             a TransformerLens bridge (4.x), or any object with HookedTransformer's parameters (`blocks.0.attn.W_Q`);
             a TransformerLens config, or the dictionary that its `to_dict` makes.
@@ -29,12 +32,28 @@ def dissect(source: Any) -> Anatomy:
         which it describes; no weights are made.
 
     Raises:
-        AnatomyError: when the family is not in the table, or when names or shapes are not what its row expects: a
-            model is placed entirely or refused, never guessed silently.
+        AnatomyError: when names or shapes are not what the family's row expects, or, for a family that is not in the
+            table, when no guess holds; when the weights are quantised or sharded. A model is placed entirely or
+            refused.
+
+    Warns:
+        UserWarning: when the family is not in the table and the anatomy is a guess. Its `standing` says so too, until
+            `verify` has proven it.
         TypeError: when `source` is none of these.
     """
     if isinstance(source, Anatomy):
         return source
+    anatomy = _dissect(source)
+    if anatomy.standing == "guess":
+        warnings.warn(
+            f"{anatomy.family!r} is not in headgrid's table: where the heads of this {anatomy.name} are stored is a "
+            f"guess from names and shapes. {'; '.join([*anatomy.doubts, 'headgrid.verify tells'])}",
+            stacklevel=2,
+        )
+    return anatomy
+
+
+def _dissect(source: Any) -> Anatomy:
     if isinstance(source, str | os.PathLike):
         return lens.from_file(source)
     if lens.is_bridge(source):
@@ -44,12 +63,7 @@ def dissect(source: Any) -> Anatomy:
     if lens.is_lens_config(source):
         return lens.from_lens_config(source)
     if isinstance(source, torch.nn.Module):
-        if hasattr(getattr(source, "config", None), "model_type"):
-            return huggingface.from_model(source)
-        raise AnatomyError(
-            f"{type(source).__name__} has no config with a model_type, so its family is not known. "
-            "Give the transformers model itself"
-        )
+        return marked(source, wrappers.from_module(source))
     if hasattr(source, "model_type") and hasattr(source, "to_dict"):
         return huggingface.from_config(source)
     raise TypeError(

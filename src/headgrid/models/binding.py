@@ -212,8 +212,8 @@ def _bind(
             found = list(_find(line, prefix + line.path, named, sizes, taken, count))
             if found:
                 places += found
+                taken.update(place.path for place in found)
                 break
-    taken.update(place.path for place in places)
     places.sort(key=lambda place: place.role != "W_O")  # its shape gives d_head, whatever the config says
     news = True
     while news:
@@ -249,12 +249,14 @@ def _find(
         for number, name in sorted(found.items()):
             yield _Place(line.role, name, line.axes, number, {letter: 1} if letter else {})
     elif path in named.known and "*/" in line.axes:
+        primed = re.findall(r"(\w)'", line.axes)
         name = re.findall(r"\*/(\w+)", line.axes)[0]
         pieces = int(name) if name.isdigit() else sizes[name]
         own: dict[str, int | None] = {each: sizes[each] // pieces for each in "ng"}
         for i in range(pieces):
             first = i * (own[letter] or 0) if letter else 0
-            yield _Place(line.role, path, line.axes.replace(f"*/{name}", f"{i}/{pieces}"), first, dict(own))
+            axes = line.axes.replace(f"*/{name}", f"{i}/{pieces}").replace("'", "")
+            yield _Place(line.role, path, axes, first, dict(own) | dict.fromkeys(primed))
     elif path in named.known:
         primed = re.findall(r"(\w)'", line.axes)
         yield _Place(line.role, path, line.axes.replace("'", ""), 0, dict.fromkeys(primed))

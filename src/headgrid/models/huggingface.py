@@ -11,6 +11,7 @@ import torch
 
 from headgrid.anatomy import Anatomy, AnatomyError
 from headgrid.models.binding import Named, bind
+from headgrid.models.detect import guess
 from headgrid.models.families import FAMILIES
 from headgrid.models.family import Family
 from headgrid.models.vocabulary import vocabulary
@@ -18,7 +19,6 @@ from headgrid.models.vocabulary import vocabulary
 
 def from_config(config: Any) -> Anatomy:
     """The anatomy of a transformers config: the model is built on the meta device, which allocates no weights."""
-    rows_of(config, config.model_type)  # refuse an unknown family before building anything
     return from_model(on_meta(config))
 
 
@@ -49,13 +49,25 @@ def from_model(model: torch.nn.Module) -> Anatomy:
     """The anatomy of a transformers model, live or on the meta device. Reads names and shapes only.
 
     Raises:
-        AnatomyError: when the family is unknown, when a parameter has a name or a shape that its row does not expect,
-            or when the config contradicts the shapes.
+        AnatomyError: when the family is unknown and no guess holds, when a parameter has a name or a shape that its row
+            does not expect, or when the config contradicts the shapes.
     """
     config: Any = model.config
-    name = type(model).__name__
-    rows = rows_of(config, name)
-    return bind(rows, config, named(model), str(config.model_type), **vocabulary(config))
+    parameters = named(model)
+    rows, how = rows_for(config, parameters)
+    return bind(rows, config, parameters, str(config.model_type), **how, **vocabulary(config))
+
+
+def rows_for(config: Any, parameters: Named) -> tuple[list[Family], dict[str, Any]]:
+    """The rows that serve a model, of the table or of the likeliest guess, and its `standing` and `doubts`."""
+    try:
+        return rows_of(config, parameters.name), {"standing": "table"}
+    except AnatomyError as unknown:
+        try:
+            found = guess(config, parameters)
+        except AnatomyError as fault:
+            raise AnatomyError(f"{unknown}\n{fault}") from fault
+    return list(found.rows), {"standing": "guess", "doubts": found.doubts}
 
 
 def named(model: torch.nn.Module) -> Named:

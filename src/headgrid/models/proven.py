@@ -9,18 +9,18 @@ import torch
 
 from headgrid.anatomy import Anatomy
 
-_FINGERPRINTS: WeakKeyDictionary[torch.nn.Module, str] = WeakKeyDictionary()
+_PROVEN: WeakKeyDictionary[torch.nn.Module, Anatomy] = WeakKeyDictionary()
 
 
 def mark(model: torch.nn.Module, anatomy: Anatomy) -> Anatomy:
     """Remember that this layout of this very model has been proven; the anatomy says so from now on."""
     if anatomy.standing == "table":
         return anatomy
-    _FINGERPRINTS[model] = anatomy.fingerprint
-    return marked(model, anatomy)
+    _PROVEN[model] = replace(anatomy, standing="proven", doubts=())
+    return _PROVEN[model]
 
 
 def marked(model: torch.nn.Module, anatomy: Anatomy) -> Anatomy:
-    """The anatomy, as `proven` if it was guessed and this layout of this very model has been proven."""
-    known = anatomy.standing == "guess" and _FINGERPRINTS.get(model) == anatomy.fingerprint
-    return replace(anatomy, standing="proven") if known else anatomy
+    """The anatomy; or, where it is a guess, the one that has been proven of this very model."""
+    proven = _PROVEN.get(model) if anatomy.standing == "guess" else None
+    return proven if proven is not None and proven.parameters == anatomy.parameters else anatomy

@@ -108,7 +108,7 @@ class HeadGrid(anywidget.AnyWidget):
             "version": VERSION,
             "model": self.anatomy.title,
             "standing": self.anatomy.standing,
-            "standing_note": STANDINGS[self.anatomy.standing],
+            "standing_note": " ".join([STANDINGS[self.anatomy.standing], *self.anatomy.doubts]),
             "stacks": self._cells.stacks,
             "bands": self._cells.bands,
             "absent": pack(self._cells.absent),

@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import inf
 
@@ -60,7 +60,8 @@ def verify(
 
     Args:
         model: a transformers model, on any device, the meta device included.
-        anatomy: what to prove of it; `dissect(model)` if not given.
+        anatomy: what to prove of it; `dissect(model)` if not given, and where that is a guess which does not hold, the
+            other guesses that the shapes allow: the first that holds is what `dissect(model)` gives from then on.
         inputs: what to call it with, a batch of one of a few positions; tokens, a picture or features if not given.
         progress: called for each layer of each pass with how many are done, how many there are, and its name; True
             prints it.
@@ -72,11 +73,35 @@ def verify(
         VerifyError: when nothing could be proven: no attention was seen, the model cannot be run or copied, its weights
             are quantised, or the anatomy is of another model.
     """
-    began = time.perf_counter()
-    if anatomy is None:
-        from headgrid.models import dissect
+    if anatomy is not None:
+        return _verify(model, anatomy, inputs, progress)
+    from headgrid.models import dissect
 
-        anatomy = dissect(model)
+    proof = _verify(model, dissect(model), inputs, progress)
+    for other in () if proof or proof.anatomy.standing == "table" else _others(model, proof.anatomy):
+        another = _verify(model, other, inputs, progress)
+        if another:
+            return another
+    return proof
+
+
+def _others(model: torch.nn.Module, anatomy: Anatomy) -> Iterator[Anatomy]:
+    """The other guesses that shapes allow, of a model whose likeliest one did not hold."""
+    from headgrid.models.detect import guesses
+    from headgrid.models.huggingface import named
+
+    if hasattr(model, "config"):
+        yield from (guess.anatomy for guess in guesses(model.config, named(model)) if guess.anatomy != anatomy)
+
+
+def _verify(
+    model: torch.nn.Module,
+    anatomy: Anatomy,
+    inputs: Mapping[str, torch.Tensor] | None,
+    progress: bool | Progress | None,
+) -> Proof:
+    """Prove one anatomy of a model, and remember it if it was a guess."""
+    began = time.perf_counter()
     shapes = {name: tuple(p.shape) for name, p in model.named_parameters() if name not in anatomy.unused}
     if shapes != dict(anatomy.parameters):
         odd = sorted(name for name, _ in {*shapes.items()} ^ {*anatomy.parameters.items()})

@@ -1,0 +1,66 @@
+"""What a guess says of itself: the row that one would write, and why a model was refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, fields, replace
+from typing import Any
+
+from headgrid.models.binding import Named
+from headgrid.models.detect.ends import Found, table
+from headgrid.models.family import Family
+
+
+def written(rows: Family | Sequence[Family]) -> str:
+    """Rows as Python: an expression that makes them again, the first with the others as its `others`."""
+    first, *others = [rows] if isinstance(rows, Family) else list(rows)
+    return _written(first, [*first.others, *others], "")
+
+
+def _written(row: Family, others: Sequence[Family], indent: str) -> str:
+    settings = []
+    for one in fields(Family):
+        value = getattr(row, one.name)
+        default = one.default_factory() if one.default_factory is not MISSING else one.default
+        if one.name == "others":
+            inner = [_written(other, (), f"{indent}        ") for other in others]
+            if inner:
+                between = f",\n{indent}        "
+                settings.append(f"others=(\n{indent}        {between.join(inner)},\n{indent}    )")
+        elif value != default:
+            text = f'"""{value}"""' if isinstance(value, str) and "\n" in value else repr(value).replace("'", '"')
+            settings.append(f"{one.name}={text}")
+    return "Family(\n" + "".join(f"{indent}    {setting},\n" for setting in settings) + f"{indent})"
+
+
+def refusal(config: Any, named: Named, found: Found, faults: Sequence[str]) -> str:
+    """A message in three parts: what matched, what did not, and the row as far as it goes."""
+    model_type = str(getattr(config, "model_type", "") or "unknown")
+    lines = [(row.stack, line) for row in found.rows for line in (*row.in_layer(), *row.in_ends())]
+    matched = table([(f"{stack}:{line.role}" if stack else line.role, line) for stack, line in lines])
+    strange = _grouped(found.strangers, named)
+    parts = [
+        f"No guess from the names and shapes of {named.name} ({model_type}) holds.",
+        f"What matched:\n{matched or '        nothing'}",
+        "What did not:\n" + "\n".join(f"        {line}" for line in [*found.faults, *faults, *strange]),
+        f"The row to write, in headgrid/models/families, as far as it is known:\n{_row(found, model_type)}",
+    ]
+    return "\n".join(parts)
+
+
+def _row(found: Found, model_type: str) -> str:
+    if not found.rows:
+        return f'Family(\n    model_types=("{model_type}",),\n)'
+    return written([replace(found.rows[0], model_types=(model_type,)), *found.rows[1:]])
+
+
+def _grouped(strangers: Mapping[str, str], named: Named) -> list[str]:
+    """Parameters that differ in the number of their layer only are one line."""
+    groups: dict[tuple[str, tuple[int, ...], str], list[str]] = {}
+    for name, why in strangers.items():
+        pattern = ".".join("*" if step.isdigit() else step for step in name.split("."))
+        groups.setdefault((pattern, named.shapes[name], why), []).append(name)
+    return [
+        f"{names[0]}{f' and {len(names) - 1} like it' if names[1:] else ''}, shape {list(shape)}: {why}"
+        for (_, shape, why), names in groups.items()
+    ]
