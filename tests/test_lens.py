@@ -27,6 +27,9 @@ SUPPORTED = [
 ]
 """Families that TransformerLens supports and that read tokens, and nothing else."""
 
+UNPROCESSED = {"qwen3_next": "it takes the biases of queries and output gates, side by side, for queries alone"}
+"""Families whose weights TransformerLens cannot process, and why."""
+
 LISTED = ["gpt2", "gpt_neox", "llama with grouped-query attention", "qwen3", "gemma2", "phi3", "bloom"]
 """Families that are tried in every layer; the others take their time in one."""
 
@@ -144,7 +147,8 @@ def test_zeroing_a_heads_masked_output_weights_in_a_bridge_is_ablating_its_hook_
 @pytest.mark.filterwarnings("ignore:.*does not support:UserWarning")  # what it says when it leaves a step out
 @pytest.mark.parametrize(
     ("family", "settings"),
-    [(family, {}) for family in SUPPORTED] + [(family, {"no_processing": True}) for family in LISTED],
+    [(family, {}) for family in SUPPORTED if family not in UNPROCESSED]
+    + [(family, {"no_processing": True}) for family in LISTED],
 )
 def test_compatibility_mode_changes_weights_and_no_place(family: str, settings: dict[str, bool]) -> None:
     model = bridged(fresh(family))

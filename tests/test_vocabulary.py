@@ -17,7 +17,7 @@ UNSUPPORTED = {
     **dict.fromkeys(
         ("ministral", "persimmon", "phimoe", "electra", "distilbert", "albert", "albert with 2 groups", "deberta",
          "deberta without legacy", "deberta_v2", "deberta_v2 with position projections", "whisper", "qwen2_vl",
-         "paligemma"),
+         "paligemma", "xlm-roberta", "camembert"),
         "Unsupported architecture",
     ),
     "phi": "adapter did not declare 'q_norm'",  # with its norms of queries and keys, as in the tests
@@ -40,9 +40,11 @@ DISAGREEMENTS: dict[tuple[str, str], tuple[Any, Any]] = {
     ("falcon-40b", "act_fn"): ("relu", "gelu"),
     ("mpt", "act_fn"): ("relu", "gelu"),
     ("t5 with a gated mlp", "act_fn"): ("relu", "gelu_new"),
+    ("mt5", "act_fn"): ("relu", "gelu_new"),
     # its default where it knows no limit; there is none with ALiBi or relative positions
     ("bloom", "n_ctx"): (2048, None),
     ("t5", "n_ctx"): (2048, None),
+    ("mt5", "n_ctx"): (2048, None),
     ("t5 with a gated mlp", "n_ctx"): (2048, None),
     # four times d_model, where a config calls the width `ffn_dim`, `ffn_hidden_size` or `d_ff`
     ("falcon-7b", "d_mlp"): (160, 22),
@@ -51,6 +53,7 @@ DISAGREEMENTS: dict[tuple[str, str], tuple[Any, Any]] = {
     ("opt", "d_mlp"): (112, 22),
     ("opt-350m", "d_mlp"): (112, 22),
     ("t5", "d_mlp"): (112, 22),
+    ("mt5", "d_mlp"): (112, 22),
     ("t5 with a gated mlp", "d_mlp"): (112, 22),
     # the part of a key that is rotated, where ours is the width of z
     ("deepseek_v2", "d_head"): (4, 12),
@@ -59,6 +62,7 @@ DISAGREEMENTS: dict[tuple[str, str], tuple[Any, Any]] = {
     ("deepseek_v3", "d_head"): (4, 12),
     # the encoder's layers, where ours are the decoder's
     ("t5", "n_layers"): (3, 2),
+    ("mt5", "n_layers"): (3, 2),
     ("t5 with a gated mlp", "n_layers"): (3, 2),
     # not set, where ours is 0
     ("vit", "d_vocab"): (-1, 0),

@@ -29,7 +29,7 @@ class Probed(nn.Module):
         super().__init__()
         self.classifier = nn.Linear(width, 3)
         self.inner = nn.ModuleDict({"lm": model})
-        self.temperature = nn.Parameter(torch.ones(1))
+        self.temperature = nn.Parameter(torch.ones(()))
 
 
 def places(anatomy: Anatomy) -> list[tuple[object, ...]]:

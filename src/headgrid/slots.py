@@ -209,7 +209,7 @@ class Slot:
                 picks.append(slice(None) if whole else int(factor.split("/")[0]) if "/" in factor else 0)
                 letters += [factor] if whole else []
         # splitting an axis and cutting a piece out of it are views, and with an ellipsis a single entry is one too
-        return array.reshape(outer)[tuple(cuts)].reshape(inner)[(*picks, ...)], letters
+        return array.reshape(outer)[(*cuts, ...)].reshape(inner)[(*picks, ...)], letters
 
     def where(self, part: int) -> str:
         """The place of one part, counted within this slot, as an index into the stored parameter: `[:, 48:72]`."""
