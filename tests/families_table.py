@@ -47,8 +47,8 @@ moves its attention alone, its key side that of the heads which read it, its val
 likewise |
 | 5 | the canonical weights reproduce the model's own values and attention output |
 | proven | `hg.verify` proves it, eager and in the attention that the model chooses by itself |
-| guess | what headgrid guesses when the row of the table is hidden: the same layout (right), a refusal, or several \
-layouts that the shapes cannot tell apart, the right one among them (several) |
+| guess | what headgrid guesses without the row of the table: the same layout (right); a refusal; or `1 of 2`: shapes \
+allow two layouts, and the likeliest is the right one, which `hg.verify` tells as far as heads go |
 | devinterp | `create_param_masks(model, ["l0h0"])` and so on, beside the masks that were proven: the same (right), \
 some of a head's weights missing (incomplete), weights of another head (wrong), an error or no support (refused). It \
 takes d_model / n_heads for d_head: where that is not so, it raises or selects other heads, as the sizes will have it |

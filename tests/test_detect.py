@@ -18,8 +18,10 @@ from torch import Tensor, nn
 
 import headgrid as hg
 from headgrid.anatomy import Anatomy, AnatomyError, Slot, Stack
+from headgrid.models import huggingface
 from headgrid.models.binding import Named, bind
 from headgrid.models.detect import Guess, guess, guesses, written
+from headgrid.models.families import FAMILIES
 from headgrid.models.family import Family
 from headgrid.models.huggingface import named
 from headgrid.roles import ROLES
@@ -333,11 +335,9 @@ def test_a_guess_is_made_by_dissect_and_announced() -> None:
 
 def test_a_guess_that_is_proven_says_so_and_a_proof_finds_the_right_one() -> None:
     """DeBERTa's rows lie per head, which is not what its name pattern makes likeliest; only the proof can tell."""
-    from headgrid.models.families import FAMILIES
-
     model, table = tiny.fresh("deberta"), hg.dissect(tiny.model("deberta"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.delitem(FAMILIES, "deberta")
+        patch.setattr(huggingface, "FAMILIES", {key: rows for key, rows in FAMILIES.items() if key != "deberta"})
         with pytest.warns(UserWarning, match="is a guess"):
             assert slots(hg.dissect(model)) != slots(table)
         with pytest.warns(UserWarning, match="is a guess"):

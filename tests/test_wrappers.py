@@ -46,6 +46,10 @@ def owns_every_parameter(anatomy: Anatomy, module: nn.Module) -> bool:
 # ---- compiled, parallel, nested
 
 
+def _compiled(model: nn.Module) -> Any:
+    return torch.compile(model, backend="eager")
+
+
 @pytest.mark.parametrize("family", ["gpt2", GROUPED, "t5", "bert", "mixtral", "llava"])
 def test_wrapped_models_have_the_places_of_the_model_and_the_names_of_the_wrapper(family: str) -> None:
     plain = hg.dissect(tiny.model(family))
@@ -324,3 +328,15 @@ def test_a_wrapped_model_of_an_unknown_family_is_guessed_under_the_wrappers_name
         anatomy = hg.dissect(model)
     assert anatomy.standing == "guess"
     assert anatomy.places["W_K", 2][0].parameter == "module.model.layers.2.self_attn.k_proj.weight"
+
+
+@pytest.mark.parametrize("around", [nn.DataParallel, lambda model: nn.ModuleDict({"lm": model}), _compiled])
+def test_the_model_inside_is_what_is_proven(around: Any) -> None:
+    proof = hg.verify(around(tiny.fresh("gpt2")))
+    assert (proof.ok, proof.n_heads, proof.anatomy.family) == (True, 12, "gpt2")
+
+
+def test_a_fine_tuned_model_is_proven_but_for_what_its_adapter_adds_beside_the_output() -> None:
+    proof = hg.verify(adapted(GROUPED, EVERY[GROUPED]))
+    assert proof.ok, str(proof)
+    assert any("W_O.lora_A" in note for note in proof.notes)

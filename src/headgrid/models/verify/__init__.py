@@ -59,7 +59,8 @@ def verify(
     meta device, and may hold heads whose weights are zero.
 
     Args:
-        model: a transformers model, on any device, the meta device included.
+        model: a transformers model, on any device, the meta device included; of a module with one inside, that one is
+            run and proven.
         anatomy: what to prove of it; `dissect(model)` if not given, and where that is a guess which does not hold, the
             other guesses that the shapes allow: the first that holds is what `dissect(model)` gives from then on.
         inputs: what to call it with, a batch of one of a few positions; tokens, a picture or features if not given.
@@ -76,7 +77,10 @@ def verify(
     if anatomy is not None:
         return _verify(model, anatomy, inputs, progress)
     from headgrid.models import dissect
+    from headgrid.models.wrappers import unwrap
 
+    if not hasattr(model, "config") and (inside := unwrap(model).model) is not None:
+        return verify(inside, inputs=inputs, progress=progress)
     proof = _verify(model, dissect(model), inputs, progress)
     for other in () if proof or proof.anatomy.standing == "table" else _others(model, proof.anatomy):
         another = _verify(model, other, inputs, progress)

@@ -29,6 +29,9 @@ _SHARED = {
 }
 """Roles that all heads share -> the sides that they take part in; of others nothing is expected."""
 
+_BESIDE = ("W_O.lora_A",)
+"""Roles of heads that read their `z` beside the output projection, in another call: nothing is asked about them."""
+
 _OF_OWNER = {"q": "query", "k": "key", "v": "value", "o": "gate"}
 
 
@@ -37,6 +40,8 @@ def sides_of(slot: Slot) -> tuple[str, ...]:
     owner = ROLES[slot.role].owner
     if owner == "attn rest":
         return _SHARED.get(slot.role, ())
+    if slot.role in _BESIDE:
+        return ()
     return ("output",) if slot.role == "W_O" else (_OF_OWNER[owner],)
 
 
@@ -61,7 +66,7 @@ class Layer:
                         slot.along(canvases[head])[...] = True
                     elif 0 <= part < slot.n_parts:
                         slot.along(canvases[head])[part] = True
-            if ROLES[slot.role].owner == "attn rest" and slot.role not in _SHARED:
+            if slot.role in _BESIDE or (ROLES[slot.role].owner == "attn rest" and slot.role not in _SHARED):
                 slot.along(self._free.setdefault(slot.parameter, self.nothing(slot.parameter)))[...] = True
 
     def of(self, side: str, name: str) -> Bools:

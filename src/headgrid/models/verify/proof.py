@@ -106,4 +106,4 @@ class Proof:
                 rows.append(f"<tr><th>l{layer}</th>{''.join(cells)}</tr>")
             top = f"<tr><th></th>{''.join(f'<th>h{head}</th>' for head in range(table.shape[1]))}</tr>"
             tables.append(f"<table><caption>{html.escape(name)}</caption>{top}{''.join(rows)}</table>")
-        return f"<pre>{html.escape(str(self))}</pre>{''.join(tables)}"
+        return f'<pre style="white-space:pre-wrap;word-break:normal">{html.escape(str(self))}</pre>{"".join(tables)}'
