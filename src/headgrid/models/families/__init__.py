@@ -27,7 +27,11 @@ TASK_HEADS = """
 
 
 def _with_task_heads(row: Family) -> Family:
-    return replace(row, ends=row.ends + TASK_HEADS) if row.layers or row.ends else row
+    if not (row.layers or row.ends):
+        return row
+    # another row of the same stack is another version's; one of another stack is beside this one
+    others = tuple(_with_task_heads(other) if other.stack == row.stack else other for other in row.others)
+    return replace(row, ends=row.ends + TASK_HEADS, others=others)
 
 
 ROWS = tuple(
