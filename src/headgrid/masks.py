@@ -41,9 +41,10 @@ def masks(anatomy: Anatomy, chosen: Parts) -> ParamMasks:
             if line is not None:
                 view = slot.along(canvas)
                 view[...] = line.reshape(-1, *[1] * (view.ndim - 1))
-        for axis, size in enumerate(canvas.shape):
+        open_axes = [axis for axis, size in enumerate(canvas.shape) if size > 1]
+        for axis in open_axes if len(open_axes) > 1 else ():
             first = canvas.take([0], axis)
-            if size > 1 and canvas.ndim > 1 and (canvas == first).all():  # nothing is told apart along it
+            if (canvas == first).all():  # nothing is told apart along it
                 canvas = first
         found[name] = torch.from_numpy(np.ascontiguousarray(canvas)).expand(slots[0].shape)
     return found
