@@ -22,6 +22,7 @@ from headgrid import parts
 from headgrid.anatomy import Slot, Stack
 from headgrid.roles import ROLES, bare
 from headgrid.selection import Selection
+from headgrid.weights import Weights
 
 every_family = pytest.mark.parametrize("family", tiny.FAMILIES)
 
@@ -286,11 +287,9 @@ def test_a_side_moves_its_own_heads_and_no_other(family: str, side: str) -> None
 
 
 def read(model: torch.nn.Module, stack: Stack, layer: int, *roles: str) -> torch.Tensor | None:
-    """The canonical weight of the first of these roles that the layer has, its slots side by side."""
-    for role in roles:
-        if slots := stack.places.get((role, layer)):
-            return torch.cat([slot.of(model.get_parameter(slot.parameter)).detach() for slot in slots])
-    return None
+    """The canonical weight of the first of these roles that the layer has."""
+    weights = Weights(model, stack=stack.name)
+    return next((weights.read(role, layer) for role in roles if (role, layer) in stack.places), None)
 
 
 @every_family

@@ -17,7 +17,7 @@ LAYERS = [
     {"parts"},
     {"masks", "grammar", "spelling"},
     {"selection", "models"},
-    {"preview", "hooks"},
+    {"preview", "hooks", "weights"},
     {"widget"},
     {"__init__"},
 ]

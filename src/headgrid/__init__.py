@@ -7,6 +7,7 @@ from headgrid.models import dissect
 from headgrid.models.verify import verify
 from headgrid.preview import preview
 from headgrid.selection import Selection, SelectionError
+from headgrid.weights import Weights
 from headgrid.widget.head_grid import HeadGrid
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "HeadGrid",
     "Selection",
     "SelectionError",
+    "Weights",
     "ablate",
     "demo",
     "dissect",

@@ -1,0 +1,166 @@
+"""Weights: the canonical tensors of a model, read through the slots of its anatomy.
+
+One vocabulary for every family, in TransformerLens' orientation (a row vector times a matrix):
+
+    weights.W_Q[3]         [n_heads, d_model, d_head]        queries of layer 3
+    weights.W_K[3]         [n_kv_heads, d_model, d_head]     keys: with grouped-query attention, one for several heads
+    weights.W_K[3, 5]      [d_model, d_head]                 what head 5 reads, whichever key/value head that is
+    weights.W_O[3, 5]      [d_head, d_model]
+    weights.W_E            [d_vocab, d_model]                what belongs to no layer has no index
+    weights["ln1.w"][3]    [d_model]                         any role by its name
+
+What is read is a view of the model's own parameter, detached from autograd: nothing is copied, and a later change of
+the parameter is seen. It is a copy only where a view cannot be: with another `dtype` or `device`, with `normalize`, and
+for heads that are stored in several places (CodeGen, Falcon's new decoder, one module for each expert).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from headgrid.anatomy import Anatomy, AnatomyError, Slot
+from headgrid.models import dissect
+from headgrid.roles import ENDS, ROLES
+
+
+class Weights:
+    """The canonical weights of one stack of a model.
+
+    Args:
+        model: a live model of any kind that `dissect` takes.
+        stack: the name of the stack, of a model that has several; its main one by default.
+        dtype, device: what tensors are given in; the parameters' own by default.
+
+    Attributes:
+        anatomy: the model's anatomy.
+        stack: the stack that is read; `roles` lists what it has.
+
+    Raises:
+        AnatomyError: when the model cannot be placed, or holds no weights (a config, the meta device).
+        ValueError: when there is no such stack.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        *,
+        stack: str | None = None,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ) -> None:
+        self.anatomy: Anatomy = dissect(model)
+        if not isinstance(model, torch.nn.Module):
+            raise AnatomyError(f"{self.anatomy.name} is known by its configuration alone: there are no weights to read")
+        self.stack = self.anatomy.main if stack is None else self.anatomy.stack(stack)
+        self.dtype, self.device = dtype, device
+        self._model = model
+
+    @property
+    def roles(self) -> list[str]:
+        """The names of what can be read, in the order of a forward pass."""
+        there = {role for role, _ in self.stack.places}
+        return [role for role in ROLES if role in there]
+
+    def __getitem__(self, role: str) -> Any:
+        """The weights of a role by its name: `LayerWeights`, or the tensor itself of what belongs to no layer.
+
+        Raises:
+            KeyError: when the stack has no such role, naming those that it has.
+        """
+        if role not in self.roles:
+            raise KeyError(f"{self.anatomy.name} has no {role!r}; it has {', '.join(self.roles)}")
+        return self.read(role) if ROLES[role].owner in ENDS else LayerWeights(self, role)
+
+    def __getattr__(self, role: str) -> Any:
+        if role.startswith("__") or role not in ROLES:
+            raise AttributeError(f"Weights has no attribute {role!r}; its roles are {', '.join(ROLES)}")
+        try:
+            return self[role]
+        except KeyError as fault:
+            raise AttributeError(fault.args[0]) from None
+
+    def __repr__(self) -> str:
+        return f"Weights({self.anatomy.title}: {', '.join(self.roles)})"
+
+    def read(self, role: str, layer: int | None = None, *, normalize: str | None = None) -> torch.Tensor:
+        """The weights of a role in a layer, in canonical orientation.
+
+        Args:
+            role: a key of `ROLES`.
+            layer: the layer; None for what belongs to no layer.
+            normalize: a letter of the role's axes (`m`: d_model, `h`: d_head, ...) along which every vector is given
+                length 1; a zero vector stays zero.
+
+        Returns:
+            A tensor of the shape that `ROLES[role].axes` says, without a gradient.
+
+        Raises:
+            AnatomyError: when the layer has no such weights, when they are on the meta device, or when a parameter no
+                longer has the shape that it had.
+            ValueError: when `normalize` is no axis of the role.
+        """
+        slots = self.stack.places.get((role, layer))
+        if not slots:
+            where = "" if layer is None else f" in layer {layer}"
+            raise AnatomyError(f"{self.anatomy.name} has no {role}{where}; its roles are {', '.join(self.roles)}")
+        pieces = [self._piece(slot) for slot in sorted(slots, key=lambda slot: slot.first)]
+        found = pieces[0] if len(pieces) == 1 else torch.cat(pieces)
+        if self.dtype is not None or self.device is not None:
+            found = found.to(device=self.device, dtype=self.dtype)
+        if normalize is None:
+            return found
+        letters = ROLES[role].axes.split()
+        if normalize not in letters:
+            raise ValueError(f"{role} has the axes {', '.join(letters)}; it cannot be normalised along {normalize!r}")
+        return torch.nn.functional.normalize(found, dim=letters.index(normalize), eps=torch.finfo(found.dtype).tiny)
+
+    def _piece(self, slot: Slot) -> torch.Tensor:
+        parameter = self._model.get_parameter(slot.parameter)  # asked each time: it may have been replaced
+        if parameter.is_meta:
+            raise AnatomyError(f"{slot.parameter} is on the meta device: there is no weight to read")
+        return slot.of(parameter.detach())
+
+
+class LayerWeights:
+    """The weights of one role in every layer: `[layer]` gives all of its parts, `[layer, part]` one."""
+
+    def __init__(self, weights: Weights, role: str) -> None:
+        self._weights, self._role = weights, role
+
+    def __len__(self) -> int:
+        return self._weights.stack.n_layers
+
+    def __getitem__(self, at: int | tuple[int, int]) -> torch.Tensor:
+        layer, part = at if isinstance(at, tuple) else (at, None)
+        stack = self._weights.stack
+        if not -stack.n_layers <= layer < stack.n_layers:
+            raise IndexError(f"there is no layer {layer}; the layers are 0 to {stack.n_layers - 1}")
+        found = self._weights.read(self._role, layer % stack.n_layers)
+        if part is None:
+            return found
+        letter = ROLES[self._role].part_axis
+        if letter is None:
+            raise IndexError(f"all heads and neurons share {self._role}: it has no parts to index")
+        axis = ROLES[self._role].axes.split().index(letter)
+        n = stack.n_heads if letter == "g" else found.shape[axis]
+        if not 0 <= part < n:
+            raise IndexError(f"there is no {self._role} of part {part}; the parts of layer {layer} are 0 to {n - 1}")
+        return found.select(axis, int(stack.kv_head_of[part]) if letter == "g" else part)
+
+    def per_head(self, layer: int) -> torch.Tensor:
+        """Keys or values for each query head: the heads of each key/value head share its memory.
+
+        Returns:
+            A view `[n_kv_heads, n_heads // n_kv_heads, ...]`: flattened over the first two axes (which copies), the
+            entry of head h is that of the key/value head that it reads.
+        """
+        found, stack = self[layer], self._weights.stack
+        if ROLES[self._role].part_axis != "g":
+            raise ValueError(f"{self._role} is of query heads already")
+        each = stack.n_heads // stack.n_kv_heads
+        return found[:, None].expand(-1, each, *found.shape[1:])
+
+    def __repr__(self) -> str:
+        return f"{self._role} of {len(self)} layers, {ROLES[self._role].axes}"
