@@ -19,7 +19,7 @@ README = (Path(__file__).parent.parent / "README.md").read_text()
 
 def test_the_code_of_the_readme_runs_in_its_order(capsys: pytest.CaptureFixture[str]) -> None:
     names: dict[str, Any] = {}
-    first, second, third, fourth = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    first, second, third = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
     exec(first, names)
     assert "c_proj.weight" in capsys.readouterr().out
     assert str(names["grid"].selection) == "l0h1"
@@ -29,7 +29,6 @@ def test_the_code_of_the_readme_runs_in_its_order(capsys: pytest.CaptureFixture[
     exec(second, names)
     names["tokens"] = rows
     exec(third, names)
-    exec(fourth, names)
     assert names["ablated"].shape == (*rows.shape, names["grid"].anatomy.d_vocab)
     gradients = {name for name, parameter in names["model"].named_parameters() if parameter.grad is not None}
     assert gradients == set(names["grid"].masks)
