@@ -11,7 +11,7 @@ import pytest
 SOURCE = Path(__file__).parent.parent / "src" / "headgrid"
 
 LAYERS = [
-    {"roles", "demo"},
+    {"roles", "reader", "factored", "demo"},
     {"slots"},
     {"anatomy"},
     {"parts"},

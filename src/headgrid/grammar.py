@@ -14,10 +14,7 @@ A layer or head that is named by its number must be there; `*` takes what there 
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import NoReturn
 
 import numpy as np
@@ -25,25 +22,11 @@ import numpy as np
 from headgrid import parts
 from headgrid.anatomy import Anatomy, Stack
 from headgrid.parts import PIECES, SIDES, Parts
+from headgrid.reader import Numbers, Reader, closest, listed
 from headgrid.roles import ENDS, NORMS, bare, role_of
 
 DEEPEST = 50
 """How deep parentheses and complements may be nested: far beyond use, and within Python's own stack."""
-
-
-class SelectionError(ValueError):
-    """A text that names what this model does not have, or that does not parse.
-
-    Attributes:
-        text: what was given.
-        start, end: the faulty piece of it, `text[start:end]`; empty where something is missing.
-        reason: what was found, what is allowed there, and the closest valid word.
-    """
-
-    def __init__(self, text: str, start: int, end: int, reason: str) -> None:
-        self.text, self.start, self.end, self.reason = text, start, end, reason
-        shown = re.sub(r"\s", " ", text)  # one line, so that the marks stand under what they mark
-        super().__init__(f"{reason}\n    {shown}\n    {' ' * start}{'^' * max(1, end - start)}")
 
 
 def parse(anatomy: Anatomy, text: str) -> Parts:
@@ -53,14 +36,6 @@ def parse(anatomy: Anatomy, text: str) -> Parts:
         SelectionError: when it does not parse, or names what this model does not have.
     """
     return _Parser(anatomy, text).parse()
-
-
-@dataclass(frozen=True)
-class _Numbers:
-    """The numbers that an index names; `star` where it takes whatever is there."""
-
-    values: list[int]
-    star: bool
 
 
 _WORDS = {
@@ -81,11 +56,12 @@ MAIN = "text"
 """What the stack without a name may be called where there are others: the language model of a vision-language model."""
 
 
-class _Parser:
+class _Parser(Reader):
     """Recursive descent over one text; `at` is the place that is read next, `stack` where its words are looked up."""
 
     def __init__(self, anatomy: Anatomy, text: str) -> None:
-        self.anatomy, self.text, self.at, self.depth = anatomy, text, 0, 0
+        super().__init__(text)
+        self.anatomy, self.depth = anatomy, 0
         self.stacks = {stack.name or MAIN: stack for stack in anatomy.stacks} if len(anatomy.stacks) > 1 else {}
         self.stack = self.stacks.get(MAIN, anatomy.main)
 
@@ -176,13 +152,13 @@ class _Parser:
                 return self.sided(start, chosen) if chosen else self.no_such_end(self.at - len(found), word)
         if self.match(r"l(?![a-z_])"):
             if not self.stack.n_layers:
-                places = _list(f"'{name} {self.here()}'" for name, stack in self.stacks.items() if stack.n_layers)
+                places = listed(f"'{name} {self.here()}'" for name, stack in self.stacks.items() if stack.n_layers)
                 self.fail(self.at, len(self.here()), f"say which stack {self.here()!r} is in: {places}")
             self.at += 1
             return self.layer(start, self.index("layer", self.stack.n_layers))
         return None
 
-    def layer(self, start: int, layers: _Numbers) -> Parts:
+    def layer(self, start: int, layers: Numbers) -> Parts:
         """What comes after a layer's number: a piece of the layer, or nothing for all of it."""
         a = self.stack
         self.skip()
@@ -217,7 +193,7 @@ class _Parser:
         missing = [layer for layer in layers.values if layer not in there]
         if missing and (not star or not there):
             piece = self.text[start : self.at].strip()
-            has = _list(owner for owner in ("attn", "mixer", "mlp") if parts.pick(a, PIECES[owner], missing[:1]))
+            has = listed(owner for owner in ("attn", "mixer", "mlp") if parts.pick(a, PIECES[owner], missing[:1]))
             self.fail(
                 start, self.at - start, f"{piece!r}: layer {missing[0]} of this model has no such piece; it has {has}"
             )
@@ -239,74 +215,11 @@ class _Parser:
         roles = next((roles for name, roles in allowed.items() if name.lower() == suffix.lower()), None)
         if not roles:
             said = f"{suffix!r} is no side of {word!r}" if suffix else f"a side of {word!r} is missing"
-            self.fail(self.at, len(suffix), f"{said}; it has {_list('.' + name for name in allowed)}")
+            self.fail(self.at, len(suffix), f"{said}; it has {listed('.' + name for name in allowed)}")
         self.at += len(suffix)
         return {role: found[role] for role in roles}
 
-    # numbers
-
-    def index(self, noun: str, n: int) -> _Numbers:
-        """The numbers that `3`, `0-3`, `[0,2,5-7]` or `*` name."""
-        if self.take("*"):
-            return _Numbers(list(range(n)), star=True)
-        if not self.take("["):
-            return _Numbers(sorted(self.range(noun, n)), star=False)
-        opened = self.at - 1
-        chosen = self.range(noun, n)
-        while self.take(","):
-            chosen |= self.range(noun, n)
-        if not self.take("]"):
-            self.fail(opened, 1, "this bracket is not closed")
-        return _Numbers(sorted(chosen), star=False)
-
-    def range(self, noun: str, n: int) -> set[int]:
-        start = self.skip()
-        first = last = self.number(noun, n)
-        if self.match(r"\s*-\s*\d"):
-            self.take("-")
-            last = self.number(noun, n)
-        if last < first:
-            self.fail(start, self.at - start, f"this range of {noun}s runs backwards; write {last}-{first}")
-        return set(range(first, last + 1))
-
-    def number(self, noun: str, n: int) -> int:
-        self.skip()
-        digits = self.match(r"\d+")
-        if not n:
-            self.fail(self.at, len(digits), f"this model has no {noun}s")
-        if not digits:
-            allowed = f"{_span(n)}, a range such as 0-{n - 1}, a list such as [0,{n - 1}], or *"
-            self.fail(self.at, len(self.here()), f"a {noun} is missing here: {allowed}")
-        if len(digits) > 9 or int(digits) >= n:
-            self.fail(self.at, len(digits), f"there is no {noun} {digits}; this model's {noun}s are {_span(n)}")
-        self.at += len(digits)
-        return int(digits)
-
-    # characters
-
-    def skip(self) -> int:
-        self.at += len(self.match(r"\s*"))
-        return self.at
-
-    def match(self, pattern: str) -> str:
-        found = re.match(pattern, self.text[self.at :], re.IGNORECASE)
-        return found.group() if found else ""
-
-    def take(self, symbol: str) -> bool:
-        self.skip()
-        taken = self.text.startswith(symbol, self.at)
-        self.at += len(symbol) if taken else 0
-        return taken
-
-    def here(self) -> str:
-        """What stands at this place, to be named in an error; empty at the end of the text."""
-        self.skip()
-        return self.match(r"[\w.*]+|\S")
-
     # errors
-
-    def fail(self, start: int, length: int, reason: str) -> NoReturn:
-        raise SelectionError(self.text, start, start + length, reason)
 
     def no_such_end(self, start: int, word: str) -> NoReturn:
         there = [
@@ -315,7 +228,7 @@ class _Parser:
             for end in ENDS
             if parts.end(self.anatomy, stack, end)
         ]
-        self.fail(start, len(word), f"this model has no {word!r} here; it has {_list(there)}")
+        self.fail(start, len(word), f"this model has no {word!r} here; it has {listed(there)}")
 
     def no_such_piece(self) -> NoReturn:
         here, a = self.here(), self.stack
@@ -327,8 +240,8 @@ class _Parser:
         self.fail(
             self.at,
             len(here),
-            f"{here!r} is no piece of a layer{_closest(here, [*there, 'attn rest', 'mlp rest', 'mlp n0'])} "
-            f"After a layer comes {_list(there)}, or nothing",
+            f"{here!r} is no piece of a layer{closest(here, [*there, 'attn rest', 'mlp rest', 'mlp n0'])} "
+            f"After a layer comes {listed(there)}, or nothing",
         )
 
     def no_such_word(self) -> NoReturn:
@@ -339,25 +252,11 @@ class _Parser:
             )
         ends = dict.fromkeys(end for stack in a.stacks for end in ENDS if parts.end(a, stack, end))
         words = ["full", "none", *self.stacks, *ends, *a.parameters, *a.aliases]
-        stacks = f", each after one of {_list(self.stacks)}" if self.stacks else ""
+        stacks = f", each after one of {listed(self.stacks)}" if self.stacks else ""
         self.fail(
             self.at,
             len(here),
-            f"{here!r} is not a word of this model{_closest(here, [*words, 'l0', 'l0h0', 'l0 attn', 'l0 mlp'])} "
+            f"{here!r} is not a word of this model{closest(here, [*words, 'l0', 'l0h0', 'l0 attn', 'l0 mlp'])} "
             f"A term is a layer (l0), a head (l0h1), l0 attn, l0 mlp, l0 ln1{stacks}, {', '.join(ends)}, full, "
             "or the name of a parameter",
         )
-
-
-def _closest(found: str, words: Iterable[str]) -> str:
-    close = difflib.get_close_matches(found.lower(), list(words), n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else "."
-
-
-def _span(n: int) -> str:
-    return f"0 to {n - 1}" if n > 1 else "0 only"
-
-
-def _list(words: Iterable[str]) -> str:
-    items = list(dict.fromkeys(words))
-    return ", ".join(items[:-1]) + (" or " if len(items) > 1 else "") + items[-1] if items else "nothing"

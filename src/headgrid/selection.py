@@ -13,8 +13,9 @@ import torch
 
 from headgrid import masks, parts
 from headgrid.anatomy import Anatomy
-from headgrid.grammar import SelectionError, parse
+from headgrid.grammar import parse
 from headgrid.parts import Parts
+from headgrid.reader import SelectionError
 from headgrid.spelling import spell
 
 if TYPE_CHECKING:

@@ -1,0 +1,123 @@
+"""How a text is read: its characters, its numbers, and the error that shows a place in it."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NoReturn
+
+
+class SelectionError(ValueError):
+    """A text that names what this model does not have, or that does not parse.
+
+    Attributes:
+        text: what was given.
+        start, end: the faulty piece of it, `text[start:end]`; empty where something is missing.
+        reason: what was found, what is allowed there, and the closest valid word.
+    """
+
+    def __init__(self, text: str, start: int, end: int, reason: str) -> None:
+        self.text, self.start, self.end, self.reason = text, start, end, reason
+        shown = re.sub(r"\s", " ", text)  # one line, so that the marks stand under what they mark
+        super().__init__(f"{reason}\n    {shown}\n    {' ' * start}{'^' * max(1, end - start)}")
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """The numbers that an index names; `star` where it takes whatever is there."""
+
+    values: list[int]
+    star: bool
+
+
+class Reader:
+    """A text and the place in it that is read next; upper and lower case are the same, blanks are free."""
+
+    def __init__(self, text: str) -> None:
+        self.text, self.at = text, 0
+
+    def index(self, noun: str, n: int) -> Numbers:
+        """The numbers that `3`, `0-3`, `[0,2,5-7]` or `*` name."""
+        if self.take("*"):
+            return Numbers(list(range(n)), star=True)
+        if not self.take("["):
+            return Numbers(sorted(self.range(noun, n)), star=False)
+        opened = self.at - 1
+        chosen = self.range(noun, n)
+        while self.take(","):
+            chosen |= self.range(noun, n)
+        if not self.take("]"):
+            self.fail(opened, 1, "this bracket is not closed")
+        return Numbers(sorted(chosen), star=False)
+
+    def range(self, noun: str, n: int) -> set[int]:
+        """The numbers of `3` or `0-3`, each below `n`."""
+        start = self.skip()
+        first = last = self.number(noun, n)
+        if self.match(r"\s*-\s*\d"):
+            self.take("-")
+            last = self.number(noun, n)
+        if last < first:
+            self.fail(start, self.at - start, f"this range of {noun}s runs backwards; write {last}-{first}")
+        return set(range(first, last + 1))
+
+    def number(self, noun: str, n: int) -> int:
+        """A number below `n`, of which there must be one here."""
+        self.skip()
+        digits = self.match(r"\d+")
+        if not n:
+            self.fail(self.at, len(digits), f"this model has no {noun}s")
+        if not digits:
+            allowed = f"{span(n)}, a range such as 0-{n - 1}, a list such as [0,{n - 1}], or *"
+            self.fail(self.at, len(self.here()), f"a {noun} is missing here: {allowed}")
+        if len(digits) > 9 or int(digits) >= n:
+            self.fail(self.at, len(digits), f"there is no {noun} {digits}; this model's {noun}s are {span(n)}")
+        self.at += len(digits)
+        return int(digits)
+
+    # characters
+
+    def skip(self) -> int:
+        """Pass over blanks; the place where they end."""
+        self.at += len(self.match(r"\s*"))
+        return self.at
+
+    def match(self, pattern: str) -> str:
+        """What fits a pattern here, without passing over it; empty where nothing does."""
+        found = re.match(pattern, self.text[self.at :], re.IGNORECASE)
+        return found.group() if found else ""
+
+    def take(self, symbol: str) -> bool:
+        """Pass over a symbol, if it stands here after blanks."""
+        self.skip()
+        taken = self.text.startswith(symbol, self.at)
+        self.at += len(symbol) if taken else 0
+        return taken
+
+    def here(self) -> str:
+        """What stands at this place, to be named in an error; empty at the end of the text."""
+        self.skip()
+        return self.match(r"[\w.*]+|\S")
+
+    def fail(self, start: int, length: int, reason: str) -> NoReturn:
+        """Raise the error of a place."""
+        raise SelectionError(self.text, start, start + length, reason)
+
+
+def closest(found: str, words: Iterable[str]) -> str:
+    """The end of a sentence about a word that is none: the one that may have been meant."""
+    close = difflib.get_close_matches(found.lower(), list(words), n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else "."
+
+
+def span(n: int) -> str:
+    """The numbers below `n` in words."""
+    return f"0 to {n - 1}" if n > 1 else "0 only"
+
+
+def listed(words: Iterable[str]) -> str:
+    """Words in a sentence: `a, b or c`."""
+    items = list(dict.fromkeys(words))
+    return ", ".join(items[:-1]) + (" or " if len(items) > 1 else "") + items[-1] if items else "nothing"
