@@ -45,7 +45,8 @@ transformers {transformers} and devinterp {devinterp}. A tick is a test that pas
 | 4 | by the model's own forward pass, for every head: zeroing its masked `W_O` is ablating its `z`; its query side \
 moves its attention alone, its key side that of the heads which read it, its value side their `z`; neurons and experts \
 likewise |
-| 5 | the canonical weights reproduce the model's own values and attention output |
+| 5 | the canonical weights reproduce the model's own values and attention output; where positions are a table, its \
+attention pattern too |
 | proven | `hg.verify` proves it, eager and in the attention that the model chooses by itself |
 | guess | what headgrid guesses without the row of the table: the same layout (right); a refusal; or `1 of 2`: shapes \
 allow two layouts, and the likeliest is the right one, which `hg.verify` tells as far as heads go |

@@ -328,6 +328,41 @@ def test_the_canonical_weights_reproduce_the_models_own_values_and_attention_out
         torch.testing.assert_close(out, got["out"].reshape(out.shape), rtol=1e-9, atol=1e-9)
 
 
+STANDARD = [
+    family for family in tiny.FAMILIES if hg.dissect(tiny.config(family)).positional_embedding_type == "standard"
+]
+"""Families whose scores are of queries and keys alone: no rotation, no bias for a distance."""
+
+
+@pytest.mark.parametrize("family", STANDARD)
+def test_the_canonical_weights_reproduce_the_models_own_attention_pattern(family: str) -> None:
+    """pattern = softmax of (x W_Q + b_Q) (y W_K + b_K)^T / sqrt(d_head), where the model attends at all."""
+    model, inputs = tiny.model(family), tiny.inputs(family)
+    for stack, layer in layers_with_heads(hg.dissect(model)):
+        attention, _ = attention_and_z(model, inputs, stack, layer)
+        got: dict[str, torch.Tensor] = {}
+        handles = [
+            model.get_submodule(owner(stack.places[role, layer][0])).register_forward_pre_hook(
+                lambda _, given, got=got, role=role: first(got, role, given[0])
+            )
+            for role in ("W_Q", "W_K")
+        ]
+        with torch.no_grad():
+            model(**inputs)
+        for handle in handles:
+            handle.remove()
+
+        def projected(role: str, got: dict = got, stack: Stack = stack, layer: int = layer) -> torch.Tensor:
+            weight, bias = read(model, stack, layer, role), read(model, stack, layer, role.replace("W", "b"))
+            assert weight is not None
+            return torch.einsum("bpm,nmh->bnph", got[role], weight) + (0 if bias is None else bias[:, None, :])
+
+        q, k = projected("W_Q"), projected("W_K")[:, stack.kv_head_of.tolist()]
+        scale = 1.0 if family == "gpt_neo" else stack.d_head**-0.5  # GPT-Neo does not scale
+        scores = (q @ k.transpose(-1, -2) * scale).masked_fill(attention == 0, -torch.inf)
+        torch.testing.assert_close(scores.softmax(-1), attention, rtol=1e-6, atol=1e-7)
+
+
 @every_family
 def test_zeroing_a_neurons_output_weights_is_ablating_its_activation(family: str) -> None:
     model, inputs = tiny.model(family), tiny.inputs(family)
