@@ -96,6 +96,30 @@ def test_a_tied_unembedding_is_read_from_the_embedding() -> None:
     assert weights["ln1.w"][2].shape == (28,)
 
 
+@pytest.mark.parametrize("family", ["gpt2", GROUPED, "gpt_neox", "falcon-40b"])
+def test_circuits_are_products_of_the_canonical_weights(family: str) -> None:
+    weights = Weights(tiny.model(family))
+    for layer in range(len(weights.W_OV)):
+        for head in range(weights.stack.n_heads):
+            ov = weights.W_V[layer, head] @ weights.W_O[layer, head]
+            qk = weights.W_Q[layer, head] @ weights.W_K[layer, head].T
+            torch.testing.assert_close(weights.W_OV[layer, head].dense(), ov)
+            torch.testing.assert_close(weights.W_OV[layer].dense()[head], ov)
+            torch.testing.assert_close(weights.W_QK[layer, head].dense(), qk)
+            torch.testing.assert_close(weights.W_QK[layer][head].dense(), qk)
+    assert weights.W_OV[0].rank_bound == weights.stack.d_head
+
+
+def test_the_ov_circuit_of_a_head_is_what_the_head_adds_when_it_attends_to_one_position() -> None:
+    """By the model's own modules: values of a residual vector, through the output projection."""
+    model = tiny.model(GROUPED)
+    attention, x = model.model.layers[1].self_attn, torch.randn(48, dtype=torch.float64)
+    with torch.no_grad():
+        z = torch.zeros(60, dtype=torch.float64)
+        z[40:50] = attention.v_proj(x)[10:20]  # head 4 reads key/value head 1
+        torch.testing.assert_close(x @ Weights(model).W_OV[1, 4], attention.o_proj(z))
+
+
 def test_what_is_not_there_is_said_with_what_is() -> None:
     weights = Weights(tiny.model(GROUPED))
     with pytest.raises(AttributeError, match="has no 'b_Q'; it has W_Q, W_K, W_V, W_O"):
@@ -110,6 +134,8 @@ def test_what_is_not_there_is_said_with_what_is() -> None:
         weights.W_K[0, 6]
     with pytest.raises(AnatomyError, match="has no W_O in layer 0"):
         Weights(tiny.model("lfm2")).W_O[0]
+    with pytest.raises(KeyError, match="has no 'W_V'; it has W_UQ"):
+        _ = Weights(tiny.model("deepseek_v3")).W_OV
     with pytest.raises(AnatomyError, match="known by its configuration alone"):
         Weights(tiny.config("gpt2"))
     with torch.device("meta"):

@@ -8,6 +8,8 @@ One vocabulary for every family, in TransformerLens' orientation (a row vector t
     weights.W_O[3, 5]      [d_head, d_model]
     weights.W_E            [d_vocab, d_model]                what belongs to no layer has no index
     weights["ln1.w"][3]    [d_model]                         any role by its name
+    weights.W_OV[3, 5]     FactoredMatrix                    what head 5 writes of what it reads: W_V W_O
+    weights.W_QK[3, 5]     FactoredMatrix                    what it attends to: W_Q W_K^T, raw (no norm, no scale)
 
 What is read is a view of the model's own parameter, detached from autograd: nothing is copied, and a later change of
 the parameter is seen. It is a copy only where a view cannot be: with another `dtype` or `device`, with `normalize`, and
@@ -21,6 +23,7 @@ from typing import Any
 import torch
 
 from headgrid.anatomy import Anatomy, AnatomyError, Slot
+from headgrid.factored import FactoredMatrix
 from headgrid.models import dissect
 from headgrid.roles import ENDS, ROLES
 
@@ -81,6 +84,16 @@ class Weights:
         except KeyError as fault:
             raise AttributeError(fault.args[0]) from None
 
+    @property
+    def W_OV(self) -> LayerProducts:
+        """W_V W_O of every head, `[d_model, d_model]` each, kept in factors."""
+        return LayerProducts(self["W_V"], self["W_O"])
+
+    @property
+    def W_QK(self) -> LayerProducts:
+        """W_Q W_K^T of every head, `[d_model, d_model]` each, kept in factors."""
+        return LayerProducts(self["W_Q"], self["W_K"])
+
     def __repr__(self) -> str:
         return f"Weights({self.anatomy.title}: {', '.join(self.roles)})"
 
@@ -127,7 +140,7 @@ class LayerWeights:
     """The weights of one role in every layer: `[layer]` gives all of its parts, `[layer, part]` one."""
 
     def __init__(self, weights: Weights, role: str) -> None:
-        self._weights, self._role = weights, role
+        self._weights, self.role = weights, role
 
     def __len__(self) -> int:
         return self._weights.stack.n_layers
@@ -137,16 +150,16 @@ class LayerWeights:
         stack = self._weights.stack
         if not -stack.n_layers <= layer < stack.n_layers:
             raise IndexError(f"there is no layer {layer}; the layers are 0 to {stack.n_layers - 1}")
-        found = self._weights.read(self._role, layer % stack.n_layers)
+        found = self._weights.read(self.role, layer % stack.n_layers)
         if part is None:
             return found
-        letter = ROLES[self._role].part_axis
+        letter = ROLES[self.role].part_axis
         if letter is None:
-            raise IndexError(f"all heads and neurons share {self._role}: it has no parts to index")
-        axis = ROLES[self._role].axes.split().index(letter)
+            raise IndexError(f"all heads and neurons share {self.role}: it has no parts to index")
+        axis = ROLES[self.role].axes.split().index(letter)
         n = stack.n_heads if letter == "g" else found.shape[axis]
         if not 0 <= part < n:
-            raise IndexError(f"there is no {self._role} of part {part}; the parts of layer {layer} are 0 to {n - 1}")
+            raise IndexError(f"there is no {self.role} of part {part}; the parts of layer {layer} are 0 to {n - 1}")
         return found.select(axis, int(stack.kv_head_of[part]) if letter == "g" else part)
 
     def per_head(self, layer: int) -> torch.Tensor:
@@ -157,10 +170,33 @@ class LayerWeights:
             entry of head h is that of the key/value head that it reads.
         """
         found, stack = self[layer], self._weights.stack
-        if ROLES[self._role].part_axis != "g":
-            raise ValueError(f"{self._role} is of query heads already")
+        if ROLES[self.role].part_axis != "g":
+            raise ValueError(f"{self.role} is of query heads already")
         each = stack.n_heads // stack.n_kv_heads
         return found[:, None].expand(-1, each, *found.shape[1:])
 
     def __repr__(self) -> str:
-        return f"{self._role} of {len(self)} layers, {ROLES[self._role].axes}"
+        return f"{self.role} of {len(self)} layers, {ROLES[self.role].axes}"
+
+
+class LayerProducts:
+    """A product of two weights of each head: `[layer, head]` gives one, `[layer]` those of all heads, `[n_heads]`.
+
+    One is in views of the weights; with grouped-query attention, all at once have keys or values copied for each head.
+    """
+
+    def __init__(self, left: LayerWeights, right: LayerWeights) -> None:
+        self._left, self._right = left, right
+
+    def __len__(self) -> int:
+        return len(self._left)
+
+    def __getitem__(self, at: int | tuple[int, int]) -> FactoredMatrix:
+        left, right = (self._of_heads(weights, at) for weights in (self._left, self._right))
+        return FactoredMatrix(left, right if self._right.role == "W_O" else right.mT)
+
+    @staticmethod
+    def _of_heads(weights: LayerWeights, at: int | tuple[int, int]) -> torch.Tensor:
+        if isinstance(at, tuple) or ROLES[weights.role].part_axis != "g":
+            return weights[at]
+        return weights.per_head(at).flatten(0, 1)
