@@ -11,7 +11,6 @@ import torch
 
 from headgrid.anatomy import Anatomy, AnatomyError
 from headgrid.models.binding import Named, bind
-from headgrid.models.detect import guess
 from headgrid.models.families import FAMILIES
 from headgrid.models.family import Family
 from headgrid.models.vocabulary import vocabulary
@@ -63,6 +62,8 @@ def rows_for(config: Any, parameters: Named) -> tuple[list[Family], dict[str, An
     try:
         return rows_of(config, parameters.name), {"standing": "table"}
     except AnatomyError as unknown:
+        from headgrid.models.detect import guess  # many modules, for models that few have
+
         try:
             found = guess(config, parameters)
         except AnatomyError as fault:
