@@ -306,6 +306,15 @@ class Anatomy:
         return {name: tuple(slots) for name, slots in found.items()}
 
     @cached_property
+    def slots_at(self) -> dict[tuple[str, int], tuple[Slot, ...]]:
+        """Key of a role and row of its parts -> the slots in which these parts lie."""
+        found: dict[tuple[str, int], tuple[Slot, ...]] = {}
+        for slot in self.slots:
+            at = slot.key, slot.layer or 0
+            found[at] = (*found.get(at, ()), slot)
+        return found
+
+    @cached_property
     def exists(self) -> dict[str, Bools]:
         """Key of a role -> which of its parts there are, of all stacks: as in `Stack.exists`."""
         return {key: bits for stack in self.stacks for key, bits in stack.exists.items()}

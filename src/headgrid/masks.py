@@ -24,8 +24,14 @@ def masks(anatomy: Anatomy, chosen: Parts) -> ParamMasks:
     """The masks of a set of parts; `Selection.masks` says what they are."""
     found: ParamMasks = {}
     some, whole = ({key: rows(anatomy.exists[key], bits)[i] for key, bits in chosen.items()} for i in (0, 1))
+    touched = {
+        slot.parameter
+        for key in chosen
+        for row in np.flatnonzero(some[key]).tolist()
+        for slot in anatomy.slots_at[key, row]
+    }
     for name, slots in anatomy.slots_of.items():
-        if not any(slot.key in chosen and some[slot.key][slot.layer or 0] for slot in slots):
+        if name not in touched:
             continue
         if all(slot.key in chosen and whole[slot.key][slot.layer or 0] for slot in slots):
             found[name] = None

@@ -194,11 +194,10 @@ def end(anatomy: Anatomy, stack: Stack, owner: str) -> Parts:
 def n_params(anatomy: Anatomy, chosen: Parts) -> int:
     """The number of entries of all these parts."""
     total = 0
-    seen = {key: rows(anatomy.exists[key], bits) for key, bits in chosen.items()}
-    for slot in anatomy.slots:
-        if slot.key in chosen and seen[slot.key][1][slot.layer or 0]:
-            total += slot.n_params
-        elif slot.key in chosen and seen[slot.key][0][slot.layer or 0]:
-            row = chosen[slot.key][slot.layer or 0, slot.numbers]
-            total += int(np.count_nonzero(row)) * (slot.n_params // slot.n_parts)
+    for key, bits in chosen.items():
+        some, whole = rows(anatomy.exists[key], bits)
+        for row in np.flatnonzero(some).tolist():
+            for slot in anatomy.slots_at[key, row]:
+                n = slot.n_parts if whole[row] else int(np.count_nonzero(bits[row, slot.numbers]))
+                total += n * (slot.n_params // slot.n_parts)
     return total

@@ -84,6 +84,8 @@ def _words(anatomy: Anatomy, chosen: Parts) -> Iterator[str]:
 
 def _tensors(stack: Stack, roles: Sequence[str], unspelled: Parts) -> Iterator[str]:
     """The names of the tensors that are chosen of roles that number theirs: no word says which."""
+    if not any(role in unspelled for role in roles):
+        return
     for slot in stack.slots:
         if slot.key in roles and slot.key in unspelled and unspelled[slot.key][slot.layer or 0, slot.first]:
             yield slot.parameter
@@ -129,6 +131,8 @@ def _spell_word(stack: Stack, word: _Word, chosen: Parts, unspelled: Parts) -> I
     if not any(role in unspelled for role in word.roles):
         return
     whole, _, there = parts.look(stack, chosen, word.roles, word.letter)
+    if not whole.any():
+        return
     fits = whole
     for need in word.needs:
         fits = fits & parts.look(stack, unspelled, need, word.letter)[1]
