@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import warnings
 from itertools import pairwise
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headgrid.factored import FactoredMatrix
+from headgrid.spectra import spectrum_of, triangle
 
 METHODS = ("svd", "singular_values", "clusters", "norm", "collapse_l", "collapse_r")
 SHAPES = {
@@ -381,3 +383,216 @@ def test_it_is_transformer_lens_apart_from_vh() -> None:
     assert (misnamed.shape, Vh.shape) == ((2, 3, 7, 4), (2, 3, 4, 7))
     signs = (theirs.U * U).sum(-2).sign()
     assert (signs == -1).any(), "theirs has no convention of signs"
+
+
+# ---- exact where squares are not: the faster ways are taken only as far as they are right
+
+
+def conditioned(k: int, of_A: float, of_B: float, spectrum: str, seed: int = 0) -> tuple[FactoredMatrix, torch.Tensor]:
+    """A matrix whose factors have these conditions, and its singular values by construction."""
+
+    def values(condition: float) -> torch.Tensor:
+        if spectrum == "even":
+            return torch.logspace(0, -math.log10(condition), k, dtype=torch.float64)
+        split = {"one small": k - 1, "half small": k // 2, "one large": 1}[spectrum]
+        return torch.where(torch.arange(k) < split, 1.0, 1 / condition).double()
+
+    turn, (A, B) = orthonormal(k, k, seed + 3), (values(of_A), values(of_B))
+    left, right = orthonormal(k + 61, k, seed + 1), orthonormal(k + 14, k, seed + 2)
+    return FactoredMatrix(left * A @ turn, turn.mT @ (right * B).mT), A * B
+
+
+@pytest.mark.parametrize("spectrum", ["even", "one small", "half small", "one large"])
+@pytest.mark.parametrize("conditions", [(1.0, 1.0), (3e2, 1.0), (1.0, 3e2), (2e2, 2e2), (1.5e5, 1.0), (1.0, 1.5e5)])
+@pytest.mark.parametrize("k", [5, 64])
+def test_wherever_the_condition_sits_the_svd_is_right_to_1e_9(
+    k: int, conditions: tuple[float, float], spectrum: str
+) -> None:
+    matrix, exact = conditioned(k, *conditions, spectrum)
+    U, S, Vh = matrix.svd()
+    identity = torch.eye(k, dtype=torch.float64)
+    for found in (S, matrix.singular_values(), matrix.T.singular_values()):
+        torch.testing.assert_close(found, exact, rtol=1e-9, atol=0)
+    torch.testing.assert_close(U.mT @ U, identity, rtol=0, atol=1e-9)
+    torch.testing.assert_close(Vh @ Vh.mT, identity, rtol=0, atol=1e-9)
+    torch.testing.assert_close(U * S @ Vh, matrix.dense(), rtol=0, atol=1e-9)
+
+
+def test_factors_that_undo_each_other_do_not_hide_their_condition() -> None:
+    turn, values = orthonormal(24, 24, 3), torch.logspace(0, -4, 24, dtype=torch.float64)
+    matrix = FactoredMatrix(orthonormal(80, 24, 1) * values @ turn, turn.mT @ (orthonormal(50, 24, 2) / values).mT)
+    torch.testing.assert_close(matrix.singular_values(), torch.ones(24, dtype=torch.float64), rtol=1e-9, atol=0)
+
+
+def test_in_one_batch_each_matrix_has_the_way_that_it_needs() -> None:
+    conditions = [(1.0, 1.0), (1.5e5, 1.0), (2e2, 2e2), (1.0, 1.5e5), (5.0, 4.0)]
+    made = [conditioned(12, *c, "even", seed) for seed, c in enumerate(conditions)]
+    A = torch.stack([m.A for m, _ in made] + [torch.zeros_like(made[0][0].A)])
+    B = torch.stack([m.B for m, _ in made] + [made[0][0].B])
+    exact = torch.stack([s for _, s in made] + [torch.zeros(12, dtype=torch.float64)])
+    matrix = FactoredMatrix(A, B)
+    torch.testing.assert_close(matrix.singular_values(), exact, rtol=1e-9, atol=0)
+    torch.testing.assert_close(matrix.svd(3)[1], exact[:, :3], rtol=1e-9, atol=0)
+
+
+def test_columns_of_very_different_lengths_and_tiny_or_huge_factors_lose_nothing() -> None:
+    A, B = normal(40, 6) * torch.logspace(0, -7, 6, dtype=torch.float64), orthonormal(30, 6, 1).mT
+    exact = torch.linalg.svdvals(torch.linalg.qr(A)[1])
+    for scale in (1.0, 1e-120, 1e120):
+        found = FactoredMatrix(A * scale, B).singular_values()
+        torch.testing.assert_close(found / scale, exact, rtol=1e-9, atol=0)
+
+
+def test_the_first_directions_are_those_of_the_whole_svd(matrix: FactoredMatrix) -> None:
+    whole = matrix.svd()
+    r = whole[1].shape[-1]
+    for k in (0, 1, r - 1, r, r + 5):
+        U, S, Vh = matrix.svd(k)
+        torch.testing.assert_close(U, whole[0][..., :k], rtol=0, atol=1e-12)
+        torch.testing.assert_close(S, whole[1][..., :k], rtol=0, atol=0)
+        torch.testing.assert_close(Vh, whole[2][..., :k, :], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("k", [-1, 1.0, True, "all"])
+def test_a_number_of_directions_that_is_none_is_refused(k: Any) -> None:
+    matrix = FactoredMatrix(normal(5, 3), normal(3, 4))
+    message = f"k is a number of directions, 0 or more, or None for all 3; not {k!r}"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        matrix.svd(k)
+
+
+def test_a_spectrum_has_what_the_other_methods_return(matrix: FactoredMatrix) -> None:
+    found = matrix.spectrum(2)
+    U, _, Vh = matrix.svd(2)
+    assert torch.equal(found.left, U)
+    assert torch.equal(found.right, Vh)
+    torch.testing.assert_close(found.values, matrix.singular_values(), rtol=1e-10, atol=0)
+    assert torch.equal(found.unclear(), matrix.clusters())
+    assert found.unclear(gap=2.0).all() == (found.values.shape[-1] > 1)
+
+
+def test_a_repeated_factor_and_one_that_broadcasts_are_decomposed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[int, ...]] = []
+    monkeypatch.setattr("headgrid.factored.triangle", lambda x: seen.append(tuple(x.shape)) or triangle(x))
+    A, B = normal(2, 1, 9, 3), normal(2, 4, 3, 7, seed=1)
+    once = FactoredMatrix(A, B).singular_values()
+    again = FactoredMatrix(A.expand(2, 4, 9, 3), B).singular_values()
+    assert seen == [(2, 1, 9, 3), (2, 4, 7, 3)] * 2
+    assert torch.equal(once, again)
+    torch.testing.assert_close(once, torch.linalg.svdvals(A @ B)[..., :3], rtol=1e-10, atol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("stored", ["rows", "columns", "heads within rows"])
+def test_however_the_factors_are_stored_the_spectrum_is_the_same(dtype: torch.dtype, stored: str) -> None:
+    A, B = normal(3, 1100, 40, dtype=dtype), normal(3, 40, 90, seed=1, dtype=dtype)
+    exact = torch.linalg.svdvals(torch.linalg.qr(A.double())[1] @ B.double())
+    if stored == "columns":
+        A, B = A.mT.contiguous().mT, B.mT.contiguous().mT
+    elif stored == "heads within rows":
+        A, B = A.transpose(0, 1).contiguous().transpose(0, 1), B.permute(1, 0, 2).contiguous().permute(1, 0, 2)
+    matrix = FactoredMatrix(A, B)
+    torch.testing.assert_close(matrix.singular_values(), exact, rtol=1e-10, atol=0)
+    U, S, Vh = matrix.svd(7)
+    torch.testing.assert_close(S, exact[:, :7], rtol=1e-10, atol=0)
+    torch.testing.assert_close(A.double() @ (B.double() @ Vh.mT), U * S[:, None], rtol=0, atol=1e-8)
+
+
+# ---- dense matrices
+
+
+def dense_matrix(values: torch.Tensor, m: int, n: int) -> torch.Tensor:
+    r = min(m, n)
+    return orthonormal(m, r, 1) * values @ orthonormal(n, r, 2).mT
+
+
+def right_spectrum(W: torch.Tensor, k: int) -> Any:
+    """The spectrum of a matrix, after what holds for every one has been checked."""
+    found, exact = spectrum_of(W, k), torch.linalg.svdvals(W.double())
+    U, s, Vh = found.left, found.values[:k, None], found.right
+    identity = torch.eye(min(k, len(exact)), dtype=torch.float64)
+    assert found.values.shape == exact.shape
+    torch.testing.assert_close(U.mT @ U, identity, rtol=0, atol=1e-9)
+    torch.testing.assert_close(Vh @ Vh.mT, identity, rtol=0, atol=1e-9)
+    for residual in (Vh @ W.double().mT - s * U.mT, U.mT @ W.double() - s * Vh):
+        assert (residual.norm(dim=1) <= 1e-6 * exact[0]).all()
+    assert (U.gather(0, U.abs().argmax(0, keepdim=True)) > 0).all()
+    wanted = exact > 1e-3 * exact[0]
+    torch.testing.assert_close(found.values[wanted], exact[wanted], rtol=1e-8, atol=0)
+    torch.testing.assert_close(found.values, exact, rtol=0, atol=1e-7 * exact[0].item())
+    return found
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32, torch.float64])
+@pytest.mark.parametrize("shape", [(7, 12), (12, 7), (300, 431), (431, 300), (1, 4), (5, 5)])
+def test_the_spectrum_of_a_dense_matrix_is_that_of_float64(shape: tuple[int, int], dtype: torch.dtype) -> None:
+    right_spectrum(normal(*shape, dtype=dtype), 4)
+
+
+SPECTRA = {
+    "a steep one": torch.logspace(0, -3, 400, dtype=torch.float64),
+    "a very steep one": torch.logspace(0, -9, 400, dtype=torch.float64),
+    "one that stands out": torch.cat([torch.tensor([50.0]), torch.linspace(2, 1, 399)]).double(),
+    "one that is flat": torch.linspace(1, 0.99, 400).double(),
+    "all equal": torch.ones(400).double(),
+    "four and no more": torch.cat([torch.tensor([4.0, 3.0, 2.0, 1.0]), torch.zeros(396)]).double(),
+    "pairs": torch.linspace(3, 1, 200).double().repeat_interleave(2),
+}
+
+
+@pytest.mark.parametrize("name", SPECTRA)
+@pytest.mark.parametrize("shape", [(400, 523), (523, 400)])
+def test_the_spectrum_of_a_dense_matrix_is_right_for(name: str, shape: tuple[int, int]) -> None:
+    found = right_spectrum(dense_matrix(SPECTRA[name], *shape), 6)
+    expected = FactoredMatrix(torch.eye(400).double(), torch.diag(SPECTRA[name])).clusters()
+    assert torch.equal(found.unclear()[:4], expected[:4])
+
+
+def test_leading_directions_are_found_without_the_others_and_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    W = normal(520, 700, dtype=torch.float32)
+    U, S, _ = torch.linalg.svd(W.double(), full_matrices=False)
+    sizes: list[int] = []
+    eigh = torch.linalg.eigh
+    monkeypatch.setattr(torch.linalg, "eigh", lambda x: sizes.append(len(x)) or eigh(x))
+    found = spectrum_of(W, 10)
+    assert sizes
+    assert max(sizes) < 100, "all eigenvectors were computed"
+    gap = (S[:10] - S[1:11]).minimum(torch.cat([S[:1], S[:9] - S[1:10]])) / S[0]
+    turned = 1 - (found.left * U[:, :10]).sum(0).abs()
+    assert (turned <= (1e-6 / gap).square()).all()
+    assert torch.equal(found.left, spectrum_of(W, 10).left)
+
+
+def test_the_spectrum_of_nothing_is_empty_and_no_directions_are_allowed() -> None:
+    for shape in ((0, 5), (5, 0)):
+        found = spectrum_of(torch.zeros(shape), 3)
+        assert (found.values.shape, found.left.shape, found.right.shape) == ((0,), (shape[0], 0), (0, shape[1]))
+    found = spectrum_of(torch.zeros(4, 6), 2)
+    assert found.values.tolist() == [0] * 4
+    assert found.unclear().all()
+    torch.testing.assert_close(found.left.mT @ found.left, torch.eye(2, dtype=torch.float64))
+    assert spectrum_of(normal(4, 6), 0).left.shape == (4, 0)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("shape", [(5, 9), (9, 5)])
+def test_nan_and_inf_in_a_dense_matrix_are_refused_with_the_place(shape: tuple[int, int], value: float) -> None:
+    W = normal(*shape)
+    W[1, 3] = value
+    with pytest.raises(ValueError, match=re.escape("the matrix W has NaN or inf in 1 entries, the first at [1, 3]")):
+        spectrum_of(W)
+
+
+@pytest.mark.parametrize("W", [torch.zeros(3), torch.zeros(2, 3, 4), torch.zeros(2, 3, dtype=torch.int64), [[1.0]]])
+def test_what_is_no_matrix_has_no_spectrum(W: Any) -> None:
+    with pytest.raises(ValueError, match=re.escape("the spectrum is that of one floating-point matrix [m, n], not")):
+        spectrum_of(W)
+
+
+def test_a_number_times_a_product_is_one_factor_times_the_number() -> None:
+    matrix = FactoredMatrix(torch.randn(7, 2), torch.randn(2, 5))
+    for scaled, number in ((2 * matrix, 2), (matrix * 0.5, 0.5), (-matrix, -1)):
+        torch.testing.assert_close(scaled.dense(), number * matrix.dense())
+        assert scaled.rank_bound == 2
+    with pytest.raises(TypeError):
+        matrix * "2"

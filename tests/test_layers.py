@@ -11,13 +11,16 @@ import pytest
 SOURCE = Path(__file__).parent.parent / "src" / "headgrid"
 
 LAYERS = [
-    {"roles", "reader", "factored", "demo"},
-    {"slots"},
+    {"roles", "reader", "spectra", "demo"},
+    {"slots", "factored"},
     {"anatomy"},
     {"parts"},
     {"masks", "grammar", "spelling"},
     {"selection", "models"},
     {"preview", "hooks", "weights"},
+    {"circuits"},
+    {"scan"},
+    {"plots"},
     {"widget"},
     {"__init__"},
 ]
