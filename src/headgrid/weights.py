@@ -18,6 +18,7 @@ for heads that are stored in several places (CodeGen, Falcon's new decoder, one 
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
@@ -39,6 +40,7 @@ class Weights:
     Attributes:
         anatomy: the model's anatomy.
         stack: the stack that is read; `roles` lists what it has.
+        model: the model that is read.
 
     Raises:
         AnatomyError: when the model cannot be placed, or holds no weights (a config, the meta device).
@@ -58,7 +60,7 @@ class Weights:
             raise AnatomyError(f"{self.anatomy.name} is known by its configuration alone: there are no weights to read")
         self.stack = self.anatomy.main if stack is None else self.anatomy.stack(stack)
         self.dtype, self.device = dtype, device
-        self._model = model
+        self.model = model
 
     @property
     def roles(self) -> list[str]:
@@ -118,7 +120,7 @@ class Weights:
         if not slots:
             where = "" if layer is None else f" in layer {layer}"
             raise AnatomyError(f"{self.anatomy.name} has no {role}{where}; its roles are {', '.join(self.roles)}")
-        pieces = [self._piece(slot) for slot in sorted(slots, key=lambda slot: slot.first)]
+        pieces = [self.piece(slot) for slot in sorted(slots, key=lambda slot: slot.first)]
         found = pieces[0] if len(pieces) == 1 else torch.cat(pieces)
         if self.dtype is not None or self.device is not None:
             found = found.to(device=self.device, dtype=self.dtype)
@@ -129,11 +131,50 @@ class Weights:
             raise ValueError(f"{role} has the axes {', '.join(letters)}; it cannot be normalised along {normalize!r}")
         return torch.nn.functional.normalize(found, dim=letters.index(normalize), eps=torch.finfo(found.dtype).tiny)
 
-    def _piece(self, slot: Slot) -> torch.Tensor:
-        parameter = self._model.get_parameter(slot.parameter)  # asked each time: it may have been replaced
+    def stamp(self, role: str, layer: int | None = None) -> tuple[object, ...]:
+        """What changes when these weights do, for whoever keeps a result that was computed from them.
+
+        A parameter counts its changes in place, but not those through `.data`; so entries are summed too, all of them
+        up to a million, and of more every so many rows. A change of few entries through `.data` can go unseen.
+
+        Args:
+            role, layer: as in `read`.
+
+        Returns:
+            A tuple that compares equal as long as nothing changed; empty where the layer has no such weights.
+        """
+        slots = self.stack.places.get((role, layer), ())
+        return tuple(one for slot in slots for one in _stamp(self.model.get_parameter(slot.parameter), slot))
+
+    def at(self, stack: str, *, as_stored: bool = False) -> Weights:
+        """The weights of another stack of the same model, in the same dtype and device, or as they are stored."""
+        found = copy.copy(self)
+        found.stack = self.anatomy.stack(stack)
+        if as_stored:
+            found.dtype = found.device = None
+        return found
+
+    def piece(self, slot: Slot) -> torch.Tensor:
+        """A view of one place, as it is stored, in canonical orientation; an AnatomyError on the meta device."""
+        parameter = self.model.get_parameter(slot.parameter)  # asked each time: it may have been replaced
         if parameter.is_meta:
             raise AnatomyError(f"{slot.parameter} is on the meta device: there is no weight to read")
         return slot.of(parameter.detach())
+
+
+def _stamp(parameter: torch.Tensor, slot: Slot) -> tuple[object, ...]:
+    version = -1 if parameter.is_inference() else parameter._version
+    if parameter.is_meta:
+        return parameter.data_ptr(), version
+    entries = slot.of(parameter.detach())
+    # in the order in which they lie in memory: the entries of a row of W_U are thousands of entries apart
+    entries = entries.permute(sorted(range(entries.dim()), key=entries.stride, reverse=True))
+    rows = entries.flatten(0, -2) if entries.dim() > 1 else entries[None]
+    rows = rows[:: 1 + rows.numel() // 2**20]
+    sums = (rows.sum(axis, dtype=torch.float32) for axis in (0, 1))
+    # weighted by their place, so that swapped rows or columns differ; as text, NaN is equal to itself
+    places = (one @ torch.arange(1, len(one) + 1, device=one.device).sqrt() for one in sums)
+    return parameter.data_ptr(), version, parameter.dtype, *(repr(float(one)) for one in places)
 
 
 class LayerWeights:

@@ -1,0 +1,1 @@
+"""What heads, MLPs and neurons do, read from their weights."""

@@ -1,0 +1,67 @@
+"""`summarize`: from words to the summary of what they name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from headgrid.circuits.describe import FEW_TOKENS, Describer
+from headgrid.circuits.norms import LN
+from headgrid.circuits.summary import HeadSummary, MLPSummary, NeuronSummary
+from headgrid.circuits.targets import targets
+from headgrid.models import dissect
+from headgrid.selection import Selectable
+from headgrid.weights import Weights
+
+
+def summarize(
+    model: Any,
+    what: Selectable,
+    tokenizer: Any = None,
+    *,
+    ln: LN = "folded",
+    k: int | None = None,
+    n_tokens: int = 10,
+    pairs: int | None = None,
+) -> HeadSummary | MLPSummary | NeuronSummary:
+    """What one head, MLP, expert or neuron does, or several heads together, read from the weights alone.
+
+    Args:
+        model: a live model of any kind that `dissect` takes.
+        what: whatever `Anatomy.select` takes and names one head (`l1h2`), one MLP (`l0 mlp`), one expert (`l0e5`), one
+            neuron (`l0 mlp n7`), or several heads (`l0h1 | l1h2`), whose OV circuits are summed.
+        tokenizer: makes strings of token ids; without one, tables hold the ids.
+        ln: `folded` reads what the model computes, up to the scale of each norm: gains, centring and the attention's
+            scale are in the weights. `raw` reads the stored weights alone: W_V W_O and W_Q W_K^T.
+        k: how many singular directions; 10 by default, or as many as there are.
+        n_tokens: how many tokens for each side of a direction.
+        pairs: how many token pairs to search in the full circuits. By default 10, and none in a vocabulary of more than
+            5,000 tokens, where that takes seconds; with them come `copying_accuracy` and the positional read-out.
+
+    Returns:
+        A `HeadSummary`, `MLPSummary` or `NeuronSummary`; tensors are on the CPU, in float64.
+
+    Raises:
+        SelectionError: when `what` does not parse.
+        ValueError: when it names something else than the above, for `k` beyond the rank, a tokenizer of another
+            vocabulary, and NaN or inf in a weight, which it names.
+        AnatomyError: when there are no weights to read.
+    """
+    named = targets(dissect(model), what)
+    describer = Describer(Weights(model, stack=named.stack.name), tokenizer, ln=ln, k=k, n_tokens=n_tokens)
+    with torch.no_grad():
+        if named.heads and named.n == len(named.heads):
+            first = describer.head(*named.heads[0]) if named.n == 1 else describer.heads(named.heads)
+            if pairs is None:
+                pairs = 10 if describer.vocabulary.d_vocab <= FEW_TOKENS else 0
+            return describer.deepen(first, pairs) if pairs else first
+        if named.n == 1 and named.mlps:
+            return describer.mlp(named.mlps[0])
+        if named.n == 1 and named.experts:
+            return describer.mlp(*named.experts[0])
+        if named.n == 1 and named.neurons:
+            return describer.neuron(*named.neurons[0])
+    raise ValueError(
+        f"{what} names {named}: name heads alone (l1h2), or one MLP (l0 mlp), expert or neuron (l0 mlp n5)"
+    )
