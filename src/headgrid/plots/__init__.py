@@ -1,0 +1,20 @@
+"""Figures for papers, of what headgrid computes: `pip install headgrid[plots]`.
+
+    hg.plots.grid(scan.copying_score, label="copying score")    one number of every head, as a heat map
+    hg.plots.spectrum(summary.ov)                               singular values
+    hg.plots.tokens(summary.ov, side="writes")                  what its singular directions mean in tokens
+    hg.plots.pairs(summary.qk)                                  the strongest pairs of tokens
+    hg.plots.offsets(summary.qk)                                the score by distance, of learned positions
+    hg.plots.composition(hg.compose(model))                     which heads read what others write
+
+Each takes the matplotlib Axes to draw in as `ax` and returns them; without, it makes a figure of a fitting size. None
+shows or saves a figure, or changes a setting of matplotlib. Fonts and sizes are those of your style; colours are told
+apart with any colour vision, and lines and marks in grey print too. Layer 0 is at the top, as in the widget.
+"""
+
+from headgrid.plots.graph import composition
+from headgrid.plots.heatmap import grid
+from headgrid.plots.spectra import offsets, spectrum
+from headgrid.plots.words import pairs, tokens
+
+__all__ = ["composition", "grid", "offsets", "pairs", "spectrum", "tokens"]

@@ -1,0 +1,186 @@
+"""What every figure needs: axes to draw in, numbers to draw, colours, ticks, and text that is drawn as it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colorbar import Colorbar
+    from matplotlib.colors import Colormap
+
+Floats = npt.NDArray[np.float64]
+
+# Okabe and Ito 2008: told apart with any colour vision; this order also goes from dark to light
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+GREY, PALE = "#767676", "#ececec"
+SEQUENTIAL = "cividis"
+DIVERGING = "PuOr_r"  # purple below 0, orange above
+PLAIN: dict[str, Any] = {"parse_math": False, "usetex": False}
+"""Properties of a text that is drawn letter by letter: a token may hold `$`, `_` and backslashes."""
+
+
+def axes(ax: Axes | None, width: float, height: float) -> Axes:
+    """`ax` itself, or without one those of a new figure of this size in inches.
+
+    Raises:
+        ImportError: when matplotlib is not installed.
+        TypeError: when `ax` is something else, such as the array of several Axes that `plt.subplots` returns.
+    """
+    try:
+        from matplotlib.axes import Axes
+    except ImportError as error:
+        raise ImportError(
+            "headgrid.plots draws with matplotlib, which is not installed: pip install headgrid[plots]"
+        ) from error
+    if isinstance(ax, Axes):
+        return ax
+    if ax is not None:
+        raise TypeError(f"ax should be one matplotlib Axes or None, not {type(ax).__name__}")
+    import matplotlib.pyplot as plt
+
+    made: Axes = plt.subplots(figsize=(width, height), layout="constrained")[1]
+    return made
+
+
+def numbers(values: Any, what: str, ndim: int) -> Floats:
+    """Values as a float64 array of `ndim` axes; masked entries are NaN.
+
+    Raises:
+        ValueError: when they are not real numbers, have another number of axes, or are none at all.
+    """
+    if isinstance(values, torch.Tensor):
+        values = values.detach().cpu()
+        values = values.to(torch.float64).numpy() if not values.is_complex() else values.numpy()
+    elif isinstance(values, np.ma.MaskedArray):
+        values = np.ma.filled(values.astype(np.float64), np.nan)
+    letters = {1: "[n]", 2: "[n_layers, n_heads]"}[ndim]
+    try:
+        found = np.asarray(values)
+        if np.iscomplexobj(found):
+            raise ValueError("they are complex")
+        found = found.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{what} should be numbers {letters}: {error}") from None
+    if found.ndim != ndim or not found.size:
+        raise ValueError(f"{what} should be {letters}, not of the shape {list(found.shape)}")
+    return found
+
+
+def size_of(ax: Axes) -> tuple[float, float]:
+    """The width and height of the drawing area in points, as it is now."""
+    ax.apply_aspect()
+    box, dpi = ax.get_window_extent(), ax.figure.dpi
+    return box.width * 72 / dpi, box.height * 72 / dpi
+
+
+def thinned(n: int, length: float, each: float) -> list[int]:
+    """Which of 0 to n - 1 to write at an axis `length` points long, if a label takes `each` points: 17 at most."""
+    steps = (1, 2, 4, 5, 8, 10, 16, 20, 25, 32, 50, 64, 100)
+    step = next((step for step in steps if n <= 17 * step and n * each <= length * step), n)
+    return list(range(0, n, step))
+
+
+def colour_bar(mappable: ScalarMappable, ax: Axes, label: str, extend: str = "neither") -> Colorbar:
+    """A colour bar as high as the drawing area, whatever its aspect, and about 0.12 inches wide."""
+    width = size_of(ax)[0] / 72
+    beside = ax.inset_axes((1 + 0.1 / width, 0.0, 0.12 / width, 1.0))
+    bar = ax.figure.colorbar(mappable, cax=beside, label=label, extend=extend)
+    bar.outline.set_linewidth(0.5)
+    return bar
+
+
+def part_of(name: str, low: float, high: float) -> Colormap:
+    """The colours of a map from `low` to `high`, of 0 to 1."""
+    from matplotlib import colormaps
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list(f"{name} {low} to {high}", colormaps[name](np.linspace(low, high, 256)))
+
+
+def font_size(name: str | float) -> float:
+    """A size such as "small" in points, under the style in use."""
+    from matplotlib.font_manager import FontProperties
+
+    return FontProperties(size=name).get_size_in_points()
+
+
+def fitted(texts: list[str], width: float, height: float) -> float:
+    """The font size at which each of the texts fits in width x height points: "small" or less, but at least 3."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
+    small = font_size("small")
+    font = FontProperties(size=small)
+    widest = max((text_to_path.get_text_width_height_descent(text, font, False)[0] for text in texts), default=0.0)
+    return max(3.0, min(small, small * width / max(widest, 1e-9), height / 1.3))
+
+
+def written(token: str | int, longest: int = 16) -> str:
+    """A token as a figure shows it: an id as `#12`; spaces at the ends, line breaks and the like made visible.
+
+    Characters that the fonts in use cannot draw are given by their code, as in Python's own escapes. To see them, put
+    a font that has them into `plt.rcParams["font.family"]`, a list. What is longer than `longest` ends in `…`.
+    """
+    if not isinstance(token, str):
+        return f"#{int(token)}"
+    fonts = _fonts()
+    ends = len(token) - len(token.lstrip(" ")), len(token.rstrip(" "))
+    shown = ""
+    for i, letter in enumerate(token):
+        if letter == " " and not ends[0] <= i < ends[1]:
+            letter = "␣"
+        if not (letter.isprintable() and any(font.get_char_index(ord(letter)) for font in fonts)):
+            letter = letter.encode("unicode_escape").decode()
+        shown += letter
+        if len(shown) > longest:
+            return shown[: longest - 1] + "…"
+    return shown
+
+
+def formatted(values: Floats) -> list[str]:
+    """Numbers with the same number of decimals each: the largest has two or three digits."""
+    from matplotlib.ticker import Formatter
+
+    reach = max((abs(float(value)) for value in values), default=0.0)
+    power = int(np.floor(np.log10(reach))) if reach else 0
+    form = ".1e" if not -3 < power < 4 else f".{max(0, 2 - power) if power >= 0 else 1 - power}f"
+    return [Formatter.fix_minus(format(float(value), form)) for value in values]
+
+
+def name_of(circuit: Any) -> str:
+    """What a figure calls a circuit of this kind; "" where it has none."""
+    kind = str(getattr(circuit, "kind", ""))
+    return {"in": "W_in", "gate": "W_gate", "out": "W_out"}.get(kind, kind.upper())
+
+
+def one_circuit(given: Any) -> Any:
+    """What was given, unless it is a summary of several circuits: then a TypeError names them."""
+    names = [name for name in ("ov", "qk", "w_in", "w_gate", "w_out") if getattr(given, name, None) is not None]
+    if names:
+        raise TypeError(f"a {type(given).__name__} has several circuits: pass its .{' or .'.join(names)}")
+    return given
+
+
+def because(circuit: Any) -> str:
+    """The notes of a circuit, to end a message about what it lacks."""
+    notes = getattr(circuit, "notes", ())
+    return f": {'; '.join(notes)}" if notes else ""
+
+
+def _fonts() -> list[Any]:
+    """The fonts that a text falls back on, in order."""
+    from matplotlib.font_manager import FontProperties, findfont, get_font
+
+    found = []
+    for family in FontProperties().get_family():
+        try:
+            found.append(get_font(findfont(FontProperties(family=family), fallback_to_default=False)))
+        except ValueError:  # a family that is not installed
+            continue
+    return found or [get_font(findfont(FontProperties()))]
