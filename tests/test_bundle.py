@@ -32,8 +32,8 @@ def test_the_wires_types_are_those_of_python() -> None:
 
 def test_the_bundle_is_small_and_asks_for_nothing_else() -> None:
     script, style = (STATIC / "widget.js").read_text(), (STATIC / "widget.css").read_text()
-    assert len(script) + len(style) < 60_000
-    assert not re.search(r"""(from|import)\s*\(?["']""", script), "it imports a module"
+    assert len(script) + len(style) < 90_000  # a notebook saves them with every widget
+    assert not re.search(r"""(?<!["'])\b(from|import)\s*\(?["']""", script), "it imports a module"
     assert not re.search(r"(https?:)?//[a-z0-9-]+\.[a-z]{2,}", script + style.replace("http://www.w3.org/2000/svg", ""))
 
 

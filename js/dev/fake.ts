@@ -1,8 +1,9 @@
 /** Stands in for the kernel on the dev page: the same traits, and answers that look like Python's. */
-import { assign, empty, fromWire, has, toWire } from "../src/bits";
+import { assign, type BitSet, empty, fromWire, has, toWire } from "../src/bits";
 import { type Cells, nameOf, numberAt, readPlan, type Spot, spotOf, wordOf } from "../src/cells";
 import type { Model } from "../src/sync";
-import type { Column, Plan } from "../src/wire";
+import type { Column, Focus, Plan, Recolour, Summary } from "../src/wire";
+import { arrowsAmong, chance, circuitsOfHead, circuitsOfMlp, METRICS } from "./fixtures";
 
 function plural(n: number, noun: string): string {
   return n ? `${n} ${noun}${n === 1 ? "" : "s"}` : "";
@@ -15,7 +16,12 @@ export class FakeModel implements Model {
   readonly #cells: Cells;
   #dirty = new Set<string>();
 
-  constructor(plan: Plan, selected: string[] = []) {
+  constructor(
+    plan: Plan,
+    selected: string[] = [],
+    /** How long the answers take, in milliseconds. */
+    private readonly slow = 120,
+  ) {
     this.#cells = readPlan(plan);
     const on = assign(
       empty(this.#cells.count),
@@ -27,11 +33,13 @@ export class FakeModel implements Model {
       cells: toWire(on),
       partial: toWire(empty(this.#cells.count)),
       query: { n: 0, text: "" },
-      focus: { n: 0, cell: -1 },
+      focus: { n: 0, cell: -1, ln: "folded" },
+      recolour: { n: 0, metric: "", ln: "folded" },
       summary: { focus: 0, cell: -1, title: "", name: "", places: [], notes: [] },
       text: {},
     };
     this.#answerCells(0);
+    this.#compare();
   }
 
   get(name: string): unknown {
@@ -78,6 +86,8 @@ export class FakeModel implements Model {
     if (dirty.has("cells")) this.#answerCells(0);
     if (dirty.has("query")) this.#answerQuery();
     if (dirty.has("focus")) this.#answerFocus();
+    if (dirty.has("cells") || dirty.has("focus") || dirty.has("query")) this.#compare();
+    if (dirty.has("recolour")) this.#answerRecolour();
   }
 
   #answerCells(query: number): void {
@@ -142,7 +152,7 @@ export class FakeModel implements Model {
   }
 
   #answerFocus(): void {
-    const { n, cell } = this.state.focus as { n: number; cell: number };
+    const { n, cell, ln } = this.state.focus as Focus;
     const spot = spotOf(this.#cells, cell);
     if (!spot) return;
     const head = this.#column(spot).kind === "head";
@@ -172,14 +182,118 @@ export class FakeModel implements Model {
       head && this.#column(spot).group >= 0
         ? [`It shares W_K and W_V with the other heads of group ${this.#column(spot).group}.`]
         : [];
-    this.set("summary", {
+    const mlp = ["mlp", "expert"].includes(this.#column(spot).kind);
+    const tabs = head ? ["ov", "qk", "composition"] : mlp ? ["mlp"] : [];
+    const first = {
       focus: n,
       cell,
       title: wordOf(this.#cells, spot),
       name: nameOf(this.#cells, spot),
       places,
       notes,
+      ln,
+      tabs,
+      circuits: [],
+      partners: null,
+      pending: tabs,
+    };
+    this.set("summary", first);
+    this.#dirty.clear();
+    const all = this.#heads(this.#cells.present, spot.band);
+    const every = Math.ceil(all.length / 60);
+    const arrows = arrowsAmong(all.filter((other, k) => other.cell === cell || k % every === 0));
+    const whole = {
+      ...first,
+      circuits: head ? circuitsOfHead(cell, ln) : mlp ? circuitsOfMlp(cell) : [],
+      partners: head
+        ? {
+            arrows: arrows.filter((a) => a.source === cell || a.target === cell).slice(0, 24),
+            baseline: 0.102,
+            notes: [],
+            error: "",
+          }
+        : null,
+      pending: [],
+    } as unknown as Summary;
+    setTimeout(() => {
+      if ((this.state.focus as Focus).n === n) this.set("summary", whole);
+    }, this.slow);
+  }
+
+  #heads(bits: BitSet, only = -1): { cell: number; layer: number }[] {
+    return Array.from({ length: this.#cells.count }, (_, cell) => cell)
+      .filter((cell) => has(bits, cell))
+      .map((cell) => ({ cell, spot: spotOf(this.#cells, cell)! }))
+      .filter(({ spot }) => this.#column(spot).kind === "head" && (only < 0 || spot.band === only))
+      .map(({ cell, spot }) => ({ cell, layer: spot.row }));
+  }
+
+  #compare(): void {
+    const { ln } = this.state.focus as Focus;
+    const heads = this.#heads(fromWire(this.state.cells, this.#cells.count));
+    const many = heads.length >= 2;
+    const titleOf = (cell: number) => wordOf(this.#cells, spotOf(this.#cells, cell)!);
+    const compared = heads.slice(0, 8).map(({ cell }) => ({
+      cell,
+      title: titleOf(cell),
+      circuits: circuitsOfHead(cell, ln).map((circuit) => ({
+        ...circuit,
+        directions: circuit.directions.slice(0, 3),
+        pairs: [],
+        offsets: [],
+        notes: [],
+      })),
+    }));
+    const summed = {
+      ...circuitsOfHead(99, ln)[0]!,
+      title: heads.map(({ cell }) => titleOf(cell)).join(" + "),
+    };
+    const note = heads.length > 8 ? `The first 8 of ${heads.length} heads were compared.` : "";
+    this.set("comparison", {
+      heads: many ? compared : [],
+      n_heads: many ? heads.length : 0,
+      summed: many ? summed : null,
+      ln,
+      pending: false,
+    });
+    this.set("arrows", { arrows: arrowsAmong(heads.slice(0, 8)), baseline: 0.102, note });
+    this.#dirty.clear();
+  }
+
+  /** Colours from Python, as `grid.colour_by(array)` sends them. */
+  paint(recolour: number, metric: string, label: string, ln: string, diverging: boolean): void {
+    const values = new DataView(new ArrayBuffer(4 * this.#cells.count));
+    const heads = new Set(this.#heads(this.#cells.present).map(({ cell }) => cell));
+    for (let n = 0; n < this.#cells.count; n++) {
+      const value = chance(n + 7)() * (diverging ? 2 : 1) - (diverging ? 1 : 0);
+      values.setFloat32(4 * n, heads.has(n) && n % 17 ? value : Number.NaN, true);
+    }
+    this.set("colours", {
+      recolour,
+      metric,
+      label,
+      ln,
+      diverging,
+      values,
+      error: "",
+      low: diverging ? -1 : 0,
+      high: 1,
     });
     this.#dirty.clear();
+  }
+
+  #answerRecolour(): void {
+    const { n, metric, ln } = this.state.recolour as Recolour;
+    const { label } = METRICS.find(({ name }) => name === metric) ?? { label: "" };
+    const total = 12;
+    const step = (done: number) => {
+      if ((this.state.recolour as Recolour).n !== n) return;
+      const runs = metric !== "" && done < total;
+      this.set("progress", { label: "reading every head", done, total: runs ? total : 0 });
+      this.#dirty.clear();
+      if (runs) setTimeout(() => step(done + 1), this.slow);
+      else this.paint(n, metric, label, metric && ln, metric === "copying");
+    };
+    step(0);
   }
 }

@@ -1,4 +1,4 @@
-/** The dev page: `?model=NAME&dark&views=2&width=900`. */
+/** The dev page: `?model=NAME&dark&views=2&width=900&slow=2000`. */
 import widget from "../src/widget";
 import { FakeModel } from "./fake";
 import { planOf, type Sizes } from "./plans";
@@ -82,7 +82,7 @@ const [sizes, selected] = MODELS[wanted.get("model") ?? "demo"] ?? MODELS.demo!;
 document.body.style.cssText = wanted.has("dark")
   ? "background:#111317;color:#ddd"
   : "background:#fff;color:#222";
-const model = new FakeModel(planOf(sizes), selected);
+const model = new FakeModel(planOf(sizes), selected, Number(wanted.get("slow") ?? 120));
 const life = new AbortController();
 const started = performance.now();
 for (let k = 0; k < Number(wanted.get("views") ?? 1); k++) {

@@ -2,6 +2,7 @@
 import { assign, empty, toWire } from "../src/bits";
 import { readPlan, spotOf, wordOf } from "../src/cells";
 import type { Band, Column, Plan, StackTab } from "../src/wire";
+import { METRICS } from "./fixtures";
 
 type Kind = Column["kind"];
 
@@ -122,7 +123,15 @@ function bandsOf(sizes: Sizes): [Band[], StackTab[]] {
 export function planOf(sizes: Sizes): Plan {
   const [bands, stacks] = bandsOf(sizes);
   const standing = sizes.standing ?? "table";
-  const draft = { version: 2, model: sizes.name, standing, standing_note: NOTES[standing], stacks, bands };
+  const draft = {
+    version: 3,
+    model: sizes.name,
+    standing,
+    standing_note: NOTES[standing],
+    stacks,
+    bands,
+    metrics: METRICS,
+  };
   const cells = readPlan(draft);
   const all = Array.from({ length: cells.count }, (_, n) => n);
   const at = (n: number) => {

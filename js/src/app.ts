@@ -1,17 +1,21 @@
 /** One view: puts the pieces together and tells each of them what changed. */
 import { makeAnnouncer } from "./announce";
+import { makeArrowBar } from "./arrowbar";
 import { makeBadge } from "./badge";
 import { nameOf, numberAt, type Spot, spotOf, wordOf } from "./cells";
+import { makeColourBy } from "./colourby";
 import { make, OWN_KEYS, setText } from "./dom";
 import { Editor } from "./editor";
 import { makeGrid } from "./grid";
 import { makeHelp } from "./help";
 import { makeInspector } from "./inspector";
 import { followKernel, isDisconnected } from "./kernel";
+import { makeLegend } from "./legend";
 import { makeQuery } from "./query";
-import { stackHolding, tally, tallyText } from "./stacks";
+import { saidOf } from "./shades";
+import { cellsOf, stackHolding, stackTabs, tally, tallyText } from "./stacks";
 import { makeStatus } from "./status";
-import { type Model, Sync } from "./sync";
+import { type Ln, type Model, Sync } from "./sync";
 import { makeTabs } from "./tabs";
 import { followTheme } from "./theme";
 import { newView, showStack } from "./view";
@@ -21,7 +25,10 @@ import { VERSION } from "./wire";
 const WIDE = 640;
 const PER_COLUMN = 14;
 const ENOUGH = 560;
-const INSPECTOR = 300;
+const INSPECTOR = 320;
+/** What the inspector takes where the grid's cells are roomy all the same. */
+const ROOMY_INSPECTOR = 400;
+const ROOMY_COLUMN = 24;
 const GAP = 20;
 /** Keys that are held down ask for one description, not for one per cell. */
 const SETTLED = 80;
@@ -32,7 +39,20 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
   const view = newView(sync.cells, holding(""));
   const announcer = makeAnnouncer(signal);
   const editor = new Editor(sync, view, announcer.say);
-  const inspector = makeInspector();
+  const inspector = makeInspector(
+    view.panel,
+    {
+      word: (cell) => textAt(cell, wordOf),
+      name: (cell) => textAt(cell, nameOf),
+      go: (cell) => go(cell),
+      normed: (ln) => norm(ln),
+      say: announcer.say,
+    },
+    signal,
+  );
+  const colourBy = makeColourBy((metric) => sync.recolour(metric), signal);
+  const legend = makeLegend();
+  const arrowBar = makeArrowBar(view.arrows, () => showArrows(), signal);
   const status = makeStatus();
   const badge = makeBadge(signal);
   const name = make("span", { class: "hg-model" });
@@ -64,7 +84,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     asked = sync.ask(text);
     return asked;
   };
-  const query = makeQuery({ ask, leave: grid.focus }, signal);
+  const query = makeQuery({ ask, leave: grid.focus, say: announcer.say }, signal);
   const help = makeHelp(grid.focus, signal);
 
   const button = (label: string, title: string, run: () => void) => {
@@ -79,8 +99,8 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
   ];
   const toolbar = make("div", { class: "hg-tools" }, ...buttons, help.button);
   const panel = make("div", {}, grid.element);
-  const tabs = makeTabs(panel, (stack) => show(stack), signal);
-  const left = make("div", { class: "hg-left" }, tabs.element, panel);
+  const tabs = makeTabs("Stacks", panel, (stack) => show(stack), signal);
+  const left = make("div", { class: "hg-left" }, tabs.element, panel, legend.element, arrowBar.element);
   const root = make(
     "div",
     { class: "headgrid" },
@@ -88,32 +108,62 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     badge.note,
     help.element,
     query.element,
+    colourBy.element,
     make("div", { class: "hg-main" }, left, inspector.element),
     status.element,
     notice,
     announcer.element,
   );
 
-  const showTabs = () => {
-    const { cells, on, partial } = sync;
-    const tallies = cells.stacks.map((tab) => tally(cells, tab.name, on, partial));
-    tabs.update(cells.stacks, view.stack, tallies);
+  const textAt = (cell: number, say: typeof wordOf) => {
+    const spot = spotOf(sync.cells, cell);
+    return spot ? say(sync.cells, spot) : "";
   };
+  /** Takes cursor and inspector to a cell, in whichever stack it is. */
+  const go = (cell: number) => {
+    const holds = (stack: string) => spotOf(cellsOf(sync.cells, stack), cell) !== null;
+    const stack = [view.stack, ...sync.cells.stacks.map(({ name }) => name)].find(holds);
+    if (stack === undefined || !view.live) return;
+    show(stack);
+    const spot = spotOf(view.cells, cell);
+    if (spot) grid.visit(spot);
+  };
+  const norm = (ln: Ln) => {
+    const { metric } = sync.recoloured;
+    sync.inspect(sync.focus.cell, ln);
+    if (metric && (!sync.shades || sync.shades.metric === metric)) sync.recolour(metric, ln);
+  };
+  const showTabs = () => tabs.update(stackTabs(sync.cells, sync.on, sync.partial), view.stack);
   const showStatus = () => {
     const { cells } = view;
     const spot = view.hover ?? (view.focused ? view.cursor : null);
     const brush = editor.brushText;
-    status.update(
-      brush ? { word: "", name: brush } : spot && { word: wordOf(cells, spot), name: nameOf(cells, spot) },
-      sync.text,
-    );
+    const value = spot ? saidOf(sync.shades, numberAt(cells, spot)) : "";
+    const here = spot && { word: wordOf(cells, spot), name: nameOf(cells, spot) + (value && `, ${value}`) };
+    status.update(brush ? { word: "", name: brush } : here, sync.text);
   };
   const showInspector = () => {
-    const spot = spotOf(sync.cells, sync.focus.cell);
-    inspector.update(
-      spot && { title: wordOf(sync.cells, spot), name: nameOf(sync.cells, spot) },
-      sync.summary,
-    );
+    const { cells, focus, summary, comparison, arrows } = sync;
+    const spot = spotOf(cells, focus.cell);
+    inspector.update({
+      asked: spot && { title: wordOf(cells, spot), name: nameOf(cells, spot) },
+      summary,
+      comparison,
+      note: arrows.note,
+      ln: focus.ln,
+      hasNorms: cells.metrics.length > 0 || Boolean(summary?.tabs.length),
+      live: view.live,
+    });
+  };
+  const showColours = () => {
+    const { cells, shades, recoloured, colourError: error, progress } = sync;
+    const { live } = view;
+    colourBy.update({ metrics: cells.metrics, shades, asked: recoloured.metric, error, progress, live });
+    legend.update(shades, root.dataset.theme ?? "light");
+  };
+  const showArrows = () => {
+    arrowBar.update(sync.arrows.arrows, view.cells);
+    grid.refresh();
   };
   const showAll = () => {
     setText(name, sync.cells.model);
@@ -134,7 +184,8 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     showTabs();
     showStatus();
     showInspector();
-    grid.refresh();
+    showColours();
+    showArrows();
   };
   const show = (stack: string) => {
     if (view.stack === stack) return;
@@ -162,19 +213,25 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
       Object.assign(view, newView(sync.cells, holding(view.stack)), {
         live: view.live,
         focused: view.focused,
+        panel: view.panel,
+        arrows: view.arrows,
       });
     if (trait === "cells") editor.cellsChanged();
     if (trait === "text") {
       followAnswer();
       announcer.counted(sync.text.counts);
     }
-    if (trait === "focus" || trait === "summary") showInspector();
+    if (trait === "progress") showColours();
+    else if (trait === "focus" || trait === "summary" || trait === "comparison") showInspector();
     else showAll();
   });
   followKernel(model, signal, setLive);
 
   el.append(root);
-  const retheme = followTheme(root, signal, grid.recolour);
+  const retheme = followTheme(root, signal, () => {
+    grid.recolour();
+    showColours();
+  });
   let width = 0;
   // A host may attach and size the element only after render, so everything that measures happens here.
   const observer = new ResizeObserver(([entry]) => {
@@ -186,7 +243,8 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     }
     width = now;
     const columns = Math.max(0, ...sync.cells.bands.map((band) => band.columns.length));
-    const beside = now - INSPECTOR - GAP;
+    const roomy = now - ROOMY_INSPECTOR - GAP;
+    const beside = roomy >= Math.min(ENOUGH, columns * ROOMY_COLUMN) ? roomy : now - INSPECTOR - GAP;
     const wide = now >= WIDE && beside >= Math.min(ENOUGH, columns * PER_COLUMN);
     root.classList.toggle("hg-wide", wide);
     grid.fitTo(wide ? beside : now);

@@ -1,6 +1,6 @@
 /** Which cell is where: numbers, places in bands, words and names. Knows nothing of pixels. */
 import { assign, type BitSet, empty, fromWire, has, without } from "./bits";
-import type { Band, Column, Plan, Row, StackTab } from "./wire";
+import type { Band, Column, Metric, Plan, Row, StackTab } from "./wire";
 
 /** A place in some bands. Row -1 is the column headers, column -1 the row headers, both -1 the band's corner. */
 export interface Spot {
@@ -16,6 +16,8 @@ export interface Cells {
   standingNote: string;
   /** The stacks to choose from; none where there is no choice. */
   stacks: readonly StackTab[];
+  /** What the cells can be coloured by. */
+  metrics: readonly Metric[];
   bands: readonly Band[];
   /** The number of each band's first cell. */
   first: readonly number[];
@@ -47,6 +49,7 @@ export function readPlan(plan: Partial<Plan>): Cells {
     standing: plan.standing ?? "table",
     standingNote: plan.standing_note ?? "",
     stacks: stacks.length > 1 ? stacks : [],
+    metrics: plan.metrics ?? [],
     bands,
     first,
     count: n,
@@ -173,12 +176,13 @@ export function nameOf(cells: Cells, spot: Spot): string {
   return spot.column >= 0 ? `${column}, every row` : `everything in ${band.title || "this block"}`;
 }
 
-/** What a screen reader says of a spot. */
-export function labelOf(cells: Cells, spot: Spot, on: BitSet, partial: BitSet): string {
+/** What a screen reader says of a spot; of a cell that is coloured, its value too. */
+export function labelOf(cells: Cells, spot: Spot, on: BitSet, partial: BitSet, value = ""): string {
   const n = numberAt(cells, spot);
   if (n >= 0) {
     const state = has(on, n) ? ", selected" : has(partial, n) ? ", partly selected" : "";
-    return nameOf(cells, spot) + state + (has(cells.zero, n) ? ", all output weights are zero" : "");
+    const zero = has(cells.zero, n) ? ", all output weights are zero" : "";
+    return nameOf(cells, spot) + state + zero + (value && `, ${value}`);
   }
   const members = membersOf(cells, spot);
   const selected = members.filter((m) => has(on, m)).length;

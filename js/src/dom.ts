@@ -16,6 +16,14 @@ export function make<K extends keyof HTMLElementTagNameMap>(
   return node;
 }
 
+/** The same for a drawing. */
+export function draw(tag: string, attributes: Attributes = {}, ...children: Node[]): SVGElement {
+  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, String(value));
+  node.append(...children);
+  return node;
+}
+
 let last = 0;
 
 /** An id that no other view on the page has. */

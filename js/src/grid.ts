@@ -1,4 +1,5 @@
 /** The grid of one view: a canvas, the accessible layer above it, and the keys and pointers that reach it. */
+import { curvesOf, passing } from "./arrows";
 import type { Cells, Spot } from "./cells";
 import { freshId, make, OWN_KEYS, perFrame } from "./dom";
 import type { Editor } from "./editor";
@@ -7,6 +8,7 @@ import { type Action, actionOf } from "./keyboard";
 import { Layer } from "./layer";
 import { paint } from "./paint";
 import { listenToPointer } from "./pointer";
+import { saidOf } from "./shades";
 import type { Sync } from "./sync";
 import { type Palette, readPalette } from "./theme";
 import type { View } from "./view";
@@ -22,6 +24,8 @@ export interface GridEvents {
 export interface Grid {
   element: HTMLElement;
   focus(): void;
+  /** Takes the cursor to a spot. */
+  visit(spot: Spot): void;
   /** Fits the cells into a width and draws them. */
   fitTo(width: number): void;
   /** Draws again in the next frame. */
@@ -69,20 +73,31 @@ export function makeGrid(
       canvas.style.width = `${width}px`;
       canvas.style.height = `${height}px`;
     }
-    const { partial } = sync;
+    const { partial, shades } = sync;
     const { cells, cursor, hover, focused } = view;
     const scroll = { x: viewport.scrollLeft, y: viewport.scrollTop };
     const on = editor.shown;
     const mark = focused || view.visited ? cursor : null;
-    paint(
-      context,
-      { cells, geometry, on, partial, cursor: mark, focused, hover, scroll, width, height, ratio },
-      palette,
-    );
+    const arrows = curvesOf(passing(sync.arrows.arrows, view.arrows, cells), view.arrows, cells, geometry);
+    const scene = {
+      cells,
+      geometry,
+      on,
+      partial,
+      shades,
+      arrows,
+      focused,
+      hover,
+      scroll,
+      width,
+      height,
+      ratio,
+    };
+    paint(context, { ...scene, cursor: mark }, palette);
     const stack = cells.stacks.find((tab) => tab.name === view.stack)?.label;
     grid.ariaLabel = `Parts of ${cells.model || "the model"}${stack ? `, ${stack}` : ""}`;
     grid.ariaReadOnly = String(!view.live);
-    if (!view.brush) layer.update({ cells, geometry, on, partial, cursor, scroll });
+    if (!view.brush) layer.update({ ...scene, cursor, said: (n) => saidOf(shades, n) });
   };
   const refresh = perFrame(draw, signal);
   const changed = () => {
@@ -218,6 +233,10 @@ export function makeGrid(
   return {
     element: viewport,
     focus: () => grid.focus({ preventScroll: true }),
+    visit: (spot) => {
+      visit(spot, false);
+      reveal(spot);
+    },
     fitTo,
     refresh: () => (drawn !== view.cells ? restart() : refresh()),
     recolour: () => {

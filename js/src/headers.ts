@@ -1,4 +1,5 @@
 /** Draws the headers of a band over its cells, where scrolling holds them. */
+import type { Curve } from "./arrows";
 import type { BitSet } from "./bits";
 import { type Cells, isAllOn, type Spot, sameSpot } from "./cells";
 import { isOneOfMany, isUpright, labelStride } from "./columns";
@@ -12,6 +13,8 @@ import {
   rectOf,
   rowsBetween,
 } from "./geometry";
+import type { Shades } from "./shades";
+import type { Context } from "./shapes";
 import type { Palette } from "./theme";
 
 export interface Scene {
@@ -19,6 +22,9 @@ export interface Scene {
   geometry: Geometry;
   on: BitSet;
   partial: BitSet;
+  /** Values to colour the cells by; null where the colour tells whether a cell is selected. */
+  shades: Shades | null;
+  arrows: readonly Curve[];
   cursor: Spot | null;
   /** Whether the cursor is the keyboard's, or only marks the cell that is described. */
   focused: boolean;
@@ -28,8 +34,6 @@ export interface Scene {
   height: number;
   ratio: number;
 }
-
-export type Context = CanvasRenderingContext2D;
 
 function paintGroups(context: Context, area: BandBox, head: Rect, palette: Palette): void {
   const path = new Path2D();

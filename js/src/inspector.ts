@@ -1,88 +1,259 @@
-/** Where the weights of one cell are stored. */
-import { freshId, make, setText } from "./dom";
-import type { Place, Summary } from "./wire";
+/** The panel beside the grid: what one cell does, where its weights are, and the selected heads side by side. */
+import { makeCircuit } from "./circuit";
+import { makeCopy } from "./clipboard";
+import { makeComparison } from "./comparison";
+import { makeComposition, type Places } from "./composition";
+import { make, OWN_KEYS, setText } from "./dom";
+import { placesTable } from "./places";
+import { makeSwitch } from "./switch";
+import type { Ln } from "./sync";
+import { makeTabs, type TabShape } from "./tabs";
+import { textOfCircuit, textOfComparison, textOfPartners, textOfPlaces } from "./text";
+import type { Panel } from "./view";
+import type { Comparison, Summary } from "./wire";
+
+/** What there is to show. */
+export interface Subject {
+  /** The cell that was asked about, by its own words. */
+  asked: { title: string; name: string } | null;
+  /** The answer, once it is there. */
+  summary: Summary | null;
+  comparison: Comparison | null;
+  /** Why no arrows are drawn among the selected heads. */
+  note: string;
+  ln: Ln;
+  /** Whether anything depends on how the norms are taken. */
+  hasNorms: boolean;
+  live: boolean;
+}
+
+export interface InspectorEvents extends Places {
+  normed(ln: Ln): void;
+  say(sentence: string): void;
+}
 
 export interface Inspector {
   element: HTMLElement;
-  /** The cell that was asked about, by its own words, and the answer once it is there. */
-  update(asked: { title: string; name: string } | null, summary: Summary | null): void;
+  update(subject: Subject): void;
 }
 
-/** A dotted name that may break after its dots. */
-function breakable(name: string): (Node | string)[] {
-  return name.split(/(?<=[._])/).flatMap((piece, k) => (k ? [make("wbr"), piece] : [piece]));
+const LABELS: Record<string, string> = {
+  ov: "OV",
+  qk: "QK",
+  mlp: "MLP",
+  composition: "Composition",
+  weights: "Weights",
+  selected: "Selected",
+};
+/** Tabs in the order of their likeness: a cell without the chosen one shows its nearest. */
+const LIKE = ["ov", "qk", "mlp", "composition", "weights"];
+
+/** The tab to show: the chosen one where it is there, or else the cell's own that is most like it. */
+export function nearestTab(wanted: string, there: readonly string[]): string {
+  if (there.includes(wanted)) return wanted;
+  const at = Math.max(0, LIKE.indexOf(wanted));
+  const own = LIKE.filter((name) => there.includes(name));
+  return (
+    own.sort((a, b) => Math.abs(LIKE.indexOf(a) - at) - Math.abs(LIKE.indexOf(b) - at))[0] ?? there[0] ?? ""
+  );
 }
 
-function rowsOf(place: Place): HTMLElement[] {
-  const whole = `${place.parameter}${place.index}`;
+/** The tabs that these answers fill. */
+export function tabsOf(summary: Summary | null, comparison: Comparison | null): TabShape[] {
+  const names = summary ? [...summary.tabs, "weights"] : [];
   return [
-    make(
-      "tr",
-      {},
-      make("th", { scope: "row" }, place.role),
-      make("td", { class: "hg-shape" }, place.shape),
-      make(
-        "td",
-        { class: "hg-number", title: `${place.count.toLocaleString("en-US")} parameters` },
-        place.count.toLocaleString("en-US"),
-      ),
-    ),
-    make(
-      "tr",
-      { class: "hg-place" },
-      make(
-        "td",
-        { colspan: 3, title: whole },
-        ...breakable(place.parameter),
-        make("span", { class: "hg-index" }, place.index),
-      ),
-    ),
+    ...names.map((name) => ({ name, label: LABELS[name] ?? name })),
+    ...(comparison
+      ? [
+          {
+            name: "selected",
+            label: "Selected",
+            count: comparison.n_heads.toLocaleString("en-US"),
+            spoken: `Selected, ${comparison.n_heads} heads side by side`,
+          },
+        ]
+      : []),
   ];
 }
 
-function tableOf(places: Place[]): HTMLElement {
-  const head = make(
-    "tr",
-    {},
-    make("th", { scope: "col" }, "Weight"),
-    make("th", { scope: "col" }, "Shape"),
-    make("th", { scope: "col", class: "hg-number" }, "Entries"),
-  );
-  const bodies = places.map((place) => make("tbody", {}, ...rowsOf(place)));
-  return make("table", { class: "hg-places" }, make("thead", {}, head), ...bodies);
-}
-
-export function makeInspector(): Inspector {
-  const titleId = freshId();
-  const title = make("span", { class: "hg-title", id: titleId });
+export function makeInspector(panel: Panel, events: InspectorEvents, signal: AbortSignal): Inspector {
+  const title = make("span", { class: "hg-title" });
   const name = make("span", { class: "hg-name" });
+  const norms = makeSwitch<Ln>(
+    "Norms",
+    [
+      {
+        state: "folded",
+        label: "norms folded",
+        spoken: "norms folded",
+        title: "The norms' gains and centring are taken into the weights",
+      },
+      { state: "raw", label: "raw", spoken: "raw weights", title: "The stored weights alone" },
+    ],
+    events.normed,
+    signal,
+  );
+  const signs = makeSwitch<"1" | "-1">(
+    "Side of the directions",
+    [
+      { state: "1", label: "+", spoken: "positive side", title: "The tokens with the largest logits" },
+      {
+        state: "-1",
+        label: "−",
+        spoken: "negative side",
+        title: "The tokens with the smallest logits: the same directions turned round, both sides at once",
+      },
+    ],
+    (sign) => {
+      panel.sign = sign === "1" ? 1 : -1;
+      show();
+    },
+    signal,
+  );
+  const copy = makeCopy("Copy what this tab shows, as text in columns", () => copied(), events.say, signal);
   const heading = make("div", { class: "hg-heading" }, title, name);
-  const empty = make("p", { class: "hg-empty" }, "Click a cell to see where its weights are stored.");
-  const body = make("div", { class: "hg-body" });
+  const empty = make(
+    "p",
+    { class: "hg-empty" },
+    "Click a cell to see what it does and where its weights are.",
+  );
+  const body = make("div", { class: "hg-body", ...OWN_KEYS });
+  const tabs = makeTabs(
+    "What is shown",
+    body,
+    (tab) => {
+      panel.tab = tab;
+      show();
+    },
+    signal,
+  );
+  const tools = make("div", { class: "hg-settings" }, norms.element, signs.element, copy);
   const element = make(
     "div",
-    { class: "hg-inspector", role: "group", "aria-label": "Where the weights are stored" },
+    { class: "hg-inspector", role: "group", "aria-label": "Inspector" },
     heading,
     empty,
+    tabs.element,
+    tools,
     body,
   );
-  let shown: Summary | null = null;
+  let subject: Subject | null = null;
+  /** The last answer, which stays in sight until the next one is there. */
+  let summary: Summary | null = null;
+  let drawn = "";
+
+  element.addEventListener("keydown", (event) => event.key !== "Tab" && event.stopPropagation(), { signal });
+
+  const circuitsOf = (tab: string) => summary?.circuits.filter((circuit) => circuit.tab === tab) ?? [];
+  const view = {
+    get sign() {
+      return panel.sign;
+    },
+    get explains() {
+      return panel.explains;
+    },
+    explained: (open: boolean) => {
+      panel.explains = open;
+    },
+  };
+  const contentOf = (tab: string): HTMLElement[] => {
+    const comparison = subject?.comparison;
+    const note = (text: string) => make("p", { class: "hg-note" }, text);
+    if (tab === "selected" && comparison) {
+      const nodes = makeComparison(comparison, { ...view, titled: true }, events);
+      return [...nodes, ...(subject?.note ? [note(subject.note)] : [])];
+    }
+    if (!summary) return [];
+    if (tab === "weights")
+      return [...(summary.places.length ? [placesTable(summary.places)] : []), ...summary.notes.map(note)];
+    if (tab === "composition")
+      return summary.partners ? makeComposition(summary.partners, summary.cell, events) : [];
+    const circuits = circuitsOf(tab);
+    return circuits.map((circuit) =>
+      makeCircuit(circuit, { ...view, titled: circuits.length > 1 || circuit.title !== LABELS[tab] }),
+    );
+  };
+  const copied = (): string => {
+    const { tab } = current();
+    const ln = `norms: ${subject?.ln ?? ""}`;
+    if (tab === "selected" && subject?.comparison) return `${ln}\n\n${textOfComparison(subject.comparison)}`;
+    if (!summary) return "";
+    const head = `${summary.title}\t${summary.name}`;
+    if (tab === "weights") return `${head}\n${textOfPlaces(summary.places)}`;
+    if (tab === "composition" && summary.partners)
+      return `${head}\t${ln}\n${textOfPartners(summary.partners, events.word)}`;
+    return `${head}\t${ln}\n\n${circuitsOf(tab).map(textOfCircuit).join("\n\n")}`;
+  };
+  const current = () => {
+    const there = tabsOf(summary, subject?.comparison ?? null);
+    return {
+      there,
+      tab: nearestTab(
+        panel.tab,
+        there.map(({ name }) => name),
+      ),
+    };
+  };
+
+  const show = () => {
+    if (!subject) return;
+    const { asked, comparison, ln, hasNorms, live } = subject;
+    const { there, tab } = current();
+    const isSelected = tab === "selected";
+    heading.hidden = !asked && !comparison;
+    empty.hidden = there.length > 0 || Boolean(asked);
+    tools.hidden = body.hidden = there.length === 0;
+    setText(title, isSelected ? `${comparison?.n_heads} heads` : (asked?.title ?? ""));
+    setText(name, isSelected ? "selected" : (asked?.name ?? ""));
+    norms.element.hidden = !hasNorms;
+    norms.update(ln, live);
+    tabs.update(there, tab);
+    if (there.length) body.tabIndex = 0;
+    else body.removeAttribute("tabindex");
+    const pending = isSelected
+      ? Boolean(comparison?.pending)
+      : Boolean(asked && (!subject.summary || subject.summary.pending.some((name) => name === tab)));
+    const stale = isSelected ? pending : Boolean(asked && !subject.summary);
+    body.ariaBusy = String(pending);
+    element.classList.toggle("hg-waiting", stale);
+    draw(tab, pending);
+  };
+  const draw = (tab: string, pending: boolean) => {
+    const shown =
+      tab === "selected"
+        ? [subject?.comparison, subject?.note]
+        : tab === "weights"
+          ? [summary?.places, summary?.notes]
+          : tab === "composition"
+            ? [summary?.partners, summary?.cell]
+            : circuitsOf(tab);
+    // Answers come in parts; what did not change stays, with its place, its focus and what was opened.
+    const key = JSON.stringify([tab, panel.sign, pending, shown]);
+    if (key === drawn) return;
+    const isOther = drawn.slice(0, drawn.indexOf(",")) !== key.slice(0, key.indexOf(","));
+    drawn = key;
+    const content = contentOf(tab);
+    const wait = pending ? [make("p", { class: "hg-note hg-wait" }, "Reading the weights…")] : [];
+    // The panel does not shrink again, so that what stands below it does not jump from click to click.
+    body.style.minHeight = `${body.offsetHeight}px`;
+    const focused = body.querySelector(":focus") !== null;
+    const top = body.scrollTop;
+    body.replaceChildren(...content, ...wait);
+    body.scrollTop = isOther ? 0 : top;
+    if (focused) body.focus({ preventScroll: true });
+    const hasTokens = body.querySelector(".hg-chips") !== null;
+    // They keep their room, so that nothing moves when an answer comes.
+    signs.element.style.visibility = hasTokens ? "" : "hidden";
+    signs.update(panel.sign > 0 ? "1" : "-1", true);
+    copy.disabled = content.length === 0;
+  };
 
   return {
     element,
-    update: (asked, summary) => {
-      heading.hidden = body.hidden = !asked;
-      empty.hidden = Boolean(asked);
-      setText(title, summary?.title ?? asked?.title ?? "");
-      setText(name, summary?.name ?? asked?.name ?? "");
-      element.classList.toggle("hg-waiting", Boolean(asked && !summary));
-      element.ariaBusy = String(Boolean(asked && !summary));
-      if (!summary || summary === shown) return;
-      shown = summary;
-      const notes = summary.notes.map((note) => make("p", { class: "hg-note" }, note));
-      // The panel does not shrink again, so that what stands below it does not jump from click to click.
-      body.style.minHeight = `${body.offsetHeight}px`;
-      body.replaceChildren(...(summary.places.length ? [tableOf(summary.places)] : []), ...notes);
+    update: (next) => {
+      subject = next;
+      summary = next.asked ? (next.summary ?? summary) : null;
+      show();
     },
   };
 }

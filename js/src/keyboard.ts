@@ -34,6 +34,7 @@ export const HELP: readonly [keys: string, meaning: string][] = [
   ["?", "this help"],
   ["◣", "partly selected: some of its weights are"],
   ["▨", "its output weights are all zero"],
+  ["•", "no value, where the cells are coloured by one"],
 ];
 
 function exists(cells: Cells, spot: Spot): boolean {

@@ -39,6 +39,8 @@ export interface LayerState {
   partial: BitSet;
   cursor: Spot;
   scroll: { x: number; y: number };
+  /** A cell's value in words; "" where there is none to tell. */
+  said(cell: number): string;
 }
 
 export class Layer {
@@ -57,7 +59,7 @@ export class Layer {
   }
 
   update(state: LayerState): void {
-    const { cells, geometry, on, partial, cursor, scroll } = state;
+    const { cells, geometry, on, partial, cursor, scroll, said } = state;
     if (cells !== this.#cells) this.#start(cells);
     const at = this.#lines.findIndex((line) => line.band === cursor.band && line.row === cursor.row);
     this.#top = slide(this.#top, at, LINES, this.#lines.length);
@@ -68,7 +70,7 @@ export class Layer {
     for (const { spot, node } of this.#nodes) {
       const rect = rectOf(geometry, spot, scroll);
       const isCell = spot.row >= 0 && spot.column >= 0;
-      const label = labelOf(cells, spot, on, partial);
+      const label = labelOf(cells, spot, on, partial, said(numberAt(cells, spot)));
       if (node.ariaLabel !== label) node.ariaLabel = label;
       if (isCell) node.ariaSelected = String(has(on, numberAt(cells, spot)));
       const style = `left:${rect.x}px;top:${rect.y}px;width:${rect.width}px;height:${rect.height}px`;

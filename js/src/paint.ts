@@ -1,37 +1,13 @@
 /** Draws the visible part of the grid on a canvas. Reads everything, decides nothing. */
 import { has } from "./bits";
 import { numberAt, type Spot } from "./cells";
-import { columnsBetween, type Rect, rectOf, rowsBetween } from "./geometry";
-import { type Context, paintHeaders, type Scene } from "./headers";
-import type { Palette } from "./theme";
-
-function roundness(side: number): number {
-  return side >= 18 ? 5 : side >= 12 ? 3 : side >= 9 ? 2 : 0;
-}
-
-function box(path: Path2D, { x, y, width, height }: Rect, inset = 0): void {
-  const radius = Math.max(0, roundness(Math.min(width, height)) - inset);
-  const sides = [x + inset, y + inset, width - 2 * inset, height - 2 * inset] as const;
-  if (radius > 0) path.roundRect(...sides, radius);
-  else path.rect(...sides);
-}
-
-function triangle(path: Path2D, { x, y, width, height }: Rect): void {
-  const radius = roundness(Math.min(width, height)) / 2;
-  path.moveTo(x, y + radius);
-  path.lineTo(x + width - radius, y + height);
-  path.lineTo(x + radius, y + height);
-  path.quadraticCurveTo(x, y + height, x, y + height - radius);
-  path.closePath();
-}
-
-function hatch(path: Path2D, { x, y, width, height }: Rect): void {
-  const step = Math.max(4, Math.min(width, height) / 4);
-  for (let d = step; d < width + height; d += step) {
-    path.moveTo(x + Math.max(0, d - height), y + Math.min(d, height));
-    path.lineTo(x + Math.min(d, width), y + Math.max(0, d - width));
-  }
-}
+import { paintArrows } from "./darts";
+import { paintFills } from "./fills";
+import { columnsBetween, rectOf, rowsBetween } from "./geometry";
+import { paintHeaders, type Scene } from "./headers";
+import { levelOf, scaleOf } from "./scales";
+import { box, type Context, hatch, ring, triangle } from "./shapes";
+import { isPlain, type Palette } from "./theme";
 
 /** The cells of one band, gathered by state so that each state is filled once. */
 function paintCells(context: Context, scene: Scene, b: number, palette: Palette): void {
@@ -60,7 +36,7 @@ function paintCells(context: Context, scene: Scene, b: number, palette: Palette)
     }
   }
   // Small cells are told apart by their fill alone, unless the system forbids a fill.
-  const bordered = area.rowHeight >= 12 || palette.cell === palette.ground;
+  const bordered = area.rowHeight >= 12 || isPlain(palette);
   context.fillStyle = bordered ? palette.cell : palette.edge;
   context.fill(off!);
   if (bordered) {
@@ -81,6 +57,7 @@ function paintCells(context: Context, scene: Scene, b: number, palette: Palette)
 
 function paintLabels(context: Context, scene: Scene, b: number, palette: Palette): void {
   const { cells, geometry, on } = scene;
+  const shades = isPlain(palette) ? null : scene.shades;
   const band = cells.bands[b]!;
   context.textAlign = "center";
   context.textBaseline = "middle";
@@ -90,19 +67,13 @@ function paintLabels(context: Context, scene: Scene, b: number, palette: Palette
       const n = numberAt(cells, spot);
       if (n < 0) continue;
       const rect = rectOf(geometry, spot);
-      context.fillStyle = has(on, n) ? palette.mark : palette.text;
+      const value = shades?.values[n] ?? Number.NaN;
+      if (shades && !Number.isNaN(value))
+        context.fillStyle = scaleOf(shades.diverging, palette.theme).marks[levelOf(value, shades)]!;
+      else context.fillStyle = has(on, n) && !shades ? palette.mark : palette.text;
       context.fillText(label, rect.x + rect.width / 2, rect.y + rect.height / 2 + 0.5);
     }
   }
-}
-
-function ring(context: Context, rect: Rect, colour: string, outset: number, lineWidth: number): void {
-  const path = new Path2D();
-  const radius = Math.max(2, roundness(Math.min(rect.width, rect.height)) + outset);
-  path.roundRect(rect.x - outset, rect.y - outset, rect.width + 2 * outset, rect.height + 2 * outset, radius);
-  context.strokeStyle = colour;
-  context.lineWidth = lineWidth;
-  context.stroke(path);
 }
 
 function paintMark(context: Context, scene: Scene, palette: Palette, headers: boolean): void {
@@ -135,7 +106,8 @@ export function paint(context: Context, scene: Scene, palette: Palette): void {
     .map((area, b) => ({ area, b }))
     .filter(({ area }) => area.bottom >= scroll.y && area.top - 24 <= scroll.y + height);
   for (const { area, b } of visible) {
-    paintCells(context, scene, b, palette);
+    if (scene.shades && !isPlain(palette)) paintFills(context, scene, b, palette, scene.shades);
+    else paintCells(context, scene, b, palette);
     if (area.labelled) paintLabels(context, scene, b, palette);
     if (area.title) {
       context.fillStyle = palette.muted;
@@ -144,6 +116,7 @@ export function paint(context: Context, scene: Scene, palette: Palette): void {
       context.fillText(area.title, scroll.x + 2, area.top - 10);
     }
   }
+  paintArrows(context, scene, palette);
   paintMark(context, scene, palette, false);
   for (const { area, b } of visible) if (!area.labelled) paintHeaders(context, scene, b, palette);
   paintMark(context, scene, palette, true);

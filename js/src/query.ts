@@ -1,4 +1,5 @@
 /** The box that shows the selection as text and takes text as a selection. Python has the only parser. */
+import { makeCopy } from "./clipboard";
 import { freshId, make, OWN_KEYS, setText } from "./dom";
 import type { Text } from "./wire";
 
@@ -7,6 +8,8 @@ export interface QueryEvents {
   ask(text: string): number;
   /** The user is done here. */
   leave(): void;
+  /** Says a sentence aloud. */
+  say(sentence: string): void;
 }
 
 export interface QueryBox {
@@ -29,22 +32,6 @@ export function around(text: string, start: number, end: number): [string, strin
   return [text.slice(0, from), text.slice(from, to) || "\u00a0", text.slice(to)];
 }
 
-async function copy(text: string): Promise<boolean> {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    // Without permission, or on a page that is not secure, the old way may still work.
-    const area = make("textarea", { "aria-hidden": "true", style: "position:fixed;opacity:0", ...OWN_KEYS });
-    area.value = text;
-    document.body.append(area);
-    area.select();
-    const done = document.execCommand("copy");
-    area.remove();
-    return done;
-  }
-}
-
 export function makeQuery(events: QueryEvents, signal: AbortSignal): QueryBox {
   const errorId = freshId();
   const input = make("input", {
@@ -59,11 +46,7 @@ export function makeQuery(events: QueryEvents, signal: AbortSignal): QueryBox {
     ...OWN_KEYS,
   });
   const underlay = make("div", { class: "hg-underlay", "aria-hidden": "true" });
-  const button = make(
-    "button",
-    { type: "button", class: "hg-button hg-copy", title: "Copy the selection's text", ...OWN_KEYS },
-    "Copy",
-  );
+  const button = makeCopy("Copy the selection's text", () => selection, events.say, signal);
   const error = make("p", { class: "hg-error", id: errorId, role: "alert" });
   const field = make("div", { class: "hg-field" }, underlay, input, button);
   const element = make("div", { class: "hg-query" }, field, error);
@@ -128,17 +111,6 @@ export function makeQuery(events: QueryEvents, signal: AbortSignal): QueryBox {
     },
     { signal },
   );
-  let copied = 0;
-  button.addEventListener(
-    "click",
-    async () => {
-      setText(button, (await copy(selection)) ? "Copied" : "Not copied");
-      clearTimeout(copied);
-      copied = window.setTimeout(() => setText(button, "Copy"), 1500);
-    },
-    { signal },
-  );
-  signal.addEventListener("abort", () => clearTimeout(copied));
 
   return {
     element,

@@ -1,6 +1,7 @@
 /** A model of several stacks shows one of them at a time. Which bands that is, and what is selected elsewhere. Pure. */
 import { type BitSet, has } from "./bits";
 import { type Cells, sizeOf } from "./cells";
+import type { TabShape } from "./tabs";
 import type { Band, StackTab } from "./wire";
 
 /** The cells that are shown with a stack: those of its own bands, and of the bands that belong to no tab's stack. */
@@ -48,4 +49,20 @@ export function stackHolding(cells: Cells, stack: string, on: BitSet, partial: B
     return found.on + found.partial > 0;
   };
   return [shown, ...cells.stacks].find(holds)?.name ?? shown.name;
+}
+
+/** The tabs of the stacks. Each tells how much is selected in its stack, also when it is not shown. */
+export function stackTabs(cells: Cells, on: BitSet, partial: BitSet): TabShape[] {
+  return cells.stacks.map(({ name, label, title }) => {
+    const found = tally(cells, name, on, partial);
+    const selected = found.on + found.partial;
+    const said = tallyText(found);
+    return {
+      name,
+      label,
+      count: selected ? selected.toLocaleString("en-US") : "",
+      spoken: `${label}, ${said}`,
+      title: title ? `${title}; ${said}` : said,
+    };
+  });
 }

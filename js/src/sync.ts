@@ -1,12 +1,13 @@
 /**
- * What crosses the wire, and nothing else: reads of the model's traits, and the three writes that a browser may do.
+ * What crosses the wire, and nothing else: reads of the model's traits, and the four writes that a browser may do.
  *
  * Only event handlers call the writes. Handlers of changes never do, so nothing echoes. Every view reads back from the
  * shared model, its own edits included, so that several views of one widget agree.
  */
-import { type BitSet, difference, equal, fromWire, toWire, without } from "./bits";
+import { type BitSet, difference, equal, fromWire, has, toWire, without } from "./bits";
 import { type Cells, readPlan } from "./cells";
-import type { Summary, Text, Wire } from "./wire";
+import { readShades, type Shades } from "./shades";
+import type { Arrows, Comparison, Focus, Progress, Recolour, Summary, Text, Wire } from "./wire";
 
 /** What headgrid uses of anywidget's model. */
 export interface Model {
@@ -18,6 +19,7 @@ export interface Model {
 }
 
 type Trait = keyof Wire;
+export type Ln = Focus["ln"];
 
 export function readTrait<K extends Trait>(model: Model, trait: K): Partial<Wire[K]> | undefined {
   const value = model.get(trait);
@@ -26,10 +28,14 @@ export function readTrait<K extends Trait>(model: Model, trait: K): Partial<Wire
 
 const NOTHING: Text = { selection: "none", counts: "", n_selected: 0, n_params: 0, query: 0, error: null };
 
+const UNKNOWN = { notes: [], ln: "folded", tabs: [], circuits: [], partners: null, pending: [] } as const;
+
 export class Sync {
   cells!: Cells;
   on!: BitSet;
   partial!: BitSet;
+  /** The colours of the cells; null where they have none, or where those of another question are there. */
+  shades!: Shades | null;
   readonly #model: Model;
 
   constructor(model: Model) {
@@ -51,15 +57,47 @@ export class Sync {
     return readTrait(this.#model, "query")?.n ?? 0;
   }
 
-  /** The number of the last cell that any view asked about. */
-  get focus(): { n: number; cell: number } {
-    return { n: 0, cell: -1, ...readTrait(this.#model, "focus") };
+  /** The last cell that any view asked about, and how its weights are to be read. */
+  get focus(): Focus {
+    return { n: 0, cell: -1, ln: "folded", ...readTrait(this.#model, "focus") };
   }
 
   /** The summary, unless it answers another question than the last one. */
   get summary(): Summary | null {
-    const summary = readTrait(this.#model, "summary") as Summary | undefined;
-    return summary?.places && summary.focus === this.focus.n && summary.cell >= 0 ? summary : null;
+    const summary = readTrait(this.#model, "summary");
+    if (!summary?.places || summary.focus !== this.focus.n || (summary.cell ?? -1) < 0) return null;
+    return { ...UNKNOWN, ...summary } as Summary;
+  }
+
+  /** The selected heads side by side; those that were taken out since are left out. */
+  get comparison(): Comparison | null {
+    const { heads = [], n_heads = 0, ...rest } = readTrait(this.#model, "comparison") ?? {};
+    if (n_heads < 2) return null;
+    const still = heads.filter(({ cell }) => has(this.on, cell));
+    const { ln } = this.focus;
+    const pending = rest.pending || still.length < heads.length || (rest.ln ?? ln) !== ln;
+    return { summed: null, ln, ...rest, heads: still, n_heads, pending };
+  }
+
+  /** Composition among the selected heads, without the arrows of those that were taken out since. */
+  get arrows(): Arrows {
+    const { arrows = [], baseline = 0, note = "" } = readTrait(this.#model, "arrows") ?? {};
+    const isOn = (cell: number) => has(this.on, cell);
+    return { arrows: arrows.filter((a) => isOn(a.source) && isOn(a.target)), baseline, note };
+  }
+
+  /** The last colours that any view asked for. */
+  get recoloured(): Recolour {
+    return { n: 0, metric: "", ln: "folded", ...readTrait(this.#model, "recolour") };
+  }
+
+  /** Why there are no colours; "" where there are, or where none were asked for. */
+  get colourError(): string {
+    return this.#colours?.error ?? "";
+  }
+
+  get progress(): Progress {
+    return { label: "", done: 0, total: 0, ...readTrait(this.#model, "progress") };
   }
 
   /** Calls back after each change of a trait, with the sets of cells read anew, until the signal aborts. */
@@ -72,14 +110,16 @@ export class Sync {
       this.#model.on(`change:${trait}`, handler);
       signal.addEventListener("abort", () => this.#model.off(`change:${trait}`, handler));
     };
-    for (const trait of ["plan", "partial", "text"] as const) listen(trait, () => this.#reread(trait));
+    for (const trait of ["plan", "partial", "text", "colours", "recolour"] as const)
+      listen(trait, () => this.#reread(trait));
     listen("cells", () => {
       const before = this.on;
       this.on = this.#read("cells");
       // A cell that was just edited is no longer partial in the old sense; Python says so a moment later.
       this.partial = without(without(this.partial, difference(before, this.on)), this.on);
     });
-    for (const trait of ["query", "focus", "summary"] as const) listen(trait, () => {});
+    for (const trait of ["query", "focus", "summary", "comparison", "arrows", "progress"] as const)
+      listen(trait, () => {});
   }
 
   /** Switches cells on and off. Returns whether anything changed. */
@@ -99,15 +139,32 @@ export class Sync {
     return n;
   }
 
-  /** Asks Python to describe a cell. */
-  inspect(cell: number): void {
-    if (this.focus.cell === cell) return;
-    this.#model.set("focus", { n: this.focus.n + 1, cell });
+  /** Asks Python to describe a cell, with the norms folded or not. */
+  inspect(cell: number, ln = this.focus.ln): void {
+    const last = this.focus;
+    if (last.cell === cell && last.ln === ln) return;
+    this.#model.set("focus", { n: last.n + 1, cell, ln });
     this.#model.save_changes();
+  }
+
+  /** Asks Python to colour the cells by a metric; "" for no colours, which also stops what runs. */
+  recolour(metric: string, ln = this.focus.ln): void {
+    this.#model.set("recolour", { n: this.recoloured.n + 1, metric, ln });
+    this.#model.save_changes();
+  }
+
+  /** The colours, unless they answer another question than the last one; Python's own answer none. */
+  get #colours(): Partial<Wire["colours"]> | null {
+    const colours = readTrait(this.#model, "colours") ?? null;
+    const { recolour = 0 } = colours ?? {};
+    return recolour === 0 || recolour === this.recoloured.n ? colours : null;
   }
 
   #reread(trait: Trait): void {
     if (trait === "plan") this.cells = readPlan(readTrait(this.#model, "plan") ?? {});
+    if (trait === "plan" || trait === "colours" || trait === "recolour")
+      this.shades = readShades(this.#colours, this.cells);
+    if (trait === "colours" || trait === "recolour") return;
     this.on = this.#read("cells");
     this.partial = without(this.#read("partial"), this.on);
   }

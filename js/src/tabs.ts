@@ -1,12 +1,20 @@
-/** The switch between a model's stacks. Each tab tells how much is selected in its stack, also when it is not shown. */
+/** Tabs: one stop of the Tab key, and the arrow keys go from one to the next. */
 import { freshId, make, OWN_KEYS, setText } from "./dom";
-import { type Tally, tallyText } from "./stacks";
-import type { StackTab } from "./wire";
+
+export interface TabShape {
+  name: string;
+  label: string;
+  /** A number beside the label; "" for none. */
+  count?: string;
+  /** How the label is spoken, where it is not as it is written. */
+  spoken?: string;
+  title?: string;
+}
 
 export interface Tabs {
   element: HTMLElement;
-  /** The tabs, the name of the one that is shown, and each one's tally; without tabs nothing is there to see. */
-  update(tabs: readonly StackTab[], shown: string, tallies: readonly Tally[]): void;
+  /** The tabs, and the name of the one that is shown; without tabs nothing is there to see. */
+  update(tabs: readonly TabShape[], shown: string): void;
 }
 
 /** Which of `count` tabs a key goes to from tab `at`; null for a key that goes to none. */
@@ -18,42 +26,46 @@ export function tabFor(key: string, at: number, count: number): number | null {
 }
 
 interface Tab {
+  name: string;
   node: HTMLButtonElement;
+  label: Text;
   count: HTMLElement;
 }
 
-export function makeTabs(panel: HTMLElement, show: (stack: string) => void, signal: AbortSignal): Tabs {
+export function makeTabs(
+  purpose: string,
+  panel: HTMLElement,
+  show: (name: string) => void,
+  signal: AbortSignal,
+): Tabs {
   const id = freshId();
   panel.id = `${id}-panel`;
-  const element = make("div", { class: "hg-tabs", role: "tablist", "aria-label": "Stacks", hidden: true });
-  let drawn: readonly StackTab[] = [];
+  const element = make("div", { class: "hg-tabs", role: "tablist", "aria-label": purpose, hidden: true });
   let nodes: Tab[] = [];
 
-  const build = (tabs: readonly StackTab[]) => {
-    drawn = tabs;
-    nodes = tabs.map(({ name, label }, k) => {
-      const count = make("span", { class: "hg-count", "aria-hidden": "true" });
-      const node = make(
-        "button",
-        {
-          type: "button",
-          role: "tab",
-          id: `${id}-${k}`,
-          class: "hg-tab",
-          "aria-controls": panel.id,
-          ...OWN_KEYS,
-        },
-        label,
-        " ",
-        count,
-      );
-      node.addEventListener("click", () => show(name), { signal });
-      return { node, count };
+  const makeTab = (name: string, k: number): Tab => {
+    const label = new Text();
+    const count = make("span", { class: "hg-count", "aria-hidden": "true" });
+    const node = make("button", {
+      type: "button",
+      role: "tab",
+      id: `${id}-${k}`,
+      class: "hg-tab",
+      "aria-controls": panel.id,
+      ...OWN_KEYS,
     });
+    node.append(label, " ", count);
+    node.addEventListener("click", () => show(name), { signal });
+    return { name, node, label, count };
+  };
+  const build = (tabs: readonly TabShape[]) => {
+    const focused = element.querySelector(":focus") !== null;
+    nodes = tabs.map(({ name }, k) => makeTab(name, k));
     element.replaceChildren(...nodes.map(({ node }) => node));
     element.hidden = tabs.length === 0;
     if (tabs.length) panel.setAttribute("role", "tabpanel");
     else for (const name of ["role", "aria-labelledby"]) panel.removeAttribute(name);
+    return focused;
   };
 
   element.addEventListener(
@@ -66,26 +78,27 @@ export function makeTabs(panel: HTMLElement, show: (stack: string) => void, sign
       if (to === null) return;
       event.preventDefault();
       nodes[to]!.node.focus();
-      show(drawn[to]!.name);
+      show(nodes[to]!.name);
     },
     { signal },
   );
 
   return {
     element,
-    update: (tabs, shown, tallies) => {
-      if (tabs !== drawn) build(tabs);
-      for (const [k, { node, count }] of nodes.entries()) {
-        const isShown = tabs[k]!.name === shown;
-        const { label, title } = tabs[k]!;
-        const { on, partial } = tallies[k]!;
-        const said = tallyText({ on, partial });
-        setText(count, on + partial ? (on + partial).toLocaleString("en-US") : "");
-        node.ariaLabel = `${label}, ${said}`;
-        node.title = title ? `${title}; ${said}` : said;
+    update: (tabs, shown) => {
+      const isSame = tabs.length === nodes.length && tabs.every(({ name }, k) => name === nodes[k]!.name);
+      const refocus = !isSame && build(tabs);
+      for (const [k, { name, node, label, count }] of nodes.entries()) {
+        const shape = tabs[k]!;
+        const isShown = name === shown;
+        if (label.data !== shape.label) label.data = shape.label;
+        setText(count, shape.count ?? "");
+        node.ariaLabel = shape.spoken ?? null;
+        node.title = shape.title ?? "";
         node.ariaSelected = String(isShown);
         node.tabIndex = isShown ? 0 : -1;
         if (isShown) panel.setAttribute("aria-labelledby", node.id);
+        if (isShown && refocus) node.focus({ preventScroll: true });
       }
     },
   };

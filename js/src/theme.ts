@@ -79,7 +79,11 @@ const NAMES = [
   "cursor",
   "group",
   "line",
+  "q",
+  "k",
+  "v",
   "font",
+  "theme",
 ] as const;
 
 export type Palette = Record<(typeof NAMES)[number], string>;
@@ -90,4 +94,9 @@ export function readPalette(root: HTMLElement): Palette {
   return Object.fromEntries(
     NAMES.map((name) => [name, style.getPropertyValue(`--hg-${name}`).trim()]),
   ) as Palette;
+}
+
+/** Whether the system chooses the colours: then there are too few of them to mean a value. */
+export function isPlain(palette: Palette): boolean {
+  return palette.cell === palette.ground;
 }

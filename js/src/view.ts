@@ -1,9 +1,28 @@
-/** What belongs to one view and never crosses the wire: the stack shown, cursor, hover, anchor, a running brush. */
+/** What belongs to one view and never crosses the wire: the stack shown, cursor, hover, a running brush, settings. */
 import type { BitSet } from "./bits";
 import type { Cells, Spot } from "./cells";
 import { endOf } from "./keyboard";
 import type { Brush } from "./selection";
 import { cellsOf } from "./stacks";
+import type { Sign } from "./tokens";
+import type { Arrow } from "./wire";
+
+/** How the inspector is set; it stays so from cell to cell. */
+export interface Panel {
+  /** The tab that was chosen last, whether or not the present cell has it. */
+  tab: string;
+  sign: Sign;
+  /** Whether the scores are explained. */
+  explains: boolean;
+}
+
+/** Which of the arrows are drawn. */
+export interface ArrowChoice {
+  shown: boolean;
+  /** The least z. */
+  z: number;
+  kinds: Record<Arrow["kind"], boolean>;
+}
 
 /** Where the cursor is, and whether it was ever moved; until then it is not shown. */
 interface Place {
@@ -12,6 +31,8 @@ interface Place {
 }
 
 export interface View extends Place {
+  panel: Panel;
+  arrows: ArrowChoice;
   /** The name of the stack that is shown. */
   stack: string;
   /** Its cells, which is all that is drawn, pointed at and reached by keys. */
@@ -40,6 +61,8 @@ export function newView(all: Cells, stack: string): View {
   const cells = cellsOf(all, stack);
   return {
     ...startOf(cells),
+    panel: { tab: "ov", sign: 1, explains: false },
+    arrows: { shown: true, z: 3, kinds: { Q: true, K: true, V: true } },
     stack,
     cells,
     places: new Map(),

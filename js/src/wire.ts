@@ -1,6 +1,6 @@
 // Generated from src/headgrid/widget/wire.py by `python -m headgrid.widget.wire`. Do not edit.
 
-export const VERSION = 2;
+export const VERSION = 3;
 
 /** A set of cells: cell i is bit i % 8 of byte i // 8. Python's bytes arrive as a DataView. */
 export type Bits = DataView;
@@ -32,6 +32,12 @@ export interface StackTab {
   title: string;
 }
 
+export interface Metric {
+  name: string;
+  label: string;
+  help: string;
+}
+
 export interface Plan {
   version: number;
   model: string;
@@ -39,6 +45,7 @@ export interface Plan {
   standing_note: string;
   stacks: StackTab[];
   bands: Band[];
+  metrics: Metric[];
   absent: Bits;
   zero: Bits;
 }
@@ -66,6 +73,13 @@ export interface Text {
 export interface Focus {
   n: number;
   cell: number;
+  ln: "folded" | "raw";
+}
+
+export interface Recolour {
+  n: number;
+  metric: string;
+  ln: "folded" | "raw";
 }
 
 export interface Place {
@@ -76,6 +90,63 @@ export interface Place {
   count: number;
 }
 
+export interface Score {
+  name: string;
+  value: string;
+  help: string;
+}
+
+export interface Tokens {
+  top: string[];
+  top_values: number[];
+  bottom: string[];
+  bottom_values: number[];
+}
+
+export interface Direction {
+  value: number;
+  unclear: boolean;
+  left: Tokens | null;
+  right: Tokens | null;
+}
+
+export interface Pair {
+  source: string;
+  target: string;
+  value: number;
+}
+
+export interface Circuit {
+  tab: "ov" | "qk" | "mlp" | "composition";
+  title: string;
+  left: string;
+  right: string;
+  n_values: number;
+  spectrum: number[];
+  scores: Score[];
+  directions: Direction[];
+  pairs_title: string;
+  pairs: Pair[];
+  offsets: number[];
+  notes: string[];
+  error: string;
+}
+
+export interface Arrow {
+  source: number;
+  target: number;
+  kind: "Q" | "K" | "V";
+  value: number;
+  z: number;
+}
+
+export interface Partners {
+  arrows: Arrow[];
+  baseline: number;
+  notes: string[];
+  error: string;
+}
+
 export interface Summary {
   focus: number;
   cell: number;
@@ -83,6 +154,49 @@ export interface Summary {
   name: string;
   places: Place[];
   notes: string[];
+  ln: "folded" | "raw";
+  tabs: ("ov" | "qk" | "mlp" | "composition")[];
+  circuits: Circuit[];
+  partners: Partners | null;
+  pending: ("ov" | "qk" | "mlp" | "composition")[];
+}
+
+export interface Compared {
+  cell: number;
+  title: string;
+  circuits: Circuit[];
+}
+
+export interface Comparison {
+  heads: Compared[];
+  n_heads: number;
+  summed: Circuit | null;
+  ln: "folded" | "raw";
+  pending: boolean;
+}
+
+export interface Arrows {
+  arrows: Arrow[];
+  baseline: number;
+  note: string;
+}
+
+export interface Colours {
+  recolour: number;
+  metric: string;
+  label: string;
+  ln: string;
+  low: number;
+  high: number;
+  diverging: boolean;
+  values: Bits;
+  error: string;
+}
+
+export interface Progress {
+  label: string;
+  done: number;
+  total: number;
 }
 
 /** The traits of the widget's model. */
@@ -101,4 +215,14 @@ export interface Wire {
   focus: Focus;
   /** Python writes */
   summary: Summary;
+  /** Python writes */
+  comparison: Comparison;
+  /** Python writes */
+  arrows: Arrows;
+  /** the browser writes */
+  recolour: Recolour;
+  /** Python writes */
+  colours: Colours;
+  /** Python writes */
+  progress: Progress;
 }

@@ -37,6 +37,9 @@ describe("cells", () => {
     const spot = { band: 1, row: 1, column: 3 };
     expect(labelOf(cells, spot, on(cells, 10), empty(13))).toBe("layer 1 head 2, selected");
     expect(labelOf(cells, spot, empty(13), on(cells, 10))).toBe("layer 1 head 2, partly selected");
+    expect(labelOf(cells, spot, empty(13), empty(13), "copying score 0.98")).toBe(
+      "layer 1 head 2, copying score 0.98",
+    );
     expect(labelOf(cells, { ...spot, column: -1 }, on(cells, 10), empty(13))).toBe(
       "layer 1, 1 of 5 selected",
     );

@@ -41,12 +41,13 @@ export function planOf(layers: number, heads: number, perGroup = 1, absent: numb
 
 function of(bands: Band[], count: number, stacks: StackTab[], absent: number[] = []): Plan {
   return {
-    version: 2,
+    version: 3,
     model: "a model",
     standing: "table",
     standing_note: "",
     stacks,
     bands,
+    metrics: [],
     absent: toWire(assign(empty(count), absent, true)),
     zero: toWire(empty(count)),
   };

@@ -10,7 +10,7 @@ describe("the query box", () => {
     input.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter" }));
   };
   const boxOf = (sent: string[]) => {
-    const box = makeQuery({ ask: (query) => sent.push(query), leave: () => {} }, life());
+    const box = makeQuery({ ask: (query) => sent.push(query), leave: () => {}, say: () => {} }, life());
     return {
       box,
       input: box.element.querySelector("input")!,

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { empty } from "../src/bits";
 import { numberAt, readPlan, spotOf } from "../src/cells";
 import { everything, toggle } from "../src/selection";
-import { cellsOf, stackHolding, tally, tallyText } from "../src/stacks";
+import { cellsOf, stackHolding, stackTabs, tally, tallyText } from "../src/stacks";
 import { newView, showStack } from "../src/view";
 import { members, on, small, stacked } from "./plans";
 
@@ -55,6 +55,16 @@ describe("the stacks", () => {
     expect(tallyText({ on: 1, partial: 0 })).toBe("1 cell selected");
     expect(tallyText({ on: 1200, partial: 3 })).toBe("1,203 cells selected, 3 of them partly");
     expect(tallyText({ on: 0, partial: 2 })).toBe("2 cells partly selected");
+  });
+
+  it("show and say on their tabs how much is selected in each", () => {
+    const tabs = stackTabs(cells, on(cells, 1, 2), on(cells, 3));
+    expect(tabs.map(({ count }) => count)).toEqual(["3", ""]);
+    expect(tabs.map(({ spoken }) => spoken)).toEqual([
+      "encoder, 3 cells selected, 1 of them partly",
+      "decoder, nothing selected",
+    ]);
+    expect(tabs[0]!.title).toBe("the encoder; 3 cells selected, 1 of them partly");
   });
 
   it("stay as they are while the one shown holds any of the selection", () => {

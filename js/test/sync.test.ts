@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { assign, count, has } from "../src/bits";
 import { Sync } from "../src/sync";
+import { arrow, colours } from "./fixtures";
 import { Host } from "./host";
 import { on, planOf, small } from "./plans";
 
@@ -58,6 +59,60 @@ describe("the state that crosses", () => {
     expect(new Sync(hostOf({ focus: { n: 4, cell: 5 }, summary })).summary).toBeNull();
   });
 
+  it("asks again when the norms are to be taken otherwise, and not when nothing changed", () => {
+    const host = hostOf({ focus: { n: 3, cell: 4, ln: "folded" } });
+    const sync = new Sync(host);
+    sync.inspect(4);
+    expect(host.writes).toEqual([]);
+    sync.inspect(4, "raw");
+    expect(host.state.focus).toEqual({ n: 4, cell: 4, ln: "raw" });
+    sync.inspect(5);
+    expect(host.state.focus).toEqual({ n: 5, cell: 5, ln: "raw" });
+  });
+
+  it("drops colours that answer an older question, and takes those that Python chose", () => {
+    const values = Array(cells.count).fill(1);
+    const host = hostOf();
+    const sync = new Sync(host);
+    sync.follow(new AbortController().signal, () => {});
+    sync.recolour("copying");
+    sync.recolour("norm", "raw");
+    expect(host.state.recolour).toEqual({ n: 2, metric: "norm", ln: "raw" });
+    host.tell("colours", colours(values, { recolour: 1 }));
+    expect(sync.shades).toBeNull();
+    host.tell("colours", colours(values, { recolour: 2 }));
+    expect(sync.shades?.label).toBe("copying score");
+    sync.recolour("");
+    expect(sync.shades).toBeNull();
+    host.tell("colours", colours(values, { recolour: 0, label: "mine" }));
+    expect(sync.shades?.label).toBe("mine");
+    host.tell("colours", colours(values, { recolour: 1, error: "too old" }));
+    expect(sync.colourError).toBe("");
+  });
+
+  it("compares no head that was taken out since, and is pending then and for other norms", () => {
+    const heads = [3, 4, 8].map((cell) => ({ cell, title: `${cell}`, circuits: [] }));
+    const comparison = { heads, n_heads: 3, summed: null, ln: "folded", pending: false };
+    const host = hostOf({ comparison, cells: on(cells, 3, 4, 8) });
+    const sync = new Sync(host);
+    sync.follow(new AbortController().signal, () => {});
+    expect(sync.comparison).toMatchObject({ heads, pending: false });
+    host.tell("focus", { n: 1, cell: 3, ln: "raw" });
+    expect(sync.comparison?.pending).toBe(true);
+    host.tell("focus", { n: 2, cell: 3, ln: "folded" });
+    host.tell("cells", on(cells, 3, 8));
+    expect(sync.comparison?.heads.map(({ cell }) => cell)).toEqual([3, 8]);
+    expect(sync.comparison?.pending).toBe(true);
+    host.tell("comparison", { ...comparison, n_heads: 1 });
+    expect(sync.comparison).toBeNull();
+  });
+
+  it("has no arrow from or to a head that was taken out since", () => {
+    const arrows = { arrows: [arrow(3, 8, 5), arrow(4, 8, 4)], baseline: 0.1, note: "" };
+    const host = hostOf({ arrows, cells: on(cells, 3, 8) });
+    expect(new Sync(host).arrows.arrows).toEqual([arrows.arrows[0]]);
+  });
+
   it("draws what there is when traits are missing", () => {
     const sync = new Sync(new Host({}));
     expect([sync.cells.count, count(sync.on), sync.text.selection, sync.focus.cell]).toEqual([
@@ -66,13 +121,20 @@ describe("the state that crosses", () => {
       "none",
       -1,
     ]);
+    expect([sync.summary, sync.comparison, sync.shades, sync.arrows.arrows, sync.progress.total]).toEqual([
+      null,
+      null,
+      null,
+      [],
+      0,
+    ]);
   });
 
   it("stops to listen when the view closes", () => {
     const host = hostOf();
     const life = new AbortController();
     new Sync(host).follow(life.signal, () => {});
-    expect(host.listening).toBe(7);
+    expect(host.listening).toBe(12);
     life.abort();
     expect(host.listening).toBe(0);
   });

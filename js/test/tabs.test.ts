@@ -1,17 +1,16 @@
 import { describe, expect, it } from "vitest";
-import { makeTabs, tabFor } from "../src/tabs";
-import { stacked } from "./plans";
+import { makeTabs, type TabShape, tabFor } from "../src/tabs";
 
-const STACKS = stacked().stacks;
-const TALLIES = [
-  { on: 2, partial: 1 },
-  { on: 0, partial: 0 },
+const TABS: TabShape[] = [
+  { name: "enc", label: "encoder", count: "3", spoken: "encoder, 3 cells selected", title: "the encoder" },
+  { name: "dec", label: "decoder" },
 ];
 
 function tabsOf() {
   const panel = document.createElement("div");
   const shown: string[] = [];
-  const tabs = makeTabs(panel, (stack) => shown.push(stack), new AbortController().signal);
+  const life = new AbortController();
+  const tabs = makeTabs("Stacks", panel, (name) => shown.push(name), life.signal);
   document.body.replaceChildren(tabs.element, panel);
   return { tabs, panel, shown, nodes: () => [...tabs.element.querySelectorAll<HTMLElement>("[role=tab]")] };
 }
@@ -19,25 +18,23 @@ function tabsOf() {
 describe("the tabs", () => {
   it("are not there without a choice", () => {
     const { tabs, panel, nodes } = tabsOf();
-    tabs.update(STACKS, "enc", TALLIES);
-    tabs.update([], "", []);
+    tabs.update(TABS, "enc");
+    tabs.update([], "");
     expect([nodes().length, tabs.element.hidden, panel.hasAttribute("role")]).toEqual([0, true, false]);
   });
 
-  it("show and say how much is selected in each stack", () => {
+  it("show and say their number", () => {
     const { tabs, nodes } = tabsOf();
-    tabs.update(STACKS, "dec", TALLIES);
+    tabs.update(TABS, "dec");
     expect(nodes().map((node) => node.querySelector(".hg-count")!.textContent)).toEqual(["3", ""]);
-    expect(nodes().map((node) => node.ariaLabel)).toEqual([
-      "encoder, 3 cells selected, 1 of them partly",
-      "decoder, nothing selected",
-    ]);
-    expect(nodes()[0]!.title).toBe("the encoder; 3 cells selected, 1 of them partly");
+    expect(nodes()[0]!.ariaLabel).toBe("encoder, 3 cells selected");
+    expect(nodes()[0]!.title).toBe("the encoder");
+    expect(nodes()[1]!.textContent!.trim()).toBe("decoder");
   });
 
   it("are one stop of the Tab key, at the one that is shown", () => {
     const { tabs, panel, nodes } = tabsOf();
-    tabs.update(STACKS, "dec", TALLIES);
+    tabs.update(TABS, "dec");
     expect(nodes().map((node) => node.tabIndex)).toEqual([-1, 0]);
     expect(nodes().map((node) => node.ariaSelected)).toEqual(["false", "true"]);
     expect(panel.getAttribute("aria-labelledby")).toBe(nodes()[1]!.id);
@@ -46,14 +43,14 @@ describe("the tabs", () => {
 
   it("are switched by a click", () => {
     const { tabs, shown, nodes } = tabsOf();
-    tabs.update(STACKS, "enc", TALLIES);
+    tabs.update(TABS, "enc");
     nodes()[1]!.click();
     expect(shown).toEqual(["dec"]);
   });
 
   it("are switched by the arrow keys, which go round, and keep these keys from the notebook", () => {
     const { tabs, shown, nodes } = tabsOf();
-    tabs.update(STACKS, "enc", TALLIES);
+    tabs.update(TABS, "enc");
     let escaped = 0;
     document.body.addEventListener("keydown", () => escaped++);
     nodes()[0]!.focus();
@@ -62,6 +59,20 @@ describe("the tabs", () => {
     expect(shown).toEqual(["dec", "enc", "dec"]);
     expect(escaped).toBe(0);
     for (const node of nodes()) expect(node.getAttribute("data-lm-suppress-shortcuts")).toBe("true");
+  });
+
+  it("stay the same elements while their names do, and pass the focus on when they do not", () => {
+    const { tabs, nodes } = tabsOf();
+    tabs.update(TABS, "enc");
+    const [before] = nodes();
+    tabs.update(
+      TABS.map((tab) => ({ ...tab, count: "7" })),
+      "dec",
+    );
+    expect(nodes()[0]).toBe(before);
+    before!.focus();
+    tabs.update([{ name: "dec", label: "decoder" }], "dec");
+    expect(document.activeElement).toBe(nodes()[0]);
   });
 
   it("leave other keys alone", () => {

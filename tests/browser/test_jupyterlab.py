@@ -168,8 +168,9 @@ def test_a_query_that_is_wrong_is_explained_and_changes_nothing(notebook: Notebo
 
 def test_a_clicked_cell_says_where_its_weights_are_stored(notebook: Notebook) -> None:
     cell(notebook.view(), "l1h2").click()
-    inspector = notebook.view().get_by_role("group", name="Where the weights are stored")
+    inspector = notebook.view().get_by_role("group", name="Inspector")
     expect(inspector).to_contain_text("layer 1 head 2")
+    inspector.get_by_role("tab", name="Weights").click()
     for place in (
         "transformer.h.1.attn.c_attn.weight[:, 48:72]",
         "transformer.h.1.attn.c_attn.weight[:, 144:168]",

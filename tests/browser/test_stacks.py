@@ -27,7 +27,7 @@ def tab(view: Locator, name: str) -> Locator:
 def is_shown(view: Locator, name: str) -> None:
     """Waits until this stack is shown, and no other."""
     expect(tab(view, name)).to_have_attribute("aria-selected", "true")
-    expect(view.locator('[role=tab][aria-selected="true"]')).to_have_count(1)
+    expect(view.locator('.hg-left [role=tab][aria-selected="true"]')).to_have_count(1)
     expect(cell(view, f"{name} l0h0")).to_have_count(1)
     expect(view.locator('[data-word$="l0h0"]')).to_have_count(1)
 

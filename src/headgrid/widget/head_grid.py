@@ -8,19 +8,23 @@ echo can start.
 from __future__ import annotations
 
 import pathlib
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import anywidget
 import torch
 import traitlets
-from typing_extensions import Buffer
 
 from headgrid.masks import ParamMasks
 from headgrid.models import dissect
 from headgrid.selection import Selectable, Selection, SelectionError
-from headgrid.widget import fallback, inspector
+from headgrid.weights import Weights
+from headgrid.widget import colours, comparison, fallback, incoming, inspector
+from headgrid.widget.background import IDLE, Background
 from headgrid.widget.cells import Cells
-from headgrid.widget.wire import VERSION, Focus, Plan, Query, QueryError, Text, pack, unpack
+from headgrid.widget.wire import VERSION, Focus, Ln, Plan, QueryError, Recolour, Text, pack, unpack
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 STANDINGS = {
     "table": "",
@@ -39,37 +43,12 @@ class _Selection(traitlets.TraitType[Selection, Selectable]):
         return obj.anatomy.select(value)  # type: ignore[no-any-return]
 
 
-def _cells(data: object, grid: HeadGrid) -> bytes:
-    """Cells from the browser; what no browser of this version sends is refused, and the state is sent back."""
-    try:
-        found = bytes(cast(Buffer, data))
-        unpack(found, grid._cells.n_cells)
-    except (TypeError, ValueError) as error:
-        grid._refuse("cells", f"the cells that the browser sent were refused: {error}")
-        return grid.cells
-    return found
-
-
-def _query(data: object, grid: HeadGrid) -> dict[str, Any]:
-    if isinstance(data, dict) and isinstance(data.get("n"), int) and isinstance(data.get("text"), str):
-        return dict(Query(n=data["n"], text=data["text"]))
-    grid._refuse("query", "the query that the browser sent was refused: it is no numbered text")
-    return grid.query
-
-
-def _focus(data: object, grid: HeadGrid) -> dict[str, Any]:
-    if isinstance(data, dict) and isinstance(data.get("n"), int) and isinstance(data.get("cell"), int):
-        return dict(Focus(n=data["n"], cell=data["cell"]))
-    grid._refuse("focus", "the focus that the browser sent was refused: it is no numbered cell")
-    return grid.focus
-
-
 class HeadGrid(anywidget.AnyWidget):
     """A transformer as a clickable grid of layers and heads, bound to a `Selection`.
 
     Args:
         model: a transformers model or config, or an `Anatomy`.
-        tokenizer: its tokenizer, kept as `grid.tokenizer` for what reads weights as tokens.
+        tokenizer: its tokenizer, for what is shown as tokens; without it they are ids.
         select: what to select at first; nothing by default.
 
     Attributes:
@@ -91,19 +70,30 @@ class HeadGrid(anywidget.AnyWidget):
     selection = _Selection()
 
     plan: traitlets.Dict[str, Any] = traitlets.Dict(read_only=True).tag(sync=True)
-    cells = traitlets.Bytes().tag(sync=True, from_json=_cells)
+    cells = traitlets.Bytes().tag(sync=True, from_json=incoming.cells)
     partial = traitlets.Bytes().tag(sync=True)
-    query: traitlets.Dict[str, Any] = traitlets.Dict({"n": 0, "text": ""}).tag(sync=True, from_json=_query)
+    query: traitlets.Dict[str, Any] = traitlets.Dict({"n": 0, "text": ""}).tag(sync=True, from_json=incoming.query)
     text: traitlets.Dict[str, Any] = traitlets.Dict().tag(sync=True)
-    focus: traitlets.Dict[str, Any] = traitlets.Dict({"n": 0, "cell": -1}).tag(sync=True, from_json=_focus)
+    focus: traitlets.Dict[str, Any] = traitlets.Dict({"n": 0, "cell": -1, "ln": "folded"}).tag(
+        sync=True, from_json=incoming.focus
+    )
     summary: traitlets.Dict[str, Any] = traitlets.Dict(dict(inspector.NOTHING)).tag(sync=True)
+    arrows: traitlets.Dict[str, Any] = traitlets.Dict(dict(comparison.NO_ARROWS)).tag(sync=True)
+    comparison: traitlets.Dict[str, Any] = traitlets.Dict(dict(comparison.NONE)).tag(sync=True)
+    recolour: traitlets.Dict[str, Any] = traitlets.Dict({"n": 0, "metric": "", "ln": "folded"}).tag(
+        sync=True, from_json=incoming.recolour
+    )
+    colours: traitlets.Dict[str, Any] = traitlets.Dict(dict(colours.NONE)).tag(sync=True)
+    progress: traitlets.Dict[str, Any] = traitlets.Dict(dict(IDLE)).tag(sync=True)
 
     def __init__(self, model: Any, tokenizer: Any = None, *, select: Selectable = "none") -> None:
-        self.anatomy = dissect(model)
         self.model: torch.nn.Module | None = model if isinstance(model, torch.nn.Module) else None
+        weights = None if self.model is None else Weights(self.model)
+        self.anatomy = dissect(model) if weights is None else weights.anatomy
         self.tokenizer = tokenizer
         self._cells = Cells(self.anatomy)
         self._silent = inspector.writes_nothing(self._cells, self.model)
+        self._background = Background(self, weights)
         plan: Plan = {
             "version": VERSION,
             "model": self.anatomy.title,
@@ -111,6 +101,7 @@ class HeadGrid(anywidget.AnyWidget):
             "standing_note": " ".join([STANDINGS[self.anatomy.standing], *self.anatomy.doubts]),
             "stacks": self._cells.stacks,
             "bands": self._cells.bands,
+            "metrics": colours.metrics(self._background.quantities),
             "absent": pack(self._cells.absent),
             "zero": pack(self._silent),
         }
@@ -136,6 +127,58 @@ class HeadGrid(anywidget.AnyWidget):
         """The selection as parameter masks; `Selection.masks` says what they are. `{}` when nothing is selected."""
         return self.selection.masks()
 
+    def colour_by(
+        self, what: Any, *, label: str | None = None, diverging: bool | None = None, ln: Ln = "folded"
+    ) -> None:
+        """Colour the cells by a number of each.
+
+        Args:
+            what: the name of a number that is computed from the weights, such as `copying_score`, `ov_norm`, `ov_top`,
+                `qk_stable_rank` (`headgrid.scan` says what they are); or your own numbers, NaN where one is missing:
+                `[n_layers, n_heads]` for the heads, `[n_layers]` for the MLPs or `[n_cells]` for every cell, in an
+                array, a tensor or nested lists; of a model with several stacks, those of its main one, or a dictionary
+                from the name of a stack to its numbers. None takes the colours away.
+            label: what the legend says.
+            diverging: whether the middle of the scale means zero; by default when there are numbers of both signs.
+            ln: of a number by its name, whether norms are folded into the weights or these are raw.
+
+        Raises:
+            ValueError: for another shape or name, for what is no number and for infinite ones; nothing changes then.
+
+        Example:
+            >>> grid.colour_by(headgrid.scan(model).copying_score, label="copying")
+        """
+        background = self._background
+        if isinstance(what, str):
+            asked = colours.quantity(what, background.quantities)
+            tell = background.telling(lambda write: write())
+            try:
+                found = background.coloured(asked, ln, tell, label=label, diverging=diverging)
+            finally:
+                self.progress = dict(IDLE)
+        elif what is None:
+            found = colours.NONE
+        else:
+            absent, main = self._cells.absent, self.anatomy.main.name
+            found = colours.of_array(background.places, absent, main, what, label, diverging)
+        with background.lock:
+            background.stop_colours()
+            self.colours = dict(found)
+
+    def plot(self, ax: Axes | None = None, **style: Any) -> Axes:
+        """Draw the heads of the main stack with matplotlib, in the colours of the grid; the selected ones are outlined.
+
+        Args:
+            ax: where to draw; a new figure by default.
+            style: what else `headgrid.plots.grid` takes.
+
+        Returns:
+            The axes.
+        """
+        from headgrid import plots
+
+        return plots.grid(**{**self._background.figure(), "ax": ax, **style})
+
     # ---- Python -> browser
 
     @traitlets.observe("selection")
@@ -144,6 +187,10 @@ class HeadGrid(anywidget.AnyWidget):
 
     def _write(self, selection: Selection, query: int, error: QueryError | None) -> None:
         """Everything on the wire that follows from a selection."""
+        with self._background.lock:
+            self._write_held(selection, query, error)
+
+    def _write_held(self, selection: Selection, query: int, error: QueryError | None) -> None:
         on, partial = self._cells.look(selection.parts)
         text: Text = {
             "selection": str(selection),
@@ -155,6 +202,7 @@ class HeadGrid(anywidget.AnyWidget):
         }
         with self.hold_sync():
             self.cells, self.partial, self.text = pack(on), pack(partial), dict(text)
+            self._background.compare(on, self.focus["ln"])
 
     # ---- browser -> Python
 
@@ -180,8 +228,27 @@ class HeadGrid(anywidget.AnyWidget):
 
     @traitlets.observe("focus")
     def _on_focus(self, change: Any) -> None:
-        focus = change["new"]
-        self.summary = dict(inspector.summary(self._cells, self._silent, focus["n"], focus["cell"]))
+        self._background.focus(cast(Focus, change["new"]))
+        self._compare()
+
+    @traitlets.observe("recolour")
+    def _on_recolour(self, change: Any) -> None:
+        self._background.recolour(cast(Recolour, change["new"]))
+
+    def _compare(self) -> None:
+        self._background.compare(unpack(self.cells, self._cells.n_cells), self.focus["ln"])
+
+    def set_state(self, sync_data: dict[str, Any]) -> None:
+        """What a message from the browser calls. Until there is one, nobody looks at what a selection would tell."""
+        self._background.watched = True
+        with self._background.lock:
+            super().set_state(sync_data)
+
+    def close(self) -> None:
+        """Close the widget, and stop what it computes."""
+        if (background := self.__dict__.get("_background")) is not None:  # there is none if no model could be placed
+            background.worker.close()
+        super().close()
 
     def _refuse(self, trait: str, reason: str) -> None:
         """Say what was refused, and send back the state that is kept."""
@@ -201,6 +268,9 @@ class HeadGrid(anywidget.AnyWidget):
         bundle = super()._repr_mimebundle_(**kwargs)
         if bundle is None:
             return None
+        self._background.watched = True
+        with self._background.lock:
+            self._compare()
         data, metadata = bundle
         on, partial = self._cells.look(self.selection.parts)
         html = fallback.html(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import prod
+from typing import cast
 
 import numpy as np
 import torch
@@ -12,35 +13,49 @@ from headgrid.anatomy import Bools
 from headgrid.parts import Parts
 from headgrid.roles import ENDS, bare, role_of
 from headgrid.widget.cells import Cells
-from headgrid.widget.wire import Place, Summary
+from headgrid.widget.wire import Focus, Place, Summary, Tab
 
-NOTHING: Summary = {"focus": 0, "cell": -1, "title": "", "name": "", "places": [], "notes": []}
+NOTHING: Summary = {
+    "focus": 0, "cell": -1, "title": "", "name": "", "places": [], "notes": [], "ln": "folded", "tabs": [],
+    "circuits": [], "partners": None, "pending": [],
+}  # fmt: skip
 """The summary before any cell was asked for."""
 
 OUTPUTS = ("W_O", "W_out", "b_out", "expert.W_out", "expert.b_out")
 """The roles that write to the residual stream on behalf of a head or an MLP."""
 
 
-def summary(cells: Cells, silent: Bools, focus: int, cell: int) -> Summary:
-    """The answer to a focus.
+def summary(cells: Cells, silent: Bools, focus: Focus, tabs: list[Tab]) -> Summary:
+    """The answer to a focus as far as it is known at once: all but what its tabs show.
 
     Args:
         cells: the grid.
         silent: the cells that write nothing, shape `[n_cells]`.
-        focus: the number of the question.
-        cell: the cell that it asks about; anything that is no cell gets an empty answer.
+        focus: the question; a cell that there is not gets an empty answer.
+        tabs: the tabs of that cell.
     """
-    if not 0 <= cell < cells.n_cells or cells.absent[cell]:
-        return {**NOTHING, "focus": focus}
+    cell, nothing = focus["cell"], {**NOTHING, "focus": focus["n"], "ln": focus["ln"]}
+    if not is_cell(cells, cell):
+        return cast(Summary, nothing)
     title, name, chosen = cells.describe(cell)
     return {
-        "focus": focus,
+        "focus": focus["n"],
         "cell": cell,
         "title": title,
         "name": name,
         "places": _places(cells, chosen),
         "notes": _notes(cells, bool(silent[cell]), chosen),
+        "ln": focus["ln"],
+        "tabs": tabs,
+        "circuits": [],
+        "partners": None,
+        "pending": tabs,
     }
+
+
+def is_cell(cells: Cells, cell: int) -> bool:
+    """Whether there is something behind this number."""
+    return 0 <= cell < cells.n_cells and not cells.absent[cell]
 
 
 def _places(cells: Cells, chosen: Parts) -> list[Place]:

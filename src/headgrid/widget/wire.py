@@ -19,10 +19,13 @@ from typing import Any, Literal, TypedDict, get_args, get_origin, get_type_hints
 import numpy as np
 import numpy.typing as npt
 
-VERSION = 2
+VERSION = 3
 
 Kind = Literal["head", "mixer", "mlp", "expert", "norm", "rest", "embed"]
 Standing = Literal["table", "guess", "proven"]
+Ln = Literal["folded", "raw"]
+Tab = Literal["ov", "qk", "mlp", "composition"]
+Composes = Literal["Q", "K", "V"]
 
 
 class Row(TypedDict):
@@ -60,6 +63,14 @@ class StackTab(TypedDict):
     title: str  # its tooltip: "12 layers of 16 heads"
 
 
+class Metric(TypedDict):
+    """One number of every head that the grid can be coloured by."""
+
+    name: str  # "copying"; what `Recolour.metric` says
+    label: str  # "copying score"
+    help: str  # one sentence that says what it measures
+
+
 class Plan(TypedDict):
     """The grid, without its state: sent once. (`layout` is taken: ipywidgets means the CSS of a widget by it.)"""
 
@@ -69,6 +80,7 @@ class Plan(TypedDict):
     standing_note: str  # one sentence on that; "" for a layout from the table
     stacks: list[StackTab]  # what there is to switch between; empty or one: everything is shown
     bands: list[Band]
+    metrics: list[Metric]  # what the "colour by" menu offers; empty where there are no weights to read
     absent: bytes  # Bits: cells with no parameters behind them, such as heads of a layer without attention
     zero: bytes  # Bits: cells whose output weights (W_O; W_out and b_out) are all zero, so that they write nothing
 
@@ -104,6 +116,15 @@ class Focus(TypedDict):
 
     n: int  # counts up
     cell: int  # its number; -1 for none
+    ln: Ln  # whether the norms are folded into the weights that are described
+
+
+class Recolour(TypedDict):
+    """What the user wants the cells coloured by."""
+
+    n: int  # counts up
+    metric: str  # a `Metric.name`; "" for no colours, which also stops a scan that is running
+    ln: Ln
 
 
 class Place(TypedDict):
@@ -116,8 +137,82 @@ class Place(TypedDict):
     count: int  # its entries
 
 
+class Score(TypedDict):
+    """One number with its name, ready to read."""
+
+    name: str  # "copying score"
+    value: str  # "0.98"
+    help: str  # its definition, in a sentence
+
+
+class Tokens(TypedDict):
+    """What one direction reads or writes, in tokens: the largest logits and the smallest."""
+
+    top: list[str]
+    top_values: list[float]
+    bottom: list[str]
+    bottom_values: list[float]
+
+
+class Direction(TypedDict):
+    """One singular direction of a circuit."""
+
+    value: float  # its singular value
+    unclear: bool  # its singular value nearly equals a neighbour's: any rotation of both would do as well
+    left: Tokens | None  # None where there is nothing to read it through
+    right: Tokens | None
+
+
+class Pair(TypedDict):
+    """Two tokens and the circuit's score of them."""
+
+    source: str
+    target: str
+    value: float
+
+
+class Circuit(TypedDict):
+    """One matrix of a head or an MLP: what a tab of the inspector shows, or one of its parts."""
+
+    tab: Tab
+    title: str  # "OV", "QK", "W_in", "l0h1 + l1h2"
+    left: str  # what the left side of a direction is: "reads", "query"; "" where there is no such side
+    right: str  # "writes", "key"
+    n_values: int  # how many singular values there are; `spectrum` may have the first of them only
+    spectrum: list[float]
+    scores: list[Score]
+    directions: list[Direction]
+    pairs_title: str  # "what it writes when it attends to a token"
+    pairs: list[Pair]
+    offsets: list[float]  # mean score of a key so many positions before the query, from 0; where positions are learnt
+    notes: list[str]  # what static weights cannot say, and what was not computed
+    error: str  # why there is nothing else to show; "" where there is
+
+
+class Arrow(TypedDict):
+    """How strongly one head's output reaches another head's input."""
+
+    source: int  # a cell
+    target: int
+    kind: Composes
+    value: float
+    z: float  # standard deviations above random orientations
+
+
+class Partners(TypedDict):
+    """The heads that one head composes with, strongest first."""
+
+    arrows: list[Arrow]
+    baseline: float  # the root-mean-square of random orientations
+    notes: list[str]
+    error: str
+
+
 class Summary(TypedDict):
-    """The answer to a focus. A browser drops it when `focus` is not the last number that it asked for."""
+    """The answer to a focus. A browser drops it when `focus` is not the last number that it asked for.
+
+    It is sent several times as more of it is known; `pending` says what is still to come.
+    """
 
     focus: int  # the `n` that it answers
     cell: int
@@ -125,6 +220,59 @@ class Summary(TypedDict):
     name: str  # "layer 1 head 2"
     places: list[Place]
     notes: list[str]  # what else there is to say: shared key/value heads, tied tensors, zero weights
+    ln: Ln
+    tabs: list[Tab]  # the tabs that this cell has, besides that of its places; empty for norms, embeddings, ...
+    circuits: list[Circuit]
+    partners: Partners | None
+    pending: list[Tab]  # the tabs that are not complete yet
+
+
+class Compared(TypedDict):
+    """One of several selected heads."""
+
+    cell: int
+    title: str
+    circuits: list[Circuit]  # with its scores and a few directions
+
+
+class Comparison(TypedDict):
+    """The selected heads side by side; nothing where fewer than two heads are selected."""
+
+    heads: list[Compared]  # the first of them
+    n_heads: int  # how many are selected
+    summed: Circuit | None  # the sum of their OV circuits
+    ln: Ln
+    pending: bool
+
+
+class Arrows(TypedDict):
+    """Composition among the selected heads, strongest first; drawn on the grid."""
+
+    arrows: list[Arrow]
+    baseline: float
+    note: str  # why there are none, or how many of the selected heads were compared
+
+
+class Colours(TypedDict):
+    """A colour for every cell."""
+
+    recolour: int  # the `n` that it answers; 0 when Python chose it
+    metric: str  # a `Metric.name`; "" for an array of the user's, or for none
+    label: str  # "" for none: the cells have no colours
+    ln: str  # "folded", "raw"; "" for an array of the user's
+    low: float  # the ends of the scale
+    high: float
+    diverging: bool  # whether the middle of the scale means zero
+    values: bytes  # one little-endian float32 for each cell; NaN where there is none
+    error: str  # why there are none; "" where there are
+
+
+class Progress(TypedDict):
+    """Long work that is running."""
+
+    label: str  # "reading every head"
+    done: int
+    total: int  # 0: nothing runs
 
 
 def pack(bits: npt.NDArray[np.bool_]) -> bytes:
@@ -154,7 +302,19 @@ TRAITS: dict[str, tuple[Any, str]] = {
     "text": (Text, "Python writes"),
     "focus": (Focus, "the browser writes"),
     "summary": (Summary, "Python writes"),
+    "comparison": (Comparison, "Python writes"),
+    "arrows": (Arrows, "Python writes"),
+    "recolour": (Recolour, "the browser writes"),
+    "colours": (Colours, "Python writes"),
+    "progress": (Progress, "Python writes"),
 }
+
+
+STRUCTS = (
+    Row, Column, Band, StackTab, Metric, Plan, Query, QueryError, Text, Focus, Recolour, Place, Score, Tokens,
+    Direction, Pair, Circuit, Arrow, Partners, Summary, Compared, Comparison, Arrows, Colours, Progress,
+)  # fmt: skip
+"""What the traits are made of, each after what it uses."""
 
 
 def _typescript(hint: Any) -> str:
@@ -162,6 +322,8 @@ def _typescript(hint: Any) -> str:
         return "Bits"
     if hint in (int, float):
         return "number"
+    if hint is bool:
+        return "boolean"
     if hint is str:
         return "string"
     if hint is type(None):
@@ -171,7 +333,8 @@ def _typescript(hint: Any) -> str:
     if get_origin(hint) is Literal:
         return " | ".join(f'"{value}"' for value in get_args(hint))
     if get_origin(hint) is list:
-        return f"{_typescript(get_args(hint)[0])}[]"
+        member = _typescript(get_args(hint)[0])
+        return f"({member})[]" if " | " in member else f"{member}[]"
     members = get_args(hint)
     if members:
         return " | ".join(_typescript(member) for member in members)
@@ -188,7 +351,7 @@ def typescript() -> str:
         "/** A set of cells: cell i is bit i % 8 of byte i // 8. Python's bytes arrive as a DataView. */",
         "export type Bits = DataView;",
     ]
-    for struct in (Row, Column, Band, StackTab, Plan, Query, QueryError, Text, Focus, Place, Summary):
+    for struct in STRUCTS:
         hints = get_type_hints(struct)
         lines += ["", f"export interface {struct.__name__} {{"]
         lines += [f"  {field}: {_typescript(hint)};" for field, hint in hints.items()]

@@ -1,0 +1,78 @@
+/** The row that chooses which composition arrows are drawn. It belongs to the view. */
+import { highestZ, passing, within } from "./arrows";
+import type { Cells } from "./cells";
+import { KINDS } from "./composition";
+import { make, OWN_KEYS, setText } from "./dom";
+import type { ArrowChoice } from "./view";
+import type { Arrow } from "./wire";
+
+export interface ArrowBar {
+  element: HTMLElement;
+  update(arrows: readonly Arrow[], cells: Cells): void;
+}
+
+export function makeArrowBar(choice: ArrowChoice, changed: () => void, signal: AbortSignal): ArrowBar {
+  const check = (label: string, title: string, isOn: boolean, set: (on: boolean) => void, mark = "") => {
+    const input = make("input", { type: "checkbox", ...OWN_KEYS });
+    input.checked = isOn;
+    input.addEventListener(
+      "change",
+      () => {
+        set(input.checked);
+        changed();
+      },
+      { signal },
+    );
+    return make("label", { title }, input, make("span", { class: mark }, label));
+  };
+  const slider = make("input", {
+    type: "range",
+    min: 0,
+    step: 0.5,
+    "aria-label": "Least z: standard deviations above random",
+    ...OWN_KEYS,
+  });
+  const least = make("span", { class: "hg-least" });
+  const amount = make("span", { class: "hg-muted", role: "status" });
+  slider.addEventListener(
+    "input",
+    () => {
+      choice.z = Number(slider.value);
+      changed();
+    },
+    { signal },
+  );
+  const kinds = (Object.keys(KINDS) as Arrow["kind"][]).map((kind) =>
+    check(
+      kind,
+      `Composition ${KINDS[kind]}`,
+      choice.kinds[kind],
+      (on) => {
+        choice.kinds[kind] = on;
+      },
+      `hg-kind hg-${kind}`,
+    ),
+  );
+  const element = make(
+    "div",
+    { class: "hg-row hg-arrows", role: "group", "aria-label": "Composition arrows", hidden: true },
+    check("composition arrows", "Draw arrows between the selected heads", choice.shown, (on) => {
+      choice.shown = on;
+    }),
+    ...kinds,
+    make("label", { class: "hg-slide" }, least, slider),
+    amount,
+  );
+  element.addEventListener("keydown", (event) => event.key !== "Tab" && event.stopPropagation(), { signal });
+  return {
+    element,
+    update: (all, cells) => {
+      const arrows = within(all, cells);
+      element.hidden = arrows.length === 0;
+      slider.max = String(Math.max(choice.z, highestZ(arrows)));
+      slider.value = String(choice.z);
+      setText(least, `z ≥ ${choice.z.toFixed(1)}`);
+      setText(amount, `${passing(arrows, choice, cells).length} of ${arrows.length}`);
+    },
+  };
+}

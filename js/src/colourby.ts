@@ -1,0 +1,100 @@
+/** The menu that colours the cells, and the bar of the work that this takes. */
+import { make, OWN_KEYS, setText } from "./dom";
+import type { Shades } from "./shades";
+import type { Metric, Progress } from "./wire";
+
+/** The value of the option that stands for an array of the user's. */
+const OWN = "\n";
+
+export interface ColourState {
+  metrics: readonly Metric[];
+  shades: Shades | null;
+  /** The metric that was asked for last. */
+  asked: string;
+  error: string;
+  progress: Progress;
+  live: boolean;
+}
+
+export interface ColourBy {
+  element: HTMLElement;
+  update(state: ColourState): void;
+}
+
+/** What the menu stands on: what is shown, or else what was asked for. */
+export function chosenOf({ metrics, shades, asked, error }: ColourState): string {
+  if (!shades) return error ? "" : asked;
+  return metrics.some(({ name }) => name === shades.metric) ? shades.metric : OWN;
+}
+
+export function makeColourBy(recolour: (metric: string) => void, signal: AbortSignal): ColourBy {
+  const menu = make("select", { class: "hg-menu", ...OWN_KEYS });
+  const label = make("label", {}, "Colour by ", menu);
+  const doing = make("span", { class: "hg-muted" });
+  const bar = make("progress", {});
+  const amount = make("span", { class: "hg-muted hg-tabular" });
+  const stop = make(
+    "button",
+    { type: "button", class: "hg-button", title: "Stop this and show no colours", ...OWN_KEYS },
+    "Stop",
+  );
+  const work = make("div", { class: "hg-work", hidden: true }, doing, bar, amount, stop);
+  const error = make("span", { class: "hg-error", role: "status" });
+  const element = make("div", { class: "hg-row hg-colours" }, label, work, error);
+  let drawn = "";
+  /** What was picked since the last state of the colours; until these change the menu shows it. */
+  let picked: { metric: string; over: Shades | null } | null = null;
+  let shades: Shades | null = null;
+
+  menu.addEventListener(
+    "change",
+    () => {
+      if (menu.value === OWN) return;
+      picked = { metric: menu.value, over: shades };
+      recolour(menu.value);
+    },
+    { signal },
+  );
+  const end = () => {
+    // The button is about to go.
+    menu.focus({ preventScroll: true });
+    recolour("");
+  };
+  stop.addEventListener("click", end, { signal });
+  element.addEventListener("keydown", (event) => event.key !== "Tab" && event.stopPropagation(), { signal });
+
+  return {
+    element,
+    update: (state) => {
+      const { metrics, progress, live } = state;
+      const runs = progress.total > 0;
+      shades = state.shades;
+      if (picked && (picked.over !== shades || state.error)) picked = null;
+      const chosen = picked?.metric ?? chosenOf(state);
+      const own = chosen === OWN ? (shades?.label ?? "") : "";
+      const options = [["", "none", ""], ...metrics.map((m) => [m.name, m.label, m.help])];
+      if (own) options.push([OWN, `(${own})`, "values given from Python"]);
+      const key = JSON.stringify(options);
+      if (key !== drawn)
+        menu.replaceChildren(
+          ...options.map(([value, text, title]) => make("option", { value, title }, text ?? "")),
+        );
+      drawn = key;
+      menu.value = chosen;
+      menu.title = metrics.find(({ name }) => name === chosen)?.help ?? "";
+      menu.disabled = !live;
+      label.hidden = metrics.length === 0 && !own;
+      work.hidden = !runs;
+      element.hidden = label.hidden && !runs && !state.error;
+      if (runs) {
+        setText(doing, progress.label);
+        setText(amount, `${progress.done} of ${progress.total}`);
+        bar.max = progress.total;
+        bar.value = progress.done;
+        bar.ariaLabel = progress.label;
+      }
+      stop.disabled = !live;
+      setText(error, state.error);
+    },
+  };
+}

@@ -1,0 +1,96 @@
+/** Cells that are coloured by a value. Being selected then shows as a frame, because the fill is taken. */
+import { has } from "./bits";
+import { columnsBetween, rowsBetween } from "./geometry";
+import type { Scene } from "./headers";
+import { levelOf, scaleOf } from "./scales";
+import type { Shades } from "./shades";
+import { box, type Context, hatch, tick, triangle } from "./shapes";
+import type { Palette } from "./theme";
+
+/** What is drawn upon a fill, in black or in white. */
+interface Marks {
+  stripes: Path2D;
+  corners: Path2D;
+  ticks: Path2D;
+}
+
+const marks = (): Marks => ({ stripes: new Path2D(), corners: new Path2D(), ticks: new Path2D() });
+
+export function paintFills(
+  context: Context,
+  scene: Scene,
+  b: number,
+  palette: Palette,
+  shades: Shades,
+): void {
+  const { cells, geometry, on, partial, scroll, width, height } = scene;
+  const { colours, marks: signs } = scaleOf(shades.diverging, palette.theme);
+  const band = cells.bands[b]!;
+  const area = geometry.bands[b]!;
+  const [top, bottom] = rowsBetween(area, band.rows.length, scroll.y, scroll.y + height);
+  const [left, right] = columnsBetween(area, scroll.x, scroll.x + width);
+  const roomy = area.rowHeight >= 12;
+  const fills = new Map<string, Path2D>();
+  const upon = new Map<string, Marks>();
+  const [edges, frames, gaps, dots] = Array.from({ length: 4 }, () => new Path2D());
+  const of = <T>(map: Map<string, T>, key: string, make: () => T): T => {
+    const found = map.get(key) ?? make();
+    map.set(key, found);
+    return found;
+  };
+  for (let row = top; row <= bottom; row++) {
+    for (let column = left; column <= right; column++) {
+      const n = cells.first[b]! + row * band.columns.length + column;
+      if (has(cells.absent, n)) continue;
+      const rect = {
+        x: area.lefts[column]!,
+        y: area.rows + row * area.pitch,
+        width: area.widths[column]!,
+        height: area.rowHeight,
+      };
+      const value = shades.values[n]!;
+      const missing = Number.isNaN(value);
+      const level = missing ? 0 : levelOf(value, shades);
+      const isOn = has(on, n);
+      box(
+        of(fills, missing ? palette.cell : colours[level]!, () => new Path2D()),
+        rect,
+      );
+      const sign = of(upon, missing ? palette.text : signs[level]!, marks);
+      if (missing && !isOn && !area.labelled) {
+        const [x, y] = [rect.x + rect.width / 2, rect.y + rect.height / 2];
+        dots!.moveTo(x, y);
+        dots!.arc(x, y, roomy ? 1.25 : 0.75, 0, 7);
+      }
+      if (isOn) {
+        box(frames!, rect, roomy ? 1.25 : 0.75);
+        box(gaps!, rect, roomy ? 3.25 : 1.75);
+        if (roomy && !area.labelled) tick(sign.ticks, rect);
+      } else box(edges!, rect, 0.5);
+      if (!isOn && has(partial, n)) triangle(sign.corners, rect);
+      if (has(cells.zero, n)) hatch(sign.stripes, rect);
+    }
+  }
+  for (const [colour, path] of fills) {
+    context.fillStyle = colour;
+    context.fill(path);
+  }
+  const stroke = (path: Path2D, colour: string, lineWidth: number) => {
+    context.strokeStyle = colour;
+    context.lineWidth = lineWidth;
+    context.stroke(path);
+  };
+  if (roomy) stroke(edges!, palette.edge, 1);
+  context.fillStyle = palette.muted;
+  context.fill(dots!);
+  for (const [colour, { stripes, corners, ticks }] of upon) {
+    context.globalAlpha = 0.55;
+    stroke(stripes, colour, 1);
+    context.globalAlpha = 1;
+    context.fillStyle = colour;
+    context.fill(corners);
+    stroke(ticks, colour, 1.75);
+  }
+  stroke(gaps!, palette.ground, roomy ? 1.5 : 0.75);
+  stroke(frames!, palette.cursor, roomy ? 2.5 : 1.5);
+}

@@ -1,0 +1,45 @@
+/** What the colours of the cells mean. */
+import { make, setText } from "./dom";
+import { short } from "./numbers";
+import { scaleOf } from "./scales";
+import type { Shades } from "./shades";
+
+export interface Legend {
+  element: HTMLElement;
+  update(shades: Shades | null, theme: string): void;
+}
+
+const LN: Record<string, string> = { folded: "norms folded", raw: "raw weights" };
+
+/** The numbers along the scale: its ends, and its middle where that means zero. */
+export function ticksOf({ low, high, diverging }: Shades): string[] {
+  return [low, ...(diverging ? [(low + high) / 2] : []), high].map(short);
+}
+
+export function makeLegend(): Legend {
+  const label = make("span", { class: "hg-strong" });
+  const scale = make("span", { class: "hg-scale" });
+  const ticks = make("span", { class: "hg-ticks" });
+  const ln = make("span", { class: "hg-muted" });
+  const none = make("span", { class: "hg-missing hg-muted" }, make("i"), "no value");
+  const element = make(
+    "div",
+    { class: "hg-row hg-legend", role: "group", "aria-label": "Colours", hidden: true },
+    label,
+    make("span", { class: "hg-ramp" }, scale, ticks),
+    none,
+    ln,
+  );
+  return {
+    element,
+    update: (shades, theme) => {
+      element.hidden = !shades;
+      if (!shades) return;
+      setText(label, shades.label);
+      setText(ln, LN[shades.ln] ?? "");
+      scale.style.background = scaleOf(shades.diverging, theme).gradient;
+      ticks.replaceChildren(...ticksOf(shades).map((tick) => make("span", {}, tick)));
+      none.hidden = !shades.missing;
+    },
+  };
+}

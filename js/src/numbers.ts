@@ -1,0 +1,18 @@
+/** Numbers as they are read, not as they are computed. Pure. */
+
+/** Three digits: "4.21", "0.0120", "−1.2e−5", "12,300"; a dash for what is not a number. */
+export function short(value: number): string {
+  if (!Number.isFinite(value)) return "–";
+  const size = Math.abs(value);
+  const text =
+    size >= 100 || value === 0
+      ? Math.round(value).toLocaleString("en-US")
+      : size >= 0.001
+        ? value.toPrecision(3)
+        : value.toExponential(1);
+  return text.replace(/-/g, "−");
+}
+
+export function clamp(value: number, low: number, high: number): number {
+  return Math.min(high, Math.max(low, value));
+}

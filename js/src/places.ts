@@ -1,0 +1,47 @@
+/** Where the weights of one cell are stored. */
+import { make } from "./dom";
+import type { Place } from "./wire";
+
+/** A dotted name that may break after its dots. */
+function breakable(name: string): (Node | string)[] {
+  return name.split(/(?<=[._])/).flatMap((piece, k) => (k ? [make("wbr"), piece] : [piece]));
+}
+
+function rowsOf(place: Place): HTMLElement[] {
+  const whole = `${place.parameter}${place.index}`;
+  return [
+    make(
+      "tr",
+      {},
+      make("th", { scope: "row" }, place.role),
+      make("td", { class: "hg-shape" }, place.shape),
+      make(
+        "td",
+        { class: "hg-number", title: `${place.count.toLocaleString("en-US")} parameters` },
+        place.count.toLocaleString("en-US"),
+      ),
+    ),
+    make(
+      "tr",
+      { class: "hg-place" },
+      make(
+        "td",
+        { colspan: 3, title: whole },
+        ...breakable(place.parameter),
+        make("span", { class: "hg-index" }, place.index),
+      ),
+    ),
+  ];
+}
+
+export function placesTable(places: Place[]): HTMLElement {
+  const head = make(
+    "tr",
+    {},
+    make("th", { scope: "col" }, "Weight"),
+    make("th", { scope: "col" }, "Shape"),
+    make("th", { scope: "col", class: "hg-number" }, "Entries"),
+  );
+  const bodies = places.map((place) => make("tbody", {}, ...rowsOf(place)));
+  return make("table", { class: "hg-places" }, make("thead", {}, head), ...bodies);
+}

@@ -1,0 +1,82 @@
+import { describe, expect, it } from "vitest";
+import { alignCircuits, alignScores, makeComparison } from "../src/comparison";
+import { groupsOf, makeComposition } from "../src/composition";
+import { arrow, circuit } from "./fixtures";
+
+const heads = [
+  { cell: 1, title: "l0h1", circuits: [circuit(), circuit({ tab: "qk", title: "QK" })] },
+  { cell: 2, title: "l1h2", circuits: [circuit({ scores: [{ name: "norm", value: "3", help: "" }] })] },
+];
+const view = { sign: 1 as const, explains: false, explained: () => {}, titled: true };
+const places = (went: number[] = []) => ({
+  word: (cell: number) => `w${cell}`,
+  name: (cell: number) => `cell ${cell}`,
+  go: (cell: number) => went.push(cell),
+});
+
+describe("heads side by side", () => {
+  it("stand in the same rows, also where one lacks a circuit or a score", () => {
+    const aligned = alignCircuits(heads);
+    expect(aligned.map(({ title, circuits }) => [title, circuits.map(Boolean)])).toEqual([
+      ["OV", [true, true]],
+      ["QK", [true, false]],
+    ]);
+    expect(alignScores(aligned[0]!.circuits).map(({ name, values }) => [name, ...values])).toEqual([
+      ["copying score", "0.98", "–"],
+      ["norm", "–", "3"],
+    ]);
+  });
+
+  it("say when only the first of many are shown", () => {
+    const seen = (n_heads: number) =>
+      makeComparison({ heads, n_heads, summed: null, ln: "folded", pending: false }, view, places())
+        .map((node) => node.textContent)
+        .join(" ");
+    expect(seen(12)).toContain("The first 2 of 12 selected heads are shown.");
+    expect(seen(2)).not.toContain("The first");
+  });
+
+  it("have one column each, which leads to its head", () => {
+    const went: number[] = [];
+    const [table] = makeComparison(
+      { heads, n_heads: 2, summed: null, ln: "folded", pending: false },
+      view,
+      places(went),
+    );
+    const columns = [...table!.querySelectorAll("thead button")] as HTMLElement[];
+    expect(columns.map((node) => node.textContent)).toEqual(["l0h1", "l1h2"]);
+    columns[1]!.click();
+    expect(went).toEqual([2]);
+    for (const row of table!.querySelectorAll("tbody tr")) {
+      const span = [...row.children].reduce(
+        (sum, cell) => sum + Number(cell.getAttribute("colspan") ?? 1),
+        0,
+      );
+      expect(span).toBe(2);
+    }
+  });
+});
+
+describe("the heads that one composes with", () => {
+  const arrows = [arrow(5, 7, 8, "K"), arrow(7, 9, 6, "Q"), arrow(4, 7, 5, "V")];
+
+  it("come before it or after it, strongest first", () => {
+    const [earlier, later] = groupsOf(arrows, 7);
+    expect(earlier.rows.map(({ other }) => other)).toEqual([5, 4]);
+    expect(later.rows.map(({ other }) => other)).toEqual([9]);
+  });
+
+  it("are buttons that lead to them", () => {
+    const went: number[] = [];
+    const nodes = makeComposition({ arrows, baseline: 0.1, notes: [], error: "" }, 7, places(went));
+    const buttons = nodes.flatMap((node) => [...node.querySelectorAll("button")]);
+    for (const button of buttons) button.click();
+    expect(went).toEqual([5, 4, 9]);
+    expect(buttons[0]!.title).toBe("cell 5");
+  });
+
+  it("give way to the reason why there are none", () => {
+    const nodes = makeComposition({ arrows: [], baseline: 0, notes: [], error: "NaN in W_O." }, 7, places());
+    expect(nodes.map((node) => node.textContent)).toEqual(["NaN in W_O."]);
+  });
+});

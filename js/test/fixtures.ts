@@ -1,0 +1,77 @@
+/** Small answers for the tests, as Python sends them. */
+import type { Arrow, Circuit, Colours, Direction, Summary, Tokens } from "../src/wire";
+
+export const tokens = (...top: string[]): Tokens => ({
+  top,
+  top_values: top.map((_, k) => 4 - k),
+  bottom: top.map((token) => `not${token}`),
+  bottom_values: top.map((_, k) => k - 4),
+});
+
+export const direction = (value: number, more: Partial<Direction> = {}): Direction => ({
+  value,
+  unclear: false,
+  left: tokens(" the", "\n"),
+  right: tokens("a"),
+  ...more,
+});
+
+export const circuit = (more: Partial<Circuit> = {}): Circuit => ({
+  tab: "ov",
+  title: "OV",
+  left: "reads",
+  right: "writes",
+  n_values: 3,
+  spectrum: [4, 2, 1],
+  scores: [{ name: "copying score", value: "0.98", help: "How much it copies." }],
+  directions: [direction(4), direction(2, { unclear: true })],
+  pairs_title: "",
+  pairs: [],
+  offsets: [],
+  notes: [],
+  error: "",
+  ...more,
+});
+
+export const summary = (more: Partial<Summary> = {}): Summary => ({
+  focus: 1,
+  cell: 4,
+  title: "l0h1",
+  name: "layer 0 head 1",
+  places: [{ role: "W_Q", parameter: "h.0.q.weight", index: "[:, 0:2]", shape: "6 x 2", count: 12 }],
+  notes: [],
+  ln: "folded",
+  // The type of a list of words, which the generator writes without its brackets.
+  tabs: ["ov", "composition"],
+  circuits: [circuit()],
+  partners: null,
+  pending: [],
+  ...more,
+});
+
+export const arrow = (source: number, target: number, z: number, kind: Arrow["kind"] = "K"): Arrow => ({
+  source,
+  target,
+  kind,
+  value: 0.1 + z / 100,
+  z,
+});
+
+/** Colours of `values`, one for each cell from 0. */
+export function colours(values: number[], more: Partial<Colours> = {}): Colours {
+  // An odd offset, because a host's bytes need not be aligned.
+  const bytes = new DataView(new ArrayBuffer(4 * values.length + 1), 1);
+  for (const [n, value] of values.entries()) bytes.setFloat32(4 * n, value, true);
+  return {
+    recolour: 0,
+    metric: "copying",
+    label: "copying score",
+    ln: "folded",
+    low: -1,
+    high: 1,
+    diverging: true,
+    values: bytes,
+    error: "",
+    ...more,
+  };
+}

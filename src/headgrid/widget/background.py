@@ -1,0 +1,233 @@
+"""What a grid has its worker do, and how the answers become its traits."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from headgrid.anatomy import Bools
+from headgrid.weights import Weights
+from headgrid.widget import colours, comparison, inspector, panels
+from headgrid.widget.answers import Answer, Answers
+from headgrid.widget.colours import Quantity
+from headgrid.widget.places import Places
+from headgrid.widget.wire import Arrows, Colours, Comparison, Focus, Ln, Progress, Recolour, Summary
+from headgrid.widget.worker import Turn, Worker
+
+if TYPE_CHECKING:
+    from headgrid.widget.head_grid import HeadGrid
+
+IDLE: Progress = {"label": "", "done": 0, "total": 0}
+EACH = 0.1
+"""Seconds between two reports of progress."""
+
+SCANNING = "reading every head"
+
+
+class Background:
+    """The long work of one grid.
+
+    Its methods are for the thread that changes the grid, with `lock` held; they return at once.
+
+    Args:
+        grid: the grid whose traits are written.
+        weights: its model's weights; None for a model that is known by its configuration alone.
+
+    Attributes:
+        watched: whether anybody may look: until then nothing is computed for a selection.
+    """
+
+    def __init__(self, grid: HeadGrid, weights: Weights | None) -> None:
+        self._grid = grid
+        self.places = Places(grid._cells.bands)
+        self.answers = Answers(weights, grid.tokenizer, self.places)
+        self.worker = Worker()
+        self.lock = self.worker.lock
+        self.watched = False
+        self._compared: tuple[object, ...] = ()
+
+    @property
+    def quantities(self) -> Sequence[Quantity]:
+        """What the grid can be coloured by."""
+        has_heads = any(layers.cells("head").size for layers in self.places.stacks.values())
+        return colours.QUANTITIES if self.answers.readable and has_heads else ()
+
+    # ---- the cell in focus
+
+    def focus(self, focus: Focus) -> None:
+        """Say at once where the weights of a cell are, and what was found of it before; have the rest read."""
+        grid, cell, ln = self._grid, focus["cell"], focus["ln"]
+        self.worker.cancel("focus", "details")
+        tabs = self.answers.tabs(cell) if inspector.is_cell(grid._cells, cell) else []
+        summary = inspector.summary(grid._cells, grid._silent, focus, tabs)
+        if not tabs:
+            grid.summary = dict(summary)
+        elif (known := self.answers.known(cell, ln)) is not None:
+            self._show_first(summary, known)
+        else:
+            grid.summary = dict(summary)
+            self.worker.submit("focus", partial(self._read, summary), partial(self._not_read, summary))
+
+    def _read(self, summary: Summary, turn: Turn) -> None:
+        answer = self.answers.read(summary["cell"], summary["ln"])
+        turn.show(partial(self._show_first, summary, answer))
+
+    def _deepen(self, summary: Summary, turn: Turn) -> None:
+        for answer in self.answers.deepen(summary["cell"], summary["ln"], turn.cancelled):
+            turn.show(partial(self._show, summary, answer))
+
+    def _show_first(self, summary: Summary, answer: Answer) -> None:
+        self._show(summary, answer)
+        if answer.pending:
+            self.worker.submit("details", partial(self._deepen, summary), partial(self._not_read, summary))
+
+    def _show(self, summary: Summary, answer: Answer) -> None:
+        if self._grid.focus["n"] == summary["focus"]:
+            found = {"circuits": answer.circuits, "partners": answer.partners, "pending": answer.pending}
+            self._grid.summary = {**summary, **found}
+
+    def _not_read(self, summary: Summary, error: Exception) -> None:
+        """Nothing should end here: what can fail is said where it stands. What does is shown all the same."""
+        failure = panels.failed("ov" if "ov" in summary["tabs"] else "in", panels.said(error))
+        shown = [*self._grid.summary["circuits"], failure] if self._grid.summary["focus"] == summary["focus"] else []
+        self._show(summary, Answer(shown, comparison.no_partners(panels.said(error)), []))
+
+    # ---- the selected heads
+
+    def compare(self, on: Bools, ln: Ln) -> None:
+        """Have the selected heads compared, if they are not the same as before.
+
+        Args:
+            on: the cells that are on, `[n_cells]`.
+            ln: whether norms are folded.
+        """
+        if not (self.watched and self.answers.readable):
+            return
+        selected = self.places.heads[on[self.places.heads]]
+        cells = selected[: comparison.MOST_COMPOSED + 1].tolist()
+        asked = (len(selected), *cells, ln, self.answers.age)
+        if asked == self._compared:
+            return
+        self._compared = asked
+        grid = self._grid
+        shown, arrows = cast(Comparison, grid.comparison), cast(Arrows, grid.arrows)
+        if shown["ln"] != ln:
+            shown, arrows = {**comparison.NONE, "ln": ln}, comparison.NO_ARROWS
+        shown, arrows = comparison.still(shown, arrows, cells, len(selected))
+        self.worker.cancel("comparison", "arrows")
+        if len(selected) > 1:
+            self.worker.submit("comparison", partial(self._compare, cells, shown), self._not_compared)
+            heads = [place for cell in cells if (place := self.places[cell]) is not None]
+            why = comparison.why_no_arrows(heads, len(selected))
+            if why:
+                arrows = {**comparison.NO_ARROWS, "note": why}
+            else:
+                self.worker.submit("arrows", partial(self._compose, cells, ln), self._not_composed)
+        grid.comparison, grid.arrows = dict(shown), dict(arrows)
+
+    def _compare(self, cells: list[int], shown: Comparison, turn: Turn) -> None:
+        first, ln = cells[: comparison.MOST_BESIDE], shown["ln"]
+        answers = self.answers.read_all(first, ln)
+        heads = [
+            comparison.beside(cell, self._grid._cells.describe(cell)[0], answer.circuits)
+            for cell, answer in zip(first, answers, strict=True)
+        ]
+        turn.check()
+        summed = self.answers.summed(cells, ln) if shown["n_heads"] <= comparison.MOST_SUMMED else None
+        found = {**shown, "heads": heads, "summed": summed, "pending": False}
+        turn.show(partial(self._set, "comparison", found))
+
+    def _not_compared(self, error: Exception) -> None:
+        failure = panels.failed("ov", panels.said(error))
+        self._grid.comparison = {**self._grid.comparison, "summed": failure, "pending": False}
+
+    def _compose(self, cells: list[int], ln: Ln, turn: Turn) -> None:
+        found = self.answers.composed(cells, ln, turn.cancelled)
+        turn.show(partial(self._set, "arrows", comparison.arrows(found, self.places)))
+
+    def _not_composed(self, error: Exception) -> None:
+        self._grid.arrows = {**comparison.NO_ARROWS, "note": f"No arrows: {panels.said(error)}"}
+
+    # ---- colours
+
+    def recolour(self, asked: Recolour) -> None:
+        """Have the cells coloured as the browser asks."""
+        self.stop_colours()
+        base: Colours = {**colours.NONE, "recolour": asked["n"]}
+        if not asked["metric"]:
+            self._grid.colours = dict(base)
+            return
+        failed = partial(self._not_coloured, {**base, "metric": asked["metric"], "ln": asked["ln"]})
+        try:
+            what = colours.quantity(asked["metric"], self.quantities)
+        except ValueError as fault:
+            failed(fault)
+        else:
+            self.worker.submit("colours", partial(self._colour, asked, what), failed)
+
+    def stop_colours(self) -> None:
+        """Drop the scan that is running for colours."""
+        self.worker.cancel("colours")
+        self._set("progress", IDLE)
+
+    def coloured(
+        self,
+        what: Quantity,
+        ln: Ln,
+        tell: Callable[[int, int], object],
+        cancelled: Callable[[], bool] | None = None,
+        label: str | None = None,
+        diverging: bool | None = None,
+    ) -> Colours:
+        """The colours of a number of every head; this takes as long as it takes, and needs no lock."""
+        scans = self.answers.scans(what.family, ln, tell, cancelled)
+        return colours.of_scans(self.places, what, scans, label, diverging)
+
+    def telling(self, show: Callable[[Callable[[], None]], None]) -> Callable[[int, int], None]:
+        """A function that reports progress, not too often.
+
+        Args:
+            show: has something called that writes the trait.
+        """
+        last = time.monotonic()
+
+        def tell(done: int, total: int) -> None:
+            nonlocal last
+            if time.monotonic() - last >= EACH:
+                last = time.monotonic()
+                show(partial(self._set, "progress", {"label": SCANNING, "done": done, "total": total}))
+
+        return tell
+
+    def _colour(self, asked: Recolour, what: Quantity, turn: Turn) -> None:
+        found = self.coloured(what, asked["ln"], self.telling(turn.show), turn.cancelled)
+        turn.show(partial(self._set_colours, {**found, "recolour": asked["n"]}))
+
+    def _set_colours(self, found: Colours) -> None:
+        if self._grid.recolour["n"] == found["recolour"]:
+            self._set("progress", IDLE)
+            self._set("colours", found)
+
+    def _not_coloured(self, base: Colours, error: Exception) -> None:
+        self._set_colours({**base, "error": panels.said(error)})
+
+    def _set(self, trait: str, value: Any) -> None:
+        setattr(self._grid, trait, dict(value))
+
+    def figure(self) -> dict[str, Any]:
+        """The arguments of `headgrid.plots.grid` that show the main stack's heads as they are coloured."""
+        grid = self._grid
+        cells = self.places.stacks[grid.anatomy.main.name].cells("head")
+        found = cast(Colours, grid.colours)
+        if not found["label"]:
+            on, partial_ = grid._cells.look(grid.selection.parts)
+            return {"values": (on + 0.5 * partial_)[cells], "label": "selected", "low": 0.0, "high": 1.0}
+        values = np.frombuffer(found["values"], dtype="<f4")[cells]
+        style: dict[str, Any] = {"label": found["label"], "diverging": found["diverging"], "selected": grid.selection}
+        if found["low"] < found["high"]:
+            style |= {"low": found["low"], "high": found["high"]}
+        return {"values": values, **style}

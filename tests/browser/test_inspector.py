@@ -1,0 +1,114 @@
+"""The inspector in a real JupyterLab, beside what this process computes from a model of its own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Locator, expect
+
+import headgrid as hg
+
+from .jupyterlab import TIMEOUT, Notebook
+
+Open = Callable[[str, list[str]], Notebook]
+
+MODEL, TOKENIZER = hg.demo()
+GRID = "import headgrid as hg\n\ngrid = hg.HeadGrid(*hg.demo())\ngrid"
+
+expect.set_options(timeout=TIMEOUT * 1000)
+
+
+@pytest.fixture(scope="module")
+def notebook(open_notebook: Open) -> Iterator[Notebook]:
+    notebook = open_notebook("inspector", [GRID])
+    yield notebook
+    notebook.close()
+
+
+@pytest.fixture
+def view(notebook: Notebook) -> Locator:
+    """A grid in which the two heads of the induction circuit are selected, and the second is looked at."""
+    notebook.run("(grid.select('l0h1'), grid.colour_by(None))[0]")
+    cell(notebook.view(), "l1h2").click()
+    expect(inspector(notebook.view())).to_contain_text("layer 1 head 2")
+    return notebook.view()
+
+
+def cell(view: Locator, word: str) -> Locator:
+    return view.locator(f'[role=gridcell][data-word="{word}"]')
+
+
+def inspector(view: Locator) -> Locator:
+    return view.get_by_role("group", name="Inspector")
+
+
+def tab(view: Locator, name: str) -> Locator:
+    found = inspector(view).get_by_role("tab", name=re.compile(f"^{name}"))
+    found.click()
+    panel = inspector(view).get_by_role("tabpanel")
+    expect(panel).to_have_attribute("aria-busy", "false")
+    return panel
+
+
+def test_the_ov_tab_says_what_the_induction_head_copies(view: Locator) -> None:
+    expected = hg.summarize(MODEL, "l1h2", TOKENIZER)
+    panel = tab(view, "OV")
+    expect(panel).to_contain_text(f"{expected.copying_score:.2f}")
+    for token in [*expected.ov.read_tokens[1], *expected.ov.write_tokens[1]]:
+        expect(panel).to_contain_text(token.strip())
+    for source in expected.ov.pairs.sources[:3]:
+        expect(panel).to_contain_text(source.strip())
+
+
+def test_the_qk_tab_says_how_far_back_the_previous_token_head_attends(view: Locator) -> None:
+    cell(view, "l0h1").click()
+    panel = tab(view, "QK")
+    for token in hg.summarize(MODEL, "l0h1", TOKENIZER).qk.write_tokens[0]:
+        expect(panel).to_contain_text(token.strip())
+    expect(panel).to_contain_text(re.compile("score by distance", re.IGNORECASE))
+
+
+def test_the_composition_tab_begins_with_the_strongest_partner(view: Locator) -> None:
+    panel = tab(view, "Composition")
+    rows = panel.get_by_role("row").filter(has_text=re.compile(r"l\d+h\d+"))
+    strongest = hg.compose(MODEL).top(1)[0]
+    expect(rows.first).to_contain_text(f"l{strongest.source[0]}h{strongest.source[1]}")
+    expect(rows.first).to_contain_text(f"{strongest.value:.3f}")
+    rows.first.get_by_role("button").click()
+    expect(inspector(view)).to_contain_text("layer 0 head 1")
+
+
+def test_selected_heads_stand_side_by_side_and_are_joined_by_an_arrow(view: Locator) -> None:
+    panel = tab(view, "Selected")
+    for head in ("l0h1", "l1h2"):
+        expect(panel.get_by_text(head, exact=True).first).to_be_visible()
+    expect(view.get_by_text("1 of 1")).to_be_visible()
+
+
+def test_raw_and_folded_weights_have_other_numbers(view: Locator) -> None:
+    for switch, ln in ((re.compile("raw"), "raw"), (re.compile("folded"), "folded")):
+        inspector(view).get_by_role("radio", name=switch).check()
+        norm = hg.summarize(MODEL, "l1h2", ln=ln).ov.norm
+        expect(tab(view, "OV")).to_contain_text(f"{norm:.3g}")
+
+
+def test_the_menu_colours_every_head_by_a_metric(view: Locator, notebook: Notebook) -> None:
+    view.get_by_label(re.compile("colour by", re.IGNORECASE)).select_option(label="copying score")
+    scores = hg.scan(MODEL).copying_score
+    for word, at in (("l1h2", (1, 2)), ("l0h3", (0, 3))):
+        expect(cell(view, word)).to_have_attribute("aria-label", re.compile(f"copying score {float(scores[at]):.2f}"))
+    notebook.run("grid.colour_by([[1, 2, 3, 4], [5, 6, 7, float('nan')]], label='mine')")
+    expect(cell(view, "l1h0")).to_have_attribute("aria-label", re.compile("mine 5"))
+    expect(cell(view, "l1h3")).to_have_attribute("aria-label", re.compile("mine: no value"))
+
+
+def test_an_mlp_has_its_matrices_and_a_norm_has_only_weights(view: Locator) -> None:
+    cell(view, "l0 mlp").click()
+    expect(tab(view, "MLP")).to_contain_text("W_out")
+    cell(view, "l0 ln1").click()
+    expect(inspector(view)).to_contain_text("norm before attention")
+    expect(inspector(view).get_by_role("tab", name="OV")).to_have_count(0)
+    cell(view, "l0 mlp").click()
+    cell(view, "l0 ln1").click()
