@@ -19,7 +19,7 @@ README = (Path(__file__).parent.parent / "README.md").read_text()
 
 def test_the_code_of_the_readme_runs_in_its_order(capsys: pytest.CaptureFixture[str]) -> None:
     names: dict[str, Any] = {}
-    first, second, third = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    first, second, third, fourth = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
     exec(first, names)
     assert "c_proj.weight" in capsys.readouterr().out
     assert str(names["grid"].selection) == "l0h1"
@@ -32,6 +32,9 @@ def test_the_code_of_the_readme_runs_in_its_order(capsys: pytest.CaptureFixture[
     assert names["ablated"].shape == (*rows.shape, names["grid"].anatomy.d_vocab)
     gradients = {name for name, parameter in names["model"].named_parameters() if parameter.grad is not None}
     assert gradients == set(names["grid"].masks)
+    exec(fourth, names)
+    assert names["composition"].top(1)[0].target == (1, 2)
+    assert names["head"].copying_score == pytest.approx(float(names["scan"].copying_score[1, 2]), abs=1e-4)
 
 
 def test_every_word_of_the_readme_parses() -> None:
