@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headgrid.factored import FactoredMatrix
-from headgrid.spectra import spectrum_of, triangle
+from headgrid.spectra import gram, spectrum_of
 
 METHODS = ("svd", "singular_values", "clusters", "norm", "collapse_l", "collapse_r")
 SHAPES = {
@@ -473,7 +473,7 @@ def test_a_spectrum_has_what_the_other_methods_return(matrix: FactoredMatrix) ->
 
 def test_a_repeated_factor_and_one_that_broadcasts_are_decomposed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[int, ...]] = []
-    monkeypatch.setattr("headgrid.factored.triangle", lambda x: seen.append(tuple(x.shape)) or triangle(x))
+    monkeypatch.setattr("headgrid.spectra.gram", lambda x: seen.append(tuple(x.shape)) or gram(x))
     A, B = normal(2, 1, 9, 3), normal(2, 4, 3, 7, seed=1)
     once = FactoredMatrix(A, B).singular_values()
     again = FactoredMatrix(A.expand(2, 4, 9, 3), B).singular_values()
@@ -596,3 +596,14 @@ def test_a_number_times_a_product_is_one_factor_times_the_number() -> None:
         assert scaled.rank_bound == 2
     with pytest.raises(TypeError):
         matrix * "2"
+
+
+@pytest.mark.parametrize("spread", [1e-3, 1e-5])
+def test_ill_conditioned_factors_whose_product_is_not_are_right(spread: float) -> None:
+    """A = Q D and B = D^-1 P: the Gram matrices lose what the product does not show."""
+    Q, P = torch.linalg.qr(normal(2, 40, 6)).Q, torch.linalg.qr(normal(2, 30, 6, seed=1)).Q
+    turn = torch.linalg.qr(normal(6, 6, seed=2)).Q
+    D = torch.logspace(0, math.log10(spread), 6, dtype=torch.float64)
+    A, B = Q @ (turn * D) @ turn.mT, turn @ (turn / D).mT @ P.mT
+    found = FactoredMatrix(A, B).singular_values()
+    torch.testing.assert_close(found, torch.linalg.svdvals(A @ B)[..., :6], rtol=1e-9, atol=0)

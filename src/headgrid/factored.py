@@ -22,6 +22,7 @@ from headgrid.spectra import (
     gram,
     how_many,
     on_float64,
+    product_values,
     require_finite,
     singular_values,
     triangle,
@@ -199,7 +200,7 @@ class FactoredMatrix:
         factor alone is that badly conditioned; below, of 1e-15 relative to the product of both factors' norms.
         """
         A, B = self._finite()
-        return singular_values(triangle(A), triangle(B.mT))[..., : self._r]
+        return product_values(A, B.mT)[..., : self._r]
 
     def clusters(self, gap: float = 1e-3) -> torch.Tensor:
         """Which singular directions are not identified: a column of U and row of Vh that a small change would turn.

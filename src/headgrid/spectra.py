@@ -159,7 +159,7 @@ def gram(x: torch.Tensor) -> torch.Tensor:
     *batch, m, k = x.shape
     G = torch.zeros((*batch, k, k), dtype=torch.float64, device=x.device)
     # blocks below the diagonal are copied, not multiplied: up to half of the work, where the blocks are not too small
-    step = max(32, min(128, k // 4)) if k > 64 else 64
+    step = max(32, min(128, k // 4))
     blocks = [slice(start, min(start + step, k)) for start in range(0, k, step)]
     columns_first = x.stride(-2) < x.stride(-1)
     for place in np.ndindex(*batch):
@@ -197,6 +197,31 @@ def triangle(x: torch.Tensor) -> Triangle:
         R[place][: len(upper)] = upper
         norm[place] = upper.norm()
     return Triangle(R, sound, norm)
+
+
+def product_values(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """The singular values of x y^T for every `x [*, m, k]` and `y [*, n, k]`, `[*, k]`, from large to small.
+
+    With G, H their Gram matrices and G = R^T R, the squares are the eigenvalues of R H R^T. Rounding moves each by
+    eps k sum_i(G_ii H_ii) at most, so they are right where the smallest is far above that, whatever the condition of x
+    and y alone; elsewhere they are looked for through `triangle`, matrix by matrix.
+    """
+    G, H = gram(x), gram(y)
+    if not x.shape[-1]:
+        return torch.empty((*np.broadcast_shapes(x.shape[:-2], y.shape[:-2]), 0), dtype=torch.float64, device=x.device)
+    sizes = [one.diagonal(dim1=-2, dim2=-1) for one in (G, H)]
+    in_range = [((size > 1e-200) & (size < 1e200)).all(-1) for size in sizes]  # else squares leave the range of float64
+    R, failed = torch.linalg.cholesky_ex(torch.where(in_range[0][..., None, None], G, 0.0), upper=True)
+    fine = (failed == 0) & in_range[0] & in_range[1]
+    squares = R @ H @ R.mT
+    fine = fine.expand(squares.shape[:-2]) & squares.diagonal(dim1=-2, dim2=-1).isfinite().all(-1)
+    squares = torch.linalg.eigvalsh(torch.where(fine[..., None, None], squares, 0.0))
+    fine &= (sizes[0] * sizes[1]).sum(-1) <= INFLATION * squares[..., 0]
+    found: torch.Tensor = squares.clamp(min=0).sqrt().flip(-1)
+    for place in map(tuple, fine.logical_not().nonzero().tolist()):
+        one, other = (side.expand(*fine.shape, *side.shape[-2:])[place] for side in (x, y))
+        found[place] = singular_values(triangle(one), triangle(other))
+    return found
 
 
 def singular_values(left: Triangle, right: Triangle) -> torch.Tensor:
