@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import accumulate, pairwise
 from typing import Any, Literal
 
 import torch
@@ -170,7 +169,8 @@ class Describer:
             raise IndexError(f"there is no neuron {neuron} in layer {layer}; its neurons are 0 to {len(written) - 1}")
         gate = self.circuits.mlp("gate", layer)[:, neuron] if "gate" in self.matrices(layer) else None
         read, written = read[:, neuron], written[neuron]
-        tables = self._read("W_E", [read[None]] if gate is None else [read[None].double(), gate[None].double()])
+        blocks = [("W_U", written[None]), ("W_E", read[None]), *([] if gate is None else [("W_E", gate[None])])]
+        tables = [*self._read(blocks), None]
         return NeuronSummary(
             title=f"{self._word}l{layer} mlp n{neuron}",
             layer=layer,
@@ -180,9 +180,9 @@ class Describer:
             reads=read.double().cpu(),
             gate_reads=None if gate is None else gate.double().cpu(),
             writes=written.double().cpu(),
-            read_tokens=tables[0],
-            gate_tokens=None if gate is None else tables[1],
-            write_tokens=self._read("W_U", [written[None]])[0],
+            read_tokens=tables[1],
+            gate_tokens=tables[2],
+            write_tokens=tables[0],
             notes=(*self.circuits.notes("mlp", layer), *self.vocabulary.notes),
         )
 
@@ -226,11 +226,9 @@ class Describer:
     def _summaries(self, given: Sequence[tuple[str, Spectrum, tuple[str, ...]]]) -> list[CircuitSummary]:
         """What is said of matrices, each with its kind and notes."""
         sides = [(spectrum.left.mT, spectrum.right) for _, spectrum, _ in given]
-        tables: dict[tuple[int, int], TokenTable | None] = {}
-        for table in ("W_E", "W_U"):
-            asked = [(i, side) for i, (kind, _, _) in enumerate(given) for side in (0, 1) if SIDES[kind][side] == table]
-            blocks = [sides[i][side] for i, side in asked]
-            tables |= dict(zip(asked, self._read(table, blocks), strict=True))
+        asked = [(i, side) for i, (kind, _, _) in enumerate(given) for side in (0, 1) if SIDES[kind][side]]
+        read = self._read([(SIDES[given[i][0]][side], sides[i][side]) for i, side in asked])
+        tables = dict(zip(asked, read, strict=True))
         return [
             CircuitSummary(
                 kind=kind,
@@ -248,14 +246,11 @@ class Describer:
             for i, (kind, spectrum, notes) in enumerate(given)
         ]
 
-    def _read(self, table: str, blocks: Sequence[torch.Tensor]) -> list[TokenTable | None]:
-        """Blocks of directions in tokens, all in one pass through the vocabulary."""
-        if not blocks or self._why(table):
-            return [None] * len(blocks)
-        read = self.vocabulary.reads if table == "W_E" else self.vocabulary.writes
-        whole = read(torch.cat(list(blocks)), self.n_tokens)
-        ends = list(accumulate((len(block) for block in blocks), initial=0))
-        return [whole.part(slice(*at)) for at in pairwise(ends)]
+    def _read(self, blocks: Sequence[tuple[str, torch.Tensor]]) -> list[TokenTable | None]:
+        """Blocks of directions in tokens, through the table that stands with each; None where it cannot be read."""
+        can = [block for block in blocks if not self._why(block[0])]
+        read = iter(self.vocabulary.read_all(can, self.n_tokens) if can else ())
+        return [None if self._why(table) else next(read) for table, _ in blocks]
 
     def _why(self, table: str) -> str:
         """Why directions cannot be read through a table; "" where they can, and for a side that is no stream."""

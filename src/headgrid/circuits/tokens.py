@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from itertools import accumulate, pairwise
 from typing import Any, overload
 from weakref import WeakKeyDictionary
 
@@ -132,18 +133,38 @@ class Vocabulary:
             ValueError: when the stack's embedding cannot be read, for directions of another shape, for NaN or inf in
                 these or in the embedding, and for an `n` below 1.
         """
-        return self._table("W_E", self.embed(), self._checked(directions, n), n)
+        return self.read_all([("W_E", directions)], n)[0]
 
     def writes(self, directions: torch.Tensor, n: int = 10) -> TokenTable:
         """The tokens whose logits d W_U a direction raises and lowers most; through the final norm, but for its scale.
 
         Args and errors are those of `reads`.
         """
-        table, given = self.unembed().mT, self._checked(directions, n)
-        norm = self._final()
+        return self.read_all([("W_U", directions)], n)[0]
+
+    def read_all(self, blocks: Sequence[tuple[str, torch.Tensor]], n: int = 10) -> list[TokenTable]:
+        """Several blocks of directions, each with the table that it is read through: `W_E` or `W_U`.
+
+        The vocabulary is gone through once for all of a table, and once for both tables where they are one tensor.
+        Errors are those of `reads`.
+        """
+        tables = {role: self.embed() if role == "W_E" else self.unembed().mT for role, _ in blocks}
+        given = [self._through(role, self._checked(directions, n)) for role, directions in blocks]
+        same = len({(one.data_ptr(), one.stride(), one.shape) for one in tables.values()}) < len(tables)
+        found: dict[int, TokenTable] = {}
+        for group in [list(tables)] if same else [[role] for role in tables]:
+            mine = [i for i, (role, _) in enumerate(blocks) if role in group]
+            whole = self._table(group[0], tables[group[0]], torch.cat([given[i] for i in mine]), n)
+            ends = list(accumulate((len(given[i]) for i in mine), initial=0))
+            found |= {i: whole.part(slice(*at)) for i, at in zip(mine, pairwise(ends), strict=True)}
+        return [found[i] for i in range(len(blocks))]
+
+    def _through(self, role: str, directions: torch.Tensor) -> torch.Tensor:
+        """Directions as they are where a table is read: those that are written pass the final norm before."""
+        norm = self._final() if role == "W_U" else NONE
         if norm.centred:
-            given = given - given.mean(-1, keepdim=True)
-        return self._table("W_U", table, given if norm.gain is None else given * norm.gain.cpu().double(), n)
+            directions = directions - directions.mean(-1, keepdim=True)
+        return directions if norm.gain is None else directions * norm.gain.cpu().double()
 
     def strings(self, ids: torch.Tensor) -> list[Any]:
         """Token ids as strings, nested as they are; the ids themselves where there is no tokenizer.
@@ -174,10 +195,13 @@ class Vocabulary:
         those of W_O W_UE W_V.
         """
         embed, unembed = self.embed(), self.unembed()
-        self._sizes("W_E", embed)
-        self._sizes("W_U", unembed.mT)
-        what = f"W_UE {self.ln} {self._written.stack.name}"
-        found: torch.Tensor = self._once(what, self.stamp, lambda: self._final().fold(product(unembed, embed)).cpu())
+
+        def make() -> torch.Tensor:
+            self._sizes("W_E", embed)  # which say whether they are finite
+            self._sizes("W_U", unembed.mT)
+            return self._final().fold(product(unembed, embed)).cpu()
+
+        found: torch.Tensor = self._once(f"W_UE {self.ln} {self._written.stack.name}", self.stamp, make)
         return found
 
     @property
