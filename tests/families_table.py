@@ -24,6 +24,11 @@ COLUMNS = {
           "test_zeroing_a_neurons_output_weights_is_ablating_its_activation",
           "test_zeroing_an_experts_output_weights_removes_what_it_adds_and_nothing_else"},
     "5": {"test_the_canonical_weights_reproduce_the_models_own_values_and_attention_output"},
+    "OV, QK": {"test_every_number_of_a_scan_is_that_of_the_dense_circuit",
+               "test_directions_of_a_head_are_singular_directions_of_its_dense_circuits",
+               "test_heads_write_what_ov_makes_of_the_tokens_that_they_attend_to",
+               "test_qk_gives_the_scores_that_the_model_gives_softmax",
+               "test_an_mlp_reads_and_writes_the_stream_as_its_matrices_say"},
     "proven": {"test_every_family_is_proven_in_eager_attention",
                "test_every_family_is_proven_without_weights_and_in_the_attention_that_it_chooses"},
     "guess": {"test_a_family_that_is_not_in_the_table_is_guessed_right_or_refused"},
@@ -47,6 +52,9 @@ moves its attention alone, its key side that of the heads which read it, its val
 likewise |
 | 5 | the canonical weights reproduce the model's own values and attention output; where positions are a table, its \
 attention pattern too |
+| OV, QK | with norms folded in: what a head writes and the scores before its softmax are those of the model's own \
+forward pass, and what the MLP reads; every singular value, direction and copying score is that of the dense matrix in \
+float64 |
 | proven | `hg.verify` proves it, eager and in the attention that the model chooses by itself |
 | guess | what headgrid guesses without the row of the table: the same layout (right); a refusal; or `1 of 2`: shapes \
 allow two layouts, and the likeliest is the right one, which `hg.verify` tells as far as heads go |
@@ -94,13 +102,13 @@ class Table:
     def page(self) -> str:
         from importlib.metadata import version
 
-        lines = ["| family | model | layers x heads | 1 | 2 | 3 | 4 | 5 | proven | guess | devinterp |"]
-        lines.append("|---|---|---|" + ":-:|" * 6 + "---|---|")
+        lines = ["| family | model | layers x heads | 1 | 2 | 3 | 4 | 5 | OV, QK | proven | guess | devinterp |"]
+        lines.append("|---|---|---|" + ":-:|" * 7 + "---|---|")
         for name in tiny.FAMILIES:
             anatomy = hg.dissect(tiny.model(name))
             shape = anatomy.title.partition(f"({anatomy.family}), ")[2]
             said = [self.said[name, column] for column in ("guess", "devinterp")]
-            lines.append(f"| `{anatomy.family}` | {name} | {shape} |{' ✓ |' * 6} {' | '.join(said)} |")
+            lines.append(f"| `{anatomy.family}` | {name} | {shape} |{' ✓ |' * 7} {' | '.join(said)} |")
         verdicts = [self.said[name, "devinterp"].split(":")[0] for name in tiny.FAMILIES]
         counts = ", ".join(f"{verdicts.count(one)} {one}" for one in sorted(set(verdicts), key=verdicts.count)[::-1])
         text = HEAD.format(transformers=version("transformers"), devinterp=version("devinterp")) + "\n".join(lines)

@@ -255,15 +255,30 @@ def test_a_selection_compares_its_heads_alone(gpt2: Composition) -> None:
 
 
 def test_a_selection_without_heads_is_refused() -> None:
-    with pytest.raises(ValueError, match="l0 mlp selects no head of GPT2LMHeadModel"):
+    with pytest.raises(ValueError, match=r"no head of GPT2LMHeadModel .* is in 'l0 mlp': name heads"):
         compose(tiny.model("gpt2"), "l0 mlp")
 
 
-def test_weights_of_another_stack_are_refused() -> None:
+def test_weights_are_read_in_the_stack_that_is_asked_for() -> None:
     weights = Weights(tiny.model("bart"), stack="encoder")
     assert compose(weights).stack == "encoder"
-    with pytest.raises(ValueError, match=r"read the stack 'encoder'; make Weights\(model, stack='decoder'\)"):
-        compose(weights, stack="decoder")
+    assert compose(weights, stack="decoder").stack == "decoder"
+
+
+def test_the_stack_is_that_of_the_selected_heads() -> None:
+    model = tiny.model("bart")
+    found = compose(model, "encoder l0h1 | encoder l2h3")
+    assert (found.stack, found.heads) == ("encoder", ((0, 1), (2, 3)))
+    with pytest.raises(ValueError, match=r"heads of the stacks 'encoder', 'decoder': say which with stack="):
+        compose(model, "encoder l0h1 | decoder l1h0")
+    assert compose(model, "encoder l0h1 | decoder l1h0", stack="decoder").heads == ((1, 0),)
+
+
+def test_kinds_are_said_in_either_case_and_a_number_of_pairs_is_at_least_0() -> None:
+    found = compose(tiny.model("gpt2"))
+    assert found.top(3, kinds="QK") == found.top(3, kinds="qk")
+    with pytest.raises(ValueError, match="n is -1"):
+        found.top(-1)
 
 
 def test_progress_rises_from_nothing_to_all() -> None:

@@ -300,3 +300,26 @@ def test_folding_is_the_product_with_the_centring_matrix_and_the_gain() -> None:
     torch.testing.assert_close(Norm("ln1", gain, True).fold_after(W.mT), W.mT @ centring @ gain.diag())
     assert Norm("", None, False).fold(W) is W
     assert Norm("", None, False).fold_after(W) is W
+
+
+def test_hooks_within_a_norm_stay_in_place_while_it_is_asked() -> None:
+    class Norm(torch.nn.Module):
+        """With a hook point in it, as HookedTransformer's norms."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.w, self.point = torch.nn.Parameter(torch.rand(7) + 1), torch.nn.Identity()
+            self.seen: list[int] = []
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.seen.append(len(hooked._forward_hooks))
+            return self.point(self.w * x / x.square().mean(-1, keepdim=True).sqrt())
+
+    norm, fired = Norm(), []
+    hooked = norm.point
+    hooked.register_forward_hook(lambda *_: fired.append(1))
+    kind = kind_of(norm, "w")
+    assert kind is not None
+    assert not kind.centred
+    assert norm.seen == [1]  # a forward pass in another thread would have fired it
+    assert not fired

@@ -129,3 +129,23 @@ def test_nan_is_refused_by_the_name_of_its_parameter() -> None:
         model.transformer.h[1].attn.c_proj.weight[3, 4] = torch.nan
     with pytest.raises(ValueError, match=r"transformer\.h\.1\.attn\.c_proj\.weight"):
         scan(model)
+
+
+def test_one_metric_is_a_word_and_several_are_anything_to_go_through() -> None:
+    assert list(scan(tiny.model("gpt2"), "copying").metrics()) == ["copying_score"]
+    assert list(scan(tiny.model("gpt2"), iter(("copying",))).metrics()) == ["copying_score"]
+    with pytest.raises(ValueError, match="no metric 'everything'"):
+        scan(tiny.model("gpt2"), "everything")
+
+
+def test_weights_are_read_in_the_stack_that_is_asked_for() -> None:
+    weights = Weights(tiny.model("t5"), stack="encoder")
+    assert scan(weights).stack == "encoder"
+    assert scan(weights, stack="cross").stack == "cross"
+
+
+def test_notes_are_of_what_was_scanned() -> None:
+    model = tiny.model(GROUPED)  # rotary positions, which OV does not have
+    assert any("rotary" in note for note in scan(model, "qk").notes)
+    assert not any("rotary" in note for note in scan(model, ("ov", "copying")).notes)
+    assert any("bias of the unembedding" in note for note in scan(tiny.model("gptj"), "copying").notes)

@@ -168,7 +168,10 @@ def test_an_encoder_without_an_unembedding_has_raw_directions() -> None:
         ("l1", {}, "l1 names 4 heads, 1 MLP: name heads alone"),
         ("l0 mlp n3-5", {}, "3 neurons"),
         ("l1h2", {"k": 8}, "8 directions were asked for; ov has 7, so k can be 1 to 7"),
-        ("l1h2", {"k": 0}, "k is 0; it should be 1 or more"),
+        ("l1h2", {"k": 0}, "k is 0; it should be a whole number, 1 or more"),
+        ("l1h2", {"k": "3"}, "k is '3'; it should be a whole number"),
+        ("l1h2", {"n_tokens": 2.5}, "n_tokens is 2.5; it should be a whole number"),
+        ("l1h2", {"pairs": -1}, "pairs is -1; it should be a whole number, 0 or more"),
         ("l1h2", {"ln": "fold"}, "'folded'"),
         ("ln_final", {}, "names no head, MLP, expert or neuron"),
     ],
@@ -185,3 +188,72 @@ def test_weights_that_are_not_there_are_refused() -> None:
         model = GPT2LMHeadModel(GPT2Config(n_layer=2, n_embd=24, n_head=4))
     with pytest.raises(AnatomyError, match="meta"):
         summarize(model, "l1h2")
+
+
+@pytest.mark.parametrize("ln", ["raw", "folded"])
+def test_what_a_neuron_reads_and_writes_is_no_view_of_the_model(ln: Any) -> None:
+    model = tiny.fresh("gpt2")  # in float64, as results are
+    found = summarize(model, "l1 mlp n3", ln=ln)
+    before = found.reads.clone(), found.writes.clone()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+    assert torch.equal(found.reads, before[0])
+    assert torch.equal(found.writes, before[1])
+
+
+def test_more_heads_than_fill_the_stream_are_summed_without_a_larger_matrix() -> None:
+    model = tiny.model(GROUPED)
+    circuits = Circuits(Weights(model))
+    dense = sum(circuits.head("ov", layer, head).dense() for layer in range(3) for head in range(6))
+    found = summarize(model, "l*h*", k=48)
+    torch.testing.assert_close(found.ov.singular_values, torch.linalg.svdvals(dense), rtol=1e-8, atol=1e-8)
+    full = torch.linalg.eigvals(dense @ Vocabulary(Weights(model)).W_UE().double())
+    assert found.copying_score == pytest.approx(float((full.sum() / full.abs().sum()).real), abs=1e-4)
+    assert len(found.ov.singular_values) == 48  # not 18 heads x 10
+    assert found.title == "l0h0 + l0h1 + l0h2 + ... + l2h5 (18 heads)"
+    assert len(found.heads) == 18
+
+
+def test_weights_are_read_in_their_dtype_and_the_stack_is_that_of_the_words() -> None:
+    model = tiny.fresh("t5").bfloat16()
+    found = summarize(Weights(model, dtype=torch.float64), "encoder l0h1")
+    assert found.stack == "encoder"
+    torch.testing.assert_close(
+        found.ov.singular_values, summarize(model.double(), "encoder l0h1").ov.singular_values, rtol=1e-9, atol=0
+    )
+
+
+@pytest.mark.parametrize(("family", "unread"), [("gpt2", 0), ("opt", 2), ("roberta", 1)])
+def test_rows_of_the_positions_that_no_token_reads_are_left_out(family: str, unread: int) -> None:
+    model = tiny.fresh(family)
+    table = Weights(model).W_pos
+    found = summarize(model, "l1h2").qk.offsets
+    assert len(found) == len(table) - unread
+    with torch.no_grad():
+        table[:unread] = 1e3
+    torch.testing.assert_close(summarize(model, "l1h2").qk.offsets, found)
+
+
+def test_nan_in_the_positions_is_refused_by_name() -> None:
+    model = tiny.fresh("gpt2")
+    with torch.no_grad():
+        model.transformer.wpe.weight[3, 4] = torch.nan
+    with pytest.raises(ValueError, match=r"W_pos has NaN .* transformer\.wpe\.weight"):
+        summarize(model, "l1h2")
+
+
+def test_quantised_weights_are_refused_by_name() -> None:
+    for dtype in (torch.int8, torch.float8_e4m3fn):
+        model = tiny.fresh(GROUPED)
+        layer = model.model.layers[1].self_attn
+        layer.q_proj.weight = torch.nn.Parameter(layer.q_proj.weight.detach().to(dtype), requires_grad=False)
+        with pytest.raises(AnatomyError, match=r"layers\.1\.self_attn\.q_proj\.weight is quantised, stored as"):
+            summarize(model, "l1h2")
+
+
+def test_a_copying_score_that_was_not_computed_has_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headgrid.circuits.describe.SMALL", 0)
+    found = summarize(tiny.model("gpt2"), "l1h2", pairs=0)
+    assert found.copying_score is None
+    assert any("copying score" in note for note in found.notes)

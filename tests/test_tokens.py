@@ -557,3 +557,14 @@ def test_all_pairs_of_strings_and_ids_agree_for_both_sides_of_a_table() -> None:
     for ids, texts in ((table.ids, table.top), (table.bottom_ids, table.bottom)):
         flat = list(itertools.chain.from_iterable(texts))
         assert flat == [f"w{i}" for i in ids.flatten().tolist()]
+
+
+def test_nan_that_came_unseen_is_refused_when_a_table_is_read() -> None:
+    model = tiny.fresh("gpt2").float()
+    model.transformer.wte = torch.nn.Embedding(70_000, 28)  # too many entries for a stamp to look at all
+    model.lm_head.weight = model.transformer.wte.weight
+    vocabulary, directions = Vocabulary(Weights(model)), torch.randn(3, 28)
+    vocabulary.reads(directions)
+    model.transformer.wte.weight.data[69_001, 3] = torch.nan
+    with pytest.raises(ValueError, match=r"W_E has NaN or inf in 1 of .*: look at transformer\.wte\.weight"):
+        vocabulary.reads(directions)

@@ -142,3 +142,15 @@ def test_what_is_not_there_is_said_with_what_is() -> None:
         nowhere = type(tiny.model("gpt2"))(tiny.config("gpt2"))
     with pytest.raises(AnatomyError, match="is on the meta device: there is no weight to read"):
         Weights(nowhere).W_Q[0]
+
+
+def test_an_index_that_is_no_whole_number_is_refused_in_words() -> None:
+    weights = Weights(tiny.model("gpt2"))
+    for at in (slice(0, 2), "l1", (1, slice(None))):
+        with pytest.raises(TypeError, match=r"W_Q is indexed by \[layer\] or \[layer, part\]"):
+            weights.W_Q[at]
+
+
+def test_what_is_of_a_layer_is_asked_for_with_one() -> None:
+    with pytest.raises(AnatomyError, match="W_Q is of a layer: say which, of 0 to 2"):
+        Weights(tiny.model("gpt2")).read("W_Q")

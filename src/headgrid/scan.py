@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
 from headgrid.anatomy import count_of
 from headgrid.circuits import scores
+from headgrid.circuits.apart import apart
 from headgrid.circuits.factors import Circuits
 from headgrid.circuits.norms import LN
 from headgrid.circuits.progress import Progress, steps
@@ -111,9 +112,10 @@ class Scan:
         return pd.DataFrame({"layer": index[:, 0].numpy(), "head": index[:, 1].numpy(), **columns})
 
 
+@apart()
 def scan(
     model: Any,
-    metrics: Sequence[str] = METRICS,
+    metrics: str | Iterable[str] = METRICS,
     *,
     ln: LN = "folded",
     stack: str | None = None,
@@ -124,7 +126,7 @@ def scan(
 
     Args:
         model: a live model of any kind that `dissect` takes, or its `Weights`.
-        metrics: which of `ov`, `qk` (spectra: singular values, norms, effective ranks) and `copying`.
+        metrics: which of `ov`, `qk` (spectra: singular values, norms, effective ranks) and `copying`; one or several.
         ln: `folded` scans what the model computes, up to the scale of each norm: gains, centring and the attention's
             scale are in the weights. `raw` scans the stored weights alone: W_V W_O and W_Q W_K^T.
         stack: the stack, of a model that has several; its main one by default.
@@ -139,24 +141,26 @@ def scan(
         AnatomyError: when there are no weights to read.
         Cancelled: when `cancelled` says so.
     """
+    metrics = (metrics,) if isinstance(metrics, str) else tuple(metrics)
     for metric in metrics:
         if metric not in METRICS:
             raise ValueError(f"there is no metric {metric!r}; the metrics are {', '.join(METRICS)}")
-    weights = model if isinstance(model, Weights) else Weights(model, stack=stack)
+    weights = Weights.of(model, stack)
     circuits, stack_ = Circuits(weights, ln), weights.stack
     layers = [layer for layer in range(stack_.n_layers) if circuits.has(layer)]
     if not layers:
         raise ValueError(f"{weights.anatomy.name} has no heads to scan in its stack {stack_.name or 'main'!r}")
-    notes, vocabulary = _notes(circuits, layers), None
+    notes, vocabulary = _notes(circuits, layers, metrics), None
     if "copying" in metrics:
         vocabulary = Vocabulary(weights, ln=ln)
         if why := vocabulary.why_no_reads or vocabulary.why_no_writes:
             notes, vocabulary = (*notes, f"There is no copying score. {why}"), None
+        else:
+            notes = tuple(dict.fromkeys((*notes, *vocabulary.notes)))
     found: dict[str, list[torch.Tensor]] = {}
-    with torch.no_grad():
-        for layer in steps(layers, len(layers), "reading every head", progress, cancelled):
-            for name, values in _layer(circuits, layer, metrics, vocabulary):
-                found.setdefault(name, []).append(values)
+    for layer in steps(layers, len(layers), "reading every head", progress, cancelled):
+        for name, values in _layer(circuits, layer, metrics, vocabulary):
+            found.setdefault(name, []).append(values)
     whole = {name: _padded(values, layers, stack_.n_layers) for name, values in found.items()}
     return Scan(
         ln=ln,
@@ -192,9 +196,11 @@ def _padded(values: list[torch.Tensor], layers: list[int], n_layers: int) -> tor
     return whole
 
 
-def _notes(circuits: Circuits, layers: list[int]) -> tuple[str, ...]:
+def _notes(circuits: Circuits, layers: list[int], metrics: Sequence[str]) -> tuple[str, ...]:
     """What is true of any layer that is scanned, and which are not."""
-    found = [note for layer in layers for kind in ("ov", "qk") for note in circuits.notes(kind, layer)]
+    asked: dict[Literal["ov", "qk"], set[str]] = {"ov": {"ov", "copying"}, "qk": {"qk"}}
+    kinds = [kind for kind, by in asked.items() if by.intersection(metrics)]
+    found = [note for layer in layers for kind in kinds for note in circuits.notes(kind, layer)]
     missing = circuits.weights.stack.n_layers - len(layers)
     if missing:
         found.append(f"{count_of(missing, 'layer has', 'layers have')} no heads: NaN stands there.")

@@ -125,7 +125,9 @@ def _leading(G: torch.Tensor, values: torch.Tensor, k: int) -> tuple[torch.Tenso
         if slow > 0.2:
             M = G * (2 / span)
             M.diagonal().sub_((floor + low) / span)
-            few, Q = M.float(), torch.randn(n, block, generator=torch.Generator().manual_seed(0)).to(G.device)
+            few = M.float()
+            start = torch.Generator().manual_seed(0)
+            Q = torch.randn(n, block, dtype=few.dtype, device="cpu", generator=start).to(G.device)
             # where columns outgrow each other more than this, float32 loses the smaller ones
             whole, at_once = math.ceil(19 / slow), max(1, int(min(3 / max(fast - slow, 1e-9), 60 / fast)))
             for done in range(0, whole, at_once):

@@ -62,6 +62,13 @@ class Weights:
         self.dtype, self.device = dtype, device
         self.model = model
 
+    @classmethod
+    def of(cls, given: Any, stack: str | None = None) -> Weights:
+        """The weights of a model, or of what are its `Weights` already, of that stack if one is named."""
+        if not isinstance(given, Weights):
+            return cls(given, stack=stack)
+        return given if stack in (None, given.stack.name) else given.at(stack)
+
     @property
     def roles(self) -> list[str]:
         """The names of what can be read, in the order of a forward pass."""
@@ -112,11 +119,13 @@ class Weights:
             A tensor of the shape that `ROLES[role].axes` says, without a gradient.
 
         Raises:
-            AnatomyError: when the layer has no such weights, when they are on the meta device, or when a parameter no
-                longer has the shape that it had.
+            AnatomyError: when the layer has no such weights, when they are on the meta device or quantised, or when a
+                parameter no longer has the shape that it had.
             ValueError: when `normalize` is no axis of the role.
         """
         slots = self.stack.places.get((role, layer))
+        if not slots and layer is None and role in self.roles:
+            raise AnatomyError(f"{role} is of a layer: say which, of 0 to {self.stack.n_layers - 1}")
         if not slots:
             where = "" if layer is None else f" in layer {layer}"
             raise AnatomyError(f"{self.anatomy.name} has no {role}{where}; its roles are {', '.join(self.roles)}")
@@ -155,10 +164,17 @@ class Weights:
         return found
 
     def piece(self, slot: Slot) -> torch.Tensor:
-        """A view of one place, as it is stored, in canonical orientation; an AnatomyError on the meta device."""
+        """A view of one place, as it is stored, in canonical orientation; an AnatomyError if quantised or on meta."""
         parameter = self.model.get_parameter(slot.parameter)  # asked each time: it may have been replaced
         if parameter.is_meta:
-            raise AnatomyError(f"{slot.parameter} is on the meta device: there is no weight to read")
+            raise AnatomyError(
+                f"{slot.parameter} is on the meta device: there is no weight to read. Load the model with its weights"
+            )
+        if not parameter.is_floating_point() or parameter.dtype.itemsize < 2:
+            raise AnatomyError(
+                f"{slot.parameter} is quantised, stored as {parameter.dtype}, and its scales lie elsewhere: load the "
+                "model in bfloat16, float16 or float32, or dequantise it"
+            )
         return slot.of(parameter.detach())
 
 
@@ -173,7 +189,7 @@ def _stamp(parameter: torch.Tensor, slot: Slot) -> tuple[object, ...]:
     rows = rows[:: 1 + rows.numel() // 2**20]
     sums = (rows.sum(axis, dtype=torch.float32) for axis in (0, 1))
     # weighted by their place, so that swapped rows or columns differ; as text, NaN is equal to itself
-    places = (one @ torch.arange(1, len(one) + 1, device=one.device).sqrt() for one in sums)
+    places = (one @ torch.arange(1, len(one) + 1, dtype=torch.float32, device=one.device).sqrt() for one in sums)
     return parameter.data_ptr(), version, parameter.dtype, *(repr(float(one)) for one in places)
 
 
@@ -188,6 +204,8 @@ class LayerWeights:
 
     def __getitem__(self, at: int | tuple[int, int]) -> torch.Tensor:
         layer, part = at if isinstance(at, tuple) else (at, None)
+        if any(isinstance(one, slice | str | float | list) for one in (layer, part)):
+            raise TypeError(f"{self.role} is indexed by [layer] or [layer, part], which are whole numbers; not {at!r}")
         stack = self._weights.stack
         if not -stack.n_layers <= layer < stack.n_layers:
             raise IndexError(f"there is no layer {layer}; the layers are 0 to {stack.n_layers - 1}")

@@ -29,11 +29,13 @@ from typing import Any
 
 import torch
 
+from headgrid.anatomy import count_of
+from headgrid.circuits.apart import apart
 from headgrid.circuits.factors import Circuits
 from headgrid.circuits.norms import LN
 from headgrid.circuits.products import KINDS, Kind, Work, direct, kept_layer, scored
 from headgrid.circuits.progress import Progress, steps, stop_if
-from headgrid.circuits.targets import Place, heads_of
+from headgrid.circuits.targets import Place, heads_of, stack_of
 from headgrid.selection import Selectable
 from headgrid.weights import Weights
 
@@ -89,7 +91,7 @@ class Composition:
             f"  {one.kind.upper()} {self._name(one.source)} -> {self._name(one.target)}  {one.value:.3f}  z {one.z:.1f}"
             for one in self.top(5)
         ]
-        of = f"Composition of {len(self.heads)} heads, norms {self.ln}, random {self.baseline:.3f}"
+        of = f"Composition of {count_of(len(self.heads), 'head')}, norms {self.ln}, random {self.baseline:.3f}"
         return "\n".join([of, *(lines or ["  no pair is above random"])])
 
     def top(self, n: int = 20, *, kinds: Iterable[str] = KINDS, z: float = 0.0) -> list[Pair]:
@@ -97,12 +99,14 @@ class Composition:
 
         Args:
             n: how many at most.
-            kinds: which of `q`, `k` and `v`, as text or a list.
+            kinds: which of `q`, `k` and `v`, as text (`qk`, `QK`) or a list.
             z: the least z that counts.
 
         Raises:
-            ValueError: for another kind.
+            ValueError: for another kind, or an n below 0.
         """
+        if n < 0:
+            raise ValueError(f"n is {n}; it should be a number of pairs, 0 or more")
         return self._pairs(kinds, z, n=n)
 
     def of(self, layer: int, head: int, *, kinds: Iterable[str] = KINDS, z: float = -torch.inf) -> list[Pair]:
@@ -167,11 +171,12 @@ class Composition:
 
 def _kind(given: str) -> Kind:
     for kind in KINDS:
-        if kind == given:
+        if kind == given.lower():
             return kind
     raise ValueError(f"there is no composition {given!r}; the kinds are q, k and v")
 
 
+@apart()
 def compose(
     model: Any,
     selection: Selectable | None = None,
@@ -185,27 +190,27 @@ def compose(
 
     Args:
         model: a live model of any kind that `dissect` takes, or its `Weights`.
-        selection: whatever `Anatomy.select` takes; its heads are compared. All heads by default.
+        selection: whatever `Anatomy.select` takes; its heads, of one stack, are compared. All heads by default.
         ln: `folded` has the norms and the attention's scale in the circuits, `raw` the stored weights alone.
-        stack: of a model that has several stacks. Of a decoder's cross-attention, keys and values are read from the
-            encoder, so only Q is defined.
+        stack: of a model that has several stacks; that of the selected heads, or the main one, by default. Of a
+            decoder's cross-attention, keys and values are read from the encoder, so only Q is defined.
         progress: called with what is done and the total, or True for a bar.
         cancelled: asked now and then.
 
     Raises:
-        ValueError: when nothing selected is a head, for NaN and inf in a weight, which it names, another `ln` or stack.
+        ValueError: when nothing selected is a head, or heads of several stacks are and `stack` does not say which, for
+            NaN and inf in a weight, which it names, another `ln` or stack.
         Cancelled: when `cancelled` says so.
     """
-    if isinstance(model, Weights):
-        if stack is not None and stack != model.stack.name:
-            raise ValueError(f"these Weights read the stack {model.stack.name!r}; make Weights(model, stack={stack!r})")
-        weights = model
-    else:
-        weights = Weights(model, stack=stack)
+    weights = Weights.of(model, stack)
+    if stack is None and selection is not None:
+        weights = Weights.of(weights, stack_of(weights.anatomy, selection, weights.stack).name)
     circuits, name = Circuits(weights, ln), weights.stack.name
     heads = heads_of(weights.anatomy, selection, weights.stack)
     if not heads:
-        raise ValueError(f"{'nothing' if selection is None else selection} selects no head of {weights.anatomy.title}")
+        given = "there" if selection is None else f"in {str(selection) or 'an empty selection'!r}"
+        of = f"the {name} stack of {weights.anatomy.title}" if name else weights.anatomy.title
+        raise ValueError(f"no head of {of} is {given}: name heads, such as l0h1 | l1h2, or whole layers")
     work = Work(circuits, heads)
     for _ in steps(work.pieces(), work.n_pieces, "composition", progress, cancelled):
         pass
@@ -219,6 +224,7 @@ def compose(
     return Composition(heads, q, k, v, q_z, k_z, v_z, baseline, ln, name, tuple(notes))
 
 
+@apart()
 def partners(
     circuits: Circuits,
     layer: int,

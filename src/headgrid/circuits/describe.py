@@ -7,18 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import reduce
 from typing import Any, Literal
 
 import torch
 
 from headgrid.circuits import scores
 from headgrid.circuits.factors import Circuits
-from headgrid.circuits.norms import LN, Norms
+from headgrid.circuits.norms import LN, Norms, check_finite
 from headgrid.circuits.pairs import TokenPairs, by_offset, copying_accuracy, top_pairs
+from headgrid.circuits.readout import of_tokens
 from headgrid.circuits.summary import CircuitSummary, HeadSummary, MLPSummary, NeuronSummary
 from headgrid.circuits.tokens import TokenTable, Vocabulary
 from headgrid.factored import FactoredMatrix
-from headgrid.spectra import Spectrum, spectrum_of
+from headgrid.models.scaling import first_position
+from headgrid.spectra import Spectrum, on_float64, spectrum_of
 from headgrid.weights import Weights
 
 DIRECTIONS = 10
@@ -35,7 +38,6 @@ FEW_TOKENS = 5_000
 
 SAMPLE = 1_000
 """The tokens of which `copying_accuracy` looks at the outputs, in a larger vocabulary."""
-
 
 Matrix = Literal["ov", "qk", "in", "gate", "out"]
 CIRCUITS: tuple[Literal["ov", "qk"], ...] = ("ov", "qk")
@@ -63,8 +65,8 @@ class Describer:
         self, weights: Weights, tokenizer: Any = None, *, ln: LN = "folded", k: int | None = None, n_tokens: int = 10
     ) -> None:
         for name, given in (("k", k), ("n_tokens", n_tokens)):
-            if given is not None and given < 1:
-                raise ValueError(f"{name} is {given}; it should be 1 or more")
+            if given is not None:
+                whole_number(name, given, 1)
         self.weights, self.ln, self.k, self.n_tokens = weights, ln, k, n_tokens
         self.circuits = Circuits(weights, ln)
         self.vocabulary = Vocabulary(weights, tokenizer, ln=ln)
@@ -108,7 +110,7 @@ class Describer:
         """The sum of the OV circuits of several heads: what they write when all attend to one position."""
         ov, notes = self._sum(places), dict.fromkeys(n for layer, _ in places for n in self.circuits.notes("ov", layer))
         return HeadSummary(
-            title=" + ".join(f"{self._word}l{layer}h{head}" for layer, head in places),
+            title=self._title(places),
             heads=tuple(places),
             stack=self.weights.stack.name,
             ln=self.ln,
@@ -134,7 +136,7 @@ class Describer:
             qk = replace(qk, pairs=self._pairs(attends, "qk", n_pairs, cancelled), offsets=self._offsets(attends))
         score = self._copying(matrix) if summary.copying_score is None else summary.copying_score
         accuracy = None
-        if self._reads_and_writes:
+        if self.reads_and_writes:
             sample = None if self.vocabulary.d_vocab <= FEW_TOKENS else SAMPLE
             accuracy, _ = copying_accuracy(*self._sides(matrix, "ov"), sample=sample, cancelled=cancelled)
         return replace(summary, ov=ov, qk=qk, copying_score=score, copying_accuracy=accuracy)
@@ -177,9 +179,9 @@ class Describer:
             neuron=neuron,
             stack=self.weights.stack.name,
             ln=self.ln,
-            reads=read.double().cpu(),
-            gate_reads=None if gate is None else gate.double().cpu(),
-            writes=written.double().cpu(),
+            reads=_own(read),
+            gate_reads=None if gate is None else _own(gate),
+            writes=_own(written),
             read_tokens=tables[1],
             gate_tokens=tables[2],
             write_tokens=tables[0],
@@ -207,8 +209,14 @@ class Describer:
 
     # ---- pieces
 
+    def _title(self, places: Sequence[tuple[int, int]]) -> str:
+        names = [f"{self._word}l{layer}h{head}" for layer, head in places]
+        few = names if len(names) <= 8 else [*names[:3], "...", names[-1]]
+        return " + ".join(few) + (f" ({len(names)} heads)" if len(names) > 8 else "")
+
     @property
-    def _reads_and_writes(self) -> bool:
+    def reads_and_writes(self) -> bool:
+        """Whether tokens are both read and written, as scores of copying need it."""
         return not (self.vocabulary.why_no_reads or self.vocabulary.why_no_writes)
 
     @property
@@ -257,10 +265,14 @@ class Describer:
         return {"W_E": self.vocabulary.why_no_reads, "W_U": self.vocabulary.why_no_writes}.get(table, "")
 
     def _sum(self, places: Sequence[tuple[int, int]]) -> FactoredMatrix:
-        """The sum of products is a product of the factors side by side."""
+        """The sum of products is a product of the factors side by side; of many, these are larger than the sum."""
         each = [self.circuits.head("ov", *place) for place in places]
         if len(each) == 1:
             return each[0]
+        if sum(one.rank_bound for one in each) > self.weights.stack.d_model:
+            products = (on_float64(one.A).double() @ on_float64(one.B).double() for one in each)
+            dense = reduce(torch.Tensor.add_, products)
+            return FactoredMatrix(dense, torch.eye(len(dense), dtype=dense.dtype, device=dense.device))
         return FactoredMatrix(torch.cat([one.A for one in each], -1), torch.cat([one.B for one in each], -2))
 
     def _pairs(
@@ -276,11 +288,12 @@ class Describer:
         stack = self.weights.stack
         if stack.name == "cross" or ("W_pos", None) not in stack.places:
             return None
-        positions = self.weights.read("W_pos")
+        check_finite(self.weights, "W_pos", None)
+        positions = self.weights.read("W_pos")[first_position(self.weights.model, stack) :]
         return by_offset(qk, positions) if positions.shape[-1] == stack.d_model else None
 
     def _copying(self, ov: FactoredMatrix) -> float | None:
-        if not self._reads_and_writes:
+        if not self.reads_and_writes:
             return None
         if self._is_small:
             return float(scores.copying_score(ov, self.vocabulary.W_UE()))
@@ -290,16 +303,20 @@ class Describer:
     def _sides(self, matrix: FactoredMatrix, kind: str) -> tuple[torch.Tensor, torch.Tensor]:
         """What each token puts into a circuit, `[d_vocab, r]`, and what the circuit makes of it, `[r, d_vocab]`."""
         embed = self.vocabulary.embed()
-        left = _of_tokens(embed, matrix.A)
+        left = of_tokens(embed, matrix.A)
         if kind == "qk":
-            return left, _of_tokens(embed, matrix.B.mT).mT
+            return left, of_tokens(embed, matrix.B.mT).mT
         norm = Norms(self.weights).final() if self.ln == "folded" else None
         written = matrix.B.mT if norm is None else norm.fold_after(matrix.B).mT
-        return left, _of_tokens(self.vocabulary.unembed().mT, written).mT
+        return left, of_tokens(self.vocabulary.unembed().mT, written).mT
 
 
-def _of_tokens(table: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
-    """A table of tokens times a factor, `[d_vocab, m] @ [m, r]`, in float32 or better, piece by piece."""
-    dtype = torch.promote_types(torch.promote_types(table.dtype, factor.dtype), torch.float32)
-    factor = factor.to(dtype)
-    return torch.cat([piece.to(dtype) @ factor for piece in torch.split(table, 8_192)])
+def whole_number(name: str, given: Any, least: int) -> None:
+    """A ValueError for what is no whole number of at least so many."""
+    if not isinstance(given, int) or isinstance(given, bool) or given < least:
+        raise ValueError(f"{name} is {given!r}; it should be a whole number, {least} or more")
+
+
+def _own(vector: torch.Tensor) -> torch.Tensor:
+    """A vector in float64 that is no view of the model's weights."""
+    return vector.to("cpu", torch.float64, copy=True)

@@ -10,9 +10,8 @@ the stored weight as the gain or 1 + it (Gemma). Biases are constants and in no 
 
 from __future__ import annotations
 
+import copy
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -20,6 +19,7 @@ from typing import Literal
 import torch
 
 from headgrid.anatomy import Slot
+from headgrid.circuits.apart import apart
 from headgrid.weights import Weights
 
 Block = Literal["attn", "mlp"]
@@ -219,10 +219,11 @@ def kind_of(module: torch.nn.Module, leaf: str) -> Kind | None:
     if len(own) > 1 or weight.is_meta:
         return None
     generator = torch.Generator().manual_seed(0)
-    probe = (torch.randn(1, 3, *weight.shape, generator=generator) + 1.5).to(weight)
+    probe = torch.randn(1, 3, *weight.shape, dtype=torch.float32, device="cpu", generator=generator) + 1.5
+    probe = probe.to(weight)
     try:
-        with _unhooked(module), torch.no_grad():
-            found = module.forward(probe).double()
+        with apart():
+            found = _unhooked(module).forward(probe).double()
     except Exception:  # whatever it is, it is not a norm as we know them
         return None
     if found.shape != probe.shape:
@@ -266,18 +267,18 @@ def finite(tensor: torch.Tensor, role: str, slots: tuple[Slot, ...]) -> torch.Te
     return tensor
 
 
-@contextmanager
-def _unhooked(module: torch.nn.Module) -> Iterator[None]:
-    """What is called within the module runs without hooks: HookedTransformer's hook points are modules in its norms."""
-    inside = [one for one in module.modules() if one is not module]
-    kept = [(one, one._forward_hooks, one._forward_pre_hooks) for one in inside]
-    try:
-        for one in inside:
-            one._forward_hooks, one._forward_pre_hooks = OrderedDict(), OrderedDict()
-        yield
-    finally:
-        for one, after, before in kept:
-            one._forward_hooks, one._forward_pre_hooks = after, before
+def _unhooked(module: torch.nn.Module) -> torch.nn.Module:
+    """The module with the same parameters and nothing hooked to what is in it, as HookedTransformer's hook points are.
+
+    A copy of its frame: were hooks taken off the module itself, a forward pass in another thread would miss them.
+    """
+    bare = copy.copy(module)
+    vars(bare).update(  # as it is: the modules of some libraries pass on what is set to what they wrap
+        _forward_hooks=OrderedDict(),
+        _forward_pre_hooks=OrderedDict(),
+        _modules={name: None if one is None else _unhooked(one) for name, one in module._modules.items()},
+    )
+    return bare
 
 
 def wide(tensor: torch.Tensor) -> torch.Tensor:

@@ -166,6 +166,8 @@ def _candidates(W: torch.Tensor, unit: torch.Tensor, n: int, product: _Product) 
         blocks = logits.view(k, -1, block)
         logits[:, count:] = -torch.inf
         largest = blocks.amax(-1).cpu().double()
+        if largest.isnan().any():
+            raise ValueError("the matrix has NaN or inf in it")
         logits[:, count:] = torch.inf
         smallest = blocks.amin(-1).cpu().double()
         top = torch.cat([top, largest], 1).topk(n).values
@@ -251,3 +253,10 @@ def product(U: torch.Tensor, E: torch.Tensor) -> torch.Tensor:
         for beside in blocks[i + 1 :]:
             found[beside, above] = found[above, beside].mT
     return found
+
+
+def of_tokens(table: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
+    """A table of tokens times a factor, `[d_vocab, m] @ [m, r]`, in float32 or better, piece by piece."""
+    dtype = torch.promote_types(torch.promote_types(table.dtype, factor.dtype), torch.float32)
+    factor = factor.to(table.device, dtype)
+    return torch.cat([piece.to(dtype) @ factor for piece in torch.split(table, 8_192)])

@@ -45,6 +45,7 @@ def copying_score(ov: FactoredMatrix, W_UE: torch.Tensor) -> torch.Tensor:
     Returns:
         Float64 `[*]`; NaN for a head that writes nothing.
     """
+    W_UE = W_UE.to(ov.A.device)
     # one product for all heads, with the side of which grouped-query attention has fewer
     *batch, m, k = ov.A.shape
     values = ov.A.movedim(-2, 0).reshape(m, -1).to(W_UE.dtype)

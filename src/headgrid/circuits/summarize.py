@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-import torch
-
-from headgrid.circuits.describe import FEW_TOKENS, Describer
+from headgrid.circuits.apart import apart
+from headgrid.circuits.describe import FEW_TOKENS, Describer, whole_number
 from headgrid.circuits.norms import LN
 from headgrid.circuits.summary import HeadSummary, MLPSummary, NeuronSummary
 from headgrid.circuits.targets import targets
-from headgrid.models import dissect
 from headgrid.selection import Selectable
 from headgrid.weights import Weights
 
+NOT_COMPUTED = "The copying score takes long in a vocabulary as large as this: ask for pairs, or scan the model."
 
+
+@apart()
 def summarize(
     model: Any,
     what: Selectable,
@@ -28,7 +30,7 @@ def summarize(
     """What one head, MLP, expert or neuron does, or several heads together, read from the weights alone.
 
     Args:
-        model: a live model of any kind that `dissect` takes.
+        model: a live model of any kind that `dissect` takes, or its `Weights`.
         what: whatever `Anatomy.select` takes and names one head (`l1h2`), one MLP (`l0 mlp`), one expert (`l0e5`), one
             neuron (`l0 mlp n7`), or several heads (`l0h1 | l1h2`), whose OV circuits are summed.
         tokenizer: makes strings of token ids; without one, tables hold the ids.
@@ -48,20 +50,24 @@ def summarize(
             vocabulary, and NaN or inf in a weight, which it names.
         AnatomyError: when there are no weights to read.
     """
-    named = targets(dissect(model), what)
-    describer = Describer(Weights(model, stack=named.stack.name), tokenizer, ln=ln, k=k, n_tokens=n_tokens)
-    with torch.no_grad():
-        if named.heads and named.n == len(named.heads):
-            first = describer.head(*named.heads[0]) if named.n == 1 else describer.heads(named.heads)
-            if pairs is None:
-                pairs = 10 if describer.vocabulary.d_vocab <= FEW_TOKENS else 0
-            return describer.deepen(first, pairs) if pairs else first
-        if named.n == 1 and named.mlps:
-            return describer.mlp(named.mlps[0])
-        if named.n == 1 and named.experts:
-            return describer.mlp(*named.experts[0])
-        if named.n == 1 and named.neurons:
-            return describer.neuron(*named.neurons[0])
+    weights = Weights.of(model)
+    named = targets(weights.anatomy, what)
+    describer = Describer(Weights.of(weights, named.stack.name), tokenizer, ln=ln, k=k, n_tokens=n_tokens)
+    if pairs is None:
+        pairs = 10 if describer.vocabulary.d_vocab <= FEW_TOKENS else 0
+    whole_number("pairs", pairs, 0)
+    if named.heads and named.n == len(named.heads):
+        first = describer.head(*named.heads[0]) if named.n == 1 else describer.heads(named.heads)
+        if pairs:
+            return describer.deepen(first, pairs)
+        skipped = first.copying_score is None and describer.reads_and_writes
+        return replace(first, notes=(*first.notes, NOT_COMPUTED)) if skipped else first
+    if named.n == 1 and named.mlps:
+        return describer.mlp(named.mlps[0])
+    if named.n == 1 and named.experts:
+        return describer.mlp(*named.experts[0])
+    if named.n == 1 and named.neurons:
+        return describer.neuron(*named.neurons[0])
     raise ValueError(
         f"{what} names {named}: name heads alone (l1h2), or one MLP (l0 mlp), expert or neuron (l0 mlp n5)"
     )

@@ -73,6 +73,20 @@ def heads_of(anatomy: Anatomy, what: Selectable | None, stack: Stack) -> tuple[P
     return _in_stack(stack, Selection.of(anatomy, what).parts).heads
 
 
+def stack_of(anatomy: Anatomy, what: Selectable, main: Stack) -> Stack:
+    """The stack whose heads a selection names; `main` where it names none.
+
+    Raises:
+        ValueError: when they are of several stacks.
+    """
+    chosen = Selection.of(anatomy, what)
+    found = [stack for stack in anatomy.stacks if stack.n_layers and _in_stack(stack, chosen.parts).heads]
+    if len(found) > 1:
+        names = ", ".join(repr(stack.name) for stack in found)
+        raise ValueError(f"{chosen} names heads of the stacks {names}: say which with stack=..., or name those of one")
+    return found[0] if found else main
+
+
 def _in_stack(stack: Stack, chosen: parts.Parts) -> Targets:
     whole, _, _ = parts.look(stack, chosen, stack.roles("q", "k", "v", "o"), "n")
     own = parts.look(stack, chosen, stack.roles(*WRITES), "n")[1]

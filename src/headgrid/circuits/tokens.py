@@ -228,7 +228,11 @@ class Vocabulary:
         return directions.detach().cpu().double()
 
     def _table(self, role: str, matrix: torch.Tensor, directions: torch.Tensor, n: int) -> TokenTable:
-        found = extremes(matrix, directions, n, self._sizes(role, matrix))
+        try:
+            found = extremes(matrix, directions, n, self._sizes(role, matrix))
+        except ValueError:
+            finite(matrix, role, (self._slot(role),))  # which says where
+            raise
         strings = self.strings(torch.stack([found.ids, found.bottom_ids]))
         return TokenTable(found.ids, found.values, found.bottom_ids, found.bottom_values, *strings)
 

@@ -149,6 +149,18 @@ def residual_multiplier(model: torch.nn.Module, stack: Stack, layer: int) -> flo
     return next((number for number in said if number is not None), 1.0)
 
 
+def first_position(model: torch.nn.Module, stack: Stack) -> int:
+    """The row of a learnt table of positions that the first token reads; what is above it is never read.
+
+    2 for OPT and BART, whose tables have an `offset`, and the row after the padding's for RoBERTa and its kin.
+    """
+    module = model.get_submodule(stack.places["W_pos", None][0].parameter.rpartition(".")[0])
+    offset, padding = getattr(module, "offset", None), getattr(module, "padding_idx", None)
+    if isinstance(offset, int):
+        return offset
+    return 0 if padding is None else int(padding) + 1
+
+
 # ---- where to look
 
 
