@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import math
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -409,6 +411,30 @@ def test_a_change_of_the_model_in_place_gives_another_summary() -> None:
     assert after == pytest.approx([2 * value for value in before], rel=1e-4)
 
 
+@pytest.mark.parametrize("clicked", ["l1h3", "l0h0", "l0 mlp"])
+def test_any_click_finds_that_the_head_that_is_shown_has_changed(clicked: str) -> None:
+    model, tokenizer = hg.demo()
+    grid = hg.HeadGrid(model, tokenizer)
+    focus(grid, 1, "l1h3", "raw")
+    before = settled(grid).summary["circuits"][0]["spectrum"]
+    with torch.no_grad():
+        model.get_parameter("transformer.h.1.attn.c_proj.weight").mul_(2)
+    click(grid, clicked)  # the browser asks for no other cell
+    after = settled(grid).summary
+    assert (after["focus"], after["title"], after["pending"]) == (1, "l1h3", [])
+    assert after["circuits"][0]["spectrum"] == pytest.approx([2 * value for value in before], rel=1e-4)
+
+
+def test_a_click_that_finds_no_change_reads_nothing_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    grid = hg.HeadGrid(*hg.demo())
+    focus(grid, 1, "l1h3")
+    settled(grid)
+    states = sent(grid, monkeypatch)
+    click(grid, "l0 mlp")
+    settled(grid)
+    assert all("summary" not in state for state in states)
+
+
 def test_a_change_of_the_model_that_a_visit_finds_is_seen_in_the_comparison() -> None:
     model, tokenizer = hg.demo()
     grid = hg.HeadGrid(model, tokenizer)
@@ -688,6 +714,37 @@ def test_on_a_kernels_loop_everything_is_written_by_the_loops_thread() -> None:
     asyncio.run(kernel())
     assert threads == {threading.current_thread()}
     settled(grid)
+
+
+def test_python_has_the_last_word_on_colours_that_wait_for_the_loop() -> None:
+    grid = hg.HeadGrid(*hg.demo())
+
+    async def kernel() -> None:
+        grid.set_state({"recolour": {"n": 1, "metric": "ov_norm", "ln": "folded"}})
+        worker = grid._background.worker
+        with worker._state:  # it has ended, and what it found waits until this cell of the notebook has
+            assert worker._state.wait_for(lambda: worker._outbox and not worker._running, 60)
+        grid.colour_by("qk_top")
+        await asyncio.sleep(0)
+        settled(grid)
+
+    asyncio.run(kernel())
+    assert (grid.colours["metric"], grid.progress["total"]) == ("qk_top", 0)
+
+
+@pytest.mark.parametrize("read", [False, True])
+def test_a_closed_grid_lets_go_of_its_model(read: bool) -> None:
+    model = tiny.fresh(LLAMA)
+    grid = hg.HeadGrid(model)
+    if read:
+        grid.select("l0h0 | l1h1")
+        focus(grid, 1, "l1h1")
+        settled(grid).colour_by("ov_norm")
+    held = weakref.ref(grid), weakref.ref(model)
+    grid.close()
+    del grid, model
+    gc.collect()
+    assert [one() for one in held] == [None, None]
 
 
 def test_a_closed_grid_computes_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:

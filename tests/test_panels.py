@@ -183,7 +183,28 @@ def test_what_is_not_finite_is_refused_and_an_undefined_score_says_so() -> None:
     with pytest.raises(ValueError, match="W_in could not be read: it has NaN or inf"):
         panels.circuit(summary(singular_values=torch.tensor([1.0, math.nan, 0.0])))
     scores = {score["name"]: score["value"] for score in panels.circuit(summary(stable_rank=math.nan))["scores"]}
-    assert scores == {"norm": "1", "stable rank": "undefined", "entropy rank": "3"}
+    assert scores == {"norm": "1.00", "stable rank": "undefined", "entropy rank": "3.00"}
+
+
+def test_scores_are_written_as_the_browser_writes_numbers() -> None:
+    given = [4, 18.04, 0.98, 0.01234, 123.4, 12345, 0, -0.5, -0.000012]
+    written = ["4.00", "18.0", "0.980", "0.0123", "123", "12,345", "0", "−0.500", "−1.2e−5"]
+    assert [panels._score("norm", value)["value"] for value in given] == written
+
+
+def test_notes_are_sentences_in_every_tab() -> None:
+    found, cell, _ = answers(tiny.model("bert"))
+    answer = whole(found, cell("l1h1"))
+    assert answer.partners is not None
+    for notes in (*(circuit["notes"] for circuit in answer.circuits), answer.partners["notes"]):
+        assert notes
+        assert all(note.endswith(".") for note in notes)
+
+
+def test_a_head_that_suppresses_has_a_minus_sign_and_no_hyphen() -> None:
+    found, cell, _ = answers(*hg.demo())
+    shown = by_title(whole(found, cell("l1h1")))["OV"]["scores"]
+    assert shown[0] == {"name": "copying score", "value": "−0.95", "help": panels.HELP["copying score"]}
 
 
 def test_half_a_surrogate_pair_becomes_text_that_can_be_sent() -> None:

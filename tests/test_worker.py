@@ -195,6 +195,21 @@ def test_on_a_loop_answers_arrive_on_its_thread(worker: Worker) -> None:
     assert asyncio.run(question()) == (threading.current_thread(), False)
 
 
+def test_what_a_job_found_before_it_was_cancelled_is_not_shown_after(worker: Worker) -> None:
+    shown: list[str] = []
+
+    async def cell() -> None:
+        ended = threading.Event()
+        worker.submit("colours", lambda turn: turn.show(lambda: shown.append("colours")), unexpected)
+        worker.submit("details", lambda turn: ended.set(), unexpected)
+        assert ended.wait(SOON)  # the loop is busy with this cell, so nothing is delivered yet
+        worker.cancel("colours")
+        assert worker.join_idle(SOON)
+
+    asyncio.run(cell())
+    assert shown == []
+
+
 def test_waiting_on_the_loops_own_thread_delivers_as_well(worker: Worker) -> None:
     shown: list[threading.Thread] = []
 

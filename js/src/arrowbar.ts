@@ -60,8 +60,8 @@ export function makeArrowBar(choice: ArrowChoice, changed: () => void, signal: A
       choice.shown = on;
     }),
     ...kinds,
-    make("label", { class: "hg-slide" }, least, slider),
-    amount,
+    // together, so that what passes the threshold never stands in a line of its own
+    make("div", { class: "hg-slide" }, make("label", {}, least, slider), amount),
   );
   element.addEventListener("keydown", (event) => event.key !== "Tab" && event.stopPropagation(), { signal });
   return {

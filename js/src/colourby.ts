@@ -42,19 +42,8 @@ export function makeColourBy(recolour: (metric: string) => void, signal: AbortSi
   const error = make("span", { class: "hg-error", role: "status" });
   const element = make("div", { class: "hg-row hg-colours" }, label, work, error);
   let drawn = "";
-  /** What was picked since the last state of the colours; until these change the menu shows it. */
-  let picked: { metric: string; over: Shades | null } | null = null;
-  let shades: Shades | null = null;
 
-  menu.addEventListener(
-    "change",
-    () => {
-      if (menu.value === OWN) return;
-      picked = { metric: menu.value, over: shades };
-      recolour(menu.value);
-    },
-    { signal },
-  );
+  menu.addEventListener("change", () => menu.value !== OWN && recolour(menu.value), { signal });
   const end = () => {
     // The button is about to go.
     menu.focus({ preventScroll: true });
@@ -66,11 +55,9 @@ export function makeColourBy(recolour: (metric: string) => void, signal: AbortSi
   return {
     element,
     update: (state) => {
-      const { metrics, progress, live } = state;
-      const runs = progress.total > 0;
-      shades = state.shades;
-      if (picked && (picked.over !== shades || state.error)) picked = null;
-      const chosen = picked?.metric ?? chosenOf(state);
+      const { metrics, shades, progress, live } = state;
+      const runs = live && progress.total > 0;
+      const chosen = chosenOf(state);
       const own = chosen === OWN ? (shades?.label ?? "") : "";
       const options = [["", "none", ""], ...metrics.map((m) => [m.name, m.label, m.help])];
       if (own) options.push([OWN, `(${own})`, "values given from Python"]);
@@ -93,7 +80,6 @@ export function makeColourBy(recolour: (metric: string) => void, signal: AbortSi
         bar.value = progress.done;
         bar.ariaLabel = progress.label;
       }
-      stop.disabled = !live;
       setText(error, state.error);
     },
   };

@@ -20,16 +20,20 @@ export function alignCircuits(heads: readonly Compared[]): { title: string; circ
   }));
 }
 
-/** The scores that any circuit has, by name, in order; "–" where one lacks it. */
+/** The scores that all circuits have, by name, in order; "–" for a circuit that could not be read. */
 export function alignScores(
   circuits: readonly (Circuit | null)[],
 ): { name: string; help: string; values: string[] }[] {
-  const all = circuits.flatMap((circuit) => circuit?.scores ?? []);
-  return [...new Map(all.map((score) => [score.name, score.help]))].map(([name, help]) => ({
-    name,
-    help,
-    values: circuits.map((circuit) => circuit?.scores.find((score) => score.name === name)?.value ?? "–"),
-  }));
+  const lists = circuits.map((circuit) => circuit?.scores ?? []);
+  const known = lists.filter((scores) => scores.length);
+  // What only some have, because it is computed for the cell in focus alone, compares nothing.
+  return (known[0] ?? [])
+    .filter(({ name }) => known.every((scores) => scores.some((score) => score.name === name)))
+    .map(({ name, help }) => ({
+      name,
+      help,
+      values: lists.map((scores) => scores.find((score) => score.name === name)?.value ?? "–"),
+    }));
 }
 
 function rowsOf(title: string, circuits: readonly (Circuit | null)[], sign: Sign): HTMLElement[] {

@@ -45,6 +45,9 @@ const LABELS: Record<string, string> = {
   weights: "Weights",
   selected: "Selected",
 };
+const HINT = "Click a cell to see what it does and where its weights are.";
+const WAIT = "Reading the weights…";
+const LOST = "The kernel ended before all of this was read.";
 /** Tabs in the order of their likeness: a cell without the chosen one shows its nearest. */
 const LIKE = ["ov", "qk", "mlp", "composition", "weights"];
 
@@ -112,11 +115,7 @@ export function makeInspector(panel: Panel, events: InspectorEvents, signal: Abo
   );
   const copy = makeCopy("Copy what this tab shows, as text in columns", () => copied(), events.say, signal);
   const heading = make("div", { class: "hg-heading" }, title, name);
-  const empty = make(
-    "p",
-    { class: "hg-empty" },
-    "Click a cell to see what it does and where its weights are.",
-  );
+  const empty = make("p", { class: "hg-empty" }, HINT);
   const body = make("div", { class: "hg-body", ...OWN_KEYS });
   const tabs = makeTabs(
     "What is shown",
@@ -201,7 +200,8 @@ export function makeInspector(panel: Panel, events: InspectorEvents, signal: Abo
     const { there, tab } = current();
     const isSelected = tab === "selected";
     heading.hidden = !asked && !comparison;
-    empty.hidden = there.length > 0 || Boolean(asked);
+    setText(empty, asked && !live ? LOST : HINT);
+    empty.hidden = there.length > 0 || Boolean(asked && live);
     tools.hidden = body.hidden = there.length === 0;
     setText(title, isSelected ? `${comparison?.n_heads} heads` : (asked?.title ?? ""));
     setText(name, isSelected ? "selected" : (asked?.name ?? ""));
@@ -214,11 +214,11 @@ export function makeInspector(panel: Panel, events: InspectorEvents, signal: Abo
       ? Boolean(comparison?.pending)
       : Boolean(asked && (!subject.summary || subject.summary.pending.some((name) => name === tab)));
     const stale = isSelected ? pending : Boolean(asked && !subject.summary);
-    body.ariaBusy = String(pending);
-    element.classList.toggle("hg-waiting", stale);
-    draw(tab, pending);
+    body.ariaBusy = String(pending && live);
+    element.classList.toggle("hg-waiting", stale && live);
+    draw(tab, pending ? (live ? WAIT : LOST) : "");
   };
-  const draw = (tab: string, pending: boolean) => {
+  const draw = (tab: string, waiting: string) => {
     const shown =
       tab === "selected"
         ? [subject?.comparison, subject?.note]
@@ -228,12 +228,14 @@ export function makeInspector(panel: Panel, events: InspectorEvents, signal: Abo
             ? [summary?.partners, summary?.cell]
             : circuitsOf(tab);
     // Answers come in parts; what did not change stays, with its place, its focus and what was opened.
-    const key = JSON.stringify([tab, panel.sign, pending, shown]);
+    const key = JSON.stringify([tab, panel.sign, waiting, shown]);
     if (key === drawn) return;
     const isOther = drawn.slice(0, drawn.indexOf(",")) !== key.slice(0, key.indexOf(","));
     drawn = key;
     const content = contentOf(tab);
-    const wait = pending ? [make("p", { class: "hg-note hg-wait" }, "Reading the weights…")] : [];
+    const wait = waiting
+      ? [make("p", { class: waiting === WAIT ? "hg-note hg-wait" : "hg-note" }, waiting)]
+      : [];
     // The panel does not shrink again, so that what stands below it does not jump from click to click.
     body.style.minHeight = `${body.offsetHeight}px`;
     const focused = body.querySelector(":focus") !== null;
@@ -252,7 +254,9 @@ export function makeInspector(panel: Panel, events: InspectorEvents, signal: Abo
     element,
     update: (next) => {
       subject = next;
-      summary = next.asked ? (next.summary ?? summary) : null;
+      // Without a kernel there is no next one.
+      const last = next.live ? summary : null;
+      summary = next.asked ? (next.summary ?? last) : null;
       show();
     },
   };

@@ -20,13 +20,14 @@ export function makeLegend(): Legend {
   const label = make("span", { class: "hg-strong" });
   const scale = make("span", { class: "hg-scale" });
   const ticks = make("span", { class: "hg-ticks" });
+  const ramp = make("span", { class: "hg-ramp" }, scale, ticks);
   const ln = make("span", { class: "hg-muted" });
   const none = make("span", { class: "hg-missing hg-muted" }, make("i"), "no value");
   const element = make(
     "div",
     { class: "hg-row hg-legend", role: "group", "aria-label": "Colours", hidden: true },
     label,
-    make("span", { class: "hg-ramp" }, scale, ticks),
+    ramp,
     none,
     ln,
   );
@@ -39,6 +40,7 @@ export function makeLegend(): Legend {
       setText(ln, LN[shades.ln] ?? "");
       scale.style.background = scaleOf(shades.diverging, theme).gradient;
       ticks.replaceChildren(...ticksOf(shades).map((tick) => make("span", {}, tick)));
+      ramp.hidden = shades.values.every(Number.isNaN);
       none.hidden = !shades.missing;
     },
   };

@@ -1,6 +1,6 @@
 /** Numbers as they are read, not as they are computed. Pure. */
 
-/** Three digits: "4.21", "0.0120", "−1.2e−5", "12,300"; a dash for what is not a number. */
+/** Three digits: "4.21", "0.0120", "−1.2e−5", "12,345"; a dash for what is not a number. `panels.short` is the same. */
 export function short(value: number): string {
   if (!Number.isFinite(value)) return "–";
   const size = Math.abs(value);

@@ -56,9 +56,9 @@ describe("the menu of colours", () => {
     update(state());
     expect(shown()).toBe("none");
     pick("norm");
-    update(state());
+    update(state({ asked: "norm" }));
     expect([sent, shown()]).toEqual([["norm"], "OV norm"]);
-    update(state({ shades: shadesOf({ metric: "copying" }) }));
+    update(state({ asked: "norm", shades: shadesOf({ metric: "copying" }) }));
     expect(shown()).toBe("copying score");
   });
 
@@ -83,6 +83,21 @@ describe("the menu of colours", () => {
     expect(sent).toEqual([""]);
   });
 
+  it("shows no work that a kernel does no more", () => {
+    const { element, update } = menuOf();
+    update(state({ progress: { label: "reading every head", done: 3, total: 12 }, live: false }));
+    expect(element.querySelector<HTMLElement>(".hg-work")!.hidden).toBe(true);
+  });
+
+  it("stands on none again once a scan was stopped, here or in another view", () => {
+    const { pick, update, shown } = menuOf();
+    update(state());
+    pick("norm");
+    update(state({ asked: "norm", progress: { label: "reading every head", done: 3, total: 12 } }));
+    update(state({ asked: "" }));
+    expect(shown()).toBe("none");
+  });
+
   it("says why there are no colours", () => {
     const { element, update } = menuOf();
     update(state({ error: "W_O has NaN." }));
@@ -103,5 +118,14 @@ describe("the legend", () => {
     expect(element.textContent).toContain("raw weights");
     update(null, "light");
     expect(element.hidden).toBe(true);
+  });
+
+  it("has no scale where no cell has a value", () => {
+    const { element, update } = makeLegend();
+    const ramp = element.querySelector<HTMLElement>(".hg-ramp")!;
+    update(shadesOf(), "light");
+    expect(ramp.hidden).toBe(false);
+    update(readShades(colours(Array(cells.count).fill(Number.NaN)), cells), "light");
+    expect([ramp.hidden, element.textContent]).toEqual([true, expect.stringContaining("no value")]);
   });
 });

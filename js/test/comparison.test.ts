@@ -15,15 +15,28 @@ const places = (went: number[] = []) => ({
 });
 
 describe("heads side by side", () => {
-  it("stand in the same rows, also where one lacks a circuit or a score", () => {
+  it("stand in the same rows, also where one lacks a circuit", () => {
     const aligned = alignCircuits(heads);
     expect(aligned.map(({ title, circuits }) => [title, circuits.map(Boolean)])).toEqual([
       ["OV", [true, true]],
       ["QK", [true, false]],
     ]);
-    expect(alignScores(aligned[0]!.circuits).map(({ name, values }) => [name, ...values])).toEqual([
-      ["copying score", "0.98", "–"],
-      ["norm", "–", "3"],
+  });
+
+  it("have the scores that all of them have, and no others", () => {
+    const scored = (...scores: string[]) =>
+      circuit({ scores: scores.map((text) => ({ name: text.split(" ")[0]!, value: text, help: "" })) });
+    const rows = (...circuits: Parameters<typeof alignScores>[0]) =>
+      alignScores(circuits).map(({ name, values }) => [name, ...values]);
+    const deep = scored("top-1 99%", "norm 3");
+    expect(rows(deep, scored("norm 4"))).toEqual([["norm", "norm 3", "norm 4"]]);
+    expect(rows(deep, scored("top-1 1%", "norm 4"))).toEqual([
+      ["top-1", "top-1 99%", "top-1 1%"],
+      ["norm", "norm 3", "norm 4"],
+    ]);
+    // One that could not be read, or that a head does not have, hides nothing of the others.
+    expect(rows(circuit({ scores: [], error: "NaN" }), scored("norm 4"), null)).toEqual([
+      ["norm", "–", "norm 4", "–"],
     ]);
   });
 

@@ -109,6 +109,21 @@ describe("the inspector", () => {
     expect(inspector.body().textContent).toContain("h.0.q.weight");
   });
 
+  it("does not wait for what a kernel that has ended cannot read any more", () => {
+    inspector.update(subject({ summary: summary({ circuits: [], pending: ["ov"] }), live: false }));
+    expect(inspector.body().ariaBusy).toBe("false");
+    expect(inspector.body().textContent).toBe("The kernel ended before all of this was read.");
+  });
+
+  it("does not show another cell's answer once none can come", () => {
+    inspector.update(subject());
+    const asked = { title: "l1h2", name: "layer 1 head 2" };
+    inspector.update(subject({ asked, summary: null }));
+    inspector.update(subject({ asked, summary: null, live: false }));
+    expect([inspector.body().hidden, inspector.element.className]).toEqual([true, "hg-inspector"]);
+    expect(inspector.element.querySelector(".hg-empty")!.textContent).toContain("The kernel ended");
+  });
+
   it("leaves alone what did not change when more is known", () => {
     inspector.update(subject({ summary: summary({ pending: ["composition"] }) }));
     const before = inspector.body().firstChild;

@@ -18,7 +18,11 @@ describe("the colours of the cells", () => {
     const gap = values.with(3, Number.NaN);
     const shades = readShades(colours(gap), cells)!;
     expect(shades.missing).toBe(true);
-    expect([saidOf(shades, 3), saidOf(shades, -1), saidOf(null, 3)]).toEqual(["copying score: no value", "", ""]);
+    expect([saidOf(shades, 3), saidOf(shades, -1), saidOf(null, 3)]).toEqual([
+      "copying score: no value",
+      "",
+      "",
+    ]);
   });
 
   it("are none without a label, without bytes, or with too few of them", () => {

@@ -32,6 +32,7 @@ def view(notebook: Notebook) -> Locator:
     """A grid in which the two heads of the induction circuit are selected, and the second is looked at."""
     notebook.run("(grid.select('l0h1'), grid.colour_by(None))[0]")
     cell(notebook.view(), "l1h2").click()
+    tab(notebook.view(), "OV")  # the one before may have looked at the selected heads
     expect(inspector(notebook.view())).to_contain_text("layer 1 head 2")
     return notebook.view()
 
@@ -112,3 +113,25 @@ def test_an_mlp_has_its_matrices_and_a_norm_has_only_weights(view: Locator) -> N
     expect(inspector(view).get_by_role("tab", name="OV")).to_have_count(0)
     cell(view, "l0 mlp").click()
     cell(view, "l0 ln1").click()
+
+
+SPOILT = """
+import torch
+
+model, tokenizer = hg.demo()
+with torch.no_grad():
+    model.get_parameter("transformer.h.1.attn.c_attn.weight")[0, 5] = torch.nan
+other = hg.HeadGrid(model, tokenizer)
+other.select("l0h0 | l1")
+other
+"""
+
+
+def test_why_heads_cannot_be_compared_stays_in_their_columns(open_notebook: Open) -> None:
+    notebook = open_notebook("spoilt", [GRID, SPOILT])
+    view = notebook.view(1)
+    cell(view, "l1 ln2").click()
+    columns = tab(view, "Selected").locator("td").filter(has_text="transformer.h.1.attn.c_attn.weight")
+    expect(columns.first).to_be_visible()
+    assert columns.evaluate_all("all => all.every(one => one.scrollWidth <= one.clientWidth)")
+    notebook.close()

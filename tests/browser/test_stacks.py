@@ -126,6 +126,16 @@ def test_each_view_shows_a_stack_of_its_own(notebook: Notebook) -> None:
     shows(other, "encoder l0h3")
 
 
+def test_the_tabs_of_the_stacks_stand_in_one_line(notebook: Notebook) -> None:
+    view = notebook.view()
+    notebook.run("grid.select('encoder l0 | decoder l0 | cross l0')")
+    for shown in ("encoder", "decoder", "cross"):
+        tab(view, shown).click()
+        is_shown(view, shown)
+        boxes = [tab(view, name).bounding_box() for name in ("encoder", "decoder", "cross")]
+        assert len({box["y"] for box in boxes if box}) == 1
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_the_switch_takes_the_theme_of_the_page(notebook: Notebook, theme: str) -> None:
     notebook.run("grid.select('encoder l1h2 | decoder l0h1')")

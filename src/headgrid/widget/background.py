@@ -49,6 +49,7 @@ class Background:
         self.lock = self.worker.lock
         self.watched = False
         self._compared: tuple[object, ...] = ()
+        self._age = 0
 
     @property
     def quantities(self) -> Sequence[Quantity]:
@@ -71,6 +72,15 @@ class Background:
         else:
             grid.summary = dict(summary)
             self.worker.submit("focus", partial(self._read, summary), partial(self._not_read, summary))
+        self._age = self.answers.age
+
+    def look_again(self) -> None:
+        """Have the cell in focus read again if a change of the weights was seen since, or is seen now."""
+        focus = cast(Focus, self._grid.focus)
+        if self.answers.tabs(focus["cell"]):
+            self.answers.known(focus["cell"], focus["ln"])
+            if self.answers.age != self._age:
+                self.focus(focus)
 
     def _read(self, summary: Summary, turn: Turn) -> None:
         answer = self.answers.read(summary["cell"], summary["ln"])

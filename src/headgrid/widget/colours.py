@@ -68,8 +68,8 @@ QUANTITIES: tuple[Quantity, ...] = (
     Quantity(
         "copying_score",
         "copying score",
-        "The sum of the eigenvalues of W_E OV W_U over the sum of their sizes: 1 for a head that copies, -1 for one "
-        "that suppresses what it reads (Elhage et al. 2021).",
+        "The sum of the eigenvalues of W_E OV W_U over the sum of their sizes: 1 for a head that copies, "
+        "\N{MINUS SIGN}1 for one that suppresses what it reads (Elhage et al. 2021).",
         "copying",
         (-1.0, 1.0),
     ),

@@ -110,7 +110,7 @@ def partners(pairs: Sequence[Pair], stack: str, baseline: float, notes: Iterable
     return {
         "arrows": arrows_of(pairs[:MOST_PARTNERS], stack, places),
         "baseline": _digits(baseline),
-        "notes": list(dict.fromkeys(notes)),
+        "notes": list(dict.fromkeys(map(panels.sentence, notes))),
         "error": "",
     }
 

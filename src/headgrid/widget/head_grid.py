@@ -64,8 +64,9 @@ class HeadGrid(anywidget.AnyWidget):
         torch.Size([96, 96])
     """
 
-    _esm = STATIC / "widget.js"
-    _css = STATIC / "widget.css"
+    # as text: of a path anywidget would keep every grid, and its model, for as long as the process lives
+    _esm = (STATIC / "widget.js").read_text(encoding="utf-8")
+    _css = (STATIC / "widget.css").read_text(encoding="utf-8")
 
     selection = _Selection()
 
@@ -202,6 +203,7 @@ class HeadGrid(anywidget.AnyWidget):
         }
         with self.hold_sync():
             self.cells, self.partial, self.text = pack(on), pack(partial), dict(text)
+            self._background.look_again()
             self._background.compare(on, self.focus["ln"])
 
     # ---- browser -> Python

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -42,7 +42,7 @@ HELP = {
     "stable rank": "The squared norm over the squared largest singular value: 1 for a matrix of a single direction.",
     "entropy rank": "exp of the entropy of the singular values over their sum (Roy and Vetterli 2007).",
     "copying score": "The sum of the eigenvalues of W_E OV W_U over the sum of their sizes: 1 copies the token that it "
-    "attends to, -1 suppresses it (Elhage et al. 2021).",
+    "attends to, \N{MINUS SIGN}1 suppresses it (Elhage et al. 2021).",
     "top-1 copying": "The share of tokens whose largest output, when they are attended to, is themselves.",
 }
 """Name of a score -> its definition."""
@@ -104,9 +104,9 @@ def of_head(summary: HeadSummary) -> list[Circuit]:
     """OV and QK of a head, or the summed OV of several."""
     copying: list[Score] = []
     if summary.copying_score is not None:
-        copying.append(_score("copying score", summary.copying_score, "{:.2f}"))
+        copying.append(_score("copying score", summary.copying_score, "{:.2f}".format))
     if summary.copying_accuracy is not None:
-        copying.append(_score("top-1 copying", summary.copying_accuracy, "{:.1%}"))
+        copying.append(_score("top-1 copying", summary.copying_accuracy, "{:.1%}".format))
     found = [circuit(summary.ov, summary.notes, copying)]
     return found if summary.qk is None else [*found, circuit(summary.qk, summary.notes)]
 
@@ -152,7 +152,7 @@ def circuit(found: CircuitSummary, notes: Iterable[str] = (), extra: Iterable[Sc
         "pairs_title": pairs_title if found.pairs is not None else "",
         "pairs": [] if found.pairs is None else _pairs(found.pairs, title),
         "offsets": [] if found.offsets is None else _floats(found.offsets[:MOST_OFFSETS], title),
-        "notes": list(dict.fromkeys((*found.notes, *notes))),
+        "notes": list(dict.fromkeys(sentence(note) for note in (*found.notes, *notes))),
         "error": "",
     }
 
@@ -175,6 +175,11 @@ def said(error: Exception) -> str:
     """An exception as a sentence for a panel."""
     text = " ".join(str(error).split())
     return text if isinstance(error, ValueError) and text else f"{type(error).__name__}: {text}".removesuffix(": ")
+
+
+def sentence(note: str) -> str:
+    """A note with the full stop that one of several needs to be told from the next."""
+    return note if note.endswith((".", "!", "?", ":")) else f"{note}."
 
 
 def _tables(table: TokenTable | None, title: str) -> list[Tokens]:
@@ -205,8 +210,20 @@ def word(token: str | int) -> str:
     return f"#{token}" if isinstance(token, int) else token.encode("utf-8", "replace").decode()
 
 
-def _score(name: str, value: float, shape: str = "{:.3g}") -> Score:
-    return {"name": name, "value": shape.format(value) if math.isfinite(value) else "undefined", "help": HELP[name]}
+def short(value: float) -> str:
+    """Three digits, as `js/src/numbers.ts` writes them: "4.21", "0.0120", "1.2e-5", "12,345"."""
+    size = abs(value)
+    if size >= 100 or value == 0:
+        return f"{value:,.0f}"
+    if size < 0.001:
+        digits, _, power = f"{value:.1e}".partition("e")
+        return f"{digits}e{int(power)}"
+    return f"{value:#.3g}".removesuffix(".")
+
+
+def _score(name: str, value: float, write: Callable[[float], str] = short) -> Score:
+    text = write(value).replace("-", "\N{MINUS SIGN}") if math.isfinite(value) else "undefined"
+    return {"name": name, "value": text, "help": HELP[name]}
 
 
 def _floats(values: torch.Tensor, title: str) -> list[float]:

@@ -80,6 +80,8 @@ class Worker:
         self._state = threading.Condition()
         self._waiting: dict[str, Turn] = {}
         self._running: list[Turn] = []  # several, where one has given way to a more urgent one
+        # the last of each lane: it may have ended, and what it found still wait for its delivery
+        self._last: weakref.WeakValueDictionary[str, Turn] = weakref.WeakValueDictionary()
         self._outbox: deque[tuple[Turn, Callable[[], None]]] = deque()
         self._thread: threading.Thread | None = None
         self._closed = False
@@ -98,7 +100,7 @@ class Worker:
             if self._closed:
                 return
             self._stop(lane)
-            self._waiting[lane] = turn
+            self._waiting[lane] = self._last[lane] = turn
             if self._thread is None:
                 self._thread = threading.Thread(target=self._serve, name="headgrid", daemon=True)
                 self._thread.start()
@@ -197,10 +199,9 @@ class Worker:
                         _log.exception("headgrid could not show what it found")
 
     def _stop(self, lane: str) -> None:
-        waiting = self._waiting.pop(lane, None)
-        for turn in (*self._running, *([waiting] if waiting else [])):
-            if turn.lane == lane:
-                turn.stopped.set()
+        self._waiting.pop(lane, None)
+        if (last := self._last.pop(lane, None)) is not None:
+            last.stopped.set()
 
 
 def _loop() -> asyncio.AbstractEventLoop | None:
