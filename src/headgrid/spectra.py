@@ -164,11 +164,12 @@ def gram(x: torch.Tensor) -> torch.Tensor:
     step = max(32, min(128, k // 4))
     blocks = [slice(start, min(start + step, k)) for start in range(0, k, step)]
     columns_first = x.stride(-2) < x.stride(-1)
+    # one piece of memory for all: fresh memory costs more than what is written into it
+    room = G.new_empty((k, min(m, ROWS))).mT if columns_first else G.new_empty((min(m, ROWS), k))
     for place in np.ndindex(*batch):
         one, total = x[place], G[place]
         for start in range(0, m, ROWS):
-            some = one[start : start + ROWS]
-            some = some.mT.double().mT if columns_first else some.double()
+            some = room[: min(ROWS, m - start)].copy_(one[start : start + ROWS])
             for block in blocks:
                 total[block, block.start :].addmm_(some[:, block].mT, some[:, block.start :])
         for block in blocks[:-1]:
