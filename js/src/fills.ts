@@ -1,11 +1,11 @@
 /** Cells that are coloured by a value. Being selected then shows as a frame, because the fill is taken. */
 import { has } from "./bits";
-import { columnsBetween, rowsBetween } from "./geometry";
 import type { Scene } from "./headers";
 import { levelOf, scaleOf } from "./scales";
 import type { Shades } from "./shades";
 import { box, type Context, hatch, tick, triangle } from "./shapes";
 import type { Palette } from "./theme";
+import { eachVisible } from "./visible";
 
 /** What is drawn upon a fill, in black or in white. */
 interface Marks {
@@ -23,12 +23,9 @@ export function paintFills(
   palette: Palette,
   shades: Shades,
 ): void {
-  const { cells, geometry, on, partial, scroll, width, height } = scene;
+  const { cells, geometry, on, partial } = scene;
   const { colours, marks: signs } = scaleOf(shades.diverging, palette.theme);
-  const band = cells.bands[b]!;
   const area = geometry.bands[b]!;
-  const [top, bottom] = rowsBetween(area, band.rows.length, scroll.y, scroll.y + height);
-  const [left, right] = columnsBetween(area, scroll.x, scroll.x + width);
   const roomy = area.rowHeight >= 12;
   const fills = new Map<string, Path2D>();
   const upon = new Map<string, Marks>();
@@ -38,39 +35,29 @@ export function paintFills(
     map.set(key, found);
     return found;
   };
-  for (let row = top; row <= bottom; row++) {
-    for (let column = left; column <= right; column++) {
-      const n = cells.first[b]! + row * band.columns.length + column;
-      if (has(cells.absent, n)) continue;
-      const rect = {
-        x: area.lefts[column]!,
-        y: area.rows + row * area.pitch,
-        width: area.widths[column]!,
-        height: area.rowHeight,
-      };
-      const value = shades.values[n]!;
-      const missing = Number.isNaN(value);
-      const level = missing ? 0 : levelOf(value, shades);
-      const isOn = has(on, n);
-      box(
-        of(fills, missing ? palette.cell : colours[level]!, () => new Path2D()),
-        rect,
-      );
-      const sign = of(upon, missing ? palette.text : signs[level]!, marks);
-      if (missing && !isOn && !area.labelled) {
-        const [x, y] = [rect.x + rect.width / 2, rect.y + rect.height / 2];
-        dots!.moveTo(x, y);
-        dots!.arc(x, y, roomy ? 1.25 : 0.75, 0, 7);
-      }
-      if (isOn) {
-        box(frames!, rect, roomy ? 1.25 : 0.75);
-        box(gaps!, rect, roomy ? 3.25 : 1.75);
-        if (roomy && !area.labelled) tick(sign.ticks, rect);
-      } else box(edges!, rect, 0.5);
-      if (!isOn && has(partial, n)) triangle(sign.corners, rect);
-      if (has(cells.zero, n)) hatch(sign.stripes, rect);
+  eachVisible(scene, b, (n, rect) => {
+    const value = shades.values[n]!;
+    const missing = Number.isNaN(value);
+    const level = missing ? 0 : levelOf(value, shades);
+    const isOn = has(on, n);
+    box(
+      of(fills, missing ? palette.cell : colours[level]!, () => new Path2D()),
+      rect,
+    );
+    const sign = of(upon, missing ? palette.text : signs[level]!, marks);
+    if (missing && !isOn && !area.labelled) {
+      const [x, y] = [rect.x + rect.width / 2, rect.y + rect.height / 2];
+      dots!.moveTo(x, y);
+      dots!.arc(x, y, roomy ? 1.25 : 0.75, 0, 7);
     }
-  }
+    if (isOn) {
+      box(frames!, rect, roomy ? 1.25 : 0.75);
+      box(gaps!, rect, roomy ? 3.25 : 1.75);
+      if (roomy && !area.labelled) tick(sign.ticks, rect);
+    } else box(edges!, rect, 0.5);
+    if (!isOn && has(partial, n)) triangle(sign.corners, rect);
+    if (has(cells.zero, n)) hatch(sign.stripes, rect);
+  });
   for (const [colour, path] of fills) {
     context.fillStyle = colour;
     context.fill(path);

@@ -3,38 +3,25 @@ import { has } from "./bits";
 import { numberAt, type Spot } from "./cells";
 import { paintArrows } from "./darts";
 import { paintFills } from "./fills";
-import { columnsBetween, rectOf, rowsBetween } from "./geometry";
+import { rectOf } from "./geometry";
 import { paintHeaders, type Scene } from "./headers";
 import { levelOf, scaleOf } from "./scales";
 import { box, type Context, hatch, ring, triangle } from "./shapes";
 import { isPlain, type Palette } from "./theme";
+import { eachVisible } from "./visible";
 
 /** The cells of one band, gathered by state so that each state is filled once. */
 function paintCells(context: Context, scene: Scene, b: number, palette: Palette): void {
-  const { cells, geometry, on, partial, scroll, width, height } = scene;
-  const band = cells.bands[b]!;
+  const { cells, geometry, on, partial } = scene;
   const area = geometry.bands[b]!;
-  const [top, bottom] = rowsBetween(area, band.rows.length, scroll.y, scroll.y + height);
-  const [left, right] = columnsBetween(area, scroll.x, scroll.x + width);
   const [off, edges, full, corner, stripes, stripesOn] = Array.from({ length: 6 }, () => new Path2D());
-  const columns = band.columns.length;
-  for (let row = top; row <= bottom; row++) {
-    for (let column = left; column <= right; column++) {
-      const n = cells.first[b]! + row * columns + column;
-      if (has(cells.absent, n)) continue;
-      const rect = {
-        x: area.lefts[column]!,
-        y: area.rows + row * area.pitch,
-        width: area.widths[column]!,
-        height: area.rowHeight,
-      };
-      const isOn = has(on, n);
-      box(isOn ? full! : off!, rect);
-      if (!isOn) box(edges!, rect, 0.5);
-      if (!isOn && has(partial, n)) triangle(corner!, rect);
-      if (has(cells.zero, n)) hatch(isOn ? stripesOn! : stripes!, rect);
-    }
-  }
+  eachVisible(scene, b, (n, rect) => {
+    const isOn = has(on, n);
+    box(isOn ? full! : off!, rect);
+    if (!isOn) box(edges!, rect, 0.5);
+    if (!isOn && has(partial, n)) triangle(corner!, rect);
+    if (has(cells.zero, n)) hatch(isOn ? stripesOn! : stripes!, rect);
+  });
   // Small cells are told apart by their fill alone, unless the system forbids a fill.
   const bordered = area.rowHeight >= 12 || isPlain(palette);
   context.fillStyle = bordered ? palette.cell : palette.edge;

@@ -73,8 +73,8 @@ class HeadSummary:
         ln: whether norms are folded into the weights.
         ov: what it writes of what it reads.
         qk: what it attends to; None for several heads.
-        copying_score: sum(lambda) / sum|lambda| of W_E OV W_U, from -1 to 1; None where tokens are not both read and
-            written, or where it was not computed (see `notes`).
+        copying_score: sum(lambda) / sum|lambda| of W_E OV W_U, from -1 to 1; NaN for a head that writes nothing, None
+            where tokens are not both read and written, or where it was not computed (see `notes`).
         copying_accuracy: the share of tokens whose largest output is themselves; None as above.
         notes: what else there is to say.
     """
