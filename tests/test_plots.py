@@ -97,16 +97,17 @@ def overlapping(ax: Axes, texts: list[Any]) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("name", EACH)
 def test_given_axes_come_back_and_no_figure_is_made(name: str) -> None:
-    ax = new_axes()
+    before, ax = plt.get_fignums(), new_axes()
     assert EACH[name](ax) is ax
-    assert plt.get_fignums() == []
+    assert plt.get_fignums() == before
 
 
 @pytest.mark.parametrize("name", EACH)
 def test_without_axes_one_figure_is_made(name: str) -> None:
+    before = plt.get_fignums()
     ax = EACH[name](None)
     assert isinstance(ax, Axes)
-    assert plt.get_fignums() == [ax.figure.number]
+    assert plt.get_fignums() == [*before, ax.figure.number]
 
 
 @pytest.mark.parametrize("name", EACH)
