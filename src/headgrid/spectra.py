@@ -22,6 +22,8 @@ itself and whatever the other factor is (Ostrowski): about 1e-11, and 1e-10 with
 """
 FLAT = 1e-5
 """The least ratio of the smallest to the largest squared singular value for which the squares are looked for."""
+TOGETHER = 2**19
+"""How many entries of matrices are multiplied in one call: few enough to stay in a cache."""
 ROWS = 1024
 """How many rows are brought to float64 at a time: what a processor's cache holds, and a whole model is never copied."""
 
@@ -159,21 +161,29 @@ def _filtered(M: torch.Tensor, X: torch.Tensor, degree: int) -> torch.Tensor:
 def gram(x: torch.Tensor) -> torch.Tensor:
     """X^T X of each matrix `[*, m, k]`, in float64, `[*, k, k]`."""
     *batch, m, k = x.shape
-    G = torch.zeros((*batch, k, k), dtype=torch.float64, device=x.device)
+    if not x.numel():
+        return torch.zeros((*batch, k, k), dtype=torch.float64, device=x.device)
+    G = torch.empty((*batch, k, k), dtype=torch.float64, device=x.device)
     # blocks below the diagonal are copied, not multiplied: up to half of the work, where the blocks are not too small
     step = max(32, min(128, k // 4))
     blocks = [slice(start, min(start + step, k)) for start in range(0, k, step)]
-    columns_first = x.stride(-2) < x.stride(-1)
-    # one piece of memory for all: fresh memory costs more than what is written into it
-    room = G.new_empty((k, min(m, ROWS))).mT if columns_first else G.new_empty((min(m, ROWS), k))
-    for place in np.ndindex(*batch):
-        one, total = x[place], G[place]
+    each, totals = x.reshape(-1, m, k), G.view(-1, k, k)
+    # as many at once as a cache holds, in one piece of memory: fresh memory costs more than what is written into it
+    n = max(1, min(len(each), TOGETHER // (min(m, ROWS) * k)))
+    shape = (n, k, min(m, ROWS)) if x.stride(-2) < x.stride(-1) else (n, min(m, ROWS), k)
+    room = G.new_empty(shape).mT if x.stride(-2) < x.stride(-1) else G.new_empty(shape)
+    for first in range(0, len(each), n):
+        some, total = each[first : first + n], totals[first : first + n]
         for start in range(0, m, ROWS):
-            some = room[: min(ROWS, m - start)].copy_(one[start : start + ROWS])
+            here = room[: len(some), : min(ROWS, m - start)].copy_(some[:, start : start + ROWS])
             for block in blocks:
-                total[block, block.start :].addmm_(some[:, block].mT, some[:, block.start :])
+                product = here[..., block].mT @ here[..., block.start :]
+                if start:
+                    total[:, block, block.start :] += product
+                else:
+                    total[:, block, block.start :] = product
         for block in blocks[:-1]:
-            total[block.stop :, block] = total[block, block.stop :].mT
+            total[:, block.stop :, block] = total[:, block, block.stop :].mT
     return G
 
 
