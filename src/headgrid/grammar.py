@@ -15,6 +15,7 @@ A layer or head that is named by its number must be there; `*` takes what there 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import NoReturn
 
 import numpy as np
@@ -56,13 +57,28 @@ MAIN = "text"
 """What the stack without a name may be called where there are others: the language model of a vision-language model."""
 
 
+def stacks_of(anatomy: Anatomy) -> dict[str, Stack]:
+    """What each stack of a model is called in a text; nothing where there is one stack only."""
+    return {stack.name or MAIN: stack for stack in anatomy.stacks} if len(anatomy.stacks) > 1 else {}
+
+
+def sides_of(found: Iterable[str]) -> dict[str, list[str]]:
+    """The suffixes that a word with these roles may have, and the roles that each leaves of it."""
+    roles = list(found)
+    allowed = {side: [role for role in roles if role_of(role).owner in owners] for side, owners in SIDES.items()}
+    for role in roles:
+        for name in dict.fromkeys((bare(role).split(".")[-1], bare(role))):
+            allowed.setdefault(name, []).append(role)
+    return {name: roles for name, roles in allowed.items() if roles}
+
+
 class _Parser(Reader):
     """Recursive descent over one text; `at` is the place that is read next, `stack` where its words are looked up."""
 
     def __init__(self, anatomy: Anatomy, text: str) -> None:
         super().__init__(text)
         self.anatomy, self.depth = anatomy, 0
-        self.stacks = {stack.name or MAIN: stack for stack in anatomy.stacks} if len(anatomy.stacks) > 1 else {}
+        self.stacks = stacks_of(anatomy)
         self.stack = self.stacks.get(MAIN, anatomy.main)
 
     def parse(self) -> Parts:
@@ -207,11 +223,7 @@ class _Parser(Reader):
         suffix = self.match(r"(\w+\.)?\w+")
         if suffix.lower() not in {name.lower() for role in found for name in (bare(role),)}:
             suffix = self.match(r"\w+")
-        allowed = {side: [role for role in found if role_of(role).owner in owners] for side, owners in SIDES.items()}
-        for role in found:
-            for name in dict.fromkeys((bare(role).split(".")[-1], bare(role))):
-                allowed.setdefault(name, []).append(role)
-        allowed = {name: roles for name, roles in allowed.items() if roles}
+        allowed = sides_of(found)
         roles = next((roles for name, roles in allowed.items() if name.lower() == suffix.lower()), None)
         if not roles:
             said = f"{suffix!r} is no side of {word!r}" if suffix else f"a side of {word!r} is missing"

@@ -21,7 +21,7 @@ LONG = 48
 
 
 @dataclass(frozen=True)
-class _Word:
+class Word:
     """A word for one piece of every layer: `text` after the layer, a number, then `suffix`."""
 
     text: str
@@ -69,7 +69,7 @@ def _words(anatomy: Anatomy, chosen: Parts) -> Iterator[str]:
         if stack.name and parts.equal(mine, stack.exists):
             yield stack.name
             continue
-        for word in _vocabulary(stack):
+        for word in vocabulary(stack):
             yield from (before + text for text in _spell_word(stack, word, chosen, unspelled))
         for owner in ENDS:
             roles = stack.roles(owner)
@@ -91,14 +91,14 @@ def _tensors(stack: Stack, roles: Sequence[str], unspelled: Parts) -> Iterator[s
             yield slot.parameter
 
 
-def _vocabulary(stack: Stack) -> Iterator[_Word]:
+def vocabulary(stack: Stack) -> Iterator[Word]:
     """Every word for pieces of layers, coarse before fine, in the order of printing."""
     a = stack
 
-    def word(text: str, owners: Sequence[str], letter: str = "", suffix: str = "", each: bool = False) -> _Word:
+    def word(text: str, owners: Sequence[str], letter: str = "", suffix: str = "", each: bool = False) -> Word:
         roles = tuple(a.roles(*owners))
         needs = tuple(tuple(a.roles(owner)) for owner in owners) if each else (roles,)
-        return _Word(text, suffix, roles, letter, tuple(need for need in needs if need))
+        return Word(text, suffix, roles, letter, tuple(need for need in needs if need))
 
     grouped = a.n_kv_heads < a.n_heads
     yield word("", LAYER)
@@ -114,19 +114,19 @@ def _vocabulary(stack: Stack) -> Iterator[_Word]:
         yield word("g" if shared else "h", (side,), "g" if shared else "n", f".{side}")
     for role in a.roles("q", "k", "v", "o"):
         shared = grouped and role_of(role).owner in "kv"
-        yield _Word("g" if shared else "h", f".{bare(role)}", (role,), "g" if shared else "n", ((role,),))
+        yield Word("g" if shared else "h", f".{bare(role)}", (role,), "g" if shared else "n", ((role,),))
     yield word(" attn rest", ("attn rest",))
-    yield from (_Word(" attn rest", f".{bare(role)}", (role,), "", ((role,),)) for role in a.roles("attn rest"))
+    yield from (Word(" attn rest", f".{bare(role)}", (role,), "", ((role,),)) for role in a.roles("attn rest"))
     yield word(" mlp", MLP)
     for text, owner, letter in ((" mlp n", "neuron", "f"), ("e", "expert", "e"), (" mlp rest", "mlp rest", "")):
         yield word(text, (owner,), letter)
-        yield from (_Word(text, f".{bare(role)}", (role,), letter, ((role,),)) for role in a.roles(owner))
+        yield from (Word(text, f".{bare(role)}", (role,), letter, ((role,),)) for role in a.roles(owner))
     for norm in NORMS:
         yield word(f" {norm}", (norm,))
-        yield from (_Word(f" {norm}", f".{bare(r).split('.')[-1]}", (r,), "", ((r,),)) for r in a.roles(norm))
+        yield from (Word(f" {norm}", f".{bare(r).split('.')[-1]}", (r,), "", ((r,),)) for r in a.roles(norm))
 
 
-def _spell_word(stack: Stack, word: _Word, chosen: Parts, unspelled: Parts) -> Iterator[str]:
+def _spell_word(stack: Stack, word: Word, chosen: Parts, unspelled: Parts) -> Iterator[str]:
     """The terms of one word, joined over layers with the same numbers; what they spell is taken from `unspelled`."""
     if not any(role in unspelled for role in word.roles):
         return
