@@ -18,28 +18,14 @@ import numpy as np
 
 from headgrid import parts
 from headgrid.anatomy import Anatomy, Bools, Stack, count_of
+from headgrid.candidates import NAMES
 from headgrid.grammar import MAIN
 from headgrid.parts import MLP, Parts
 from headgrid.roles import ENDS, bare, role_of
+from headgrid.widget.looks import Looks, Piece, handles
 from headgrid.widget.wire import Band, Column, Kind, Row, StackTab
 
 HEAD = ("q", "k", "v", "o")
-
-NAMES = {
-    "embed": "token embedding",
-    "pos": "position embedding",
-    "types": "token type embedding",
-    "stem": "stem: what makes the first hidden states",
-    "top": "top: what reads the last hidden states",
-    "ln_embed": "norm of the embedding",
-    "unembed": "unembedding",
-    "ln_final": "final norm",
-    "ln1": "norm before attention",
-    "ln1_post": "norm after attention",
-    "ln2": "norm before the MLP",
-    "ln2_post": "norm after the MLP",
-}
-
 
 STACKS = {
     "": "the language model",
@@ -60,6 +46,10 @@ class _Block:
     columns: tuple[Column, ...]
     owners: tuple[str, ...]
     letter: str  # "n" for heads, "e" for experts, "" for a piece that a layer has once
+
+    @property
+    def piece(self) -> Piece:
+        return self.owners, self.letter, len(self.columns)
 
 
 @dataclass(frozen=True)
@@ -107,13 +97,16 @@ class Cells:
         anatomy: the model.
         bands: the bands, as they cross the wire: of each stack the embeddings, the layers, the final norm and
             unembedding.
+        looks: what stands behind the cells; `bands` says which look each cell has.
         n_cells: how many cells there are, absent ones included.
         absent: which cells have no part behind them, shape `[n_cells]`.
     """
 
     def __init__(self, anatomy: Anatomy) -> None:
         self.anatomy = anatomy
-        self._areas = list(_areas(anatomy))
+        looks = Looks(anatomy)
+        self._areas = list(_areas(anatomy, looks))
+        self.looks = looks.looks
         self._splits = np.cumsum([rows * columns for rows, columns in (area.shape for area in self._areas)])[:-1]
         self.n_cells = sum(rows * columns for rows, columns in (area.shape for area in self._areas))
         self.bands = [area.band for area in self._areas]
@@ -198,29 +191,25 @@ def _column(label: str, name: str, word: str, kind: Kind, group: int = -1) -> Co
     return {"label": label, "name": name, "word": word, "kind": kind, "group": group}
 
 
-def _areas(anatomy: Anatomy) -> Iterator[_Area]:
+def _areas(anatomy: Anatomy, looks: Looks) -> Iterator[_Area]:
     """The bands in the order of a forward pass; what all stacks share stands before and after them."""
     shared = [stack for stack in anatomy.stacks if not stack.n_layers]
     layered = [stack for stack in anatomy.stacks if stack.n_layers]
     for stack in shared:
-        yield from _ends(stack, BEFORE, "before the layers")
+        yield from _ends(stack, looks, BEFORE, "before the layers")
     for stack in layered:
-        yield from _ends(stack, BEFORE, "before the layers")
+        yield from _ends(stack, looks, BEFORE, "before the layers")
         blocks = _blocks(stack)
         word = f"{stack.name} " if stack.name else ""
         used = f" (run {stack.uses} times)" if stack.uses > 1 else ""
-        rows: list[Row] = [
-            {"label": str(layer), "name": f"{word}layer {layer}{used}", "word": f"{word}l{layer}"}
-            for layer in range(stack.n_layers)
-        ]
-        columns = [column for block in blocks for column in block.columns]
-        yield _Area(stack, blocks, {"title": "layers", "stack": stack.name, "rows": rows, "columns": columns})
-        yield from _ends(stack, AFTER, "after the layers")
+        names = [(str(n), f"{word}layer {n}{used}", f"{word}l{n}") for n in range(stack.n_layers)]
+        yield _Area(stack, blocks, _band(stack, blocks, looks, "layers", names))
+        yield from _ends(stack, looks, AFTER, "after the layers")
     for stack in shared:
-        yield from _ends(stack, AFTER, "after the layers")
+        yield from _ends(stack, looks, AFTER, "after the layers")
 
 
-def _ends(stack: Stack, owners: Sequence[str], title: str) -> Iterator[_Area]:
+def _ends(stack: Stack, looks: Looks, owners: Sequence[str], title: str) -> Iterator[_Area]:
     """A band of one row for what belongs to no layer, if there is any."""
     tied = {role_of(slot.key).owner: " (tied: the unembedding is the same tensor)" for slot in stack.tied}
     word = f"{stack.name} " if stack.name else ""
@@ -236,8 +225,28 @@ def _ends(stack: Stack, owners: Sequence[str], title: str) -> Iterator[_Area]:
         columns.append(_column(label, name, word + (f"{owner}.{label}" if owner in tied else owner), kind))
     blocks = tuple(_Block((column,), (owner,), "") for owner, column in zip(own, columns, strict=True))
     if blocks:
-        alone: Row = {"label": "", "name": "", "word": ""}
-        yield _Area(stack, blocks, {"title": title, "stack": stack.name, "rows": [alone], "columns": columns})
+        yield _Area(stack, blocks, _band(stack, blocks, looks, title, [("", "", "")]))
+
+
+def _band(
+    stack: Stack, blocks: Sequence[_Block], looks: Looks, title: str, names: Sequence[tuple[str, str, str]]
+) -> Band:
+    """A band as it crosses the wire; of each of its rows the label, name and word are given."""
+    pieces = [block.piece for block in blocks]
+    kinds, table = looks.of(stack, pieces, len(names))
+    rows: list[Row] = [
+        {"label": label, "name": name, "word": word, "look": look}
+        for (label, name, word), look in zip(names, kinds, strict=True)
+    ]
+    columns = [column for block in blocks for column in block.columns]
+    return {
+        "title": title,
+        "stack": stack.name,
+        "rows": rows,
+        "columns": columns,
+        "handles": handles(pieces) if names[0][2] else [],
+        "looks": table,
+    }
 
 
 def _blocks(stack: Stack) -> tuple[_Block, ...]:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import html as escape
 from collections.abc import Iterator
+from html import escape
 from typing import Any
 
 import numpy as np
 
 from headgrid.anatomy import Bools
-from headgrid.widget.wire import Band
+from headgrid.widget import picture
+from headgrid.widget.picture import State
+from headgrid.widget.wire import Band, Colours
 
 MARKS = {"on": "#", "partial": "+", "off": ".", "absent": " "}
 WIDEST = 160
 """A text grid wider than this many characters is not drawn; its selection says the same."""
 TALLEST = 48
+
+MOST_COLOURED = 2500
+"""The cells whose colours a picture in a notebook shows: each takes a dozen bytes of it."""
 
 
 def text(title: str, selection: str, bands: list[Band], absent: Bools, on: Bools, partial: Bools) -> str:
@@ -38,58 +43,26 @@ def text(title: str, selection: str, bands: list[Band], absent: Bools, on: Bools
     return "\n".join(lines)
 
 
-def html(title: str, selection: str, bands: list[Band], absent: Bools, on: Bools, partial: Bools) -> str:
-    """The grid as an SVG picture in HTML, without scripts or styles from elsewhere; model names are escaped.
+def html(
+    title: str,
+    selection: str,
+    bands: list[Band],
+    absent: Bools,
+    on: Bools,
+    partial: Bools,
+    zero: Bools | None = None,
+    colours: Colours | None = None,
+    counts: str = "",
+) -> str:
+    """The grid as a picture in HTML, without scripts or styles from elsewhere; names are escaped.
 
-    Cells of one state are one path, so 16,000 cells stay a small picture.
+    A picture of many cells shows what is selected and not their colours, which would make it large.
     """
-    size = 18 if len(on) < 400 else 8
-    gap, left = size // 6 + 1, 34
-    paths: dict[str, list[str]] = {"off": [], "partial": [], "on": []}
-    labels: list[str] = []
-    y, width, start = 4, 0, 0
-    stack = ""
-    for band, band_on, band_partial in _split(bands, on, partial):
-        if band["stack"] != stack:
-            stack = band["stack"]
-            y += 16
-            labels.append(_label(left, y - 2, stack, "start"))
-        ends = not band["rows"][0]["label"]  # a band of embeddings: wide cells with their names inside
-        tall, wide, between = (18, 66, 4) if ends else (size, size, gap)
-        if not ends:
-            y += 14
-            for i, column in enumerate(band["columns"]):
-                counted = column["kind"] in ("head", "expert")
-                if size > 10 or column["kind"] == "mlp" or (counted and int(column["label"]) % 8 == 0):
-                    labels.append(_label(left + i * (wide + between) + wide / 2, y - 4, column["label"], "middle"))
-        for r, row in enumerate(band["rows"]):
-            if size > 10 or r % 8 == 0:
-                labels.append(_label(left - 6, y + tall / 2 + 4, row["label"], "end"))
-            for c, column in enumerate(band["columns"]):
-                x = left + c * (wide + between)
-                if not absent[start + r * len(band["columns"]) + c]:
-                    state = _state(bool(band_on[r, c]), bool(band_partial[r, c]))
-                    paths[state].append(f"M{x} {y}h{wide}v{tall}h-{wide}z")
-                if ends:
-                    ink = ' fill="#fff"' if band_on[r, c] else ""
-                    labels.append(_label(x + wide / 2, y + 13, column["label"], "middle", ink))
-            y += tall + between
-        width = max(width, left + len(band["columns"]) * (wide + between))
-        start += len(band["rows"]) * len(band["columns"])
-        y += 4
-    fills = {"off": "#8883", "partial": "#7aa6d8", "on": "#1f6fbf"}
-    drawn = "".join(f'<path fill="{fills[state]}" d="{"".join(d)}"/>' for state, d in paths.items() if d)
-    return (
-        '<div style="font:12px sans-serif">'
-        f"<div>{escape.escape(title)}</div><code>{escape.escape(selection)}</code><br>"
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{escape.escape(selection)}" '
-        f'width="{width + 4}" height="{y + 4}" font-family="sans-serif" font-size="10" fill="#888">'
-        f"{drawn}{''.join(labels)}</svg></div>"
-    )
-
-
-def _label(x: float, y: float, label: str, anchor: str, ink: str = "") -> str:
-    return f'<text x="{x:g}" y="{y:g}" text-anchor="{anchor}"{ink}>{escape.escape(label)}</text>'
+    silent = np.zeros_like(on) if zero is None else zero
+    painted = colours if colours is not None and colours["label"] and len(on) <= MOST_COLOURED else None
+    state = State(title, selection, counts, bands, absent, silent, on, partial, painted)
+    left_out = f"<p>The colours ({escape(colours['label'])}) are in the widget.</p>" if colours and not painted else ""
+    return f'<div style="max-width:100%;overflow:auto">{picture.svg(state)}</div>{left_out}'
 
 
 def _state(on: bool, partial: bool) -> str:

@@ -1,0 +1,124 @@
+"""What a page without a kernel can show: summaries that were computed beforehand.
+
+Everything is read into the grid's own store of answers and into nothing that its views show.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from headgrid.anatomy import Bools
+from headgrid.circuits.progress import Progress, steps
+from headgrid.widget import comparison, inspector, panels
+from headgrid.widget.answers import NOTHING
+from headgrid.widget.wire import Arrows, Comparison, Focus, Ln, Summary
+
+if TYPE_CHECKING:
+    from headgrid.widget.head_grid import HeadGrid
+
+MOST = 64
+"""The cells whose summaries a page keeps: each is some 20 kB, twice, and takes as long as it does in the widget."""
+
+LNS: tuple[Ln, ...] = ("folded", "raw")
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Summaries of some cells.
+
+    Attributes:
+        summaries: of each cell, with norms folded and raw where that makes a difference.
+        cells: the cells, `[n_cells]`.
+        left_out: the selected cells that were too many, `[n_cells]`.
+    """
+
+    summaries: list[Summary]
+    cells: Bools
+    left_out: Bools
+
+
+def keep(grid: HeadGrid, progress: Progress = False) -> Kept:
+    """The complete summaries of the cell in focus and of the selected cells: the first `MOST` of them.
+
+    Args:
+        grid: the grid.
+        progress: who is told of each cell that is read; True shows a bar.
+    """
+    background = grid._background
+    with background.lock:
+        on, partial = grid._cells.look(grid.selection.parts)
+        focus: Focus = {**grid.focus}  # type: ignore[typeddict-item]
+    wanted = _in_order(grid, focus["cell"], on, partial)
+    chosen, rest = wanted[:MOST], wanted[MOST:]
+    found: list[Summary] = []
+    with torch.no_grad():
+        jobs = [(cell, ln) for cell in chosen for ln in LNS if ln == LNS[0] or background.answers.tabs(cell)]
+        for ln in LNS:  # those that are read at once are read faster
+            background.answers.read_all([cell for cell in chosen if background.answers.tabs(cell)], ln)
+        for cell, ln in steps(jobs, len(jobs), "reading the selected cells", progress):
+            found.append(_summary(grid, {"n": 0, "cell": cell, "ln": ln}))
+    return Kept(found, _bits(grid, chosen), _bits(grid, rest))
+
+
+def compare(grid: HeadGrid) -> tuple[Comparison, Arrows]:
+    """The selected heads side by side and the arrows between them, complete."""
+    background = grid._background
+    answers, places = background.answers, background.places
+    with background.lock:
+        on, _ = grid._cells.look(grid.selection.parts)
+        ln: Ln = grid.focus["ln"]
+    selected = places.heads[on[places.heads]]
+    if len(selected) < 2 or not answers.readable:
+        return {**comparison.NONE, "ln": ln}, comparison.NO_ARROWS
+    cells = selected[: comparison.MOST_COMPOSED + 1].tolist()
+    first = cells[: comparison.MOST_BESIDE]
+    with torch.no_grad():
+        beside = [
+            comparison.beside(cell, grid._cells.describe(cell)[0], answer.circuits)
+            for cell, answer in zip(first, answers.read_all(first, ln), strict=True)
+        ]
+        summed = answers.summed(cells, ln) if len(selected) <= comparison.MOST_SUMMED else None
+        heads = [place for cell in cells if (place := places[cell]) is not None]
+        why = comparison.why_no_arrows(heads, len(selected))
+        arrows: Arrows = {**comparison.NO_ARROWS, "note": why}
+        if not why:
+            try:
+                arrows = comparison.arrows(answers.composed(cells, ln, _never), places)
+            except Exception as error:  # said in its place, as in the widget
+                arrows = {**comparison.NO_ARROWS, "note": f"No arrows: {panels.said(error)}"}
+    found: Comparison = {"heads": beside, "n_heads": len(selected), "summed": summed, "ln": ln, "pending": False}
+    return found, arrows
+
+
+def _in_order(grid: HeadGrid, focus: int, on: Bools, partial: Bools) -> list[int]:
+    """The cell in focus, then the selected cells that have circuits, whole before partly selected, then the others."""
+    tabs = grid._background.answers.tabs
+    present = [int(cell) for bits in (on, partial) for cell in np.flatnonzero(bits & ~grid._cells.absent)]
+    present.sort(key=lambda cell: not tabs(cell))  # which keeps the order otherwise
+    here = [focus] if inspector.is_cell(grid._cells, focus) else []
+    return list(dict.fromkeys([*here, *present]))
+
+
+def _summary(grid: HeadGrid, focus: Focus) -> Summary:
+    answers = grid._background.answers
+    cell, ln = focus["cell"], focus["ln"]
+    tabs = answers.tabs(cell)
+    answer = answers.read(cell, ln) if tabs else NOTHING
+    if answer.pending:
+        *_, answer = answer, *answers.deepen(cell, ln, _never)
+    summary = inspector.summary(grid._cells, grid._silent, focus, tabs)
+    return {**summary, "circuits": answer.circuits, "partners": answer.partners, "pending": []}
+
+
+def _bits(grid: HeadGrid, cells: list[int]) -> Bools:
+    bits = np.zeros(grid._cells.n_cells, dtype=np.bool_)
+    bits[cells] = True
+    return bits
+
+
+def _never() -> bool:
+    return False

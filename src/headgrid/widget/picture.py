@@ -1,0 +1,332 @@
+"""The grid as a picture: cells as they are now, their labels, what is selected, and what the colours mean.
+
+One drawing, of which `svg` and `png` are two renderings. It looks like the widget on a light ground.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from headgrid.anatomy import Bools
+from headgrid.widget import layout, panels, scales, shapes
+from headgrid.widget.layout import Block
+from headgrid.widget.shapes import Anchor, Boxes, Drawing, Lines, Rect, Shape, Words, width_of
+from headgrid.widget.wire import Band, Colours, unpack
+
+if TYPE_CHECKING:
+    from headgrid.widget.head_grid import HeadGrid
+
+GROUND, TEXT, MUTED, LINE = "#ffffff", "#1c2128", "#59636e", "#98a2ad"
+OFF, EDGE, ON, PARTIAL, HATCH = "#e9edf2", "#ccd3db", "#0a5fb4", "#4f9be0", "#8f99a5"
+"""The colours of `js/src/base.css`."""
+
+PAD = 16
+LEAST = 380
+"""The least width of a picture, so that its texts have room."""
+
+MOST_LINES = 3
+"""The lines that the selection's text may take."""
+
+LONGEST = 1000
+"""The letters of the selection's text that a screen reader is given."""
+
+LN = {"folded": "norms folded", "raw": "raw weights"}
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A saved selection that is shown: its name, its colour as `#rrggbb`, and its cells, `[n_cells]`."""
+
+    name: str
+    colour: str
+    cells: Bools
+
+
+@dataclass(frozen=True)
+class State:
+    """What a picture shows.
+
+    Attributes:
+        title: the model, in one line.
+        selection, counts: what is selected, as text and in numbers.
+        bands: the cells.
+        absent, zero, on, partial: which cells are so, `[n_cells]` each.
+        colours: their colours; None where the colour tells what is selected.
+        marks: saved selections to mark.
+    """
+
+    title: str
+    selection: str
+    counts: str
+    bands: Sequence[Band]
+    absent: Bools
+    zero: Bools
+    on: Bools
+    partial: Bools
+    colours: Colours | None = None
+    marks: Sequence[Mark] = ()
+
+
+def state_of(grid: HeadGrid, marks: Sequence[str] = ()) -> State:
+    """The present state of a grid, with the saved selections of these names marked."""
+    with grid._background.lock:
+        cells, selection = grid._cells, grid.selection
+        on, partial = cells.look(selection.parts)
+        colours = cast(Colours, dict(grid.colours))
+        saved = [(name, grid.saved[name], grid.saved.colours[name]) for name in marks]
+    return State(
+        title=grid.anatomy.title,
+        selection=str(selection),
+        counts=cells.counts(selection.parts),
+        bands=cells.bands,
+        absent=cells.absent,
+        zero=unpack(grid.plan["zero"], cells.n_cells),
+        on=on,
+        partial=partial,
+        colours=colours if colours["label"] else None,
+        marks=[Mark(name, colour, np.logical_or(*cells.look(chosen.parts))) for name, chosen, colour in saved],
+    )
+
+
+def svg(state: State) -> str:
+    """A picture as one element of SVG that needs nothing from elsewhere, with a title and a description."""
+    return shapes.svg(draw(state))
+
+
+def png(state: State) -> bytes:
+    """A picture as a PNG.
+
+    Raises:
+        ImportError: when matplotlib is not installed.
+    """
+    return shapes.png(draw(state))
+
+
+def draw(state: State) -> Drawing:
+    """The drawing of a state."""
+    blocks, right, foot = layout.arrange(state.bands)
+    width = max(LEAST, right) + 2 * PAD
+    head, top = _heading(state, width)
+    body = [shape for block in blocks for shape in _block(state, block)]
+    key, bottom = _key(state, width - 2 * PAD, any(block.roomy and not block.labelled for block in blocks))
+    moved = [*_moved(body, PAD, top), *_moved(key, PAD, top + foot + 14)]
+    said = state.selection if len(state.selection) <= LONGEST else state.selection[: LONGEST - 1] + "…"
+    desc = f"Selected: {said} ({state.counts})."
+    if state.colours is not None:
+        desc += f" Coloured by {state.colours['label']}."
+    height = top + foot + (14 + bottom if key else 0) + PAD
+    return Drawing(width, height, GROUND, f"HeadGrid: {state.title}", desc, [*head, *moved])
+
+
+# ---- above the cells
+
+
+def _heading(state: State, width: float) -> tuple[list[Shape], float]:
+    """The model, the selection as text and in numbers, and where they end."""
+    found: list[Shape] = []
+    y = PAD + 7.0
+    for line in _wrapped(state.title, width - 2 * PAD, 13.5, 2):
+        found.append(Words(PAD, y, line, TEXT, 13, bold=True))
+        y += 17
+    y += 2
+    for line in _wrapped(state.selection, width - 2 * PAD, 11.0, MOST_LINES):
+        found.append(Words(PAD, y, line, TEXT, 11, mono=True))
+        y += 15
+    if state.counts:
+        found.append(Words(PAD, y, state.counts, MUTED))
+        y += 15
+    return found, y + 5
+
+
+def _wrapped(text: str, width: float, size: float, most: int) -> list[str]:
+    """A text in lines that fit, broken at blanks where there are any; what is more than `most` of them ends in `…`."""
+    room = max(8, int(width / width_of("x", size)))
+    lines, rest = list[str](), text
+    while rest:
+        if len(rest) <= room:
+            return [*lines, rest]
+        if len(lines) == most - 1:
+            return [*lines, rest[: room - 1] + "…"]
+        cut = rest.rfind(" ", room // 2, room + 1)
+        cut = room if cut < 0 else cut
+        lines.append(rest[:cut])
+        rest = rest[cut:].lstrip(" ")
+    return lines
+
+
+# ---- the cells
+
+
+def _block(state: State, block: Block) -> Iterator[Shape]:
+    yield from layout.labels(block, MUTED, LINE)
+    n = block.first + np.arange(block.n_cells)
+    present = {int(i): rect for i, rect in zip(n, block.rects(), strict=True) if not state.absent[i]}
+    if state.colours is None:
+        yield from _states(state, block, present)
+        inks = {i: GROUND if state.on[i] else TEXT for i in present}
+    else:
+        inks = yield from _values(state, state.colours, block, present)
+    if block.labelled:
+        for i, (x, y, wide, high) in present.items():
+            label = block.band["columns"][i - block.first]["label"]
+            yield Words(x + wide / 2, y + high / 2, label, inks[i], anchor="middle")
+    yield from _marks(state, block, present)
+
+
+def _states(state: State, block: Block, present: dict[int, Rect]) -> Iterator[Shape]:
+    """Cells whose colour tells whether they are selected."""
+    off = [rect for i, rect in present.items() if not state.on[i]]
+    radius = block.radius
+    if block.roomy:
+        yield Boxes(off, OFF, radius=radius)
+        yield Boxes([_inset(rect, 0.5) for rect in off], "none", EDGE, radius=max(0.0, radius - 0.5))
+    else:
+        yield Boxes(off, EDGE)
+    yield Boxes([rect for i, rect in present.items() if state.on[i]], ON, radius=radius)
+    for chosen, colour in ((~state.on, HATCH), (state.on, GROUND)):
+        yield Lines([line for i, rect in present.items() if state.zero[i] & chosen[i] for line in _hatch(rect)], colour)
+    some = [rect for i, rect in present.items() if state.partial[i]]
+    if block.roomy:
+        yield Lines([_corner(rect, radius) for rect in some], PARTIAL, filled=True)
+    else:
+        yield Boxes([(x, y + high / 2, wide, high / 2) for x, y, wide, high in some], PARTIAL)
+
+
+def _values(
+    state: State, colours: Colours, block: Block, present: dict[int, Rect]
+) -> Generator[Shape, None, dict[int, str]]:
+    """Cells whose colour tells their value; a frame says that a cell is selected. Returns the ink upon each."""
+    palette = scales.colours(colours["diverging"])
+    level = scales.levels(np.frombuffer(colours["values"], dtype="<f4"), colours["low"], colours["high"])
+    fill = {i: palette[level[i]] if level[i] >= 0 else OFF for i in present}
+    inks = {i: scales.ink(colour) if level[i] >= 0 else TEXT for i, colour in fill.items()}
+    by_fill: dict[str, list[Rect]] = {}
+    for i, rect in present.items():
+        by_fill.setdefault(fill[i], []).append(rect)
+    for colour, rects in sorted(by_fill.items()):
+        yield Boxes(rects, colour, radius=block.radius)
+    if block.roomy:
+        off = [_inset(rect, 0.5) for i, rect in present.items() if not state.on[i]]
+        yield Boxes(off, "none", EDGE, radius=block.radius - 0.5)
+    dots = [rect for i, rect in present.items() if level[i] < 0 and not (block.labelled or state.on[i])]
+    yield Boxes([_dot(rect, 2.5 if block.roomy else 1.5) for rect in dots], MUTED, radius=1)
+    for ink in sorted(set(inks.values())):
+        mine = {i: rect for i, rect in present.items() if inks[i] == ink}
+        yield Lines([line for i, rect in mine.items() if state.zero[i] for line in _hatch(rect)], ink, 0.6)
+        yield Lines([_corner(rect, block.radius) for i, rect in mine.items() if state.partial[i]], ink, filled=True)
+    on = [rect for i, rect in present.items() if state.on[i]]
+    outer, inner = (2.5, 1.5) if block.roomy else (1.5, 0.75)
+    for inset, edge, line in ((outer + inner / 2, GROUND, inner), (outer / 2, TEXT, outer)):
+        yield Boxes([_inset(rect, inset) for rect in on], "none", edge, line, max(0.0, block.radius - inset))
+    return inks
+
+
+def _marks(state: State, block: Block, present: dict[int, Rect]) -> Iterator[Shape]:
+    """Saved selections: a bar for each that holds a cell, side by side along the cell's upper edge."""
+    high = 3.0 if block.roomy else 2.0
+    bars: dict[str, list[Rect]] = {mark.colour: [] for mark in state.marks}
+    for i, (x, y, wide, _) in present.items():
+        mine = [mark.colour for mark in state.marks if mark.cells[i]]
+        each = (wide - 4) / max(1, len(mine))
+        for k, colour in enumerate(mine):
+            bars[colour].append((x + 2 + k * each, y + 1.5, each - (1 if k < len(mine) - 1 else 0), high))
+    for colour, rects in bars.items():
+        yield Boxes([_inset(rect, -0.75) for rect in rects], GROUND, radius=1)
+        yield Boxes(rects, colour, radius=1)
+
+
+def _inset(rect: Rect, by: float) -> Rect:
+    x, y, wide, high = rect
+    return x + by, y + by, wide - 2 * by, high - 2 * by
+
+
+def _dot(rect: Rect, size: float) -> Rect:
+    x, y, wide, high = rect
+    return x + (wide - size) / 2, y + (high - size) / 2, size, size
+
+
+def _corner(rect: Rect, radius: float) -> list[tuple[float, float]]:
+    """The triangle at the lower left that says: in part."""
+    x, y, wide, high = rect
+    r = radius / 2
+    return [(x, y + r), (x + wide - r, y + high), (x + r, y + high), (x, y + high - r)]
+
+
+def _hatch(rect: Rect) -> Iterator[list[tuple[float, float]]]:
+    x, y, wide, high = rect
+    step = max(4.0, min(wide, high) / 4)
+    d = step
+    while d < wide + high:
+        yield [(x + max(0.0, d - high), y + min(d, high)), (x + min(d, wide), y + max(0.0, d - wide))]
+        d += step
+
+
+# ---- below the cells
+
+
+def _key(state: State, width: float, roomy: bool) -> tuple[list[Shape], float]:
+    """What the colours mean, from left to right and in as many lines as it takes, and where it ends."""
+    items = list(_entries(state, roomy))
+    found: list[Shape] = []
+    x, y, tall = 0.0, 0.0, 0.0
+    for shapes_, wide, high in items:
+        if x and x + wide > width:
+            x, y, tall = 0.0, y + tall + 8, 0.0
+        found += _moved(shapes_, x, y)
+        x, tall = x + wide + 18, max(tall, high)
+    return found, y + tall
+
+
+def _entries(state: State, roomy: bool) -> Iterator[tuple[list[Shape], float, float]]:
+    """Each entry of the key at the origin, with its width and height."""
+    box: Rect = (0.0, 0.0, 14.0, 14.0)
+    if (colours := state.colours) is not None:
+        said = colours["label"] + (f" ({LN[colours['ln']]})" if colours["ln"] in LN else "")
+        yield [Words(0, 7, said, TEXT, bold=True)], width_of(said, 12), 14
+        values = np.frombuffer(colours["values"], dtype="<f4")[~state.absent]
+        if not np.isnan(values).all():
+            yield list(_ramp(colours)), 160, 26
+        if np.isnan(values).any():
+            yield _entry("no value", Boxes([box], OFF, radius=3), Boxes([_dot(box, 2.5)], MUTED, radius=1))
+        if state.on.any():
+            frame = Boxes([_inset(box, 1.25)], "none", TEXT, 2.5, 2)
+            yield _entry("selected", Boxes([box], OFF, radius=3), frame)
+        ink = TEXT
+    else:
+        if state.on.any():
+            yield _entry("selected", Boxes([box], ON, radius=3))
+        ink = PARTIAL
+    off = Boxes([_inset(box, 0.5)], OFF, EDGE, radius=3)
+    if state.partial.any():
+        half = Boxes([(0.0, 7.0, 14.0, 7.0)], ink, radius=3)
+        corner = Lines([_corner(box, 3)], ink, filled=True)
+        yield _entry("partly selected", off, corner if roomy or state.colours else half)
+    if (state.zero & ~state.absent).any():
+        yield _entry("output weights all zero", off, Lines(list(_hatch(box)), HATCH))
+    for mark in state.marks:
+        yield _entry(mark.name, off, Boxes([(2.0, 1.5, 10.0, 3.0)], mark.colour, radius=1))
+
+
+def _entry(said: str, *swatch: Shape) -> tuple[list[Shape], float, float]:
+    said = said if len(said) <= 40 else said[:39] + "…"
+    return [*swatch, Words(20, 7, said, MUTED)], 20 + width_of(said), 14.0
+
+
+def _ramp(colours: Colours) -> Iterator[Shape]:
+    palette, wide = scales.colours(colours["diverging"]), 160.0
+    for k, colour in enumerate(palette):  # each reaches to the end, so that no seam shows between two
+        yield Boxes([(k * wide / len(palette), 2.0, wide - k * wide / len(palette), 9.0)], colour)
+    low, high = colours["low"], colours["high"]
+    ends: list[tuple[float, float, Anchor]] = [(0, low, "start"), (wide, high, "end")]
+    if colours["diverging"]:
+        ends.append((wide / 2, (low + high) / 2, "middle"))
+    for x, value, anchor in ends:
+        yield Words(x, 19, panels.short(value).replace("-", "\N{MINUS SIGN}"), MUTED, 10, anchor)
+
+
+def _moved(shapes_: Iterable[Shape], dx: float, dy: float) -> list[Shape]:
+    return [shape.moved(dx, dy) for shape in shapes_]
