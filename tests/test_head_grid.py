@@ -16,6 +16,7 @@ import pytest
 import tiny
 import torch
 import traitlets
+from ipywidgets.widgets.widget import _remove_buffers
 from test_panels import by_title, fits, spoilt
 
 import headgrid as hg
@@ -40,7 +41,7 @@ def settled(grid: hg.HeadGrid) -> hg.HeadGrid:
     """The grid once everything that was asked for is answered; what crosses is checked."""
     assert grid._background.worker.join_idle(120)
     for trait, (hint, _) in wire.TRAITS.items():
-        value = getattr(grid, trait)
+        value = grid.get_state(trait)[trait]
         assert fits(value, hint), trait
         if trait not in ("cells", "partial"):
             json.dumps(value, allow_nan=False, default=len)  # bytes go beside the message
@@ -87,7 +88,7 @@ def test_a_click_is_answered_by_what_the_browser_does_not_know_yet(monkeypatch: 
     grid = hg.HeadGrid(tiny.model(LLAMA))
     states = sent(grid, monkeypatch)
     click(grid, "l1h2")
-    assert states == [{"partial", "text"}], "the cells themselves never come back"
+    assert states == [{"partial", "text", "history"}], "the cells themselves never come back"
 
 
 def test_selecting_in_python_moves_the_cells_in_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,7 +96,7 @@ def test_selecting_in_python_moves_the_cells_in_one_message(monkeypatch: pytest.
     states = sent(grid, monkeypatch)
     assert grid.select("l0h1 | l2 mlp n3") == grid.anatomy.select("l0h1 | l2 mlp n3")
     assert on(grid) == ["l0h1"]
-    assert states == [{"cells", "partial", "text"}]
+    assert states == [{"cells", "partial", "text", "history"}]
     assert grid.text["selection"] == "l0h1 | l2 mlp n3"
     assert grid.text["counts"] == "1 head, parts of 2 heads and 1 MLP"
     assert (grid.text["n_selected"], grid.text["n_params"]) == (grid.selection.n_params, grid.anatomy.n_params)
@@ -155,7 +156,8 @@ def test_cells_that_no_browser_sends_are_refused_and_the_state_is_sent_back(
     states = sent(grid, monkeypatch)
     grid.set_state({"cells": garbage})
     assert on(grid) == ["l0h1"]
-    assert "the cells that the browser sent were refused" in grid.text["error"]["message"]
+    assert "The browser sent" in grid.text["error"]["message"]
+    assert "It was refused." in grid.text["error"]["message"]
     assert any("cells" in state for state in states)
 
 
@@ -167,7 +169,7 @@ def test_a_query_focus_or_colour_that_no_browser_sends_is_refused(garbage: objec
     grid = hg.HeadGrid(tiny.model(LLAMA), select="l0h1")
     grid.set_state({"query": garbage, "focus": garbage, "recolour": garbage})
     assert str(grid.selection) == "l0h1"
-    assert "was refused" in grid.text["error"]["message"]
+    assert "It was refused." in grid.text["error"]["message"]
     assert grid.query == {"n": 0, "text": ""}
     assert grid.focus == {"n": 0, "cell": -1, "ln": "folded"}
     assert grid.recolour == {"n": 0, "metric": "", "ln": "folded"}
@@ -236,14 +238,40 @@ def test_the_plan_is_fixed() -> None:
         grid.plan = {}
 
 
-def test_a_grid_of_16128_heads_stays_small_on_the_wire() -> None:
+def large() -> hg.HeadGrid:
     config = tiny.config(LLAMA)
     config.num_hidden_layers, config.num_attention_heads, config.num_key_value_heads = 126, 128, 8
-    grid = hg.HeadGrid(config)
-    plan = {**grid.plan, "absent": "", "zero": ""}
-    state = len(json.dumps(plan)) + len(grid.plan["absent"]) + len(grid.plan["zero"]) + 2 * len(grid.cells)
+    return hg.HeadGrid(config)
+
+
+def size(state: dict[str, Any]) -> int:
+    """The bytes of a state as they cross the wire."""
+    rest, paths, buffers = _remove_buffers(state)
+    message = json.dumps({"method": "update", "state": rest, "buffer_paths": paths}, ensure_ascii=False)
+    return len(message.encode()) + sum(map(len, buffers))
+
+
+def test_a_grid_of_16128_heads_stays_small_on_the_wire() -> None:
+    grid = large()
+    state = {name: value for name, value in grid.get_state().items() if name not in ("_esm", "_css")}
     assert grid._cells.n_cells > 16_128
-    assert state < 50_000
+    assert size(state) < 50_000
+
+
+def test_a_click_on_16128_heads_is_answered_in_4_kb(monkeypatch: pytest.MonkeyPatch) -> None:
+    grid = large()
+    rng = np.random.default_rng(0)
+    words = [f"l{rng.integers(126)}h{rng.integers(128)}" for _ in range(100)]
+    grid.select(words)
+    states = sent(grid, monkeypatch)
+    click(grid, "l77h3")
+    names = {name for state in states for name in state}
+    assert names == {"partial", "text", "history"}
+    assert size(grid.get_state(names)) < 4_000
+    grid.undo()
+    names = set(states[-1])
+    assert names == {"cells", "partial", "text", "history"}
+    assert size(grid.get_state(names)) < 6_000
 
 
 def test_the_repr_draws_the_grid_and_the_selection() -> None:
@@ -591,7 +619,7 @@ def test_a_click_on_something_else_does_not_compare_again(monkeypatch: pytest.Mo
     settled(grid)
     states = sent(grid, monkeypatch)
     click(grid, "l0 mlp")
-    assert (settled(grid).comparison["pending"], states) == (False, [{"text"}])
+    assert (settled(grid).comparison["pending"], states) == (False, [{"text", "history"}])
 
 
 # ---- colours that the browser asks for

@@ -17,9 +17,11 @@ from headgrid.demo import repeated_tokens
 README = (Path(__file__).parent.parent / "README.md").read_text()
 
 
-def test_the_code_of_the_readme_runs_in_its_order(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_code_of_the_readme_runs_in_its_order(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     names: dict[str, Any] = {}
-    first, second, third, fourth = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    first, second, third, saved, files, marimo, circuits = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
     exec(first, names)
     assert "c_proj.weight" in capsys.readouterr().out
     assert str(names["grid"].selection) == "l0h1"
@@ -32,7 +34,15 @@ def test_the_code_of_the_readme_runs_in_its_order(capsys: pytest.CaptureFixture[
     assert names["ablated"].shape == (*rows.shape, names["grid"].anatomy.d_vocab)
     gradients = {name for name, parameter in names["model"].named_parameters() if parameter.grad is not None}
     assert gradients == set(names["grid"].masks)
-    exec(fourth, names)
+    exec(saved, names)
+    assert str(names["grid"].selection) == "l0h1 | l1h2"
+    assert names["grid"].saved.colours["induction"] == "#d55e00"
+    monkeypatch.chdir(tmp_path)
+    exec(files, names)
+    assert {path.name for path in tmp_path.iterdir()} == {"induction.html", "grid.svg"}
+    assert names["grid"].get_state()["text"]["selection"] == "l0h1 | l1h2"
+    assert 'view.value["text"]["selection"]' in marimo  # tests/browser runs it in marimo
+    exec(circuits, names)
     assert names["composition"].top(1)[0].target == (1, 2)
     assert names["head"].copying_score == pytest.approx(float(names["scan"].copying_score[1, 2]), abs=1e-4)
 

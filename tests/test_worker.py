@@ -300,3 +300,32 @@ print("end")
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=SOON * 4)
     assert (done.returncode, done.stdout, done.stderr) == (0, "end\n", "")
+
+
+def test_a_worker_that_rests_ends_its_thread_and_takes_up_the_next_job(worker: Worker) -> None:
+    shown: list[int] = []
+    slow = Gate(lambda turn: turn.show(lambda: shown.append(1)))
+    worker.submit("colours", slow, unexpected)
+    worker.submit("details", Gate(), unexpected)
+    assert slow.begun.wait(SOON)
+    thread = worker._thread
+    assert thread is not None
+    worker.rest()
+    slow.go.set()
+    thread.join(SOON)
+    assert (worker._thread, shown) == (None, []), "what was running shows nothing, what waited does not begin"
+    worker.submit("focus", lambda turn: turn.show(lambda: shown.append(2)), unexpected)
+    assert worker.join_idle(SOON)
+    assert shown == [2]
+
+
+def test_a_job_that_comes_before_the_thread_has_ended_is_done_by_it(worker: Worker) -> None:
+    shown: list[int] = []
+    slow = Gate()
+    worker.submit("colours", slow, unexpected)
+    assert slow.begun.wait(SOON)
+    worker.rest()
+    worker.submit("focus", lambda turn: turn.show(lambda: shown.append(1)), unexpected)
+    slow.go.set()
+    assert worker.join_idle(SOON)
+    assert shown == [1]

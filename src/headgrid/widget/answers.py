@@ -91,7 +91,7 @@ class Answers:
     def known(self, cell: int, ln: Ln) -> Answer | None:
         """What was found before, if the weights are still what they were."""
         place = self._places[cell]
-        if place is None or (cell, ln) not in self._answers:
+        if place is None or not self.readable:
             return None
         try:
             self._check(place.stack, place)
@@ -215,6 +215,11 @@ class Answers:
         return found
 
     # ---- what is kept
+
+    def forget(self) -> None:
+        """Forget what was found: it is read again when it is asked for."""
+        with self._lock:
+            self._forget()
 
     def _forget(self) -> None:
         self._age += 1

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import pathlib
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -25,7 +26,17 @@ IDLE: Progress = {"label": "", "done": 0, "total": 0}
 EACH = 0.1
 """Seconds between two reports of progress."""
 
+PATIENCE = 3.0
+"""Seconds for which a notebook without a browser waits for what its grid shows."""
+
 SCANNING = "reading every head"
+
+
+@cache
+def panel() -> str:
+    """The code of the inspector, which comes after the grid; "" where it was not built."""
+    path = pathlib.Path(__file__).parent / "static" / "panel.js"
+    return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
 class Background:
@@ -39,6 +50,7 @@ class Background:
 
     Attributes:
         watched: whether anybody may look: until then nothing is computed for a selection.
+        heard: whether a browser ever said anything.
     """
 
     def __init__(self, grid: HeadGrid, weights: Weights | None) -> None:
@@ -47,7 +59,8 @@ class Background:
         self.answers = Answers(weights, grid.tokenizer, self.places)
         self.worker = Worker()
         self.lock = self.worker.lock
-        self.watched = False
+        self.watched = self.heard = False
+        self._asleep = False
         self._compared: tuple[object, ...] = ()
         self._age = 0
 
@@ -57,12 +70,54 @@ class Background:
         has_heads = any(layers.cells("head").size for layers in self.places.stacks.values())
         return colours.QUANTITIES if self.answers.readable and has_heads else ()
 
+    # ---- its life
+
+    def sleep(self) -> None:
+        """Nobody looks any more: stop what runs, end the thread, and forget what can be read again."""
+        self._asleep, self.watched, self._compared = True, False, ()
+        self.worker.rest()
+        self.answers.forget()
+        self._set("progress", IDLE)
+
+    def wake(self) -> None:
+        """Somebody looks: what was stopped is asked for again."""
+        grid, slept = self._grid, self._asleep
+        self._asleep, self.watched = False, True
+        if slept:
+            self._age = self.answers.age  # what is shown stays, unless the weights changed in the meantime
+            if grid.summary["pending"]:
+                self.focus(cast(Focus, grid.focus))
+            self.look_again()
+            if grid.colours["recolour"] < grid.recolour["n"]:
+                self.recolour(cast(Recolour, grid.recolour))
+        grid._compare()
+
+    def close(self) -> None:
+        """Stop everything for good."""
+        self.worker.close()
+        self.answers.forget()
+
+    def settle(self) -> None:
+        """Where no browser has said anything yet, wait a little for what is being computed.
+
+        A notebook that is run without a browser, to be saved as a page, goes on to its next cell, and may end, before
+        its loop has delivered anything.
+        """
+        if self.watched and not self.heard:
+            self.worker.join_idle(PATIENCE)
+
+    def _show_panel(self) -> None:
+        """The code of the inspector is sent when there is something for it to show, once."""
+        if not self._grid.panel:
+            self._grid.panel = panel()
+
     # ---- the cell in focus
 
     def focus(self, focus: Focus) -> None:
         """Say at once where the weights of a cell are, and what was found of it before; have the rest read."""
         grid, cell, ln = self._grid, focus["cell"], focus["ln"]
         self.worker.cancel("focus", "details")
+        self._show_panel()  # a browser asks about no cell where it only wants the code
         tabs = self.answers.tabs(cell) if inspector.is_cell(grid._cells, cell) else []
         summary = inspector.summary(grid._cells, grid._silent, focus, tabs)
         if not tabs:
@@ -130,6 +185,7 @@ class Background:
         shown, arrows = comparison.still(shown, arrows, cells, len(selected))
         self.worker.cancel("comparison", "arrows")
         if len(selected) > 1:
+            self._show_panel()
             self.worker.submit("comparison", partial(self._compare, cells, shown), self._not_compared)
             heads = [place for cell in cells if (place := self.places[cell]) is not None]
             why = comparison.why_no_arrows(heads, len(selected))
@@ -163,6 +219,24 @@ class Background:
         self._grid.arrows = {**comparison.NO_ARROWS, "note": f"No arrows: {panels.said(error)}"}
 
     # ---- colours
+
+    def colour_by(self, what: Any, label: str | None, diverging: bool | None, ln: Ln) -> None:
+        """What `HeadGrid.colour_by` does; it takes the lock itself, and only to write."""
+        grid = self._grid
+        if isinstance(what, str):
+            asked = colours.quantity(what, self.quantities)
+            try:
+                found = self.coloured(asked, ln, self.telling(lambda write: write()), None, label, diverging)
+            finally:
+                self._set("progress", IDLE)
+        elif what is None:
+            found = colours.NONE
+        else:
+            main = grid.anatomy.main.name
+            found = colours.of_array(self.places, grid._cells.absent, main, what, label, diverging)
+        with self.lock:
+            self.stop_colours()
+            self._set("colours", found)
 
     def recolour(self, asked: Recolour) -> None:
         """Have the cells coloured as the browser asks."""

@@ -1,37 +1,36 @@
 """HeadGrid: the widget. Its state is one Selection; cells, texts and queries are views of it that cross the wire.
 
-Three things change the selection: Python code, cells that the browser switched, and a query typed there. One observer
-writes what follows from it. Nothing here asks who made a change: a change that is already true writes nothing, so no
-echo can start.
+Python code, cells that the browser switched, a query typed there, and deeds such as an undo change the selection. One
+observer writes what follows from it. Nothing here asks who made a change: a change that is already true writes nothing,
+so no echo can start.
 """
 
 from __future__ import annotations
 
 import pathlib
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import anywidget
 import torch
 import traitlets
 
+from headgrid.anatomy import Bools
+from headgrid.circuits.progress import Progress
 from headgrid.masks import ParamMasks
 from headgrid.models import dissect
-from headgrid.selection import Selectable, Selection, SelectionError
+from headgrid.selection import Selectable, Selection
 from headgrid.weights import Weights
-from headgrid.widget import colours, comparison, fallback, incoming, inspector
+from headgrid.widget import colours, comparison, fallback, inspector, messages, typed
 from headgrid.widget.background import IDLE, Background
-from headgrid.widget.cells import Cells
-from headgrid.widget.wire import VERSION, Focus, Ln, Plan, QueryError, Recolour, Text, pack, unpack
+from headgrid.widget.plan import cells_of, plan
+from headgrid.widget.present import Present
+from headgrid.widget.saved import Saved
+from headgrid.widget.wire import Band, Colours, Complete, Focus, Ln, QueryError, Recolour, pack
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-STANDINGS = {
-    "table": "",
-    "guess": "This layout was guessed from names, shapes and the config. headgrid.verify(model) proves or refutes it.",
-    "proven": "This layout was guessed, and then proven by forward passes of this very model.",
-}
-"""How an anatomy came about -> what the widget says of it."""
+Path: TypeAlias = str | pathlib.Path
 
 STATIC = pathlib.Path(__file__).parent / "static"
 
@@ -41,6 +40,11 @@ class _Selection(traitlets.TraitType[Selection, Selectable]):
 
     def validate(self, obj: Any, value: Selectable) -> Selection:
         return obj.anatomy.select(value)  # type: ignore[no-any-return]
+
+
+def _dict(default: Any = None) -> traitlets.Dict[str, Any]:
+    """A trait of one structure of the wire."""
+    return traitlets.Dict(dict(default or {})).tag(sync=True)
 
 
 class HeadGrid(anywidget.AnyWidget):
@@ -53,6 +57,7 @@ class HeadGrid(anywidget.AnyWidget):
 
     Attributes:
         selection: the selected parts. Set it to a selection, a text or a list of texts; `observe` it to follow clicks.
+        saved: selections with a name: `grid.saved["induction"] = "l0h1 | l1h2"`; see `Saved`.
         anatomy: the model's anatomy.
         model: the model that was given, or None for a config or an anatomy.
 
@@ -62,6 +67,8 @@ class HeadGrid(anywidget.AnyWidget):
         Selection('l1h2 | l0 mlp')
         >>> grid.masks["transformer.h.1.attn.c_proj.weight"].shape
         torch.Size([96, 96])
+        >>> grid.undo()
+        Selection('none')
     """
 
     # as text: of a path anywidget would keep every grid, and its model, for as long as the process lives
@@ -71,43 +78,42 @@ class HeadGrid(anywidget.AnyWidget):
     selection = _Selection()
 
     plan: traitlets.Dict[str, Any] = traitlets.Dict(read_only=True).tag(sync=True)
-    cells = traitlets.Bytes().tag(sync=True, from_json=incoming.cells)
-    partial = traitlets.Bytes().tag(sync=True)
-    query: traitlets.Dict[str, Any] = traitlets.Dict({"n": 0, "text": ""}).tag(sync=True, from_json=incoming.query)
-    text: traitlets.Dict[str, Any] = traitlets.Dict().tag(sync=True)
-    focus: traitlets.Dict[str, Any] = traitlets.Dict({"n": 0, "cell": -1, "ln": "folded"}).tag(
-        sync=True, from_json=incoming.focus
-    )
-    summary: traitlets.Dict[str, Any] = traitlets.Dict(dict(inspector.NOTHING)).tag(sync=True)
-    arrows: traitlets.Dict[str, Any] = traitlets.Dict(dict(comparison.NO_ARROWS)).tag(sync=True)
-    comparison: traitlets.Dict[str, Any] = traitlets.Dict(dict(comparison.NONE)).tag(sync=True)
-    recolour: traitlets.Dict[str, Any] = traitlets.Dict({"n": 0, "metric": "", "ln": "folded"}).tag(
-        sync=True, from_json=incoming.recolour
-    )
-    colours: traitlets.Dict[str, Any] = traitlets.Dict(dict(colours.NONE)).tag(sync=True)
-    progress: traitlets.Dict[str, Any] = traitlets.Dict(dict(IDLE)).tag(sync=True)
+    # a message's cells are brought into order with its deeds before any trait is set
+    cells = traitlets.Bytes().tag(sync=True, from_json=lambda _, grid: grid._present.on)
+    # bytes that are missing at the end count as zero there
+    partial = traitlets.Bytes().tag(sync=True, to_json=lambda bits, _: bits.rstrip(b"\0"))
+    query = _dict({"n": 0, "text": ""})
+    text = _dict()
+    complete = _dict({"n": 0, "text": "", "at": 0})
+    completions = _dict(typed.NONE)
+    deeds: traitlets.List[Any] = traitlets.List().tag(sync=True)
+    history = _dict({"done": 0, "undo": 0, "redo": 0})
+    saved = traitlets.Instance(Saved, read_only=True).tag(sync=True, to_json=lambda all_saved, _: all_saved.wire())
+    focus = _dict({"n": 0, "cell": -1, "ln": "folded"})
+    summary = _dict(inspector.NOTHING)
+    arrows = _dict(comparison.NO_ARROWS)
+    comparison = _dict(comparison.NONE)
+    recolour = _dict({"n": 0, "metric": "", "ln": "folded"})
+    colours = _dict(colours.NONE)
+    progress = _dict(IDLE)
+    panel = traitlets.Unicode().tag(sync=True)
+    kept: traitlets.List[Any] = traitlets.List().tag(sync=True)
 
     def __init__(self, model: Any, tokenizer: Any = None, *, select: Selectable = "none") -> None:
         self.model: torch.nn.Module | None = model if isinstance(model, torch.nn.Module) else None
         weights = None if self.model is None else Weights(self.model)
-        self.anatomy = dissect(model) if weights is None else weights.anatomy
+        self._cells = cells_of(dissect(model) if weights is None else weights.anatomy)
+        self.anatomy = self._cells.anatomy
+        if weights is not None:
+            weights.anatomy, weights.stack = self.anatomy, self.anatomy.stack(weights.stack.name)
         self.tokenizer = tokenizer
-        self._cells = Cells(self.anatomy)
         self._silent = inspector.writes_nothing(self._cells, self.model)
         self._background = Background(self, weights)
-        plan: Plan = {
-            "version": VERSION,
-            "model": self.anatomy.title,
-            "standing": self.anatomy.standing,
-            "standing_note": " ".join([STANDINGS[self.anatomy.standing], *self.anatomy.doubts]),
-            "stacks": self._cells.stacks,
-            "bands": self._cells.bands,
-            "metrics": colours.metrics(self._background.quantities),
-            "absent": pack(self._cells.absent),
-            "zero": pack(self._silent),
-        }
-        self.set_trait("plan", plan)
-        super().__init__(selection=select)  # whatever follows from it is written before the browser is told
+        self._present = Present(self._cells, self.anatomy.select(select), self._tell_saved)
+        self.set_trait("plan", plan(self._cells, self._silent, self._background.quantities))
+        self.set_trait("saved", self._present.saved)
+        # whatever follows from it is written before the browser is told; it counts its views where that starts at 0
+        super().__init__(selection=self._present.selection, _view_count=0)
 
     # ---- what a user calls
 
@@ -121,6 +127,26 @@ class HeadGrid(anywidget.AnyWidget):
             SelectionError: when the text does not parse or names what the model does not have; nothing changes then.
         """
         self.selection = self.anatomy.select(what)
+        return self.selection
+
+    def undo(self) -> Selection:
+        """Take back the last change of the selection, whoever made it; 200 of them are kept.
+
+        Returns:
+            The selection that is on then; the same one where there is nothing to take back.
+        """
+        with self._background.lock:
+            self.selection = self._present.history.undo()
+        return self.selection
+
+    def redo(self) -> Selection:
+        """Make the change again that was taken back last, unless the selection was changed since.
+
+        Returns:
+            The selection that is on then; the same one where there is nothing to make again.
+        """
+        with self._background.lock:
+            self.selection = self._present.history.redo()
         return self.selection
 
     @property
@@ -149,22 +175,7 @@ class HeadGrid(anywidget.AnyWidget):
         Example:
             >>> grid.colour_by(headgrid.scan(model).copying_score, label="copying")
         """
-        background = self._background
-        if isinstance(what, str):
-            asked = colours.quantity(what, background.quantities)
-            tell = background.telling(lambda write: write())
-            try:
-                found = background.coloured(asked, ln, tell, label=label, diverging=diverging)
-            finally:
-                self.progress = dict(IDLE)
-        elif what is None:
-            found = colours.NONE
-        else:
-            absent, main = self._cells.absent, self.anatomy.main.name
-            found = colours.of_array(background.places, absent, main, what, label, diverging)
-        with background.lock:
-            background.stop_colours()
-            self.colours = dict(found)
+        self._background.colour_by(what, label, diverging, ln)
 
     def plot(self, ax: Axes | None = None, **style: Any) -> Axes:
         """Draw the heads of the main stack with matplotlib, in the colours of the grid; the selected ones are outlined.
@@ -180,53 +191,81 @@ class HeadGrid(anywidget.AnyWidget):
 
         return plots.grid(**{**self._background.figure(), "ax": ax, **style})
 
+    def to_html(self, path: Path | None = None, progress: Progress = False) -> str | None:
+        """The grid as a page that works offline, with what the inspector says of the selected cells.
+
+        Args:
+            path: where to write it; without, it is returned. So for `to_svg` and `to_png`.
+            progress: who is told of each cell that is read; True shows a bar.
+
+        Raises:
+            FileNotFoundError, IsADirectoryError: when there is no such folder, or when the path is one.
+        """
+        from headgrid.widget import export
+
+        return export.to_html(self, path, progress)
+
+    def to_svg(self, path: Path | None = None) -> str | None:
+        """The grid as it is now, as an SVG picture; `path` and errors as of `to_html`."""
+        from headgrid.widget import export
+
+        return export.to_svg(self, path)
+
+    def to_png(self, path: Path | None = None) -> bytes | None:
+        """The grid as it is now, as a PNG picture; as `to_svg`, and an ImportError where matplotlib is missing."""
+        from headgrid.widget import export
+
+        return export.to_png(self, path)
+
     # ---- Python -> browser
 
     @traitlets.observe("selection")
     def _on_selection(self, change: Any) -> None:
-        self._write(change["new"], self.query["n"], None)
-
-    def _write(self, selection: Selection, query: int, error: QueryError | None) -> None:
-        """Everything on the wire that follows from a selection."""
         with self._background.lock:
-            self._write_held(selection, query, error)
+            self._present.history.change(change["new"])
+            self._write(self.query["n"], None)
+        self._background.settle()
 
-    def _write_held(self, selection: Selection, query: int, error: QueryError | None) -> None:
-        on, partial = self._cells.look(selection.parts)
-        text: Text = {
-            "selection": str(selection),
-            "counts": self._cells.counts(selection.parts),
-            "n_selected": selection.n_params,
-            "n_params": self.anatomy.n_params,
-            "query": query,
-            "error": error,
-        }
+    def _write(self, query: int, error: QueryError | None) -> None:
+        """Everything on the wire that follows from what is selected. To be called with the lock held."""
+        present = self._present
+        on, partial = present.look()
         with self.hold_sync():
-            self.cells, self.partial, self.text = pack(on), pack(partial), dict(text)
+            self.cells, self.partial = pack(on), pack(partial)
+            self.text, self.history = dict(present.text(query, error)), dict(present.steps())
             self._background.look_again()
             self._background.compare(on, self.focus["ln"])
 
+    def _tell_saved(self) -> None:
+        """The saved selections are another set now: views and observers are told."""
+        change = {"name": "saved", "old": self.saved, "new": self.saved, "owner": self, "type": "change"}
+        self.notify_change(traitlets.Bunch(change))
+
     # ---- browser -> Python
+
+    def set_state(self, sync_data: dict[str, Any]) -> None:
+        """What a message from the browser calls. Until there is one, nobody looks at what a selection would tell."""
+        self._background.watched = self._background.heard = True
+        with self._background.lock:
+            messages.take(self, sync_data, super().set_state)
 
     @traitlets.observe("cells")
     def _on_cells(self, change: Any) -> None:
-        before, _ = self._cells.look(self.selection.parts)
-        after = unpack(change["new"], self._cells.n_cells)
-        if (before != after).any():
-            chosen = Selection(self.anatomy, self._cells.click(self.selection.parts, before, after))
-            if chosen == self.selection:  # an absent cell was switched: put it back
-                self._write(chosen, self.query["n"], None)
-            self.selection = chosen
+        if change["new"] != self._present.on:  # Python code set them
+            self._present.edit(change["new"])
+        self.selection = self._present.selection
 
     @traitlets.observe("query")
     def _on_query(self, change: Any) -> None:
-        n, text = change["new"]["n"], change["new"]["text"]
-        try:
-            self.selection = self.anatomy.select(text)
-            self._write(self.selection, n, None)
-        except SelectionError as fault:
-            start, end = (len(text[:place].encode("utf-16-le")) // 2 for place in (fault.start, fault.end))
-            self._write(self.selection, n, {"message": fault.reason, "start": start, "end": end})
+        found = typed.read(self.anatomy, change["new"]["text"])
+        if isinstance(found, Selection):
+            self._present.history.change(found)
+        self._write(change["new"]["n"], None if isinstance(found, Selection) else found)
+        self.selection = self._present.selection
+
+    @traitlets.observe("complete")
+    def _on_complete(self, change: Any) -> None:
+        self.completions = dict(typed.completed(self.anatomy, cast(Complete, change["new"])))
 
     @traitlets.observe("focus")
     def _on_focus(self, change: Any) -> None:
@@ -238,32 +277,27 @@ class HeadGrid(anywidget.AnyWidget):
         self._background.recolour(cast(Recolour, change["new"]))
 
     def _compare(self) -> None:
-        self._background.compare(unpack(self.cells, self._cells.n_cells), self.focus["ln"])
+        self._background.compare(self._present.look()[0], self.focus["ln"])
 
-    def set_state(self, sync_data: dict[str, Any]) -> None:
-        """What a message from the browser calls. Until there is one, nobody looks at what a selection would tell."""
-        self._background.watched = True
-        with self._background.lock:
-            super().set_state(sync_data)
+    # ---- its life
+
+    @traitlets.observe("_view_count")
+    def _on_views(self, change: Any) -> None:
+        if not change["new"] and change["old"]:
+            self._background.sleep()
+        elif change["new"]:
+            self._background.wake()
 
     def close(self) -> None:
         """Close the widget, and stop what it computes."""
         if (background := self.__dict__.get("_background")) is not None:  # there is none if no model could be placed
-            background.worker.close()
+            background.close()
         super().close()
-
-    def _refuse(self, trait: str, reason: str) -> None:
-        """Say what was refused, and send back the state that is kept."""
-        self._write(self.selection, self.query["n"], {"message": reason, "start": 0, "end": 0})
-        self.send_state(trait)
 
     # ---- where no widget can run
 
     def __repr__(self) -> str:
-        on, partial = self._cells.look(self.selection.parts)
-        return fallback.text(
-            self.anatomy.title, str(self.selection), self._cells.bands, self._cells.absent, on, partial
-        )
+        return fallback.text(*self._drawn())
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         """The widget, with a picture and a text of its present state for viewers that run no widget."""
@@ -273,9 +307,10 @@ class HeadGrid(anywidget.AnyWidget):
         self._background.watched = True
         with self._background.lock:
             self._compare()
+        self._background.settle()
         data, metadata = bundle
-        on, partial = self._cells.look(self.selection.parts)
-        html = fallback.html(
-            self.anatomy.title, str(self.selection), self._cells.bands, self._cells.absent, on, partial
-        )
+        html = fallback.html(*self._drawn(), self._silent, cast(Colours, self.colours), self.text["counts"])
         return {**data, "text/plain": repr(self), "text/html": html}, metadata
+
+    def _drawn(self) -> tuple[str, str, list[Band], Bools, Bools, Bools]:
+        return self.anatomy.title, str(self.selection), self._cells.bands, self._cells.absent, *self._present.look()

@@ -5,7 +5,8 @@ Each trait but `cells` has one writer; whole states are sent, never streams of e
 messages and only the last state of a trait is sure to arrive.
 
 Cells are numbered band by band, row by row, column by column, from 0. A set of cells is a `Bits`: cell `i` is bit
-`i % 8` of byte `i // 8`, so 16,128 cells are 2,016 bytes.
+`i % 8` of byte `i // 8`, so 16,128 cells are 2,016 bytes. Bytes that are missing at the end of `partial` and of
+`SavedSelection.cells` count as zero.
 
 A model of several stacks, such as an encoder and a decoder, sends the bands of all of them; a browser shows one stack
 at a time. Numbers and bits run over all bands, so what is selected in a stack that is not shown stays selected.
@@ -19,13 +20,14 @@ from typing import Any, Literal, TypedDict, get_args, get_origin, get_type_hints
 import numpy as np
 import numpy.typing as npt
 
-VERSION = 3
+VERSION = 4
 
 Kind = Literal["head", "mixer", "mlp", "expert", "norm", "rest", "embed"]
 Standing = Literal["table", "guess", "proven"]
 Ln = Literal["folded", "raw"]
 Tab = Literal["ov", "qk", "mlp", "composition"]
 Composes = Literal["Q", "K", "V"]
+Do = Literal["undo", "redo", "clear", "trim", "save", "recall", "remove", "tint"]
 
 
 class Row(TypedDict):
@@ -34,6 +36,7 @@ class Row(TypedDict):
     label: str  # what the row header shows: "0"
     name: str  # how it is spoken: "layer 0", "encoder layer 0"; "" where a row stands for no layer
     word: str  # its beginning of a cell's text: "l0"; "" where a row stands for no layer
+    look: int  # which of `Band.looks` says what its cells are
 
 
 class Column(TypedDict):
@@ -46,6 +49,24 @@ class Column(TypedDict):
     group: int  # heads with the same number read one key/value head; -1 where there is nothing to share
 
 
+class Look(TypedDict):
+    """What stands behind a cell: many cells are alike."""
+
+    shapes: list[str]  # "W_Q, W_K, W_V 96 x 24", "W_O 24 x 96": the canonical shapes
+    count: int  # its parameters
+    note: str  # "W_K and W_V are those of 4 heads"; "" where there is nothing to add
+
+
+class Handle(TypedDict):
+    """A narrow column of a band that stands for several of its columns: one click selects the attention of a layer."""
+
+    label: str  # "attn", "mlp"
+    name: str  # how it is spoken: "attention", "MLP"
+    word: str  # its end of a row's text: " attn", " mlp"
+    before: int  # the column that it stands in front of
+    columns: list[int]  # what it stands for
+
+
 class Band(TypedDict):
     """A block of rows and columns; the embeddings before and after the layers are bands of one row."""
 
@@ -53,6 +74,8 @@ class Band(TypedDict):
     stack: str  # the stack it belongs to; "" for the only stack, or for what all stacks share
     rows: list[Row]
     columns: list[Column]
+    handles: list[Handle]
+    looks: list[list[int]]  # of each kind of row, and of each column: its number in `Plan.looks`; -1 for an absent cell
 
 
 class StackTab(TypedDict):
@@ -80,6 +103,7 @@ class Plan(TypedDict):
     standing_note: str  # one sentence on that; "" for a layout from the table
     stacks: list[StackTab]  # what there is to switch between; empty or one: everything is shown
     bands: list[Band]
+    looks: list[Look]  # what `Band.looks` counts
     metrics: list[Metric]  # what the "colour by" menu offers; empty where there are no weights to read
     absent: bytes  # Bits: cells with no parameters behind them, such as heads of a layer without attention
     zero: bytes  # Bits: cells whose output weights (W_O; W_out and b_out) are all zero, so that they write nothing
@@ -98,6 +122,64 @@ class QueryError(TypedDict):
     message: str
     start: int  # the place in the query's text, in UTF-16 units as the browser counts, end exclusive
     end: int
+
+
+class Complete(TypedDict):
+    """A text that is being typed into the box."""
+
+    n: int  # counts up
+    text: str
+    at: int  # where the caret is, in UTF-16 units
+
+
+class Completion(TypedDict):
+    """One word that may stand there."""
+
+    text: str  # "l1h2"
+    note: str  # what it is: "layer 1 head 2", "all heads of layer 1"; "" where the word says it
+
+
+class Completions(TypedDict):
+    """What may stand at the caret. A browser drops it when `complete` is not the last number that it asked for."""
+
+    complete: int  # the `n` that it answers
+    start: int  # what a chosen word replaces, in UTF-16 units, end exclusive
+    end: int
+    items: list[Completion]  # the likeliest first
+
+
+class Deed(TypedDict):
+    """Something that the browser wants done once, and that a busy kernel must neither lose nor do twice."""
+
+    n: int  # counts up
+    do: Do  # "trim" takes out all but the cells that are on: what is selected of partial ones
+    name: str  # of a saved selection; "" for undo and redo
+    value: str  # its colour, for a tint; "" otherwise
+    seen: int  # `zlib.adler32` of the cells that were on when it was asked for
+
+
+class History(TypedDict):
+    """How far the selection can go back and forth."""
+
+    done: int  # the number of the last deed that was done, or refused
+    undo: int  # steps
+    redo: int
+
+
+class SavedSelection(TypedDict):
+    """A selection that has a name."""
+
+    name: str
+    text: str
+    counts: str
+    colour: str  # "#d55e00"
+    cells: bytes  # Bits: the cells of which it has anything
+
+
+class Saved(TypedDict):
+    """The selections that were saved, in the order in which they were."""
+
+    items: list[SavedSelection]
 
 
 class Text(TypedDict):
@@ -300,6 +382,11 @@ TRAITS: dict[str, tuple[Any, str]] = {
     "partial": (bytes, "Python writes: the cells of which some parts are selected, but not all"),
     "query": (Query, "the browser writes"),
     "text": (Text, "Python writes"),
+    "complete": (Complete, "the browser writes"),
+    "completions": (Completions, "Python writes"),
+    "deeds": (list[Deed], "the browser writes: those that `history` does not call done yet"),
+    "history": (History, "Python writes"),
+    "saved": (Saved, "Python writes"),
     "focus": (Focus, "the browser writes"),
     "summary": (Summary, "Python writes"),
     "comparison": (Comparison, "Python writes"),
@@ -307,12 +394,15 @@ TRAITS: dict[str, tuple[Any, str]] = {
     "recolour": (Recolour, "the browser writes"),
     "colours": (Colours, "Python writes"),
     "progress": (Progress, "Python writes"),
+    "panel": (str, "Python writes, once a cell is asked about: the code of the inspector"),
+    "kept": (list[Summary], "Python writes, into files only: summaries that can be shown without a kernel"),
 }
 
 
 STRUCTS = (
-    Row, Column, Band, StackTab, Metric, Plan, Query, QueryError, Text, Focus, Recolour, Place, Score, Tokens,
-    Direction, Pair, Circuit, Arrow, Partners, Summary, Compared, Comparison, Arrows, Colours, Progress,
+    Row, Column, Look, Handle, Band, StackTab, Metric, Plan, Query, QueryError, Complete, Completion, Completions, Deed,
+    History, SavedSelection, Saved, Text, Focus, Recolour, Place, Score, Tokens, Direction, Pair, Circuit, Arrow,
+    Partners, Summary, Compared, Comparison, Arrows, Colours, Progress,
 )  # fmt: skip
 """What the traits are made of, each after what it uses."""
 

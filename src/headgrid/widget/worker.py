@@ -84,7 +84,7 @@ class Worker:
         self._last: weakref.WeakValueDictionary[str, Turn] = weakref.WeakValueDictionary()
         self._outbox: deque[tuple[Turn, Callable[[], None]]] = deque()
         self._thread: threading.Thread | None = None
-        self._closed = False
+        self._closed = self._resting = False
         _alive.add(self)
 
     def submit(self, lane: str, job: Callable[[Turn], None], failed: Callable[[Exception], None]) -> None:
@@ -100,6 +100,7 @@ class Worker:
             if self._closed:
                 return
             self._stop(lane)
+            self._resting = False
             self._waiting[lane] = self._last[lane] = turn
             if self._thread is None:
                 self._thread = threading.Thread(target=self._serve, name="headgrid", daemon=True)
@@ -132,6 +133,14 @@ class Worker:
                 if not idle or not (self._waiting or self._running or self._outbox):
                     return idle
 
+    def rest(self) -> None:
+        """Stop everything, and end the thread; the next job starts it again."""
+        with self._state:
+            self._resting = True
+            for lane in LANES:
+                self._stop(lane)
+            self._state.notify_all()
+
     def close(self) -> None:
         """Stop everything; nothing is delivered and nothing is taken on any more."""
         with self._state:
@@ -149,9 +158,11 @@ class Worker:
                 del turn  # it may hold large tensors while the thread waits
 
     def _next(self, lanes: tuple[str, ...], timeout: float) -> Turn | None:
-        """The most urgent job of these lanes; None after a time without any, which ends a thread that was idle."""
+        """The most urgent job of these lanes; None after a time without any, which ends an idle thread."""
         with self._state:
-            self._state.wait_for(lambda: self._closed or not self._waiting.keys().isdisjoint(lanes), timeout)
+            self._state.wait_for(
+                lambda: self._closed or self._resting or not self._waiting.keys().isdisjoint(lanes), timeout
+            )
             turn = next((self._waiting.pop(lane) for lane in lanes if lane in self._waiting), None)
             if turn is not None:
                 self._running.append(turn)

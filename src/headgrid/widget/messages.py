@@ -1,0 +1,63 @@
+"""What becomes of a message from the browser: a grid takes it over in an order in which nothing is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from headgrid.widget import incoming
+from headgrid.widget.incoming import Message
+
+if TYPE_CHECKING:
+    from headgrid.widget.head_grid import HeadGrid
+
+Setter = Callable[[dict[str, Any]], None]
+
+FIRST = ("cells", "deeds")
+"""The traits that are taken first, together."""
+
+
+def take(grid: HeadGrid, data: Any, set_state: Setter) -> None:
+    """Take a message over. To be called with the lock held.
+
+    An observer of the user's may raise on the way; what else came is not lost by that.
+
+    Args:
+        grid: the grid.
+        data: what came.
+        set_state: ipywidgets' own way to take over what was found to be right.
+    """
+    message = incoming.sift(data, grid)
+    state = message.state
+    first = {trait: state.pop(trait) for trait in FIRST if trait in state}
+    try:
+        if first or message.skipped:
+            _take_first(grid, first, message, set_state)
+    finally:
+        try:
+            set_state(state)
+        finally:
+            if message.faults:
+                error = grid.text["error"] if "query" in state else None
+                grid._write(grid.query["n"], message.said(error))
+            if message.refused:
+                grid.send_state(message.refused)
+
+
+def _take_first(grid: HeadGrid, first: dict[str, Any], message: Message, set_state: Setter) -> None:
+    """Do the deeds and the clicks of a message, and then tell of all that they came to."""
+    present, given, before = grid._present, first.get("cells"), grid.cells
+    new = present.new(first.get("deeds", ()))
+    for n in message.skipped:
+        present.skip(n)
+    with grid.hold_trait_notifications():  # observers of `saved` are called once all is done
+        message.faults += present.take(new, given)
+    try:
+        set_state(first)
+        if grid.selection is not present.selection:
+            grid.selection = present.selection
+    finally:
+        if given not in (None, grid.cells) and grid.cells == before:
+            grid.send_state("cells")  # nothing changed here, but the browser shows something else
+        if new or message.skipped:
+            grid._write(grid.query["n"], None)

@@ -1,0 +1,192 @@
+"""Selections that have a name and a colour."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, MutableMapping
+from dataclasses import dataclass, replace
+
+from headgrid.anatomy import Anatomy, count_of
+from headgrid.masks import ParamMasks
+from headgrid.selection import Selectable, Selection
+from headgrid.widget.cells import Cells
+from headgrid.widget.wire import Saved as Wire
+from headgrid.widget.wire import SavedSelection, pack
+
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a5cff", "#8f633c", "#6fa236", "#d030c0")
+"""Told apart by readers of every colour vision as well as Okabe and Ito's eight are. Four of these are theirs; the
+others would vanish on a white ground or on a black one, where each of these has a contrast of 3 at least.
+"""
+
+LONGEST = 80
+"""Characters of a name."""
+
+MOST = 64
+"""The selections that can be saved: each sends its cells to the browser."""
+
+SHOWN = 400
+"""Characters of a selection's text that a chip shows; Python has the whole."""
+
+FEW = 8
+"""The names that an error lists."""
+
+FULL = "full"
+
+
+@dataclass(frozen=True)
+class _Item:
+    selection: Selection
+    colour: str
+    wire: SavedSelection
+
+
+class Saved(MutableMapping[str, Selection]):
+    """The saved selections of a grid: name -> selection, in the order in which they were saved.
+
+    `saved["induction"] = "l0h1 | l1h2"` takes whatever `Anatomy.select` takes, `saved["induction"]` gives the
+    selection, `del saved["induction"]` forgets it. A name that is saved again keeps its place and its colour.
+
+    Raises:
+        KeyError: when there is no selection of a name, naming those that there are.
+        ValueError: for a name that is empty, longer than 80 characters or "full", which names the whole model; for a
+            selection of nothing; and for a colour that is not like "#d55e00".
+        SelectionError: when a text names what the model does not have.
+    """
+
+    def __init__(self, cells: Cells, changed: Callable[[], None]) -> None:
+        self._cells, self._changed = cells, changed
+        self._items: dict[str, _Item] = {}
+
+    @property
+    def _anatomy(self) -> Anatomy:
+        return self._cells.anatomy
+
+    def __getitem__(self, name: str) -> Selection:
+        return self._item(name).selection
+
+    def __setitem__(self, name: str, what: Selectable) -> None:
+        name = named(name)
+        chosen = self._anatomy.select(what)
+        if not chosen:
+            raise ValueError(f"there is nothing selected to be saved as {name!r}; select something first")
+        if name not in self._items and len(self._items) >= MOST:
+            raise ValueError(f"{MOST} selections are saved, which is all that there can be; remove one first")
+        colour = self._items[name].colour if name in self._items else self._next_colour()
+        self._items[name] = _Item(chosen, colour, self._wire(name, chosen, colour))
+        self._changed()
+
+    def __delitem__(self, name: str) -> None:
+        self._item(name)
+        del self._items[name.strip()]
+        self._changed()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(list(self._items))
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name.strip() in self._items
+
+    def __repr__(self) -> str:
+        if not self._items:
+            return "nothing is saved"
+        wide = max(len(_line(name)) for name in self._items)
+        return "\n".join(
+            f"{_line(name):<{wide}}  {item.colour}  {item.wire['counts']}  {_short(str(item.selection), 60)}"
+            for name, item in self._items.items()
+        )
+
+    @property
+    def colours(self) -> dict[str, str]:
+        """Name -> colour, such as `#d55e00`; `colour` changes one."""
+        return {name: item.colour for name, item in self._items.items()}
+
+    def colour(self, name: str, colour: str) -> None:
+        """Give a saved selection another colour.
+
+        Args:
+            name: its name.
+            colour: as in HTML, `#d55e00`.
+        """
+        item, colour = self._item(name), coloured(colour)
+        self._items[name.strip()] = replace(item, colour=colour, wire={**item.wire, "colour": colour})
+        self._changed()
+
+    def masks(self) -> dict[str, ParamMasks | None]:
+        """Name -> parameter masks, as the `weight_restrictions` of devinterp's `susceptibilities`.
+
+        Its first key is `full`, the whole model, which devinterp compares every other with; its value is None.
+        """
+        return {FULL: None, **{name: item.selection.masks() for name, item in self._items.items()}}
+
+    def wire(self) -> Wire:
+        """All of them, as they cross the wire."""
+        return {"items": [item.wire for item in self._items.values()]}
+
+    def _item(self, name: str) -> _Item:
+        found = self._items.get(name.strip()) if isinstance(name, str) else None
+        if found is None:
+            names = ", ".join(repr(one) for one in list(self._items)[:FEW]) + (" ..." if len(self._items) > FEW else "")
+            said = f"there is no saved selection {_short(repr(name), 90)}; "
+            raise KeyError(said + (f"there are {names}" if names else "nothing is saved yet"))
+        return found
+
+    def _wire(self, name: str, chosen: Selection, colour: str) -> SavedSelection:
+        on, partial = self._cells.look(chosen.parts)
+        text, counts = _short(str(chosen), SHOWN), self._cells.counts(chosen.parts)
+        return {
+            "name": name,
+            "text": text,
+            "counts": counts,
+            "colour": colour,
+            "cells": pack(on | partial).rstrip(b"\0"),
+        }
+
+    def _next_colour(self) -> str:
+        used = [item.colour for item in self._items.values()]
+        return min(COLOURS, key=used.count)
+
+
+def named(name: str) -> str:
+    """A name as it is saved.
+
+    Raises:
+        ValueError: when it cannot be one.
+    """
+    if not isinstance(name, str):
+        raise ValueError(f"a saved selection is named by a text, not by {type(name).__name__}")
+    name = name.strip()
+    if not 1 <= len(name) <= LONGEST:
+        long = f"this one has {count_of(len(name), 'character')}" if name else "this one is empty"
+        raise ValueError(f"a name has 1 to {LONGEST} characters; {long}")
+    if name.casefold() == FULL:
+        raise ValueError(f"{name!r} names the whole model, to which devinterp compares all others; take another name")
+    if any("\ud800" <= letter <= "\udfff" for letter in name):
+        raise ValueError("half of a character is in this name; type it again")
+    return name
+
+
+def coloured(colour: str) -> str:
+    """A colour as it is kept.
+
+    Raises:
+        ValueError: when it is none.
+    """
+    if not isinstance(colour, str) or not re.fullmatch(r"#[0-9a-fA-F]{6}", colour):
+        raise ValueError(f"{_short(repr(colour), 40)} is no colour; give one such as '#d55e00'")
+    return colour.lower()
+
+
+def said(error: Exception) -> str:
+    """What an error of this module says."""
+    return str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+
+
+def _line(name: str) -> str:
+    return re.sub(r"\s", " ", name)
+
+
+def _short(text: str, longest: int) -> str:
+    return text if len(text) <= longest else text[: longest - 1] + "\N{HORIZONTAL ELLIPSIS}"
