@@ -1,13 +1,13 @@
 // `npm run dev`: the widget on a plain page with a stand-in for the kernel, rebuilt at each reload.
 import { context } from "esbuild";
+import { SHARED, sheetAsText } from "./shared.mjs";
 
 const page = await context({
-  absWorkingDir: import.meta.dirname,
-  entryPoints: ["dev/main.ts", "src/widget.css"],
-  bundle: true,
-  format: "esm",
+  ...SHARED,
+  entryPoints: ["dev/main.ts", "src/panel.ts", "src/widget.css"],
   outdir: ".",
   write: false,
+  plugins: [sheetAsText()],
 });
 const { port } = await page.serve({
   servedir: ".",

@@ -1,9 +1,10 @@
 /** Stands in for the kernel on the dev page: the same traits, and answers that look like Python's. */
-import { assign, type BitSet, empty, fromWire, has, toWire } from "../src/bits";
+import { assign, type BitSet, empty, equal, fromWire, has, toWire } from "../src/bits";
 import { type Cells, nameOf, numberAt, readPlan, type Spot, spotOf, wordOf } from "../src/cells";
 import type { Model } from "../src/sync";
-import type { Column, Focus, Plan, Recolour, Summary } from "../src/wire";
+import type { Column, Complete, Deed, Focus, Plan, Recolour, Summary, Text } from "../src/wire";
 import { arrowsAmong, chance, circuitsOfHead, circuitsOfMlp, METRICS } from "./fixtures";
+import { Past } from "./past";
 
 function plural(n: number, noun: string): string {
   return n ? `${n} ${noun}${n === 1 ? "" : "s"}` : "";
@@ -14,6 +15,7 @@ export class FakeModel implements Model {
   saves = 0;
   readonly #listeners = new Map<string, Set<(...args: unknown[]) => void>>();
   readonly #cells: Cells;
+  readonly #past: Past;
   #dirty = new Set<string>();
 
   constructor(
@@ -21,6 +23,8 @@ export class FakeModel implements Model {
     selected: string[] = [],
     /** How long the answers take, in milliseconds. */
     private readonly slow = 120,
+    /** The code of the inspector. */
+    private readonly panel: () => Promise<string> = async () => "",
   ) {
     this.#cells = readPlan(plan);
     const on = assign(
@@ -37,8 +41,12 @@ export class FakeModel implements Model {
       recolour: { n: 0, metric: "", ln: "folded" },
       summary: { focus: 0, cell: -1, title: "", name: "", places: [], notes: [] },
       text: {},
+      complete: { n: 0, text: "", at: 0 },
+      deeds: [],
     };
+    this.#past = new Past(on);
     this.#answerCells(0);
+    this.#sendPast();
     this.#compare();
   }
 
@@ -83,11 +91,96 @@ export class FakeModel implements Model {
   }
 
   #python(dirty: Set<string>): void {
-    if (dirty.has("cells")) this.#answerCells(0);
+    if (dirty.has("cells")) this.select(fromWire(this.state.cells, this.#cells.count));
     if (dirty.has("query")) this.#answerQuery();
     if (dirty.has("focus")) this.#answerFocus();
-    if (dirty.has("cells") || dirty.has("focus") || dirty.has("query")) this.#compare();
+    if (dirty.has("deeds")) this.#answerDeeds();
+    if (["cells", "focus", "query", "deeds"].some((trait) => dirty.has(trait))) this.#compare();
+    if (dirty.has("complete")) this.#answerComplete();
     if (dirty.has("recolour")) this.#answerRecolour();
+  }
+
+  /** Selects cells, as Python does by itself. */
+  select(on: BitSet): void {
+    this.#past.edit(on);
+    if (!equal(on, fromWire(this.state.cells, this.#cells.count))) this.set("cells", toWire(on));
+    this.#answerCells(0);
+    this.#sendPast();
+  }
+
+  /** Gives what is on a name, as Python does by itself. */
+  save(name: string, ...words: string[]): void {
+    const bits = assign(
+      empty(this.#cells.count),
+      words.map((word) => this.#find(word)),
+      true,
+    );
+    this.#past.save(name, bits, { selection: words.join(" | "), counts: plural(words.length, "head") });
+    this.#sendPast();
+  }
+
+  #sendPast(): void {
+    this.set("history", this.#past.history);
+    this.set("saved", this.#past.saved);
+    this.#dirty.clear();
+  }
+
+  /** As in a file: what there is to say of some cells, and the code that shows it. */
+  async keep(...words: string[]): Promise<void> {
+    this.state.panel = await this.panel();
+    this.state.kept = words.map((word) => {
+      const cell = this.#find(word);
+      const name = nameOf(this.#cells, spotOf(this.#cells, cell)!);
+      const circuits = circuitsOfHead(cell, "folded");
+      const [focus, tabs] = [0, ["ov", "qk"]];
+      return {
+        focus,
+        cell,
+        title: word,
+        name,
+        places: [],
+        notes: [],
+        ln: "folded",
+        tabs,
+        circuits,
+        pending: [],
+      };
+    });
+  }
+
+  #sendPanel(): void {
+    if (this.state.panel) return;
+    void this.panel().then((code) => {
+      this.set("panel", code);
+      this.#dirty.clear();
+    });
+  }
+
+  #answerDeeds(): void {
+    let error = "";
+    for (const deed of this.state.deeds as Deed[])
+      if (deed.n > this.#past.history.done) error = this.#past.do(deed, this.state.text as Text);
+    this.set("cells", toWire(this.#past.now));
+    this.#answerCells(0);
+    if (error)
+      this.set("text", { ...(this.state.text as Text), error: { message: error, start: 0, end: 0 } });
+    this.#sendPast();
+  }
+
+  #answerComplete(): void {
+    const { n, text, at } = this.state.complete as Complete;
+    const start = text.slice(0, at).search(/[^|,&()~-]*$/);
+    const typed = text.slice(start, at).trimStart();
+    const found = this.#words.filter(({ text }) => typed && text.startsWith(typed)).slice(0, 12);
+    this.set("completions", { complete: n, start: at - typed.length, end: at, items: found });
+    this.#dirty.clear();
+  }
+
+  get #words(): { text: string; note: string }[] {
+    return Array.from({ length: this.#cells.count }, (_, n) => spotOf(this.#cells, n)!).map((spot) => ({
+      text: wordOf(this.#cells, spot),
+      note: nameOf(this.#cells, spot),
+    }));
   }
 
   #answerCells(query: number): void {
@@ -147,13 +240,14 @@ export class FakeModel implements Model {
       found.push(cell);
       at += word.length + 1;
     }
-    this.set("cells", toWire(assign(empty(this.#cells.count), found, true)));
+    this.select(assign(empty(this.#cells.count), found, true));
     this.#answerCells(n);
   }
 
   #answerFocus(): void {
     const { n, cell, ln } = this.state.focus as Focus;
     const spot = spotOf(this.#cells, cell);
+    this.#sendPanel();
     if (!spot) return;
     const head = this.#column(spot).kind === "head";
     const layer = spot.row;
@@ -232,6 +326,7 @@ export class FakeModel implements Model {
     const { ln } = this.state.focus as Focus;
     const heads = this.#heads(fromWire(this.state.cells, this.#cells.count));
     const many = heads.length >= 2;
+    if (many) this.#sendPanel();
     const titleOf = (cell: number) => wordOf(this.#cells, spotOf(this.#cells, cell)!);
     const compared = heads.slice(0, 8).map(({ cell }) => ({
       cell,

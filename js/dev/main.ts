@@ -1,4 +1,4 @@
-/** The dev page: `?model=NAME&dark&views=2&width=900&slow=2000`. */
+/** The dev page: `?model=NAME&dark&views=2&width=900&slow=2000&saved=5&frozen&kept`. */
 import widget from "../src/widget";
 import { FakeModel } from "./fake";
 import { planOf, type Sizes } from "./plans";
@@ -82,12 +82,32 @@ const [sizes, selected] = MODELS[wanted.get("model") ?? "demo"] ?? MODELS.demo!;
 document.body.style.cssText = wanted.has("dark")
   ? "background:#111317;color:#ddd"
   : "background:#fff;color:#222";
-const model = new FakeModel(planOf(sizes), selected, Number(wanted.get("slow") ?? 120));
+const panel = async () => {
+  const answer = await fetch("../src/panel.js");
+  return answer.ok ? answer.text() : "";
+};
+const model = new FakeModel(planOf(sizes), selected, Number(wanted.get("slow") ?? 120), panel);
+const NAMES = [
+  "induction",
+  "copying",
+  "name movers",
+  "a name that is much longer than a chip has room for",
+  "MLPs",
+];
+// A page without a kernel, and what it brought along.
+if (wanted.has("kept")) await model.keep(...selected);
+for (let k = 0; k < Number(wanted.get("saved") ?? 0); k++)
+  model.save(
+    NAMES[k] ?? `circuit ${k}`,
+    ...selected.slice(0, 1 + (k % 3)),
+    `l${k % sizes.layers}h${k % sizes.heads}`,
+  );
 const life = new AbortController();
 const started = performance.now();
 for (let k = 0; k < Number(wanted.get("views") ?? 1); k++) {
   const el = document.createElement("div");
   el.style.cssText = `margin:16px;${wanted.has("width") ? `width:${wanted.get("width")}px` : ""}`;
+  if (wanted.has("frozen")) el.className = "jupyter-widgets-disconnected";
   document.body.append(el);
   widget.render({ model, el, signal: life.signal });
 }

@@ -1,7 +1,15 @@
 /** Plans for the dev page, shaped as Python's are. */
 import { assign, empty, toWire } from "../src/bits";
 import { readPlan, spotOf, wordOf } from "../src/cells";
-import type { Band, Column, Plan, StackTab } from "../src/wire";
+import {
+  type Band,
+  type Column,
+  type Handle,
+  type Look,
+  type Plan,
+  type StackTab,
+  VERSION,
+} from "../src/wire";
 import { METRICS } from "./fixtures";
 
 type Kind = Column["kind"];
@@ -56,24 +64,62 @@ function columnsOf({ heads, perGroup = 1, experts = 0, mixer, dense }: Sizes): C
   ];
 }
 
+const KINDS: Kind[] = ["head", "mixer", "mlp", "expert", "norm", "rest", "embed"];
+const LOOKS: Look[] = [
+  { shapes: ["W_Q, W_K, W_V 96 x 24", "W_O 24 x 96", "b_Q, b_K, b_V 24"], count: 9288, note: "" },
+  { shapes: ["in_proj 96 x 384", "conv1d 4 x 192", "out_proj 192 x 96"], count: 56064, note: "" },
+  { shapes: ["W_in 96 x 384", "W_out 384 x 96", "b_in 384", "b_out 96"], count: 74208, note: "" },
+  { shapes: ["W_gate, W_in 96 x 128", "W_out 128 x 96"], count: 36864, note: "" },
+  { shapes: ["w, b 96"], count: 192, note: "" },
+  { shapes: ["b_O 96"], count: 96, note: "shared by the heads of the layer" },
+  { shapes: ["W_E 512 x 96"], count: 49152, note: "" },
+];
+const lookOf = (kind: Kind): number => KINDS.indexOf(kind);
+
+/** A handle for the attention, and one for the MLP where that is more than one column. */
+function handlesOf(columns: Column[]): Handle[] {
+  const at = (of: (column: Column) => boolean) => [...columns.keys()].filter((c) => of(columns[c]!));
+  const handle = (label: string, name: string, found: number[]): Handle[] =>
+    found.length > 1 ? [{ label, name, word: ` ${label}`, before: found[0]!, columns: found }] : [];
+  const isMlp = ({ kind, word }: Column) => kind === "mlp" || kind === "expert" || word === " mlp rest";
+  return [
+    ...handle(
+      "attn",
+      "attention",
+      at(({ kind, word }) => kind === "head" || word === " attn rest"),
+    ),
+    ...handle("mlp", "MLP", at(isMlp)),
+  ];
+}
+
 const ends = (title: string, stack: string, words: [word: string, name: string, kind: Kind][]): Band => {
   const prefix = stack ? `${stack} ` : "";
   return {
     title,
     stack,
-    rows: [{ label: "", name: "", word: "" }],
+    rows: [{ label: "", name: "", word: "", look: 0 }],
     columns: words.map(([word, name, kind]) => column(word, prefix + name, prefix + word, kind)),
+    handles: [],
+    looks: [words.map(([, , kind]) => lookOf(kind))],
   };
 };
 
 function layers(sizes: Sizes, stack = "", title = "layers"): Band {
   const prefix = stack ? `${stack} ` : "";
-  const row = (l: number) => ({ label: `${l}`, name: `${prefix}layer ${l}`, word: `${prefix}l${l}` });
+  const row = (l: number) => ({
+    label: `${l}`,
+    name: `${prefix}layer ${l}`,
+    word: `${prefix}l${l}`,
+    look: 0,
+  });
+  const columns = columnsOf(sizes);
   return {
     title,
     stack,
     rows: Array.from({ length: sizes.layers }, (_, l) => row(l)),
-    columns: columnsOf(sizes),
+    columns,
+    handles: handlesOf(columns),
+    looks: [columns.map(({ kind }) => lookOf(kind))],
   };
 }
 
@@ -97,6 +143,8 @@ function bandsOf(sizes: Sizes): [Band[], StackTab[]] {
     const final = (stack: string) => ends("after the layers", stack, [["ln_final", "final norm", "norm"]]);
     const cross = { ...layers(sizes, "cross", "cross-attention") };
     cross.columns = cross.columns.filter(({ kind, label }) => kind === "head" || label === "ln1");
+    cross.handles = handlesOf(cross.columns);
+    cross.looks = [cross.columns.map(({ kind }) => lookOf(kind))];
     return [
       [
         ends("shared by the stacks", "", [["embed", "token embedding, shared by both stacks", "embed"]]),
@@ -124,12 +172,13 @@ export function planOf(sizes: Sizes): Plan {
   const [bands, stacks] = bandsOf(sizes);
   const standing = sizes.standing ?? "table";
   const draft = {
-    version: 3,
+    version: VERSION,
     model: sizes.name,
     standing,
     standing_note: NOTES[standing],
     stacks,
     bands,
+    looks: LOOKS,
     metrics: METRICS,
   };
   const cells = readPlan(draft);

@@ -1,35 +1,28 @@
 /** One view: puts the pieces together and tells each of them what changed. */
 import { makeAnnouncer } from "./announce";
-import { makeArrowBar } from "./arrowbar";
 import { makeBadge } from "./badge";
 import { nameOf, numberAt, type Spot, spotOf, wordOf } from "./cells";
 import { makeColourBy } from "./colourby";
-import { make, OWN_KEYS, setText } from "./dom";
+import { makeDeeds } from "./deeds";
+import { make, setText } from "./dom";
 import { Editor } from "./editor";
+import { makeExtras } from "./extras";
 import { makeGrid } from "./grid";
-import { makeHelp } from "./help";
-import { makeInspector } from "./inspector";
-import { followKernel, isDisconnected } from "./kernel";
+import { followKernel, isDisconnected, noticeOf } from "./kernel";
 import { makeLegend } from "./legend";
+import { makePanelHost } from "./panelhost";
 import { makeQuery } from "./query";
 import { saidOf } from "./shades";
+import { followWidth, sidesOf } from "./sides";
 import { cellsOf, stackHolding, stackTabs, tally, tallyText } from "./stacks";
 import { makeStatus } from "./status";
-import { type Ln, type Model, Sync } from "./sync";
+import { type Looked, subjectOf } from "./subject";
+import { type Ln, type Model, Sync, type Trait } from "./sync";
 import { makeTabs } from "./tabs";
 import { followTheme } from "./theme";
+import { makeTools } from "./tools";
 import { newView, showStack } from "./view";
-import { VERSION } from "./wire";
 
-/** The inspector stands beside the grid from this width on, and only where the grid keeps this much for a column. */
-const WIDE = 640;
-const PER_COLUMN = 14;
-const ENOUGH = 560;
-const INSPECTOR = 320;
-/** What the inspector takes where the grid's cells are roomy all the same. */
-const ROOMY_INSPECTOR = 400;
-const ROOMY_COLUMN = 24;
-const GAP = 20;
 /** Keys that are held down ask for one description, not for one per cell. */
 const SETTLED = 80;
 
@@ -37,9 +30,9 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
   const sync = new Sync(model);
   const holding = (stack: string) => stackHolding(sync.cells, stack, sync.on, sync.partial);
   const view = newView(sync.cells, holding(""));
-  const announcer = makeAnnouncer(signal);
+  const announcer = makeAnnouncer(() => model.get("plan"), sync.text, signal);
   const editor = new Editor(sync, view, announcer.say);
-  const inspector = makeInspector(
+  const inspector = makePanelHost(
     view.panel,
     {
       word: (cell) => textAt(cell, wordOf),
@@ -52,7 +45,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
   );
   const colourBy = makeColourBy((metric) => sync.recolour(metric), signal);
   const legend = makeLegend();
-  const arrowBar = makeArrowBar(view.arrows, () => showArrows(), signal);
+  const arrowBar = inspector.arrowBar(view.arrows, () => showArrows());
   const status = makeStatus();
   const badge = makeBadge(signal);
   const name = make("span", { class: "hg-model" });
@@ -60,14 +53,22 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
   let asking = 0;
   /** The number of this view's query that is not answered yet. */
   let asked = -1;
+  let shownZoom = "";
+  /** What this view looks at while there is no kernel to ask. */
+  let looked: Looked = sync.focus;
 
   const inspect = (spot: Spot, byKey: boolean) => {
     const cell = numberAt(view.cells, spot);
     clearTimeout(asking);
-    if (cell < 0 || !view.live) return;
-    if (byKey) asking = window.setTimeout(() => sync.inspect(cell), SETTLED);
+    if (cell < 0) return;
+    if (!view.live) {
+      looked = { ...looked, cell };
+      showInspector();
+    } else if (byKey) asking = window.setTimeout(() => sync.inspect(cell), SETTLED);
     else sync.inspect(cell);
   };
+  const deeds = makeDeeds(sync, announcer);
+  const step = (what: "undo" | "redo") => view.live && deeds.step(what);
 
   const grid = makeGrid(
     sync,
@@ -75,8 +76,16 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     editor,
     {
       visited: inspect,
-      asked: (what) => (what === "query" ? query.focus() : help.toggle()),
-      changed: () => showStatus(),
+      asked: (what) => {
+        if (what === "query") query.focus();
+        else if (what === "help") extras.toggleHelp();
+        else if (what !== "picture") step(what);
+      },
+      changed: () => {
+        showStatus();
+        const zoomed = JSON.stringify(grid.zoomed());
+        if (zoomed !== shownZoom) showTools();
+      },
     },
     signal,
   );
@@ -84,35 +93,39 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     asked = sync.ask(text);
     return asked;
   };
-  const query = makeQuery({ ask, leave: grid.focus, say: announcer.say }, signal);
-  const help = makeHelp(grid.focus, signal);
+  const complete = sync.complete.bind(sync);
+  const query = makeQuery({ ask, complete, leave: grid.focus, say: announcer.say }, signal);
+  const extras = makeExtras(inspector, grid, sync, view, deeds, announcer, signal);
+  const tools = makeTools(
+    {
+      undo: () => step("undo"),
+      redo: () => step("redo"),
+      clear: () => editor.clear(),
+      all: () => editor.all(),
+      invert: () => editor.invert(),
+      zoom: grid.zoom,
+      picture: extras.picture,
+      help: extras.toggleHelp,
+    },
+    signal,
+  );
 
-  const button = (label: string, title: string, run: () => void) => {
-    const node = make("button", { type: "button", class: "hg-button", title, ...OWN_KEYS }, label);
-    node.addEventListener("click", run, { signal });
-    return node;
-  };
-  const buttons = [
-    button("Clear", "Clear the whole selection (Escape)", () => editor.clear()),
-    button("All", "Select the whole model (A)", () => editor.all()),
-    button("Invert", "Invert the selection in the whole model (I)", () => editor.invert()),
-  ];
-  const toolbar = make("div", { class: "hg-tools" }, ...buttons, help.button);
   const panel = make("div", {}, grid.element);
   const tabs = makeTabs("Stacks", panel, (stack) => show(stack), signal);
   const left = make("div", { class: "hg-left" }, tabs.element, panel, legend.element, arrowBar.element);
   const root = make(
     "div",
     { class: "headgrid" },
-    make("div", { class: "hg-top" }, make("div", { class: "hg-who" }, name, badge.button), toolbar),
+    make("div", { class: "hg-top" }, make("div", { class: "hg-who" }, name, badge.button), tools.element),
     badge.note,
-    help.element,
+    extras.help,
     query.element,
-    colourBy.element,
+    make("div", { class: "hg-rows" }, colourBy.element, extras.saved),
     make("div", { class: "hg-main" }, left, inspector.element),
     status.element,
     notice,
     announcer.element,
+    extras.card,
   );
 
   const textAt = (cell: number, say: typeof wordOf) => {
@@ -123,38 +136,41 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
   const go = (cell: number) => {
     const holds = (stack: string) => spotOf(cellsOf(sync.cells, stack), cell) !== null;
     const stack = [view.stack, ...sync.cells.stacks.map(({ name }) => name)].find(holds);
-    if (stack === undefined || !view.live) return;
+    if (stack === undefined) return;
     show(stack);
     const spot = spotOf(view.cells, cell);
     if (spot) grid.visit(spot);
   };
   const norm = (ln: Ln) => {
+    if (!view.live) {
+      looked = { ...looked, ln };
+      return showInspector();
+    }
     const { metric } = sync.recoloured;
     sync.inspect(sync.focus.cell, ln);
     if (metric && (!sync.shades || sync.shades.metric === metric)) sync.recolour(metric, ln);
   };
   const showTabs = () => tabs.update(stackTabs(sync.cells, sync.on, sync.partial), view.stack);
+  const showTools = () => {
+    const { live } = view;
+    const zoomed = grid.zoomed();
+    shownZoom = JSON.stringify(zoomed);
+    tools.update({ live, history: sync.history, zoomed, extras: live || sync.panel !== "" });
+  };
   const showStatus = () => {
     const { cells } = view;
     const spot = view.hover ?? (view.focused ? view.cursor : null);
     const brush = editor.brushText;
     const value = spot ? saidOf(sync.shades, numberAt(cells, spot)) : "";
-    const here = spot && { word: wordOf(cells, spot), name: nameOf(cells, spot) + (value && `, ${value}`) };
+    const detail = extras.point(brush ? null : view.hover, spot);
+    const here = spot && {
+      word: wordOf(cells, spot),
+      name: nameOf(cells, spot) + (value && `, ${value}`),
+      detail,
+    };
     status.update(brush ? { word: "", name: brush } : here, sync.text);
   };
-  const showInspector = () => {
-    const { cells, focus, summary, comparison, arrows } = sync;
-    const spot = spotOf(cells, focus.cell);
-    inspector.update({
-      asked: spot && { title: wordOf(cells, spot), name: nameOf(cells, spot) },
-      summary,
-      comparison,
-      note: arrows.note,
-      ln: focus.ln,
-      hasNorms: cells.metrics.length > 0 || Boolean(summary?.tabs.length),
-      live: view.live,
-    });
-  };
+  const showInspector = () => inspector.update(subjectOf(sync, view.live, looked), sync.panel);
   const showColours = () => {
     const { cells, shades, recoloured, colourError: error, progress } = sync;
     const { live } = view;
@@ -169,16 +185,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     setText(name, sync.cells.model);
     name.title = sync.cells.model;
     badge.update(sync.cells.standing, sync.cells.standingNote);
-    const stale = sync.version !== 0 && sync.version !== VERSION;
-    setText(
-      notice,
-      !view.live
-        ? "No kernel: this is the last state"
-        : stale
-          ? "Reload the page: this view and the kernel have different versions of headgrid"
-          : "",
-    );
-    for (const node of buttons) node.disabled = !view.live;
+    setText(notice, noticeOf(view.live, sync.version));
     root.classList.toggle("hg-frozen", !view.live);
     query.update(sync.text, view.live);
     showTabs();
@@ -186,6 +193,8 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     showInspector();
     showColours();
     showArrows();
+    showTools();
+    extras.update();
   };
   const show = (stack: string) => {
     if (view.stack === stack) return;
@@ -203,9 +212,33 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
   };
   const setLive = (live: boolean) => {
     if (view.live === live) return;
+    looked = sync.focus;
     view.live = live;
     view.brush = null;
     showAll();
+  };
+  const showers: Partial<Record<Trait, () => void>> = {
+    progress: showColours,
+    focus: showInspector,
+    summary: showInspector,
+    comparison: showInspector,
+    panel: () => {
+      showInspector();
+      showTools();
+    },
+    kept: showInspector,
+    deeds: showTools,
+    history: () => {
+      showTools();
+      extras.update();
+      deeds.done();
+    },
+    saved: () => {
+      extras.update();
+      grid.refresh();
+    },
+    complete: () => {},
+    completions: () => query.complete(sync.completions),
   };
 
   sync.follow(signal, (trait) => {
@@ -215,15 +248,14 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
         focused: view.focused,
         panel: view.panel,
         arrows: view.arrows,
+        marks: view.marks,
       });
     if (trait === "cells") editor.cellsChanged();
     if (trait === "text") {
       followAnswer();
-      announcer.counted(sync.text.counts);
+      announcer.counted(sync.text);
     }
-    if (trait === "progress") showColours();
-    else if (trait === "focus" || trait === "summary" || trait === "comparison") showInspector();
-    else showAll();
+    (showers[trait] ?? showAll)();
   });
   followKernel(model, signal, setLive);
 
@@ -232,26 +264,21 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     grid.recolour();
     showColours();
   });
-  let width = 0;
-  // A host may attach and size the element only after render, so everything that measures happens here.
-  const observer = new ResizeObserver(([entry]) => {
-    const now = Math.floor(entry?.contentRect.width ?? 0);
-    if (now === 0 || now === width) return;
-    if (width === 0) {
+  const resize = (width: number, isFirst: boolean) => {
+    if (isFirst) {
       retheme();
       setLive(!isDisconnected(el));
     }
-    width = now;
     const columns = Math.max(0, ...sync.cells.bands.map((band) => band.columns.length));
-    const roomy = now - ROOMY_INSPECTOR - GAP;
-    const beside = roomy >= Math.min(ENOUGH, columns * ROOMY_COLUMN) ? roomy : now - INSPECTOR - GAP;
-    const wide = now >= WIDE && beside >= Math.min(ENOUGH, columns * PER_COLUMN);
+    const { wide, room } = sidesOf(width, columns);
     root.classList.toggle("hg-wide", wide);
-    grid.fitTo(wide ? beside : now);
-  });
-  observer.observe(root);
+    grid.fitTo(room);
+    showTools();
+  };
+  followWidth(root, resize, signal);
+  const wake = () => view.live && sync.wake();
+  for (const event of ["pointerenter", "focusin"]) root.addEventListener(event, wake, { once: true, signal });
   signal.addEventListener("abort", () => {
-    observer.disconnect();
     clearTimeout(asking);
     root.remove();
   });

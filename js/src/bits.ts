@@ -10,6 +10,10 @@ export function empty(n: number): BitSet {
   return new Uint8Array((n + 7) >> 3);
 }
 
+export function full(n: number): BitSet {
+  return fromWire(empty(n).fill(255), n);
+}
+
 /** Bytes of whatever a host hands over, copied; missing bytes count as zero. */
 export function fromWire(value: unknown, n: number): BitSet {
   const bits = empty(n);
@@ -59,4 +63,14 @@ export function count(bits: BitSet): number {
   let total = 0;
   for (let byte of bits) for (; byte; byte &= byte - 1) total++;
   return total;
+}
+
+/** Adler-32 of the bytes, unsigned, as Python's `zlib.adler32` has it (RFC 1950). */
+export function checksum(bits: BitSet): number {
+  let [a, b] = [1, 0];
+  for (const byte of bits) {
+    a = (a + byte) % 65521;
+    b = (b + a) % 65521;
+  }
+  return b * 65536 + a;
 }

@@ -9,6 +9,9 @@ const DISTANCES = 16;
 const UNCLEAR =
   "≈ Its singular value nearly equals a neighbour's: any rotation of these directions into each other would do as well.";
 
+/** Words for those who do not see the sign beside them. */
+const hidden = (words: string): HTMLElement => make("span", { class: "hg-hidden" }, words);
+
 /** The spectrum as a chart: the directions that the table lists are told apart. */
 export function spectrumOf({ spectrum, n_values, directions }: Circuit): Chart {
   const [first = 0, last = 0] = [spectrum[0], spectrum.at(-1)];
@@ -68,7 +71,9 @@ function scoreList(
 
 function directionRow(direction: Direction, k: number, sides: readonly ("left" | "right")[], sign: Sign) {
   const { value, unclear } = direction;
-  const doubt = unclear ? [make("abbr", { title: UNCLEAR.slice(2) }, "≈")] : [];
+  const doubt = unclear
+    ? [make("abbr", { title: UNCLEAR.slice(2), "aria-hidden": "true" }, "≈"), hidden(" unclear")]
+    : [];
   return make(
     "tr",
     {},
@@ -83,7 +88,12 @@ function directionTable({ title, left, right, directions }: Circuit, sign: Sign)
   const head = make(
     "tr",
     {},
-    make("th", { scope: "col", title: "singular value" }, "σ"),
+    make(
+      "th",
+      { scope: "col", title: "singular value" },
+      make("span", { "aria-hidden": "true" }, "σ"),
+      hidden("singular value"),
+    ),
     ...sides.map((side) => make("th", { scope: "col" }, side === "left" ? left : right)),
   );
   const table = make(
@@ -105,12 +115,25 @@ function pairTable(title: string, pairs: readonly Pair[]): HTMLElement[] {
     make(
       "tr",
       {},
-      make("td", {}, chip(source), make("span", { class: "hg-to", "aria-label": "to" }, "→"), chip(target)),
+      make(
+        "td",
+        {},
+        chip(source),
+        make("span", { class: "hg-to", "aria-hidden": "true" }, "→"),
+        hidden(" to "),
+        chip(target),
+      ),
       make("td", { class: "hg-number" }, short(value)),
     ),
   );
-  const caption = make("caption", {}, title);
-  return [make("table", { class: "hg-pairs" }, caption, make("tbody", {}, ...rows))];
+  const head = make(
+    "tr",
+    { class: "hg-hidden" },
+    make("th", { scope: "col" }, "tokens"),
+    make("th", { scope: "col" }, "value"),
+  );
+  const parts = [make("caption", {}, title), make("thead", {}, head), make("tbody", {}, ...rows)];
+  return [make("table", { class: "hg-pairs" }, ...parts)];
 }
 
 export interface CircuitView {

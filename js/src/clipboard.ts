@@ -1,5 +1,5 @@
 /** The clipboard, by whichever way the page allows. */
-import { make, OWN_KEYS } from "./dom";
+import { button, make, OWN_KEYS } from "./dom";
 
 export async function copy(text: string): Promise<boolean> {
   try {
@@ -26,24 +26,21 @@ export function makeCopy(
   text: () => string,
   said: (sentence: string) => void,
   signal: AbortSignal,
+  label = "Copy",
 ): HTMLButtonElement {
-  const button = make("button", { type: "button", class: "hg-button hg-copy", title, ...OWN_KEYS }, "Copy");
   let timer = 0;
+  const run = async () => {
+    const done = await copy(text());
+    end();
+    node.textContent = done ? "Copied" : "Not copied";
+    said(done ? "copied" : "the browser did not let it be copied");
+    timer = window.setTimeout(end, 1500);
+  };
+  const node = button(label, { class: "hg-button hg-copy", title }, run, signal);
   const end = () => {
     clearTimeout(timer);
-    button.textContent = "Copy";
+    node.textContent = label;
   };
-  button.addEventListener(
-    "click",
-    async () => {
-      const done = await copy(text());
-      end();
-      button.textContent = done ? "Copied" : "Not copied";
-      said(done ? "copied" : "the browser did not let it be copied");
-      timer = window.setTimeout(end, 1500);
-    },
-    { signal },
-  );
   signal.addEventListener("abort", end);
-  return button;
+  return node;
 }

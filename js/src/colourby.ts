@@ -1,5 +1,5 @@
 /** The menu that colours the cells, and the bar of the work that this takes. */
-import { make, OWN_KEYS, setText } from "./dom";
+import { button, keepKeys, make, OWN_KEYS, setText } from "./dom";
 import type { Shades } from "./shades";
 import type { Metric, Progress } from "./wire";
 
@@ -32,12 +32,8 @@ export function makeColourBy(recolour: (metric: string) => void, signal: AbortSi
   const label = make("label", {}, "Colour by ", menu);
   const doing = make("span", { class: "hg-muted" });
   const bar = make("progress", {});
-  const amount = make("span", { class: "hg-muted hg-tabular" });
-  const stop = make(
-    "button",
-    { type: "button", class: "hg-button", title: "Stop this and show no colours", ...OWN_KEYS },
-    "Stop",
-  );
+  const amount = make("span", { class: "hg-muted" });
+  const stop = button("Stop", { title: "Stop this and show no colours" }, () => end(), signal);
   const work = make("div", { class: "hg-work", hidden: true }, doing, bar, amount, stop);
   const error = make("span", { class: "hg-error", role: "status" });
   const element = make("div", { class: "hg-row hg-colours" }, label, work, error);
@@ -49,8 +45,7 @@ export function makeColourBy(recolour: (metric: string) => void, signal: AbortSi
     menu.focus({ preventScroll: true });
     recolour("");
   };
-  stop.addEventListener("click", end, { signal });
-  element.addEventListener("keydown", (event) => event.key !== "Tab" && event.stopPropagation(), { signal });
+  keepKeys(element, signal);
 
   return {
     element,
@@ -68,7 +63,7 @@ export function makeColourBy(recolour: (metric: string) => void, signal: AbortSi
         );
       drawn = key;
       menu.value = chosen;
-      menu.title = metrics.find(({ name }) => name === chosen)?.help ?? "";
+      menu.title = live ? (metrics.find(({ name }) => name === chosen)?.help ?? "") : "There is no kernel";
       menu.disabled = !live;
       label.hidden = metrics.length === 0 && !own;
       work.hidden = !runs;

@@ -1,5 +1,5 @@
 /** Where the columns of a band lie: their widths, the gaps that tell blocks apart, and which labels fit. Pure. */
-import { isLabelled } from "./cells";
+import { columnOfHandle, groupAt, isLabelled, orderOf } from "./cells";
 import type { Band, Column } from "./wire";
 
 export type Measure = (text: string) => number;
@@ -15,6 +15,11 @@ export interface ColumnBoxes {
   lefts: number[];
   widths: number[];
   right: number;
+  /** The left edges of the handles, and their width. */
+  grips: number[];
+  grip: number;
+  /** Columns and handles from left to right, each with where a pointer begins to reach it. */
+  reach: { column: number; from: number }[];
   /** Each run of neighbouring heads that read one key/value head: first and last column. */
   groups: [number, number][];
   /** The blocks that need a caption, because the labels of their columns are numbers alike. */
@@ -25,7 +30,7 @@ const ROOMY = 12;
 const TITLES: Partial<Record<Column["kind"], string>> = { head: "heads", expert: "experts" };
 
 export function gapOf(cell: number): number {
-  return cell >= 18 ? 3 : cell >= 10 ? 2 : 1;
+  return cell >= 18 ? 3 : cell >= 10 ? 2 : cell >= 5 ? 1 : 0;
 }
 
 /** Whether a column is one of many of its kind, which stand close together as squares under their numbers. */
@@ -36,13 +41,12 @@ export function isOneOfMany({ kind }: Column): boolean {
 /** Runs of heads with the same group, where any run has more than one head. */
 export function groupsOf(band: Band): [number, number][] {
   const runs: [number, number][] = [];
-  band.columns.forEach((column, c) => {
-    const last = runs.at(-1);
-    if (column.kind !== "head" || column.group < 0) return;
-    if (last && last[1] === c - 1 && band.columns[c - 1]!.group === column.group) last[1] = c;
-    else runs.push([c, c]);
-  });
-  return runs.some(([a, b]) => b > a) ? runs : [];
+  for (let c = 0; c < band.columns.length; c++) {
+    const run = groupAt(band, c);
+    if (run) c = run[1];
+    if (run) runs.push(run);
+  }
+  return runs;
 }
 
 /** The blocks of heads and of experts; none in a band that has no experts, where numbers can only mean heads. */
@@ -65,31 +69,64 @@ function between(before: Column, column: Column, cell: number): number {
   return isOneOfMany(before) || isOneOfMany(column) ? Math.max(4, Math.round(cell / 4)) : 0;
 }
 
+/** How wide a column is that is not one of many: roomy ones leave room for a label, narrow ones set it upright. */
+function widthOf({ kind, label }: Column, cell: number, measure: Measure): number {
+  const text = cell >= ROOMY ? Math.ceil(measure(label)) + 2 : 0;
+  const wide = kind === "mlp" || kind === "mixer";
+  return Math.max(Math.min(wide ? 12 : 10, 2 * cell), text, Math.round(cell * (wide ? 1.5 : 0.7)));
+}
+
+/** How wide a handle is painted, and the room on either side of it, where a pointer still reaches it. */
+function gripOf(cell: number): [width: number, room: number] {
+  return cell >= 18 ? [10, 5] : cell >= 12 ? [9, 4] : cell >= 6 ? [7, 4] : [4, 2];
+}
+
 export function columnsOf(band: Band, cell: number, left: number, measure: Measure): ColumnBoxes {
   const gap = gapOf(cell);
   const labelled = isLabelled(band);
   const groups = groupsOf(band);
   const starts = new Set(groups.map(([a]) => a));
+  const [grip, room] = gripOf(cell);
   const lefts: number[] = [];
   const widths: number[] = [];
+  const grips: number[] = [];
+  const reach: ColumnBoxes["reach"] = [];
   let x = left;
-  band.columns.forEach((column, c) => {
-    const before = band.columns[c - 1];
-    const more = before ? between(before, column, cell) : 0;
-    if (before && labelled) x += 6;
-    else if (before) x += gap + (more || (starts.has(c) ? Math.max(2, Math.round(cell / 6)) : 0));
-    // Roomy cells leave room for a label; narrow ones set it upright.
-    const label = cell >= ROOMY ? Math.ceil(measure(column.label)) + 2 : 0;
-    let width = cell;
-    if (labelled) width = Math.ceil(measure(column.label)) + 24;
-    else if (column.kind === "mlp" || column.kind === "mixer")
-      width = Math.max(12, label, Math.round(cell * 1.5));
-    else if (!isOneOfMany(column)) width = Math.max(10, label, Math.round(cell * 0.7));
+  let before: Column | undefined;
+  let handled = false;
+  for (const c of orderOf(band)) {
+    const column = band.columns[c];
+    const free = x;
+    if (!column) {
+      x += before || handled ? Math.max(room, gap) : 0;
+      grips[columnOfHandle(c)] = x;
+      reach.push({ column: c, from: reach.length ? free : x - room });
+      x += grip;
+      handled = true;
+      continue;
+    }
+    if (handled) x += room;
+    else if (before && labelled) x += 6;
+    else if (before)
+      x +=
+        (before.kind === column.kind && isOneOfMany(column) ? gap : Math.max(1, gap)) +
+        (between(before, column, cell) || (starts.has(c) ? Math.max(2, Math.round(cell / 6)) : 0));
+    reach.push({ column: c, from: handled ? x : (free + x) / 2 });
     lefts.push(x);
+    const width = labelled
+      ? Math.ceil(measure(column.label)) + 24
+      : isOneOfMany(column)
+        ? cell
+        : widthOf(column, cell, measure);
     widths.push(width);
     x += width;
-  });
-  return { lefts, widths, right: x, groups, blocks: labelled ? [] : blocksOf(band) };
+    before = column;
+    handled = false;
+  }
+  return {
+    ...{ lefts, widths, grips, grip, reach, right: x, groups },
+    blocks: labelled ? [] : blocksOf(band),
+  };
 }
 
 /** Whether a column's label has to stand upright because it is wider than its column. */

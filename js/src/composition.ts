@@ -33,9 +33,9 @@ export function groupsOf(arrows: readonly Arrow[], cell: number): [Group, Group]
 
 /** A button that goes to another cell. */
 export function cellButton(word: string, title: string, go: () => void): HTMLElement {
-  const button = make("button", { type: "button", class: "hg-link", title, ...OWN_KEYS }, word);
-  button.addEventListener("click", go);
-  return button;
+  const link = make("button", { type: "button", class: "hg-link", title, ...OWN_KEYS }, word);
+  link.addEventListener("click", go);
+  return link;
 }
 
 export interface Places {

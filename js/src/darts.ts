@@ -2,21 +2,19 @@
 import type { Curve } from "./arrows";
 import { numberAt } from "./cells";
 import type { Scene } from "./headers";
-import type { Context } from "./shapes";
+import type { Context, Trail } from "./shapes";
 import type { Palette } from "./theme";
 import type { Arrow } from "./wire";
 
 const DASHES: Record<Arrow["kind"], number[]> = { Q: [], K: [7, 3], V: [1.5, 3] };
 
-function lineOf({ points: [a, b, c, d] }: Curve): Path2D {
-  const path = new Path2D();
+function lineOf({ points: [a, b, c, d] }: Curve, path: Trail): Trail {
   path.moveTo(a.x, a.y);
   path.bezierCurveTo(b.x, b.y, c.x, c.y, d.x, d.y);
   return path;
 }
 
-function headOf({ points: [, , c, d] }: Curve, size: number): Path2D {
-  const path = new Path2D();
+function headOf({ points: [, , c, d] }: Curve, size: number, path: Trail): Trail {
   const angle = Math.atan2(d.y - c.y, d.x - c.x);
   const corner = (turn: number, far: number) =>
     [d.x - far * Math.cos(angle + turn), d.y - far * Math.sin(angle + turn)] as const;
@@ -38,8 +36,8 @@ export function paintArrows(context: Context, scene: Scene, palette: Palette): v
   for (const curve of arrows.toReversed()) {
     const { kind } = curve.arrow;
     const width = 1.25 + 1.75 * curve.strength;
-    const line = lineOf(curve);
-    const head = headOf(curve, 4 + 1.5 * width);
+    const line = lineOf(curve, scene.path());
+    const head = headOf(curve, 4 + 1.5 * width, scene.path());
     context.globalAlpha = some && !touches(curve) ? 0.12 : 0.55 + 0.45 * curve.strength;
     context.strokeStyle = palette.ground;
     context.lineWidth = width + 2.5;
@@ -52,9 +50,9 @@ export function paintArrows(context: Context, scene: Scene, palette: Palette): v
     context.stroke(line);
     context.setLineDash([]);
     context.fill(head);
-    context.beginPath();
-    context.arc(curve.points[0].x, curve.points[0].y, width * 0.5 + 1, 0, 7);
-    context.fill();
+    const start = scene.path();
+    start.arc(curve.points[0].x, curve.points[0].y, width * 0.5 + 1, 0, 7);
+    context.fill(start);
   }
   context.globalAlpha = 1;
 }

@@ -34,6 +34,40 @@ export function freshId(): string {
 /** Jupyter looks for this on the focused element itself; on a wrapper it would still take our keys as its own. */
 export const OWN_KEYS = { "data-lm-suppress-shortcuts": "true" };
 
+/** Keys that are pressed in an element are its own; only Tab goes on to the page. */
+export function keepKeys(element: HTMLElement, signal: AbortSignal): void {
+  element.addEventListener("keydown", (event) => event.key !== "Tab" && event.stopPropagation(), { signal });
+}
+
+/** A button. While it is off, by `setOff`, it keeps its focus and does nothing. */
+export function button(
+  label: Node | string,
+  attributes: Attributes,
+  run: () => void,
+  signal: AbortSignal,
+): HTMLButtonElement {
+  const node = make("button", { type: "button", class: "hg-button", ...OWN_KEYS, ...attributes }, label);
+  node.addEventListener("click", () => isOff(node) || run(), { signal });
+  return node;
+}
+
+const isOff = (node: Element) => node.getAttribute("aria-disabled") === "true";
+
+/** Switches a button on or off, and says in its tooltip what it does, or why it cannot. */
+export function setOff(node: HTMLElement, off: boolean, title: string): void {
+  node.setAttribute("aria-disabled", String(off));
+  node.title = title;
+}
+
+/** A line drawing of 16 x 16. */
+export function icon(path: string, attributes: Attributes = {}): SVGElement {
+  return draw(
+    "svg",
+    { viewBox: "0 0 16 16", "aria-hidden": "true" },
+    draw("path", { d: path, ...attributes }),
+  );
+}
+
 export function setText(node: Element, text: string): void {
   if (node.textContent !== text) node.textContent = text;
 }

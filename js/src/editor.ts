@@ -1,15 +1,18 @@
 /** Every edit that a user can make, each as one write to the model and one sentence for the live region. */
-import type { BitSet } from "./bits";
-import { block, nameOf, numberAt, type Spot, sameSpot } from "./cells";
+import { type BitSet, has } from "./bits";
+import { block, groupName, nameOf, numberAt, type Spot, sameSpot } from "./cells";
 import {
   type Brush,
   brushed,
   describe,
   everything,
   extend,
+  groupOf,
   invert,
   nothing,
+  only,
   startBrush,
+  switched,
   toggle,
 } from "./selection";
 import type { Sync } from "./sync";
@@ -44,6 +47,25 @@ export class Editor {
     this.#write(next, describe(this.#view.cells, spot, spot, next));
   }
 
+  /** Only the cells of a spot. */
+  only(spot: Spot): void {
+    const { cells } = this.#view;
+    this.#view.anchor = spot;
+    this.#rid("trim");
+    this.#write(only(cells, spot), `only ${nameOf(cells, spot)} selected`);
+  }
+
+  /** The heads that share the key/value head of a spot's, on or off. */
+  group(spot: Spot): void {
+    const { cells } = this.#view;
+    const members = groupOf(cells, spot);
+    const next = switched(this.#sync.on, members);
+    const row = spot.row < 0 ? "every row" : nameOf(cells, { ...spot, column: -1 });
+    const state = members.every((n) => has(next, n)) ? "selected" : "taken out";
+    if (members.length) this.#write(next, `${row} ${groupName(cells, spot)} ${state}`);
+    else this.#say(`${nameOf(cells, spot)} shares no key/value head`);
+  }
+
   /** The block between the anchor and a spot; a header extends nothing. */
   extend(spot: Spot): void {
     if (numberAt(this.#view.cells, spot) < 0) return;
@@ -74,6 +96,7 @@ export class Editor {
   }
 
   clear(): void {
+    this.#rid("clear");
     this.#write(nothing(this.#view.cells), "selection cleared");
   }
 
@@ -87,6 +110,11 @@ export class Editor {
     if (!brush || sameSpot(brush.from, brush.to)) return "";
     const n = block(cells, brush.from, brush.to).length;
     return `${brush.add ? "add" : "remove"} ${n} cells: ${nameOf(cells, brush.from)} to ${nameOf(cells, brush.to)}`;
+  }
+
+  /** Has Python take out pieces of cells too, such as one side of a head, of which bits cannot tell. */
+  #rid(what: "clear" | "trim"): void {
+    if (this.#view.live && this.#sync.partial.some(Boolean)) this.#sync.deed(what);
   }
 
   #write(next: BitSet, sentence: string): void {

@@ -3,18 +3,16 @@ import { has } from "./bits";
 import type { Scene } from "./headers";
 import { levelOf, scaleOf } from "./scales";
 import type { Shades } from "./shades";
-import { box, type Context, hatch, tick, triangle } from "./shapes";
+import { box, type Context, hatch, type Trail, tick, triangle } from "./shapes";
 import type { Palette } from "./theme";
 import { eachVisible } from "./visible";
 
 /** What is drawn upon a fill, in black or in white. */
 interface Marks {
-  stripes: Path2D;
-  corners: Path2D;
-  ticks: Path2D;
+  stripes: Trail;
+  corners: Trail;
+  ticks: Trail;
 }
-
-const marks = (): Marks => ({ stripes: new Path2D(), corners: new Path2D(), ticks: new Path2D() });
 
 export function paintFills(
   context: Context,
@@ -27,9 +25,10 @@ export function paintFills(
   const { colours, marks: signs } = scaleOf(shades.diverging, palette.theme);
   const area = geometry.bands[b]!;
   const roomy = area.rowHeight >= 12;
-  const fills = new Map<string, Path2D>();
+  const marks = (): Marks => ({ stripes: scene.path(), corners: scene.path(), ticks: scene.path() });
+  const fills = new Map<string, Trail>();
   const upon = new Map<string, Marks>();
-  const [edges, frames, gaps, dots] = Array.from({ length: 4 }, () => new Path2D());
+  const [edges, frames, gaps, dots] = Array.from({ length: 4 }, () => scene.path());
   const of = <T>(map: Map<string, T>, key: string, make: () => T): T => {
     const found = map.get(key) ?? make();
     map.set(key, found);
@@ -41,7 +40,7 @@ export function paintFills(
     const level = missing ? 0 : levelOf(value, shades);
     const isOn = has(on, n);
     box(
-      of(fills, missing ? palette.cell : colours[level]!, () => new Path2D()),
+      of(fills, missing ? palette.cell : colours[level]!, () => scene.path()),
       rect,
     );
     const sign = of(upon, missing ? palette.text : signs[level]!, marks);
@@ -53,7 +52,8 @@ export function paintFills(
     if (isOn) {
       box(frames!, rect, roomy ? 1.25 : 0.75);
       box(gaps!, rect, roomy ? 3.25 : 1.75);
-      if (roomy && !area.labelled) tick(sign.ticks, rect);
+      // Below the bars of the saved selections.
+      if (roomy && !area.labelled) tick(sign.ticks, scene.marks.length ? { ...rect, y: rect.y + 4 } : rect);
     } else box(edges!, rect, 0.5);
     if (!isOn && has(partial, n)) triangle(sign.corners, rect);
     if (has(cells.zero, n)) hatch(sign.stripes, rect);
@@ -62,7 +62,7 @@ export function paintFills(
     context.fillStyle = colour;
     context.fill(path);
   }
-  const stroke = (path: Path2D, colour: string, lineWidth: number) => {
+  const stroke = (path: Trail, colour: string, lineWidth: number) => {
     context.strokeStyle = colour;
     context.lineWidth = lineWidth;
     context.stroke(path);

@@ -1,5 +1,5 @@
 /** Where everything lies, in CSS pixels of the scrolled content. Pure: text widths come from outside. */
-import { type Cells, isLabelled, type Spot } from "./cells";
+import { type Cells, handlesOf, isLabelled, type Spot } from "./cells";
 import { type ColumnBoxes, columnsOf, gapOf, isUpright, type Measure } from "./columns";
 
 export interface Rect {
@@ -9,12 +9,19 @@ export interface Rect {
   height: number;
 }
 
+export interface Point {
+  x: number;
+  y: number;
+}
+
 export interface BandBox extends ColumnBoxes {
   top: number;
   /** The column headers; no height where the cells carry their own labels. */
   head: number;
   /** The upper part of the headers, which names the blocks of columns; no height where there is nothing to name. */
   caption: number;
+  /** The part of the headers below that, with the brackets over groups of heads; no height where there are none. */
+  bracket: number;
   rows: number;
   rowHeight: number;
   pitch: number;
@@ -34,13 +41,14 @@ export interface Geometry {
   height: number;
 }
 
+/** The sizes of cells that are chosen unasked: small enough to be many, and large enough to be clicked. */
 export const SMALLEST = 7;
 export const LARGEST = 34;
-const COMFORTABLE = 20;
 const PILL = 26;
 const BAND_GAP = 10;
 const TITLE = 20;
 const CAPTION = 20;
+const BRACKET = 17;
 /** Room for a focus ring at the outer edge. */
 export const RING = 3;
 
@@ -56,18 +64,21 @@ export function layOut(cells: Cells, cell: number, measure: Measure): Geometry {
     const columns = columnsOf(band, cell, side, measure);
     const upright = band.columns
       .filter((_, c) => !labelled && isUpright(band, columns, c, gap, measure))
-      .map((column) => measure(column.label));
+      .map(({ label }) => label)
+      .concat(labelled ? [] : handlesOf(band).map(({ label }) => label))
+      .map(measure);
     const title = !labelled && rowed.length > 1 ? band.title : "";
     const top = y + (b ? BAND_GAP : 0) + (title ? TITLE : 0);
     const caption = columns.blocks.length ? CAPTION : 0;
-    const labels = Math.ceil(Math.max(18, ...upright.map((w) => w + 8))) + (columns.groups.length ? 5 : 0);
-    const head = labelled ? 0 : caption + labels;
+    const bracket = columns.groups.length ? BRACKET : 0;
+    const labels = Math.ceil(Math.max(18, ...upright.map((w) => w + 8)));
+    const head = labelled ? 0 : caption + bracket + labels;
     const rowHeight = labelled ? PILL : cell;
     const pitch = rowHeight + (labelled ? 6 : gap);
     const rows = top + head;
     const bottom = rows + band.rows.length * pitch - (pitch - rowHeight);
     y = bottom;
-    return { top, head, caption, rows, rowHeight, pitch, bottom, labelled, title, ...columns };
+    return { top, head, caption, bracket, rows, rowHeight, pitch, bottom, labelled, title, ...columns };
   });
   return {
     cell,
@@ -79,16 +90,6 @@ export function layOut(cells: Cells, cell: number, measure: Measure): Geometry {
   };
 }
 
-/** The largest comfortable cells that fit the width, and, as long as they stay comfortable, the height too. */
-export function arrange(cells: Cells, width: number, height: number, measure: Measure): Geometry {
-  let cell = LARGEST;
-  let geometry = layOut(cells, cell, measure);
-  while (cell > SMALLEST && (geometry.width > width || (geometry.height > height && cell > COMFORTABLE))) {
-    geometry = layOut(cells, --cell, measure);
-  }
-  return geometry;
-}
-
 /** The top of a band's headers, captions included, where scrolling holds them. */
 export function headTop(band: BandBox, scrollY: number): number {
   return Math.max(band.top, Math.min(scrollY, band.bottom - band.head - band.rowHeight));
@@ -97,11 +98,28 @@ export function headTop(band: BandBox, scrollY: number): number {
 /** The rectangle of a spot, headers included, with the headers where scrolling holds them. */
 export function rectOf(geometry: Geometry, spot: Spot, scroll = { x: 0, y: 0 }): Rect {
   const band = geometry.bands[spot.band]!;
+  const { row, column } = spot;
+  const top = headTop(band, scroll.y) + band.caption;
+  const [x, width] =
+    column === -1
+      ? [scroll.x, geometry.side - 4]
+      : column < -1
+        ? [band.grips[-2 - column]!, band.grip]
+        : [band.lefts[column]!, band.widths[column]!];
+  if (row >= 0) return { x, width, y: band.rows + row * band.pitch, height: band.rowHeight };
+  if (row === -1) return { x, width, y: top + band.bracket, height: band.head - band.caption - band.bracket };
+  const last = band.groups.find(([first]) => first === column)?.[1] ?? column;
+  return { x, width: band.lefts[last]! + band.widths[last]! - x, y: top, height: band.bracket };
+}
+
+/** The least rectangle around two. */
+export function unionOf(a: Rect, b: Rect): Rect {
+  const [x, y] = [Math.min(a.x, b.x), Math.min(a.y, b.y)];
   return {
-    x: spot.column < 0 ? scroll.x : band.lefts[spot.column]!,
-    y: spot.row < 0 ? headTop(band, scroll.y) + band.caption : band.rows + spot.row * band.pitch,
-    width: spot.column < 0 ? geometry.side - 4 : band.widths[spot.column]!,
-    height: spot.row < 0 ? band.head - band.caption : band.rowHeight,
+    x,
+    y,
+    width: Math.max(a.x + a.width, b.x + b.width) - x,
+    height: Math.max(a.y + a.height, b.y + b.height) - y,
   };
 }
 
@@ -123,6 +141,13 @@ export function columnNear(geometry: Geometry, band: number, x: number): number 
   return nearest(box.lefts, box.widths, x);
 }
 
+/** The column or the handle that a pointer at x reaches; the nearest one outside. */
+function reached({ reach }: BandBox, x: number): number {
+  let k = reach.length - 1;
+  while (k > 0 && x < reach[k]!.from) k--;
+  return reach[k]!.column;
+}
+
 export function rowNear(geometry: Geometry, band: number, rowCount: number, y: number): number {
   const box = geometry.bands[band]!;
   const slack = (box.pitch - box.rowHeight) / 2;
@@ -142,12 +167,14 @@ export function hit(
     const inHead = box.head > 0 && y >= top && y < top + box.head;
     if (!inHead && (y < box.top || y > box.bottom + 1)) continue;
     if (inHead && y < top + box.caption) return null;
-    const column = columnNear(geometry, b, x);
     const inSide = !box.labelled && x < scroll.x + geometry.side - 2;
-    if (!inSide && (x < box.lefts[0]! - 4 || x > box.right + 2)) return null;
-    if (inHead) return { band: b, row: -1, column: inSide ? -1 : column };
-    const row = rowNear(geometry, b, cells.bands[b]!.rows.length, y);
-    return { band: b, row, column: inSide ? -1 : column };
+    if (!inSide && (x < box.reach[0]!.from - 4 || x > box.right + 2)) return null;
+    const column = inSide ? -1 : reached(box, x);
+    if (inHead && !inSide && y < top + box.caption + box.bracket) {
+      const group = box.groups.find(([first, last]) => column >= first && column <= last);
+      return group ? { band: b, row: -2, column: group[0] } : null;
+    }
+    return { band: b, row: inHead ? -1 : rowNear(geometry, b, cells.bands[b]!.rows.length, y), column };
   }
   return null;
 }

@@ -1,22 +1,25 @@
 /** The grid of one view: a canvas, the accessible layer above it, and the keys and pointers that reach it. */
 import { curvesOf, passing } from "./arrows";
-import type { Cells, Spot } from "./cells";
+import { type Spot, sameSpot } from "./cells";
 import { freshId, make, OWN_KEYS, perFrame } from "./dom";
 import type { Editor } from "./editor";
-import { arrange, type Geometry, rectOf } from "./geometry";
-import { type Action, actionOf } from "./keyboard";
-import { Layer } from "./layer";
-import { paint } from "./paint";
+import { contextOf, Film } from "./film";
+import { type Geometry, rectOf, unionOf } from "./geometry";
+import type { Mark, Scene } from "./headers";
+import { type Action, actionOf, isVertical } from "./keyboard";
+import { Layer, type LayerState, setAttribute } from "./layer";
+import { marksOf } from "./marks";
 import { listenToPointer } from "./pointer";
-import { saidOf } from "./shades";
 import type { Sync } from "./sync";
 import { type Palette, readPalette } from "./theme";
 import type { View } from "./view";
+import { makeViewport, type Viewport } from "./viewport";
+import type { SavedSelection } from "./wire";
 
 export interface GridEvents {
   /** The cursor went to a spot; at once by a click, or on its way by a key. */
   visited(spot: Spot, byKey: boolean): void;
-  asked(what: "query" | "help"): void;
+  asked(what: "query" | "help" | "undo" | "redo" | "picture"): void;
   /** Hover, cursor or brush changed. */
   changed(): void;
 }
@@ -28,13 +31,24 @@ export interface Grid {
   visit(spot: Spot): void;
   /** Fits the cells into a width and draws them. */
   fitTo(width: number): void;
+  /** Everything, at its full size, without cursor and hover: what a picture of the grid shows. Null before layout. */
+  picture(): Scene | null;
+  /** Smaller cells, the whole grid, larger cells. */
+  zoom(by: -1 | 0 | 1): void;
+  /** What zooming could do, and whether the whole grid is in sight. */
+  zoomed(): { canGrow: boolean; canShrink: boolean; fits: boolean };
+  /** Where a spot is on the page, in client coordinates; null where it is not in sight. */
+  rectOfSpot(spot: Spot): DOMRect | null;
+  /** Selects the heads that share a key/value head with the cursor's cell, or takes them out. */
+  group(): void;
   /** Draws again in the next frame. */
   refresh(): void;
   /** Reads the style sheet's colours anew. */
   recolour(): void;
 }
 
-const TALLEST = 560;
+/** How long a layout has to stand until the accessible layer follows, in milliseconds. */
+const SETTLED = 60;
 
 export function makeGrid(
   sync: Sync,
@@ -51,100 +65,105 @@ export function makeGrid(
     class: "hg-grid",
     ...OWN_KEYS,
   });
-  const stage = make("div", { class: "hg-stage" }, canvas, grid);
-  const viewport = make("div", { class: "hg-viewport" }, stage);
-  const context = canvas.getContext("2d");
+  const context = contextOf(canvas);
+  const film = new Film();
   const layer = new Layer(grid, freshId());
-  let geometry: Geometry | null = null;
+  const widths = new Map<string, number>();
   let palette: Palette | null = null;
-  let drawn: Cells | null = null;
-  let room = 0;
+  let marks: readonly Mark[] = [];
+  let settling = 0;
+  /** What the accessible layer lies over, what it is about to, and what it is to say. */
+  let told: Geometry | null = null;
+  let awaited: Geometry | null = null;
+  let said: LayerState | null = null;
+  let marked: { saved?: readonly SavedSelection[]; names?: string } = {};
+
+  /** Widths are asked for at every size that is tried, and are always the same. */
+  const measure = (text: string) => {
+    if (!palette) setPalette();
+    const width = widths.get(text) ?? context?.measureText(text).width ?? 0;
+    widths.set(text, width);
+    return width;
+  };
+  const setPalette = () => {
+    palette = readPalette(viewport);
+    if (context) context.font = palette.font;
+    widths.clear();
+  };
+
+  /** Everything that is drawn, at its full size, without cursor and hover. */
+  const sceneOf = (geometry: Geometry): Scene => {
+    const { partial, shades, saved } = sync;
+    const { cells } = view;
+    const names = view.marks.join("\n");
+    // As long as they are the same, the cells under them need no painting.
+    if (names !== marked.names || (names && saved !== marked.saved))
+      marks = marksOf(saved, view.marks, cells.count);
+    marked = { saved, names };
+    return {
+      ...{ cells, geometry, partial, shades, marks },
+      on: editor.shown,
+      arrows: curvesOf(passing(sync.arrows.arrows, view.arrows, cells), view.arrows, cells, geometry),
+      ...{ cursor: null, focused: false, hover: null, scroll: { x: 0, y: 0 } },
+      ...{ width: geometry.width, height: geometry.height, ratio: window.devicePixelRatio || 1 },
+      path: () => new Path2D(),
+    };
+  };
 
   const draw = () => {
-    if (!context || !geometry || !palette || drawn !== view.cells) return;
-    const ratio = window.devicePixelRatio || 1;
-    const [width, height] = [
-      Math.min(viewport.clientWidth, geometry.width),
-      Math.min(viewport.clientHeight, geometry.height),
-    ];
-    if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
-      canvas.width = Math.round(width * ratio);
-      canvas.height = Math.round(height * ratio);
-      canvas.style.width = `${width}px`;
-      canvas.style.height = `${height}px`;
+    const geometry = port.geometry();
+    if (!context || !geometry || !palette || port.laid() !== view.cells) return;
+    const { cells, cursor, hover, focused, brush } = view;
+    const scene = Object.assign(sceneOf(geometry), { ...port.size(), focused, hover });
+    const { ratio, width, height } = scene;
+    const { x, y } = port.scroll();
+    // In whole pixels of the device, so that what is held in place leaves no seams.
+    scene.scroll = { x: Math.round(x * ratio) / ratio, y: Math.round(y * ratio) / ratio };
+    const [across, down] = [Math.round(width * ratio), Math.round(height * ratio)];
+    if (canvas.width !== across || canvas.height !== down) {
+      Object.assign(canvas, { width: across, height: down });
+      canvas.style.cssText = `width:${across / ratio}px;height:${down / ratio}px`;
     }
-    const { partial, shades } = sync;
-    const { cells, cursor, hover, focused } = view;
-    const scroll = { x: viewport.scrollLeft, y: viewport.scrollTop };
-    const on = editor.shown;
-    const mark = focused || view.visited ? cursor : null;
-    const arrows = curvesOf(passing(sync.arrows.arrows, view.arrows, cells), view.arrows, cells, geometry);
-    const scene = {
-      cells,
-      geometry,
-      on,
-      partial,
-      shades,
-      arrows,
-      focused,
-      hover,
-      scroll,
-      width,
-      height,
-      ratio,
-    };
-    paint(context, { ...scene, cursor: mark }, palette);
+    if (focused || view.visited) scene.cursor = cursor;
+    if (brush) scene.frame = unionOf(rectOf(geometry, brush.from), rectOf(geometry, brush.to));
+    film.paint(context, scene, palette);
+    if (brush) return;
     const stack = cells.stacks.find((tab) => tab.name === view.stack)?.label;
-    grid.ariaLabel = `Parts of ${cells.model || "the model"}${stack ? `, ${stack}` : ""}`;
-    grid.ariaReadOnly = String(!view.live);
-    if (!view.brush) layer.update({ ...scene, cursor, said: (n) => saidOf(shades, n) });
+    setAttribute(grid, "aria-label", `Parts of ${cells.model || "the model"}${stack ? `, ${stack}` : ""}`);
+    setAttribute(grid, "aria-readonly", !view.live);
+    said = { ...scene, cursor };
+    if (told === geometry) layer.update(said);
+    else settle(geometry);
   };
+  /** Where all elements move at once, they do so when the layout has come to rest. */
+  const settle = (geometry: Geometry) => {
+    if (awaited === geometry) return;
+    awaited = geometry;
+    clearTimeout(settling);
+    settling = window.setTimeout(() => {
+      told = geometry;
+      if (said) layer.update(said);
+    }, SETTLED);
+  };
+  signal.addEventListener("abort", () => clearTimeout(settling));
   const refresh = perFrame(draw, signal);
+  const port: Viewport = makeViewport(view, [canvas, grid], measure, () => changed(), signal);
+  const viewport = port.element;
   const changed = () => {
     refresh();
     events.changed();
   };
 
-  const fitTo = (width: number) => {
-    palette ??= readPalette(viewport);
-    if (!context || !palette || width <= 0) return;
-    room = width;
-    context.font = palette.font;
-    const measure = (text: string) => context.measureText(text).width;
-    geometry = arrange(view.cells, width, TALLEST, measure);
-    if (geometry.height > TALLEST) geometry = arrange(view.cells, width - 14, TALLEST, measure);
-    drawn = view.cells;
-    stage.style.width = `${geometry.width}px`;
-    stage.style.height = `${geometry.height}px`;
-    viewport.style.maxHeight = `${TALLEST}px`;
-    viewport.style.width = `${Math.min(width, geometry.width + (geometry.height > TALLEST ? 14 : 0))}px`;
-    refresh();
-  };
-
-  /** Scrolls as little as needed to show a spot clear of the headers. */
-  const reveal = (spot: Spot) => {
-    if (!geometry) return;
-    const rect = rectOf(geometry, spot, { x: viewport.scrollLeft, y: viewport.scrollTop });
-    const head = geometry.bands[spot.band]!.head;
-    const side = geometry.bands[spot.band]!.labelled ? 0 : geometry.side;
-    if (spot.column >= 0) {
-      const [low, high] = [rect.x + rect.width + 4 - viewport.clientWidth, rect.x - side - 4];
-      viewport.scrollLeft = Math.min(high, Math.max(low, viewport.scrollLeft));
-    }
-    const [low, high] = [rect.y + rect.height + 4 - viewport.clientHeight, rect.y - head - 4];
-    if (spot.row >= 0) viewport.scrollTop = Math.min(high, Math.max(low, viewport.scrollTop));
-    else if (geometry.bands[spot.band]!.top < viewport.scrollTop || low > viewport.scrollTop) {
-      viewport.scrollTop = Math.min(geometry.bands[spot.band]!.top, Math.max(low, viewport.scrollTop));
-    }
-  };
-
   const visit = (spot: Spot, byKey: boolean) => {
     view.cursor = spot;
     view.visited = true;
-    if (byKey) reveal(spot);
+    if (byKey) port.reveal(spot);
     events.visited(spot, byKey);
     changed();
   };
+
+  /** Moves up and down without another key or a click between them. */
+  let run = { origin: view.cursor, to: view.cursor };
 
   const act = (action: Action) => {
     switch (action.do) {
@@ -159,12 +178,15 @@ export function makeGrid(
         }
         return visit(action.to, true);
       case "toggle":
-        editor.toggle(view.cursor);
+      case "only":
+      case "group":
+        editor[action.do](view.cursor);
         return visit(view.cursor, true);
       case "all":
-        return editor.all();
       case "invert":
-        return editor.invert();
+        return editor[action.do]();
+      case "zoom":
+        return port.zoom(action.by);
       case "escape":
         if (!view.brush) return editor.clear();
         view.brush = null;
@@ -177,6 +199,7 @@ export function makeGrid(
   grid.addEventListener(
     "keydown",
     (event) => {
+      const geometry = port.geometry();
       if (!geometry) return;
       const row = geometry.bands[view.cursor.band];
       const page = Math.max(1, Math.floor(viewport.clientHeight / (row?.pitch ?? 20)) - 1);
@@ -186,7 +209,9 @@ export function makeGrid(
         control: event.ctrlKey || event.metaKey,
         alt: event.altKey,
       };
-      const action = actionOf(view.cells, geometry, view.cursor, key, page);
+      if (!isVertical(key) || !sameSpot(view.cursor, run.to)) run = { origin: view.cursor, to: view.cursor };
+      const action = actionOf(view.cells, geometry, view.cursor, key, page, run.origin);
+      if (action?.do === "move") run.to = action.to;
       // No key but Tab goes on to the notebook; it has no shortcut that is meant for a place inside of the grid.
       if (event.key !== "Tab") event.stopPropagation();
       if (!action) return;
@@ -216,32 +241,44 @@ export function makeGrid(
       view,
       editor,
       cells: () => view.cells,
-      geometry: () => geometry,
+      geometry: port.geometry,
+      spotOf: (node) => layer.spotOf(node),
       pressed: (spot) => visit(spot, false),
       changed,
     },
     signal,
   );
-
-  /** Other cells than before are shown: from their beginning, or where the cursor was when they were last shown. */
-  const restart = () => {
-    viewport.scrollTo(0, 0);
-    fitTo(room);
-    if (view.visited) reveal(view.cursor);
+  /** Another zoom of the page, or another screen: everything is painted again, as sharp as it can be. */
+  const followRatio = () => {
+    const query = matchMedia(`(resolution: ${window.devicePixelRatio}dppx)`);
+    const again = () => {
+      refresh();
+      followRatio();
+    };
+    query.addEventListener("change", again, { once: true, signal });
   };
+  followRatio();
 
   return {
     element: viewport,
     focus: () => grid.focus({ preventScroll: true }),
     visit: (spot) => {
       visit(spot, false);
-      reveal(spot);
+      port.reveal(spot);
     },
-    fitTo,
-    refresh: () => (drawn !== view.cells ? restart() : refresh()),
+    fitTo: port.fitTo,
+    refresh: () => (port.laid() && port.laid() !== view.cells ? port.restart() : refresh()),
     recolour: () => {
-      palette = readPalette(viewport);
+      setPalette();
       refresh();
     },
+    picture: () => {
+      const geometry = port.geometry();
+      return geometry && sceneOf(geometry);
+    },
+    zoom: port.zoom,
+    zoomed: port.zoomed,
+    rectOfSpot: port.rectOfSpot,
+    group: () => act({ do: "group" }),
   };
 }

@@ -1,20 +1,12 @@
 /** Draws the headers of a band over its cells, where scrolling holds them. */
 import type { Curve } from "./arrows";
 import type { BitSet } from "./bits";
-import { type Cells, isAllOn, type Spot, sameSpot } from "./cells";
+import { type Cells, groupAt, handleAt, type Spot, sameSpot } from "./cells";
 import { isOneOfMany, isUpright, labelStride } from "./columns";
-import {
-  type BandBox,
-  columnsBetween,
-  type Geometry,
-  headTop,
-  type Rect,
-  RING,
-  rectOf,
-  rowsBetween,
-} from "./geometry";
+import { fullnessOf } from "./fullness";
+import { type BandBox, type Geometry, headTop, type Rect, RING, rectOf, rowsBetween } from "./geometry";
 import type { Shades } from "./shades";
-import type { Context } from "./shapes";
+import type { Context, Trail } from "./shapes";
 import type { Palette } from "./theme";
 
 export interface Scene {
@@ -25,6 +17,8 @@ export interface Scene {
   /** Values to colour the cells by; null where the colour tells whether a cell is selected. */
   shades: Shades | null;
   arrows: readonly Curve[];
+  /** The saved selections that are shown. */
+  marks: readonly Mark[];
   cursor: Spot | null;
   /** Whether the cursor is the keyboard's, or only marks the cell that is described. */
   focused: boolean;
@@ -33,28 +27,58 @@ export interface Scene {
   width: number;
   height: number;
   ratio: number;
+  /** The cells that are to be painted; all of them where it is left out. */
+  only?: BitSet;
+  /** The part of the content whose cells are to be painted; all that is in view where it is left out. */
+  part?: Rect;
+  /** The block of a running drag, to be framed. */
+  frame?: Rect | null;
+  /** A new path, of the kind that the context takes. */
+  path(): Trail;
 }
 
-function paintGroups(context: Context, area: BandBox, head: Rect, palette: Palette): void {
-  const path = new Path2D();
-  const y = head.y + head.height - 4.5;
+/** A saved selection that is shown, as bars in its colour. */
+export interface Mark {
+  colour: string;
+  bits: BitSet;
+}
+
+/** How far apart labels have to be that stand on their end. */
+const UPRIGHT = 11;
+
+/** The brackets over groups of heads that read one key/value head, with its number where there is room. */
+function paintBrackets(context: Context, scene: Scene, b: number, palette: Palette): void {
+  const { cells, geometry, hover, scroll, width } = scene;
+  const area = geometry.bands[b]!;
+  const { columns } = fullnessOf(cells, scene.on)[b]!;
+  context.textAlign = "center";
+  context.textBaseline = "middle";
   for (const [first, last] of area.groups) {
-    const left = area.lefts[first]! + 0.5;
-    const right = area.lefts[last]! + area.widths[last]! - 0.5;
-    path.moveTo(left, y + 3);
+    const spot = { band: b, row: -2, column: first };
+    const rect = rectOf(geometry, spot, scroll);
+    if (rect.x > scroll.x + width || rect.x + rect.width < scroll.x) continue;
+    const hovered = sameSpot(hover, spot);
+    const full = columns.slice(first, last + 1).every((level) => level === 2 || level === -1);
+    const [left, right, y] = [rect.x + 0.5, rect.x + rect.width - 0.5, rect.y + rect.height - 4.5];
+    const path = scene.path();
+    path.moveTo(left, y + 4);
     path.lineTo(left, y);
     path.lineTo(right, y);
-    path.lineTo(right, y + 3);
+    path.lineTo(right, y + 4);
+    context.strokeStyle = full ? palette.on : hovered ? palette.text : palette.group;
+    context.lineWidth = full || hovered ? 2 : 1;
+    context.stroke(path);
+    const label = `kv ${cells.bands[b]!.columns[first]!.group}`;
+    if (context.measureText(label).width + 4 > rect.width) continue;
+    context.fillStyle = full || hovered ? palette.text : palette.muted;
+    context.fillText(label, rect.x + rect.width / 2, rect.y + 6);
   }
-  context.strokeStyle = palette.group;
-  context.lineWidth = 1;
-  context.stroke(path);
 }
 
 /** The names of the blocks, each over a rule as long as its block; a name stays in sight while its block is. */
 function paintCaptions(context: Context, scene: Scene, area: BandBox, top: number, palette: Palette): void {
   const { geometry, scroll, width } = scene;
-  const rules = new Path2D();
+  const rules = scene.path();
   context.textAlign = "left";
   context.textBaseline = "middle";
   context.fillStyle = palette.muted;
@@ -72,15 +96,26 @@ function paintCaptions(context: Context, scene: Scene, area: BandBox, top: numbe
   context.stroke(rules);
 }
 
+/** A label that stands on its end, over the middle of its column. */
+function fillUpright(context: Context, label: string, x: number, bottom: number): void {
+  context.save();
+  context.translate(x, bottom);
+  context.rotate(-Math.PI / 2);
+  context.textAlign = "left";
+  context.fillText(label, 0, 0.5);
+  context.restore();
+}
+
 /** Column headers, held at the top while their band is in view. */
 function paintColumns(context: Context, scene: Scene, b: number, palette: Palette): void {
-  const { cells, geometry, on, scroll, width, hover } = scene;
+  const { cells, geometry, scroll, width, hover } = scene;
   const band = cells.bands[b]!;
   const area = geometry.bands[b]!;
+  const { columns, heads } = fullnessOf(cells, scene.on)[b]!;
   const measure = (text: string) => context.measureText(text).width;
   const head = rectOf(geometry, { band: b, row: -1, column: -1 }, scroll);
   const top = headTop(area, scroll.y);
-  const middle = head.y + (head.height - (area.groups.length ? 5 : 0)) / 2;
+  const [middle, bottom] = [head.y + head.height / 2, head.y + head.height - 5];
   context.fillStyle = palette.ground;
   // While the head rests in its place, the rings of the first row may reach into it.
   const resting = top === area.top ? RING : 0;
@@ -89,45 +124,55 @@ function paintColumns(context: Context, scene: Scene, b: number, palette: Palett
   for (const [c, shape] of band.columns.entries())
     if (isOneOfMany(shape) && !blocks.has(shape.kind))
       blocks.set(shape.kind, [c, labelStride(band, shape.kind, geometry.cell + geometry.gap, measure)]);
-  const [left, right] = columnsBetween(area, scroll.x, scroll.x + width);
+  const at = hover?.band === b ? hover : null;
+  const group = at?.row === -2 ? groupAt(band, at.column) : null;
   context.textBaseline = "middle";
   context.textAlign = "center";
-  for (let column = left; column <= right; column++) {
-    const { kind, label } = band.columns[column]!;
-    const [first, stride] = blocks.get(kind) ?? [0, 1];
-    const x = area.lefts[column]! + area.widths[column]! / 2;
-    const hovered = hover?.band === b && hover.column === column;
-    const near = hover?.band === b && hover.column >= 0 && Math.abs(hover.column - column) < stride;
-    if (stride > 1 && !hovered && (near || (column - first) % stride)) continue;
-    context.fillStyle =
-      hovered || isAllOn(cells, on, { band: b, row: -1, column }) ? palette.text : palette.muted;
-    if (isUpright(band, area, column, geometry.gap, measure)) {
-      context.save();
-      context.translate(x, head.y + head.height - 5);
-      context.rotate(-Math.PI / 2);
-      context.textAlign = "left";
-      context.fillText(label, 0, 0.5);
-      context.restore();
-    } else {
-      context.fillText(label, x, middle);
+  /** Where upright labels stand: small cells leave room for some only, those of the handles first. */
+  const taken: number[] = [];
+  for (const { column } of area.reach.toSorted((a, b) => Math.sign(a.column + 1) - Math.sign(b.column + 1))) {
+    const rect = rectOf(geometry, { band: b, row: -1, column });
+    const x = rect.x + rect.width / 2;
+    if (rect.x > scroll.x + width || rect.x + rect.width < scroll.x) continue;
+    const handle = handleAt(band, column);
+    const { label } = handle ?? band.columns[column]!;
+    const hovered = at?.column === column || (group && column >= group[0] && column <= group[1]);
+    const full = handle ? heads[-2 - column] : columns[column];
+    const upright = handle || isUpright(band, area, column, geometry.gap, measure);
+    context.fillStyle = hovered || full === 2 ? palette.text : palette.muted;
+    if (upright) {
+      if (taken.some((other) => Math.abs(x - other) < UPRIGHT) && at?.column !== column) continue;
+      taken.push(x);
+      fillUpright(context, label, x, bottom);
+      continue;
     }
+    const [first, stride] = blocks.get(band.columns[column]!.kind) ?? [0, 1];
+    const near = at && at.row > -2 && at.column >= 0 && Math.abs(at.column - column) < stride;
+    if (stride > 1 && at?.column !== column && (near || (column - first) % stride)) continue;
+    context.fillText(label, x, middle);
   }
-  if (area.groups.length) paintGroups(context, area, head, palette);
+  if (area.bracket) paintBrackets(context, scene, b, palette);
   if (area.caption) paintCaptions(context, scene, area, top, palette);
+}
+
+/** Every how many rows have their number written: as many as there is room for, in round steps. */
+export function rowStride(pitch: number): number {
+  return [1, 2, 5, 10].find((stride) => stride * pitch >= 12) ?? 20;
 }
 
 /** Row headers, held at the left. */
 function paintRows(context: Context, scene: Scene, b: number, palette: Palette): void {
-  const { cells, geometry, on, scroll, height, hover } = scene;
+  const { cells, geometry, scroll, height, hover } = scene;
   const band = cells.bands[b]!;
   const area = geometry.bands[b]!;
+  const { rows } = fullnessOf(cells, scene.on)[b]!;
   context.fillStyle = palette.ground;
   const head = rectOf(geometry, { band: b, row: -1, column: -1 }, scroll);
   const start = head.y + head.height;
   // One pixel up, where the ground is bare too: at a fractional ratio a cell would shine through the edge.
   context.fillRect(scroll.x, start - 1, geometry.side - (scroll.x ? 0 : RING), area.bottom - start + 1);
   const [top, bottom] = rowsBetween(area, band.rows.length, scroll.y, scroll.y + height);
-  const stride = Math.max(1, Math.ceil(12 / area.pitch));
+  const stride = rowStride(area.pitch);
   context.textBaseline = "middle";
   context.textAlign = "right";
   for (let row = top; row <= bottom; row++) {
@@ -135,8 +180,7 @@ function paintRows(context: Context, scene: Scene, b: number, palette: Palette):
     const near = hover?.band === b && hover.row >= 0 && Math.abs(hover.row - row) < stride;
     const y = area.rows + row * area.pitch + area.rowHeight / 2;
     if (y < start || (stride > 1 && !hovered && (near || row % stride))) continue;
-    context.fillStyle =
-      hovered || isAllOn(cells, on, { band: b, row, column: -1 }) ? palette.text : palette.muted;
+    context.fillStyle = hovered || rows[row] === 2 ? palette.text : palette.muted;
     context.fillText(band.rows[row]!.label, scroll.x + geometry.side - 10, y + 0.5);
   }
 }
@@ -145,23 +189,23 @@ function paintCorner(context: Context, scene: Scene, b: number, palette: Palette
   const { cells, geometry, on, scroll, hover } = scene;
   const spot = { band: b, row: -1, column: -1 };
   const rect = rectOf(geometry, spot, scroll);
+  const above = rect.y - headTop(geometry.bands[b]!, scroll.y);
   context.fillStyle = palette.ground;
-  const { caption } = geometry.bands[b]!;
-  context.fillRect(rect.x, rect.y - caption, geometry.side - RING, rect.height + caption - RING);
-  const all = isAllOn(cells, on, spot);
-  const path = new Path2D();
+  context.fillRect(rect.x, rect.y - above, geometry.side - RING, rect.height + above - RING);
+  const path = scene.path();
   const x = rect.x + geometry.side - 10;
   const y = rect.y + rect.height - 7;
   path.moveTo(x, y - 8);
   path.lineTo(x, y);
   path.lineTo(x - 8, y);
   path.closePath();
+  const all = fullnessOf(cells, on)[b]!.all === 2;
   context.fillStyle = all ? palette.on : sameSpot(hover, spot) ? palette.text : palette.line;
   context.fill(path);
 }
 
 export function paintHeaders(context: Context, scene: Scene, b: number, palette: Palette): void {
   paintColumns(context, scene, b, palette);
-  paintRows(context, scene, b, palette);
   paintCorner(context, scene, b, palette);
+  paintRows(context, scene, b, palette);
 }

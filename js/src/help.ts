@@ -1,64 +1,80 @@
-/** The panel that lists all keys. */
-import { freshId, make, OWN_KEYS } from "./dom";
-import { HELP } from "./keyboard";
+/** The panel that lists all that mouse and keys do. */
+import { button, make, OWN_KEYS } from "./dom";
+import { KEYS } from "./keyboard";
 
 export interface Help {
   element: HTMLElement;
-  button: HTMLButtonElement;
-  toggle(): void;
+  /** Opens or closes it. The focus goes back to where it was. */
+  toggle(opener?: HTMLElement): void;
 }
+
+/** What is done outside of the grid. */
+const AROUND: typeof KEYS = [
+  [
+    "Text box",
+    [
+      ["Enter", "select what it says"],
+      ["↑, ↓", "choose a completion, or an earlier text"],
+      ["Escape", "back to the grid"],
+    ],
+  ],
+  [
+    "Saved selections",
+    [
+      ["Name", "select it again"],
+      ["Dot", "show it on the grid; two or more are compared"],
+      ["Delete", "remove it"],
+    ],
+  ],
+  [
+    "Buttons and tabs",
+    [
+      ["←, →", "to the next one"],
+      ["Tab", "to the next part of the widget"],
+      ["⤓", "save a picture: PNG or SVG"],
+    ],
+  ],
+];
 
 function keysOf(keys: string): (Node | string)[] {
   return keys.split(", ").flatMap((key, k) => [...(k ? [" "] : []), make("kbd", {}, key)]);
 }
 
 export function makeHelp(closed: () => void, signal: AbortSignal): Help {
-  const id = freshId();
-  const rows = HELP.flatMap(([keys, meaning]) => [make("dt", {}, ...keysOf(keys)), make("dd", {}, meaning)]);
-  const close = make(
-    "button",
-    { type: "button", class: "hg-button", "aria-label": "Close the help", ...OWN_KEYS },
-    "Close",
+  const groups = [...KEYS, ...AROUND].map(([title, rows]) =>
+    make(
+      "section",
+      {},
+      make("h4", {}, title),
+      make(
+        "dl",
+        {},
+        ...rows.flatMap(([keys, meaning]) => [make("dt", {}, ...keysOf(keys)), make("dd", {}, meaning)]),
+      ),
+    ),
   );
+  const close = button("Close", { "aria-label": "Close the help" }, () => set(false), signal);
   const element = make(
     "div",
     {
       class: "hg-help",
-      id,
       role: "dialog",
       "aria-label": "Mouse and keys",
       tabindex: -1,
       hidden: true,
       ...OWN_KEYS,
     },
-    make("div", { class: "hg-help-head" }, make("span", { class: "hg-help-title" }, "Mouse and keys"), close),
-    make("dl", { class: "hg-keys" }, ...rows),
+    make("div", { class: "hg-help-head" }, make("span", { class: "hg-strong" }, "Mouse and keys"), close),
+    make("div", { class: "hg-keys" }, ...groups),
   );
-  const button = make(
-    "button",
-    {
-      type: "button",
-      class: "hg-button hg-round",
-      "aria-label": "? Help",
-      title: "Help (?)",
-      "aria-expanded": "false",
-      "aria-controls": id,
-      ...OWN_KEYS,
-    },
-    "?",
-  );
-  const isClosed = () => element.hasAttribute("hidden");
-  let back: Element | null = null;
+  let opened: HTMLElement | undefined;
   const set = (open: boolean) => {
-    if (open) back = (element.getRootNode() as Document | ShadowRoot).activeElement;
     element.hidden = !open;
-    button.setAttribute("aria-expanded", String(open));
+    opened?.setAttribute("aria-expanded", String(open));
     if (open) element.focus({ preventScroll: true });
-    else if (back === button) button.focus({ preventScroll: true });
+    else if (opened) opened.focus({ preventScroll: true });
     else closed();
   };
-  button.addEventListener("click", () => set(isClosed()), { signal });
-  close.addEventListener("click", () => set(false), { signal });
   element.addEventListener(
     "keydown",
     (event) => {
@@ -70,5 +86,12 @@ export function makeHelp(closed: () => void, signal: AbortSignal): Help {
     },
     { signal },
   );
-  return { element, button, toggle: () => set(isClosed()) };
+  return {
+    element,
+    toggle: (opener) => {
+      const isClosed = element.hasAttribute("hidden");
+      if (isClosed) opened = opener;
+      set(isClosed);
+    },
+  };
 }

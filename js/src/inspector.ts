@@ -1,9 +1,10 @@
 /** The panel beside the grid: what one cell does, where its weights are, and the selected heads side by side. */
 import { makeCircuit } from "./circuit";
 import { makeCopy } from "./clipboard";
-import { makeComparison } from "./comparison";
+import { makeComparison, NARROWEST } from "./comparison";
 import { makeComposition, type Places } from "./composition";
-import { make, OWN_KEYS, setText } from "./dom";
+import { keepKeys, make, OWN_KEYS, setText } from "./dom";
+import { ALONE, HINT, WAIT } from "./hints";
 import { placesTable } from "./places";
 import { makeSwitch } from "./switch";
 import type { Ln } from "./sync";
@@ -25,6 +26,8 @@ export interface Subject {
   /** Whether anything depends on how the norms are taken. */
   hasNorms: boolean;
   live: boolean;
+  /** Whether a page without a kernel brought both readings of the cell, folded and raw. */
+  hasBoth: boolean;
 }
 
 export interface InspectorEvents extends Places {
@@ -45,9 +48,10 @@ const LABELS: Record<string, string> = {
   weights: "Weights",
   selected: "Selected",
 };
-const HINT = "Click a cell to see what it does and where its weights are.";
-const WAIT = "Reading the weights…";
-const LOST = "The kernel ended before all of this was read.";
+const LOST = "The kernel ended before all of this was read; a running one can read it.";
+const UNREAD = "The weights of this cell were not read, and there is no kernel that could.";
+/** What a column of heads cannot have: the panel's padding and a thin scrollbar. */
+const BESIDES = 36;
 /** Tabs in the order of their likeness: a cell without the chosen one shows its nearest. */
 const LIKE = ["ov", "qk", "mlp", "composition", "weights"];
 
@@ -80,8 +84,8 @@ export function tabsOf(summary: Summary | null, comparison: Comparison | null): 
 }
 
 export function makeInspector(panel: Panel, events: InspectorEvents, signal: AbortSignal): Inspector {
-  const title = make("span", { class: "hg-title" });
-  const name = make("span", { class: "hg-name" });
+  const title = make("span", { class: "hg-word" });
+  const name = make("span", { class: "hg-muted" });
   const norms = makeSwitch<Ln>(
     "Norms",
     [
@@ -114,8 +118,8 @@ export function makeInspector(panel: Panel, events: InspectorEvents, signal: Abo
     signal,
   );
   const copy = makeCopy("Copy what this tab shows, as text in columns", () => copied(), events.say, signal);
-  const heading = make("div", { class: "hg-heading" }, title, name);
-  const empty = make("p", { class: "hg-empty" }, HINT);
+  const heading = make("div", { class: "hg-heading" }, title, name, copy);
+  const empty = make("p", { class: "hg-muted" }, HINT);
   const body = make("div", { class: "hg-body", ...OWN_KEYS });
   const tabs = makeTabs(
     "What is shown",
@@ -126,7 +130,7 @@ export function makeInspector(panel: Panel, events: InspectorEvents, signal: Abo
     },
     signal,
   );
-  const tools = make("div", { class: "hg-settings" }, norms.element, signs.element, copy);
+  const tools = make("div", { class: "hg-settings" }, norms.element, signs.element);
   const element = make(
     "div",
     { class: "hg-inspector", role: "group", "aria-label": "Inspector" },
@@ -141,8 +145,11 @@ export function makeInspector(panel: Panel, events: InspectorEvents, signal: Abo
   let summary: Summary | null = null;
   let drawn = "";
 
-  element.addEventListener("keydown", (event) => event.key !== "Tab" && event.stopPropagation(), { signal });
+  keepKeys(element, signal);
 
+  /** How many heads fit side by side; all of them while the panel has no size. */
+  const fitting = () =>
+    body.offsetWidth ? Math.max(1, Math.floor((body.offsetWidth - BESIDES) / NARROWEST)) : undefined;
   const circuitsOf = (tab: string) => summary?.circuits.filter((circuit) => circuit.tab === tab) ?? [];
   const view = {
     get sign() {
@@ -159,7 +166,7 @@ export function makeInspector(panel: Panel, events: InspectorEvents, signal: Abo
     const comparison = subject?.comparison;
     const note = (text: string) => make("p", { class: "hg-note" }, text);
     if (tab === "selected" && comparison) {
-      const nodes = makeComparison(comparison, { ...view, titled: true }, events);
+      const nodes = makeComparison(comparison, { ...view, titled: true }, events, fitting());
       return [...nodes, ...(subject?.note ? [note(subject.note)] : [])];
     }
     if (!summary) return [];
@@ -200,13 +207,14 @@ export function makeInspector(panel: Panel, events: InspectorEvents, signal: Abo
     const { there, tab } = current();
     const isSelected = tab === "selected";
     heading.hidden = !asked && !comparison;
-    setText(empty, asked && !live ? LOST : HINT);
-    empty.hidden = there.length > 0 || Boolean(asked && live);
+    setText(empty, asked ? (live ? WAIT : UNREAD) : live ? HINT : ALONE);
+    // Without a kernel the selected heads may be all that there is, which is not what was asked about.
+    empty.hidden = there.length > 0 && (live || !asked || summary !== null);
     tools.hidden = body.hidden = there.length === 0;
     setText(title, isSelected ? `${comparison?.n_heads} heads` : (asked?.title ?? ""));
     setText(name, isSelected ? "selected" : (asked?.name ?? ""));
     norms.element.hidden = !hasNorms;
-    norms.update(ln, live);
+    norms.update(ln, live || subject.hasBoth);
     tabs.update(there, tab);
     if (there.length) body.tabIndex = 0;
     else body.removeAttribute("tabindex");
@@ -221,7 +229,7 @@ export function makeInspector(panel: Panel, events: InspectorEvents, signal: Abo
   const draw = (tab: string, waiting: string) => {
     const shown =
       tab === "selected"
-        ? [subject?.comparison, subject?.note]
+        ? [subject?.comparison, subject?.note, fitting()]
         : tab === "weights"
           ? [summary?.places, summary?.notes]
           : tab === "composition"
@@ -247,8 +255,13 @@ export function makeInspector(panel: Panel, events: InspectorEvents, signal: Abo
     // They keep their room, so that nothing moves when an answer comes.
     signs.element.style.visibility = hasTokens ? "" : "hidden";
     signs.update(panel.sign > 0 ? "1" : "-1", true);
-    copy.disabled = content.length === 0;
+    copy.hidden = content.length === 0;
   };
+
+  // Columns of heads are broken into as many tables as the width asks for.
+  const observer = new ResizeObserver(() => panel.tab === "selected" && show());
+  observer.observe(element);
+  signal.addEventListener("abort", () => observer.disconnect());
 
   return {
     element,

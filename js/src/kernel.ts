@@ -1,9 +1,18 @@
 /** Whether a kernel still answers. */
 import type { Model } from "./sync";
+import { VERSION } from "./wire";
 
 /** ipywidgets marks the element of a widget that has lost its kernel; a page without one can set the mark itself. */
 export function isDisconnected(el: Element): boolean {
   return el.closest(".jupyter-widgets-disconnected") !== null;
+}
+
+/** What is to be said of the kernel; "" while all is well. */
+export function noticeOf(live: boolean, version: number): string {
+  if (!live) return "No kernel: this is the last state";
+  return version === 0 || version === VERSION
+    ? ""
+    : "Reload the page: this view and the kernel have different versions of headgrid";
 }
 
 interface Bound {

@@ -1,5 +1,5 @@
 /** What a key means in the grid, and where the cursor goes. Pure: a key and a place in, an action out. */
-import { type Cells, isLabelled, type Line, linesOf, numberAt, type Spot } from "./cells";
+import { type Cells, exists, groupAt, isLabelled, type Line, linesOf, orderOf, type Spot } from "./cells";
 import { columnNear, type Geometry, rectOf } from "./geometry";
 
 export interface Key {
@@ -11,49 +11,83 @@ export interface Key {
 
 export type Action =
   | { do: "move"; to: Spot; extend: boolean }
-  | { do: "toggle" | "all" | "invert" | "query" | "help" | "escape" };
+  | { do: "zoom"; by: -1 | 0 | 1 }
+  | { do: "toggle" | "only" | "group" | "all" | "invert" | "undo" | "redo" | "query" | "help" | "escape" };
 
-/** All keys, as the help lists them. */
-export const HELP: readonly [keys: string, meaning: string][] = [
-  ["Click", "switch a head on or off; on a header its whole row or column; on the corner the whole block"],
+type Rows = readonly [keys: string, meaning: string][];
+
+/** All keys, as the help lists them, in groups. */
+export const KEYS: readonly [group: string, rows: Rows][] = [
   [
-    "Drag",
-    "do to a block what a click does to its first cell: add from an empty one, remove from a selected one",
+    "Mouse",
+    [
+      ["Click", "switch a head on or off; on a header its whole row, column or block"],
+      [
+        "Drag",
+        "do to a block what a click does to its first cell: add from an empty one, remove from a selected one",
+      ],
+      ["Alt drag", "always remove"],
+      ["Shift click", "add the block from the last cell to this one"],
+      ["Long press", "with a finger: start a drag"],
+      ["Ctrl wheel", "zoom, ⌘ on a Mac"],
+    ],
   ],
-  ["Alt drag", "always remove"],
-  ["Shift click", "add the block from the last cell to this one"],
-  ["← ↑ → ↓", "move; further left and up to the headers"],
-  ["Shift arrows", "add the block while moving"],
-  ["Space, Enter", "switch on or off"],
-  ["Home, End", "first or last in the row; with Ctrl in the grid"],
-  ["Page Up, Page Down", "move by a page"],
-  ["A", "select everything"],
-  ["I", "invert"],
-  ["Escape", "cancel the drag, or clear the selection"],
-  ["/", "write the selection as text"],
-  ["?", "this help"],
-  ["◣", "partly selected: some of its weights are"],
-  ["▨", "its output weights are all zero"],
-  ["•", "no value, where the cells are coloured by one"],
+  [
+    "Move",
+    [
+      ["← ↑ → ↓", "to a neighbour; further left and up to the headers"],
+      ["Home, End", "first or last in the row; with Ctrl in the grid"],
+      ["Page Up, Page Down", "by a page"],
+    ],
+  ],
+  [
+    "Select",
+    [
+      ["Space, Enter", "switch on or off"],
+      ["Shift arrows", "add the block while moving"],
+      ["O", "only this cell, row or column"],
+      ["G", "the heads that share this head's key/value head"],
+      ["A", "select everything"],
+      ["I", "invert"],
+      ["Ctrl Z", "undo, ⌘ Z on a Mac; with Shift redo"],
+      ["Ctrl Y", "redo"],
+      ["Escape", "cancel the drag, or clear the selection"],
+      ["/", "write the selection as text"],
+    ],
+  ],
+  [
+    "View",
+    [
+      ["+, -", "larger or smaller cells"],
+      ["0", "the whole grid; again: cells of a readable size"],
+      ["?", "this help"],
+    ],
+  ],
+  [
+    "Signs",
+    [
+      ["◣", "partly selected: some of its weights are"],
+      ["▨", "its output weights are all zero"],
+      ["•", "no value, where the cells are coloured by one"],
+    ],
+  ],
 ];
 
-function exists(cells: Cells, spot: Spot): boolean {
-  const band = cells.bands[spot.band];
-  if (!band || spot.row >= band.rows.length || spot.column >= band.columns.length) return false;
-  if (spot.row < 0 || spot.column < 0) return !isLabelled(band);
-  return numberAt(cells, spot) >= 0;
-}
-
-/** The spot of another row that lies straight above or below. */
+/** The spot of another line that lies straight above or below. */
 function across(cells: Cells, geometry: Geometry, from: Spot, line: Line): Spot {
-  if (from.band === line.band) return { ...line, column: from.column };
-  const to = { ...line, column: 0 };
-  if (from.column < 0) return isLabelled(cells.bands[line.band]!) ? to : { ...line, column: -1 };
-  const rect = rectOf(geometry, from);
-  return { ...line, column: columnNear(geometry, line.band, rect.x + rect.width / 2) };
+  const band = cells.bands[line.band]!;
+  let { column } = from;
+  if (from.band !== line.band) {
+    const rect = rectOf(geometry, from);
+    if (column === -1) column = isLabelled(band) ? 0 : -1;
+    else column = columnNear(geometry, line.band, rect.x + rect.width / 2);
+  }
+  // A bracket is reached from any of its heads, and is left to the first of them.
+  return { ...line, column: line.row === -2 ? (groupAt(band, column)?.[0] ?? column) : column };
 }
 
-function vertical(cells: Cells, geometry: Geometry, from: Spot, steps: number): Spot {
+/** `origin` is where the run of such moves began: its column is kept through lines that have it not. */
+function vertical(cells: Cells, geometry: Geometry, from: Spot, steps: number, origin: Spot): Spot {
   const lines = linesOf(cells);
   const at = lines.findIndex((line) => line.band === from.band && line.row === from.row);
   const direction = Math.sign(steps);
@@ -62,16 +96,17 @@ function vertical(cells: Cells, geometry: Geometry, from: Spot, steps: number): 
   for (let k = wanted; k >= 0 && k < lines.length; k += direction) candidates.push(k);
   for (let k = wanted - direction; (k - at) * direction > 0; k -= direction) candidates.push(k);
   for (const k of candidates) {
-    const spot = across(cells, geometry, from, lines[k]!);
+    const spot = across(cells, geometry, origin, lines[k]!);
     if (exists(cells, spot)) return spot;
   }
   return from;
 }
 
+/** The first spot of a line that exists, from a place in its order on; place -1 is the row headers. */
 function horizontal(cells: Cells, from: Spot, start: number, direction: number): Spot {
-  const width = cells.bands[from.band]!.columns.length;
-  for (let column = start; column >= -1 && column < width; column += direction) {
-    const spot = { ...from, column };
+  const order = orderOf(cells.bands[from.band]!);
+  for (let at = start; at >= -1 && at < order.length; at += direction) {
+    const spot = { ...from, column: order[at] ?? -1 };
     if (exists(cells, spot)) return spot;
   }
   return from;
@@ -92,42 +127,75 @@ export function endOf(cells: Cells, last: boolean, from = 0): Spot {
 }
 
 /** Where the cursor goes for a key that moves it; null for any other key. */
-export function move(cells: Cells, geometry: Geometry, at: Spot, key: Key, page: number): Spot | null {
-  const width = cells.bands[at.band]?.columns.length ?? 0;
+export function move(
+  cells: Cells,
+  geometry: Geometry,
+  at: Spot,
+  key: Key,
+  page: number,
+  origin = at,
+): Spot | null {
+  const band = cells.bands[at.band];
+  if (!band) return null;
+  const order = orderOf(band);
+  const place = order.indexOf(at.column);
   switch (key.key) {
     case "ArrowUp":
-      return vertical(cells, geometry, at, -1);
+      return vertical(cells, geometry, at, -1, origin);
     case "ArrowDown":
-      return vertical(cells, geometry, at, 1);
+      return vertical(cells, geometry, at, 1, origin);
     case "PageUp":
-      return vertical(cells, geometry, at, -page);
+      return vertical(cells, geometry, at, -page, origin);
     case "PageDown":
-      return vertical(cells, geometry, at, page);
+      return vertical(cells, geometry, at, page, origin);
     case "ArrowLeft":
-      return horizontal(cells, at, at.column - 1, -1);
+      return horizontal(cells, at, place - 1, -1);
     case "ArrowRight":
-      return horizontal(cells, at, at.column + 1, 1);
+      return horizontal(cells, at, place + 1, 1);
     case "Home":
       return key.control ? endOf(cells, false) : horizontal(cells, at, 0, 1);
     case "End":
-      return key.control ? endOf(cells, true) : horizontal(cells, at, width - 1, -1);
+      return key.control ? endOf(cells, true) : horizontal(cells, at, order.length - 1, -1);
     default:
       return null;
   }
 }
 
+const ACTIONS: Record<string, Action> = {
+  " ": { do: "toggle" },
+  enter: { do: "toggle" },
+  o: { do: "only" },
+  g: { do: "group" },
+  i: { do: "invert" },
+  "/": { do: "query" },
+  "?": { do: "help" },
+  escape: { do: "escape" },
+  "+": { do: "zoom", by: 1 },
+  "=": { do: "zoom", by: 1 },
+  "-": { do: "zoom", by: -1 },
+  "0": { do: "zoom", by: 0 },
+};
+
+/** Whether a key moves by lines. */
+export function isVertical({ key }: Key): boolean {
+  return /^(Arrow(Up|Down)|Page(Up|Down))$/.test(key);
+}
+
 /** What a key does; null for a key that is not the grid's. */
-export function actionOf(cells: Cells, geometry: Geometry, at: Spot, key: Key, page: number): Action | null {
+export function actionOf(
+  cells: Cells,
+  geometry: Geometry,
+  at: Spot,
+  key: Key,
+  page: number,
+  origin = at,
+): Action | null {
   if (key.alt) return null;
-  const to = move(cells, geometry, at, key, page);
+  const to = move(cells, geometry, at, key, page, origin);
   if (to) return { do: "move", to, extend: key.shift };
   const name = key.key.toLowerCase();
   if (name === "a") return { do: "all" };
-  if (key.control) return null;
-  if (name === " " || name === "enter") return { do: "toggle" };
-  if (name === "i") return { do: "invert" };
-  if (name === "/") return { do: "query" };
-  if (name === "?") return { do: "help" };
-  if (name === "escape") return { do: "escape" };
-  return null;
+  if (!key.control) return ACTIONS[name] ?? null;
+  if (name === "z") return { do: key.shift ? "redo" : "undo" };
+  return name === "y" ? { do: "redo" } : null;
 }

@@ -8,21 +8,32 @@ import type { BitSet } from "./bits";
 import { has } from "./bits";
 import {
   type Cells,
-  isLabelled,
+  exists,
+  groupAt,
+  handleAt,
   type Line,
   labelOf,
   linesOf,
   numberAt,
+  orderOf,
   type Spot,
   sameSpot,
   wordOf,
 } from "./cells";
 import { make } from "./dom";
 import { type Geometry, rectOf } from "./geometry";
+import { type Shades, saidOf } from "./shades";
 
 const LINES = 18;
 const COLUMNS = 24;
 const MARGIN = 2;
+
+/** Sets what changed only: whoever watches the tree is told of every setting. */
+export function setAttribute(node: Element, name: string, value: string | number | boolean): void {
+  if (node.getAttribute(name) !== String(value)) node.setAttribute(name, String(value));
+}
+
+const isCell = ({ row, column }: Spot) => row >= 0 && column >= 0;
 
 /** The window of `size` out of `count` that holds `at`, moved from where it was only as far as needed. */
 export function slide(start: number, at: number, size: number, count: number): number {
@@ -39,9 +50,11 @@ export interface LayerState {
   partial: BitSet;
   cursor: Spot;
   scroll: { x: number; y: number };
-  /** A cell's value in words; "" where there is none to tell. */
-  said(cell: number): string;
+  shades: Shades | null;
 }
+
+/** What the labels say, and where the elements are. */
+const TOLD = ["cells", "geometry", "on", "partial", "shades", "cursor"] as const;
 
 export class Layer {
   #key = "";
@@ -49,7 +62,9 @@ export class Layer {
   #left = 0;
   #cells: Cells | null = null;
   #lines: Line[] = [];
+  #told: LayerState | null = null;
   #nodes: { spot: Spot; node: HTMLElement }[] = [];
+  readonly #spots = new WeakMap<Element, Spot>();
   readonly #grid: HTMLElement;
   readonly #id: string;
 
@@ -58,37 +73,57 @@ export class Layer {
     this.#id = id;
   }
 
+  /** The spot of an element of the layer. */
+  spotOf(node: Element): Spot | null {
+    return this.#spots.get(node) ?? null;
+  }
+
   update(state: LayerState): void {
-    const { cells, geometry, on, partial, cursor, scroll, said } = state;
+    const { cells, cursor, scroll } = state;
+    const last = this.#told;
     if (cells !== this.#cells) this.#start(cells);
     const at = this.#lines.findIndex((line) => line.band === cursor.band && line.row === cursor.row);
+    const order = cells.bands[cursor.band] ? orderOf(cells.bands[cursor.band]!) : [];
     this.#top = slide(this.#top, at, LINES, this.#lines.length);
-    this.#left = slide(this.#left, cursor.column, COLUMNS, cells.bands[cursor.band]?.columns.length ?? 0);
+    this.#left = slide(this.#left, order.indexOf(cursor.column), COLUMNS, order.length);
     const key = `${this.#top} ${this.#left} ${cursor.band}`;
-    if (key !== this.#key) this.#build(cells, cursor.band);
+    const isNew = key !== this.#key;
+    if (isNew) this.#build(cells, cursor.band);
     this.#key = key;
-    for (const { spot, node } of this.#nodes) {
-      const rect = rectOf(geometry, spot, scroll);
-      const isCell = spot.row >= 0 && spot.column >= 0;
-      const label = labelOf(cells, spot, on, partial, said(numberAt(cells, spot)));
-      if (node.ariaLabel !== label) node.ariaLabel = label;
-      if (isCell) node.ariaSelected = String(has(on, numberAt(cells, spot)));
-      const style = `left:${rect.x}px;top:${rect.y}px;width:${rect.width}px;height:${rect.height}px`;
-      if (node.dataset.at !== style) {
-        node.dataset.at = style;
-        node.style.cssText = style;
-      }
-      if (sameSpot(spot, cursor)) this.#grid.setAttribute("aria-activedescendant", node.id);
-    }
+    this.#told = state;
+    if (isNew || !last || TOLD.some((name) => last[name] !== state[name]))
+      for (const one of this.#nodes) this.#tell(one, state);
+    else if (last.scroll.x !== scroll.x || last.scroll.y !== scroll.y)
+      // Only headers move while the grid scrolls under them.
+      for (const one of this.#nodes) if (!isCell(one.spot)) this.#place(one, state);
+  }
+
+  #tell(one: { spot: Spot; node: HTMLElement }, state: LayerState): void {
+    const { cells, on, partial, shades, cursor } = state;
+    const { spot, node } = one;
+    const n = numberAt(cells, spot);
+    const label = labelOf(cells, spot, on, partial, saidOf(shades, n));
+    setAttribute(node, "aria-label", label);
+    if (n >= 0) setAttribute(node, "aria-selected", has(on, n));
+    if (sameSpot(spot, cursor)) setAttribute(this.#grid, "aria-activedescendant", node.id);
+    this.#place(one, state);
+  }
+
+  #place({ spot, node }: { spot: Spot; node: HTMLElement }, { geometry, scroll }: LayerState): void {
+    const { x, y, width, height } = rectOf(geometry, spot, scroll);
+    const style = `left:${x}px;top:${y}px;width:${width}px;height:${height}px`;
+    if (node.dataset.at === style) return;
+    node.dataset.at = style;
+    node.style.cssText = style;
   }
 
   #start(cells: Cells): void {
     this.#cells = cells;
     this.#key = "";
     this.#lines = linesOf(cells);
-    const widest = Math.max(0, ...cells.bands.map((band) => band.columns.length));
-    this.#grid.ariaRowCount = String(this.#lines.length);
-    this.#grid.ariaColCount = String(widest + 1);
+    const widest = Math.max(0, ...cells.bands.map((band) => orderOf(band).length));
+    setAttribute(this.#grid, "aria-rowcount", this.#lines.length);
+    setAttribute(this.#grid, "aria-colcount", widest + 1);
   }
 
   #build(cells: Cells, cursorBand: number): void {
@@ -103,39 +138,40 @@ export class Layer {
 
   #row(cells: Cells, line: Line, index: number): HTMLElement {
     const row = make("div", { role: "row", "aria-rowindex": index + 1 });
-    const band = cells.bands[line.band]!;
-    const count = band.columns.length;
-    const left = Math.max(0, Math.min(this.#left, count - COLUMNS));
-    const columns = Array.from({ length: Math.min(COLUMNS, count) }, (_, k) => left + k);
-    if (!isLabelled(band)) columns.unshift(-1);
-    for (const column of columns) {
-      const spot = { ...line, column };
-      const n = numberAt(cells, spot);
-      if (line.row >= 0 && column >= 0 && n < 0) continue;
-      row.append(this.#node(cells, spot, n));
+    const order = orderOf(cells.bands[line.band]!);
+    const left = Math.max(0, Math.min(this.#left, order.length - COLUMNS));
+    const places = Array.from({ length: Math.min(COLUMNS, order.length) }, (_, k) => left + k);
+    for (const place of [-1, ...places]) {
+      const spot = { ...line, column: order[place] ?? -1 };
+      if (exists(cells, spot)) row.append(this.#node(cells, spot, place));
     }
     return row;
   }
 
-  #node(cells: Cells, spot: Spot, n: number): HTMLElement {
+  #node(cells: Cells, spot: Spot, place: number): HTMLElement {
     const { band, row, column } = spot;
     const role = row < 0 ? "columnheader" : column < 0 ? "rowheader" : "gridcell";
     const shape = cells.bands[band]!;
-    const text =
-      row < 0 ? (shape.columns[column]?.label ?? shape.title) : column < 0 ? shape.rows[row]!.label : "";
+    const group = row === -2 ? groupAt(shape, column) : null;
+    const { label } =
+      row < 0
+        ? (handleAt(shape, column) ?? shape.columns[column] ?? { label: shape.title })
+        : { label: column === -1 ? shape.rows[row]!.label : (handleAt(shape, column)?.label ?? "") };
     const attributes = {
       role,
-      id: `${this.#id}-${band}-${row + 1}-${column + 1}`,
+      id: `${this.#id}-${band}-${row + 2}-${place + 1}`,
       class: "hg-spot",
-      "aria-colindex": column + 2,
+      "aria-colindex": place + 2,
+      "aria-colspan": group ? group[1] - group[0] + 1 : undefined,
       "data-band": band,
-      "data-cell": role === "gridcell" ? n : undefined,
-      "data-word": role === "gridcell" ? wordOf(cells, spot) : undefined,
-      "data-row": column < 0 ? row : undefined,
-      "data-column": row < 0 ? column : undefined,
+      "data-cell": isCell(spot) ? numberAt(cells, spot) : undefined,
+      "data-word": row >= 0 && column !== -1 ? wordOf(cells, spot) : undefined,
+      "data-row": column === -1 ? row : undefined,
+      "data-column": row === -1 && column >= -1 ? column : undefined,
     };
-    const node = make("div", attributes, text);
+    const node = make("div", attributes, label);
     this.#nodes.push({ spot, node });
+    this.#spots.set(node, spot);
     return node;
   }
 }

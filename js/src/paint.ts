@@ -3,8 +3,10 @@ import { has } from "./bits";
 import { numberAt, type Spot } from "./cells";
 import { paintArrows } from "./darts";
 import { paintFills } from "./fills";
-import { rectOf } from "./geometry";
+import { type BandBox, RING, rectOf } from "./geometry";
+import { paintGrips } from "./grips";
 import { paintHeaders, type Scene } from "./headers";
+import { paintMarks } from "./marks";
 import { levelOf, scaleOf } from "./scales";
 import { box, type Context, hatch, ring, triangle } from "./shapes";
 import { isPlain, type Palette } from "./theme";
@@ -14,7 +16,7 @@ import { eachVisible } from "./visible";
 function paintCells(context: Context, scene: Scene, b: number, palette: Palette): void {
   const { cells, geometry, on, partial } = scene;
   const area = geometry.bands[b]!;
-  const [off, edges, full, corner, stripes, stripesOn] = Array.from({ length: 6 }, () => new Path2D());
+  const [off, edges, full, corner, stripes, stripesOn] = Array.from({ length: 6 }, () => scene.path());
   eachVisible(scene, b, (n, rect) => {
     const isOn = has(on, n);
     box(isOn ? full! : off!, rect);
@@ -67,44 +69,89 @@ function paintMark(context: Context, scene: Scene, palette: Palette, headers: bo
   const { geometry, cursor, hover, focused, scroll } = scene;
   const isHeader = (spot: Spot) => spot.row < 0 || spot.column < 0;
   if (hover && isHeader(hover) === headers && (headers || numberAt(scene.cells, hover) >= 0)) {
-    if (!headers) ring(context, rectOf(geometry, hover, scroll), palette.hover, 0.75, 1.5);
+    if (!headers) ring(context, scene.path(), rectOf(geometry, hover, scroll), palette.hover, 0.75, 1.5);
   }
   if (cursor && isHeader(cursor) === headers && (headers || numberAt(scene.cells, cursor) >= 0)) {
     const rect = rectOf(geometry, cursor, scroll);
     if (!focused) {
-      if (!headers) ring(context, rect, palette.hover, 1, 1);
+      if (!headers) ring(context, scene.path(), rect, palette.hover, 1, 1);
       return;
     }
     const inside = headers ? -1.5 : 0.5;
-    ring(context, rect, palette.ground, inside, 3.5);
-    ring(context, rect, palette.cursor, headers ? inside : 1.25, 2);
+    ring(context, scene.path(), rect, palette.ground, inside, 3.5);
+    ring(context, scene.path(), rect, palette.cursor, headers ? inside : 1.25, 2);
   }
 }
 
-export function paint(context: Context, scene: Scene, palette: Palette): void {
-  const { geometry, scroll, width, height, ratio } = scene;
-  // An opaque ground, so that the headers laid over it leave no seams at a fractional pixel ratio.
+/** Dims the cells towards an edge beyond which there are more. */
+function paintEdges(context: Context, scene: Scene, palette: Palette): void {
+  const { geometry, scroll, width, height } = scene;
+  if (isPlain(palette)) return;
+  const steps = 16;
+  context.fillStyle = palette.ground;
+  const [right, bottom] = [scroll.x + width, scroll.y + height];
+  for (let k = 0; k < steps; k++) {
+    context.globalAlpha = (0.75 * (steps - k)) / steps;
+    if (right < geometry.width - RING) context.fillRect(right - k - 1, scroll.y, 1, height);
+    if (bottom < geometry.height - RING) context.fillRect(scroll.x, bottom - k - 1, width, 1);
+    if (scroll.x > 0) context.fillRect(scroll.x + geometry.side + k, scroll.y, 1, height);
+  }
+  context.globalAlpha = 1;
+}
+
+function bandsInView({ geometry, scroll, height }: Scene): number[] {
+  const inView = ({ bottom, top }: BandBox) => bottom >= scroll.y && top - 24 <= scroll.y + height;
+  return [...geometry.bands.keys()].filter((b) => inView(geometry.bands[b]!));
+}
+
+/** Makes the context count in the pixels of the scrolled content. */
+export function enter(context: Context, { scroll, ratio }: Scene, palette: Palette): void {
+  context.setTransform(ratio, 0, 0, ratio, -Math.round(scroll.x * ratio), -Math.round(scroll.y * ratio));
+  context.font = palette.font;
+}
+
+/** An opaque ground, so that the headers laid over it leave no seams at a fractional pixel ratio. */
+export function paintGround(context: Context, { width, height, ratio }: Scene, palette: Palette): void {
   context.setTransform(1, 0, 0, 1, 0, 0);
   context.fillStyle = palette.ground;
   context.fillRect(0, 0, Math.ceil(width * ratio), Math.ceil(height * ratio));
-  context.setTransform(ratio, 0, 0, ratio, -scroll.x * ratio, -scroll.y * ratio);
-  context.font = palette.font;
-  const visible = geometry.bands
-    .map((area, b) => ({ area, b }))
-    .filter(({ area }) => area.bottom >= scroll.y && area.top - 24 <= scroll.y + height);
-  for (const { area, b } of visible) {
+}
+
+/** The cells and their marks: what changes only where a cell changes. */
+export function paintBands(context: Context, scene: Scene, palette: Palette): void {
+  enter(context, scene, palette);
+  for (const b of bandsInView(scene)) {
     if (scene.shades && !isPlain(palette)) paintFills(context, scene, b, palette, scene.shades);
     else paintCells(context, scene, b, palette);
+    paintMarks(context, scene, b, palette);
+  }
+}
+
+/** What lies over the cells: handles, arrows, headers, cursor. */
+export function paintOver(context: Context, scene: Scene, palette: Palette): void {
+  const { geometry, scroll, frame } = scene;
+  enter(context, scene, palette);
+  const visible = bandsInView(scene);
+  for (const b of visible) {
+    const area = geometry.bands[b]!;
     if (area.labelled) paintLabels(context, scene, b, palette);
-    if (area.title) {
-      context.fillStyle = palette.muted;
-      context.textAlign = "left";
-      context.textBaseline = "middle";
-      context.fillText(area.title, scroll.x + 2, area.top - 10);
-    }
+    if (area.grips.length) paintGrips(context, scene, b, palette);
+    if (!area.title) continue;
+    context.fillStyle = palette.muted;
+    context.textAlign = "left";
+    context.textBaseline = "middle";
+    context.fillText(area.title, scroll.x + 2, area.top - 10);
   }
   paintArrows(context, scene, palette);
+  if (frame) ring(context, scene.path(), frame, palette.cursor, 1.5, 1.5);
   paintMark(context, scene, palette, false);
-  for (const { area, b } of visible) if (!area.labelled) paintHeaders(context, scene, b, palette);
+  paintEdges(context, scene, palette);
+  for (const b of visible) if (!geometry.bands[b]!.labelled) paintHeaders(context, scene, b, palette);
   paintMark(context, scene, palette, true);
+}
+
+export function paint(context: Context, scene: Scene, palette: Palette): void {
+  paintGround(context, scene, palette);
+  paintBands(context, scene, palette);
+  paintOver(context, scene, palette);
 }

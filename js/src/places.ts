@@ -43,5 +43,10 @@ export function placesTable(places: Place[]): HTMLElement {
     make("th", { scope: "col", class: "hg-number" }, "Entries"),
   );
   const bodies = places.map((place) => make("tbody", {}, ...rowsOf(place)));
-  return make("table", { class: "hg-places" }, make("thead", {}, head), ...bodies);
+  return make(
+    "table",
+    { class: "hg-places", "aria-label": "Where the weights are" },
+    make("thead", {}, head),
+    ...bodies,
+  );
 }

@@ -1,5 +1,5 @@
 /** Turns pointer events over the grid into hovers, clicks and brushes. */
-import { type Cells, numberAt, type Spot, sameSpot } from "./cells";
+import { type Cells, exists, type Spot, sameSpot } from "./cells";
 import type { Editor } from "./editor";
 import { columnNear, type Geometry, hit, rowNear } from "./geometry";
 import type { View } from "./view";
@@ -11,17 +11,31 @@ export interface Surface {
   editor: Editor;
   cells(): Cells;
   geometry(): Geometry | null;
+  /** The spot of an element of the accessible layer. */
+  spotOf(node: HTMLElement): Spot | null;
   /** A spot was pressed: it takes the cursor, and the inspector describes it. */
   pressed(spot: Spot): void;
   /** Something that is drawn changed. */
   changed(): void;
 }
 
+/** How long a finger rests until it brushes, in milliseconds, and how far it may stray meanwhile, in pixels. */
+const LONG = 400;
+const STRAY = 10;
+/** How far above a header a drag has to be held for the grid to scroll. */
+const EDGE = 18;
+
+const isCell = ({ row, column }: Spot) => row >= 0 && column >= 0;
+
 export function listenToPointer(surface: Surface, signal: AbortSignal): void {
   const { element, viewport, view, editor } = surface;
-  let pressed: { spot: Spot; alt: boolean; touch: boolean } | null = null;
+  /** What the pointer went down on; null once that became a brush, or was given up. */
+  let pressed: { spot: Spot; at: { x: number; y: number } } | null = null;
   let pointer = { x: 0, y: 0 };
+  /** The pointer that brushes; one brush at a time. */
+  let captured = -1;
   let scrolling = 0;
+  let resting = 0;
 
   const place = () => {
     const box = element.getBoundingClientRect();
@@ -33,8 +47,7 @@ export function listenToPointer(surface: Surface, signal: AbortSignal): void {
     const { x, y } = place();
     const scroll = { x: viewport.scrollLeft, y: viewport.scrollTop };
     const spot = geometry && hit(surface.cells(), geometry, x, y, scroll);
-    if (!spot || spot.row < 0 || spot.column < 0) return spot;
-    return numberAt(surface.cells(), spot) >= 0 ? spot : null;
+    return spot && exists(surface.cells(), spot) ? spot : null;
   };
 
   const stretch = () => {
@@ -44,7 +57,8 @@ export function listenToPointer(surface: Surface, signal: AbortSignal): void {
     const { band } = view.brush.from;
     const rows = surface.cells().bands[band]!.rows.length;
     const to = { band, row: rowNear(geometry, band, rows, y), column: columnNear(geometry, band, x) };
-    if (!sameSpot(to, view.brush.to)) view.brush = { ...view.brush, to };
+    if (sameSpot(to, view.brush.to) && sameSpot(to, view.hover)) return;
+    view.brush = { ...view.brush, to };
     view.hover = to;
     surface.changed();
   };
@@ -55,15 +69,24 @@ export function listenToPointer(surface: Surface, signal: AbortSignal): void {
     const box = viewport.getBoundingClientRect();
     const past = (at: number, low: number, high: number) => (at < low ? at - low : at > high ? at - high : 0);
     const dx = past(pointer.x, box.left + (surface.geometry()?.side ?? 0), box.right);
-    const dy = past(pointer.y, box.top + 18, box.bottom);
+    const dy = past(pointer.y, box.top + EDGE, box.bottom);
     if (!view.brush || (!dx && !dy)) return;
     viewport.scrollBy(Math.max(-24, Math.min(24, dx / 2)), Math.max(-24, Math.min(24, dy / 2)));
     stretch();
     scrolling = requestAnimationFrame(scrollOn);
   };
 
+  const startBrush = (spot: Spot, event: PointerEvent) => {
+    editor.startBrush(spot, event.altKey);
+    if (!view.brush) return;
+    captured = event.pointerId;
+    element.setPointerCapture(captured);
+  };
+
   const cancel = () => {
+    clearTimeout(resting);
     pressed = null;
+    captured = -1;
     view.brush = null;
     surface.changed();
   };
@@ -71,9 +94,11 @@ export function listenToPointer(surface: Surface, signal: AbortSignal): void {
   const on = <K extends keyof HTMLElementEventMap>(
     type: K,
     listener: (event: HTMLElementEventMap[K]) => void,
-  ) => element.addEventListener(type, listener, { signal });
+  ) => element.addEventListener(type, listener, { signal, passive: false });
 
   on("pointerdown", (event) => {
+    // A second finger means a pinch. On a Mac, a click with Ctrl means the menu.
+    if (!event.isPrimary) return cancel();
     if (event.button !== 0 || (event.ctrlKey && /Mac/.test(navigator.userAgent))) return;
     pointer = { x: event.clientX, y: event.clientY };
     const spot = spotHere();
@@ -81,26 +106,41 @@ export function listenToPointer(surface: Surface, signal: AbortSignal): void {
     event.preventDefault();
     viewport.classList.add("hg-pointed");
     element.focus({ preventScroll: true });
-    const isCell = spot.row >= 0 && spot.column >= 0;
-    const touch = event.pointerType === "touch";
-    if (event.shiftKey && isCell) editor.extend(spot);
-    else {
-      pressed = { spot, alt: event.altKey, touch };
-      if (isCell && !touch) {
-        editor.startBrush(spot, event.altKey);
-        element.setPointerCapture(event.pointerId);
-      }
+    pressed = { spot, at: pointer };
+    if (event.pointerType === "touch") {
+      view.hover = spot;
+      clearTimeout(resting);
+      if (isCell(spot)) resting = window.setTimeout(() => rest(event), LONG);
+      return surface.changed();
+    }
+    if (event.shiftKey && isCell(spot)) {
+      pressed = null;
+      editor.extend(spot);
+    } else if (isCell(spot)) {
+      startBrush(spot, event);
     }
     surface.pressed(spot);
   });
 
+  /** A finger has rested on a cell: from now on it brushes. */
+  const rest = (event: PointerEvent) => {
+    if (!pressed) return;
+    startBrush(pressed.spot, event);
+    navigator.vibrate?.(12);
+    surface.pressed(pressed.spot);
+  };
+
   on("pointermove", (event) => {
+    if (!event.isPrimary) return;
     pointer = { x: event.clientX, y: event.clientY };
     if (view.brush) {
       stretch();
       scrolling ||= requestAnimationFrame(scrollOn);
       return;
     }
+    if (pressed && Math.hypot(pointer.x - pressed.at.x, pointer.y - pressed.at.y) > STRAY)
+      clearTimeout(resting);
+    if (event.pointerType === "touch") return;
     const spot = spotHere();
     if (sameSpot(spot, view.hover)) return;
     view.hover = spot;
@@ -109,35 +149,47 @@ export function listenToPointer(surface: Surface, signal: AbortSignal): void {
   });
 
   on("pointerup", (event) => {
-    if (event.button !== 0) return;
+    if (event.button !== 0 || !event.isPrimary) return;
     pointer = { x: event.clientX, y: event.clientY };
+    clearTimeout(resting);
     const { brush } = view;
     const start = pressed;
+    const brushing = captured === event.pointerId;
     pressed = null;
+    captured = -1;
     if (brush) editor.endBrush(brush);
-    else if (start && view.live && sameSpot(start.spot, spotHere())) editor.toggle(start.spot);
+    else if (start && !brushing && view.live && sameSpot(start.spot, spotHere())) {
+      // Only now it is known that the finger did not mean to scroll.
+      if (event.pointerType === "touch") surface.pressed(start.spot);
+      editor.toggle(start.spot);
+    }
+    if (event.pointerType === "touch") view.hover = null;
     surface.changed();
   });
 
   on("pointercancel", cancel);
+  on("lostpointercapture", () => captured >= 0 && cancel());
   on("pointerleave", () => {
     if (view.brush) return;
     view.hover = null;
     surface.changed();
   });
+  // Pages scroll under a finger, unless it brushes; whether it will is not known when it goes down.
+  on("touchmove", (event) => view.brush && event.cancelable && event.preventDefault());
+  // A long press is ours.
+  on("contextmenu", (event) => view.brush && event.preventDefault());
 
   // A screen reader's click comes without a pointer.
   on("click", (event) => {
-    const cell =
-      event.detail === 0 && event.target instanceof HTMLElement
-        ? event.target.closest<HTMLElement>(".hg-spot")
-        : null;
-    if (!cell) return;
-    const [band = 0, row = 0, column = 0] = cell.id.split("-").slice(-3).map(Number);
-    const spot = { band, row: row - 1, column: column - 1 };
+    const spot =
+      event.detail === 0 && event.target instanceof HTMLElement ? surface.spotOf(event.target) : null;
+    if (!spot) return;
     editor.toggle(spot);
     surface.pressed(spot);
   });
 
-  signal.addEventListener("abort", () => cancelAnimationFrame(scrolling));
+  signal.addEventListener("abort", () => {
+    cancelAnimationFrame(scrolling);
+    clearTimeout(resting);
+  });
 }

@@ -1,10 +1,28 @@
 /** What clicks and keys do to the set of cells that are on. Pure: bits in, bits out. */
 import { assign, type BitSet, empty, has, without } from "./bits";
-import { block, type Cells, membersOf, nameOf, numberAt, type Spot, sameSpot } from "./cells";
+import { block, type Cells, groupAt, membersOf, nameOf, numberAt, type Spot, sameSpot } from "./cells";
 
 /** A cell changes its state; a header switches all its cells on, or off when all are on already. */
 export function toggle(cells: Cells, on: BitSet, spot: Spot): BitSet {
-  const members = membersOf(cells, spot);
+  return switched(on, membersOf(cells, spot));
+}
+
+/** The cells of a spot, and nothing else. */
+export function only(cells: Cells, spot: Spot): BitSet {
+  return assign(empty(cells.count), membersOf(cells, spot), true);
+}
+
+/** The heads that share the key/value head of a spot's: in its row, or in every row for a header; none if none do. */
+export function groupOf(cells: Cells, { band, row, column }: Spot): number[] {
+  const group = groupAt(cells.bands[band], column);
+  if (!group) return [];
+  if (row < 0) return membersOf(cells, { band, row: -2, column });
+  const [first, last] = group;
+  return block(cells, { band, row, column: first }, { band, row, column: last });
+}
+
+/** Some cells switched on, or off when all are on already. */
+export function switched(on: BitSet, members: readonly number[]): BitSet {
   return assign(on, members, !members.every((n) => has(on, n)));
 }
 

@@ -1,13 +1,26 @@
 /**
- * What crosses the wire, and nothing else: reads of the model's traits, and the four writes that a browser may do.
+ * What crosses the wire, and nothing else: reads of the model's traits, and the six writes that a browser may do.
  *
  * Only event handlers call the writes. Handlers of changes never do, so nothing echoes. Every view reads back from the
  * shared model, its own edits included, so that several views of one widget agree.
  */
-import { type BitSet, difference, equal, fromWire, has, toWire, without } from "./bits";
+import { type BitSet, checksum, difference, equal, fromWire, has, toWire, without } from "./bits";
 import { type Cells, readPlan } from "./cells";
 import { readShades, type Shades } from "./shades";
-import type { Arrows, Comparison, Focus, Progress, Recolour, Summary, Text, Wire } from "./wire";
+import type {
+  Arrows,
+  Comparison,
+  Completions,
+  Deed,
+  Focus,
+  History,
+  Progress,
+  Recolour,
+  SavedSelection,
+  Summary,
+  Text,
+  Wire,
+} from "./wire";
 
 /** What headgrid uses of anywidget's model. */
 export interface Model {
@@ -18,13 +31,19 @@ export interface Model {
   off(name: string, callback: (...args: unknown[]) => void): void;
 }
 
-type Trait = keyof Wire;
+export type Trait = keyof Wire;
 export type Ln = Focus["ln"];
 
 export function readTrait<K extends Trait>(model: Model, trait: K): Partial<Wire[K]> | undefined {
   const value = model.get(trait);
   return value && typeof value === "object" ? (value as Partial<Wire[K]>) : undefined;
 }
+
+/** The traits of which nothing is kept here: they are read when they are needed. */
+const SIMPLE = [
+  ...["query", "focus", "summary", "comparison", "arrows", "progress"],
+  ...["complete", "completions", "deeds", "saved", "panel", "kept"],
+] as Trait[];
 
 const NOTHING: Text = { selection: "none", counts: "", n_selected: 0, n_params: 0, query: 0, error: null };
 
@@ -36,6 +55,8 @@ export class Sync {
   partial!: BitSet;
   /** The colours of the cells; null where they have none, or where those of another question are there. */
   shades!: Shades | null;
+  /** Whether something was edited here that Python has not counted among its steps yet. */
+  #ahead = false;
   readonly #model: Model;
 
   constructor(model: Model) {
@@ -100,6 +121,43 @@ export class Sync {
     return { label: "", done: 0, total: 0, ...readTrait(this.#model, "progress") };
   }
 
+  /** How many steps the selection can go back and forth, those that were asked for and not done yet taken off. */
+  get history(): History {
+    const known = readTrait(this.#model, "history");
+    let { undo = 0, redo = 0 } = known ?? {};
+    if (this.#ahead && known) [undo, redo] = [Math.max(1, undo), 0];
+    for (const { do: what } of this.#waiting) {
+      const steps = what === "undo" ? Math.min(1, undo) : what === "redo" ? -Math.min(1, redo) : 0;
+      undo -= steps;
+      redo += steps;
+    }
+    return { done: this.#done, undo, redo };
+  }
+
+  /** The selections that have names. */
+  get saved(): readonly SavedSelection[] {
+    return readTrait(this.#model, "saved")?.items ?? [];
+  }
+
+  /** What may stand in the box, unless it answers an older text than the last. */
+  get completions(): Completions | null {
+    const answer = readTrait(this.#model, "completions");
+    if (!answer?.items || answer.complete !== readTrait(this.#model, "complete")?.n) return null;
+    return { start: 0, end: 0, ...answer } as Completions;
+  }
+
+  /** The code of the inspector; "" until it has come. */
+  get panel(): string {
+    return String(this.#model.get("panel") ?? "");
+  }
+
+  /** The description of a cell that a page without a kernel brought along; rather of these norms than of others. */
+  kept(cell: number, ln: Ln): Summary | null {
+    const kept = this.#list("kept").filter((summary) => summary.cell === cell);
+    const summary = kept.find((one) => one.ln === ln) ?? kept[0];
+    return summary ? { ...UNKNOWN, ...summary } : null;
+  }
+
   /** Calls back after each change of a trait, with the sets of cells read anew, until the signal aborts. */
   follow(signal: AbortSignal, changed: (trait: Trait) => void): void {
     const listen = (trait: Trait, before: () => void) => {
@@ -110,32 +168,50 @@ export class Sync {
       this.#model.on(`change:${trait}`, handler);
       signal.addEventListener("abort", () => this.#model.off(`change:${trait}`, handler));
     };
-    for (const trait of ["plan", "partial", "text", "colours", "recolour"] as const)
+    for (const trait of ["plan", "partial", "colours", "recolour"] as const)
       listen(trait, () => this.#reread(trait));
+    for (const trait of ["text", "history"] as const)
+      listen(trait, () => {
+        this.#ahead = false;
+        this.#reread(trait);
+      });
     listen("cells", () => {
       const before = this.on;
       this.on = this.#read("cells");
       // A cell that was just edited is no longer partial in the old sense; Python says so a moment later.
       this.partial = without(without(this.partial, difference(before, this.on)), this.on);
     });
-    for (const trait of ["query", "focus", "summary", "comparison", "arrows", "progress"] as const)
-      listen(trait, () => {});
+    for (const trait of SIMPLE) listen(trait, () => {});
   }
 
   /** Switches cells on and off. Returns whether anything changed. */
   select(on: BitSet): boolean {
     const next = without(on, this.cells.absent);
     if (equal(next, this.on)) return false;
-    this.#model.set("cells", toWire(next));
-    this.#model.save_changes();
+    this.#ahead = true;
+    this.#write("cells", toWire(next));
     return true;
+  }
+
+  /** Asks Python to do something once. Returns the deed's number, which `history.done` reaches. */
+  deed(what: Deed["do"], name = "", value = ""): number {
+    const n = Math.max(this.#done, this.#list("deeds").at(-1)?.n ?? 0) + 1;
+    this.#write("deeds", [...this.#waiting, { n, do: what, name, value, seen: checksum(this.on) }]);
+    return n;
+  }
+
+  /** Asks Python what may stand in a text at a place. Returns the question's number. */
+  complete(text: string, at: number): number {
+    const n = (readTrait(this.#model, "complete")?.n ?? 0) + 1;
+    this.#write("complete", { n, text, at });
+    return n;
   }
 
   /** Asks Python to parse a text. Returns the question's number. */
   ask(text: string): number {
     const n = this.asked + 1;
-    this.#model.set("query", { n, text });
-    this.#model.save_changes();
+    this.#ahead = true;
+    this.#write("query", { n, text });
     return n;
   }
 
@@ -143,14 +219,27 @@ export class Sync {
   inspect(cell: number, ln = this.focus.ln): void {
     const last = this.focus;
     if (last.cell === cell && last.ln === ln) return;
-    this.#model.set("focus", { n: last.n + 1, cell, ln });
-    this.#model.save_changes();
+    this.#write("focus", { n: last.n + 1, cell, ln });
+  }
+
+  /** Asks Python for the second module, where it has not come yet. */
+  wake(): void {
+    const last = this.focus;
+    if (!this.panel && last.n === 0) this.#write("focus", { ...last, n: 1 });
   }
 
   /** Asks Python to colour the cells by a metric; "" for no colours, which also stops what runs. */
   recolour(metric: string, ln = this.focus.ln): void {
-    this.#model.set("recolour", { n: this.recoloured.n + 1, metric, ln });
-    this.#model.save_changes();
+    this.#write("recolour", { n: this.recoloured.n + 1, metric, ln });
+  }
+
+  /** The deeds that Python has not done yet. */
+  get #waiting(): Deed[] {
+    return this.#list("deeds").filter(({ n }) => n > this.#done);
+  }
+
+  get #done(): number {
+    return readTrait(this.#model, "history")?.done ?? 0;
   }
 
   /** The colours, unless they answer another question than the last one; Python's own answer none. */
@@ -158,6 +247,16 @@ export class Sync {
     const colours = readTrait(this.#model, "colours") ?? null;
     const { recolour = 0 } = colours ?? {};
     return recolour === 0 || recolour === this.recoloured.n ? colours : null;
+  }
+
+  #list<K extends "deeds" | "kept">(trait: K): Wire[K] {
+    const list = this.#model.get(trait);
+    return (Array.isArray(list) ? list : []) as Wire[K];
+  }
+
+  #write<K extends Trait>(trait: K, value: Wire[K]): void {
+    this.#model.set(trait, value);
+    this.#model.save_changes();
   }
 
   #reread(trait: Trait): void {

@@ -6,6 +6,7 @@ import type { Brush } from "./selection";
 import { cellsOf } from "./stacks";
 import type { Sign } from "./tokens";
 import type { Arrow } from "./wire";
+import type { Zoom } from "./zoom";
 
 /** How the inspector is set; it stays so from cell to cell. */
 export interface Panel {
@@ -39,6 +40,9 @@ export interface View extends Place {
   cells: Cells;
   /** Where the cursor was in the stacks that were shown before. */
   places: Map<string, Place>;
+  zoom: Zoom;
+  /** The names of the saved selections that are shown. */
+  marks: string[];
   hover: Spot | null;
   /** The corner that Shift extends from. */
   anchor: Spot | null;
@@ -66,6 +70,8 @@ export function newView(all: Cells, stack: string): View {
     stack,
     cells,
     places: new Map(),
+    zoom: "auto",
+    marks: [],
     hover: null,
     anchor: null,
     base: null,

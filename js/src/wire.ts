@@ -1,6 +1,6 @@
 // Generated from src/headgrid/widget/wire.py by `python -m headgrid.widget.wire`. Do not edit.
 
-export const VERSION = 3;
+export const VERSION = 4;
 
 /** A set of cells: cell i is bit i % 8 of byte i // 8. Python's bytes arrive as a DataView. */
 export type Bits = DataView;
@@ -9,6 +9,7 @@ export interface Row {
   label: string;
   name: string;
   word: string;
+  look: number;
 }
 
 export interface Column {
@@ -19,11 +20,27 @@ export interface Column {
   group: number;
 }
 
+export interface Look {
+  shapes: string[];
+  count: number;
+  note: string;
+}
+
+export interface Handle {
+  label: string;
+  name: string;
+  word: string;
+  before: number;
+  columns: number[];
+}
+
 export interface Band {
   title: string;
   stack: string;
   rows: Row[];
   columns: Column[];
+  handles: Handle[];
+  looks: number[][];
 }
 
 export interface StackTab {
@@ -45,6 +62,7 @@ export interface Plan {
   standing_note: string;
   stacks: StackTab[];
   bands: Band[];
+  looks: Look[];
   metrics: Metric[];
   absent: Bits;
   zero: Bits;
@@ -59,6 +77,50 @@ export interface QueryError {
   message: string;
   start: number;
   end: number;
+}
+
+export interface Complete {
+  n: number;
+  text: string;
+  at: number;
+}
+
+export interface Completion {
+  text: string;
+  note: string;
+}
+
+export interface Completions {
+  complete: number;
+  start: number;
+  end: number;
+  items: Completion[];
+}
+
+export interface Deed {
+  n: number;
+  do: "undo" | "redo" | "clear" | "trim" | "save" | "recall" | "remove" | "tint";
+  name: string;
+  value: string;
+  seen: number;
+}
+
+export interface History {
+  done: number;
+  undo: number;
+  redo: number;
+}
+
+export interface SavedSelection {
+  name: string;
+  text: string;
+  counts: string;
+  colour: string;
+  cells: Bits;
+}
+
+export interface Saved {
+  items: SavedSelection[];
 }
 
 export interface Text {
@@ -212,6 +274,16 @@ export interface Wire {
   /** Python writes */
   text: Text;
   /** the browser writes */
+  complete: Complete;
+  /** Python writes */
+  completions: Completions;
+  /** the browser writes: those that `history` does not call done yet */
+  deeds: Deed[];
+  /** Python writes */
+  history: History;
+  /** Python writes */
+  saved: Saved;
+  /** the browser writes */
   focus: Focus;
   /** Python writes */
   summary: Summary;
@@ -225,4 +297,8 @@ export interface Wire {
   colours: Colours;
   /** Python writes */
   progress: Progress;
+  /** Python writes, once a cell is asked about: the code of the inspector */
+  panel: string;
+  /** Python writes, into files only: summaries that can be shown without a kernel */
+  kept: Summary[];
 }

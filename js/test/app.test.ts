@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { fromWire } from "../src/bits";
 import { readPlan } from "../src/cells";
 import widget from "../src/widget";
 import { Host } from "./host";
-import { on, stacked, text } from "./plans";
+import { members, on, stacked, text } from "./plans";
 
 const cells = readPlan(stacked());
 const life = new AbortController();
@@ -10,14 +11,24 @@ const life = new AbortController();
 const hostOf = (...members: number[]) =>
   new Host({ plan: stacked(), cells: on(cells, ...members), partial: on(cells), text: text() });
 
-function viewOf(host: Host) {
+function viewOf(host: Host, signal = life.signal) {
   const el = document.createElement("div");
   document.body.append(el);
-  widget.render({ model: host, el, signal: life.signal });
+  widget.render({ model: host, el, signal });
   const tabs = [...el.querySelectorAll<HTMLElement>("[role=tab]")];
   /** A tab as it is seen: "encoder", "decoder 2". */
   const seen = (tab: Element | undefined) => tab?.textContent?.trim();
+  const button = (name: string) =>
+    [...el.querySelectorAll("button")].find(
+      (node) => (node.getAttribute("aria-label") ?? node.textContent) === name,
+    )!;
   return {
+    el,
+    button,
+    key: (key: string, more = {}) =>
+      el
+        .querySelector("[role=grid]")!
+        .dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true, ...more })),
     tabs,
     seen,
     shown: () => seen(tabs.find((tab) => tab.ariaSelected === "true")),
@@ -37,6 +48,114 @@ function answer(host: Host, members: number[], error: object | null = null): voi
   if (!error) host.tell("cells", on(cells, ...members));
   host.tell("text", { ...text({ query: n, counts: `${members.length} heads` }), error });
 }
+
+/** Python's answer to the last deed. */
+function settle(host: Host, members: number[], steps: { undo: number; redo: number }): void {
+  const [deed] = (host.state.deeds as { n: number }[]).slice(-1);
+  host.tell("cells", on(cells, ...members));
+  host.tell("text", text({ selection: members.join(" | "), counts: `${members.length} heads` }));
+  host.tell("history", { done: deed?.n, ...steps });
+}
+
+const isOff = (node: Element) => node.getAttribute("aria-disabled") === "true";
+
+describe("a view", () => {
+  beforeEach(() => {
+    vi.useFakeTimers();
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  const historied = (...members: number[]) => {
+    const host = hostOf(...members);
+    host.state.history = { done: 0, undo: 2, redo: 0 };
+    return host;
+  };
+
+  it("asks for a step back once for each press, says it when it is done, and keeps the focus", () => {
+    const host = historied(1, 2);
+    const one = viewOf(host);
+    one.button("Undo").focus();
+    one.button("Undo").click();
+    one.button("Undo").click();
+    one.button("Undo").click();
+    expect((host.state.deeds as object[]).map(({ do: what }: { do?: string }) => what)).toEqual([
+      "undo",
+      "undo",
+    ]);
+    expect([isOff(one.button("Undo")), isOff(one.button("Redo"))]).toEqual([true, false]);
+    expect(document.activeElement).toBe(one.button("Undo"));
+    vi.advanceTimersByTime(5000);
+    expect(one.said()).toBe("");
+    settle(host, [1], { undo: 0, redo: 2 });
+    vi.runAllTimers();
+    expect(one.said()).toBe("undone; 1 heads");
+  });
+
+  it("has a button that is off where there is nothing to redo, and that tells why", () => {
+    const host = historied();
+    const one = viewOf(host);
+    one.button("Redo").click();
+    expect(host.writes).toEqual([]);
+    host.tell("history", { done: 0, undo: 0, redo: 0 });
+    expect(one.button("Redo").title).toBe("Redo (Ctrl+Shift+Z): nothing was undone");
+  });
+
+  it("says what Python selected, in one of the views only", () => {
+    const host = hostOf(1);
+    const [one, two] = [viewOf(host), viewOf(host)];
+    host.tell("cells", on(cells, 1, 2, 7));
+    host.tell("text", text({ selection: "three", counts: "3 heads" }));
+    expect([one.said(), two.said()].filter(Boolean)).toEqual(["selection changed; 3 heads"]);
+  });
+
+  it("agrees with another view that is used at the same time", () => {
+    const host = hostOf(1);
+    const [one, two] = [viewOf(host), viewOf(host)];
+    one.button("Invert").click();
+    two.button("Invert").click();
+    expect(members(cells, fromWire(host.state.cells, cells.count))).toEqual([1]);
+    expect(new Set([one.el, two.el].map((el) => el.querySelector(".hg-count")?.textContent))).toEqual(
+      new Set(["1"]),
+    );
+  });
+
+  it("lets nothing be changed without a kernel, and says so", () => {
+    const host = historied(1);
+    const one = viewOf(host);
+    host.fire("comm:close");
+    expect(one.el.querySelector(".hg-notice")!.textContent).toBe("No kernel: this is the last state");
+    for (const name of ["Undo", "Clear", "All", "Invert", "? Help"]) {
+      expect([name, isOff(one.button(name))]).toEqual([name, true]);
+      expect(one.button(name).title).toContain("there is no kernel");
+      one.button(name).click();
+    }
+    expect(one.el.querySelector("input")!.readOnly).toBe(true);
+    expect(host.writes).toEqual([]);
+  });
+
+  it("asks for the second module when it is first used, once", () => {
+    const host = hostOf(1);
+    const one = viewOf(host);
+    expect(host.writes).toEqual([]);
+    for (const event of ["pointerenter", "focusin", "pointerenter"])
+      one.el.querySelector(".headgrid")!.dispatchEvent(new Event(event));
+    expect(host.writes).toEqual(["focus"]);
+    expect(host.state.focus).toEqual({ n: 1, cell: -1, ln: "folded" });
+  });
+
+  it("shares no id with another one, and leaves nothing behind", () => {
+    const host = hostOf(1);
+    const closing = new AbortController();
+    const [one, two] = [viewOf(host, closing.signal), viewOf(host, closing.signal)];
+    const ids = [one, two].flatMap(({ el }) => [...el.querySelectorAll("[id]")].map(({ id }) => id));
+    expect(ids.length).toBeGreaterThan(4);
+    expect(new Set(ids).size).toBe(ids.length);
+    closing.abort();
+    expect([host.listening, one.el.childElementCount]).toEqual([0, 0]);
+  });
+});
 
 describe("a view of a model with two stacks", () => {
   beforeEach(() => {

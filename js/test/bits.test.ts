@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { assign, count, empty, fromWire, has, toWire } from "../src/bits";
+import { assign, checksum, count, empty, fromWire, full, has, toWire } from "../src/bits";
 
 describe("bits", () => {
   it("are read from a view that starts inside of its buffer", () => {
@@ -18,6 +18,17 @@ describe("bits", () => {
 
   it("drop what lies beyond the last cell", () => {
     expect(count(fromWire(new Uint8Array([255, 255, 255]), 11))).toBe(11);
+  });
+
+  it("are all on, and no cell more", () => {
+    expect([...full(11)]).toEqual([255, 7]);
+    expect(count(full(16))).toBe(16);
+  });
+
+  it("have the checksum that zlib.adler32 gives", () => {
+    expect(checksum(empty(0))).toBe(1);
+    expect(checksum(fromWire(new TextEncoder().encode("Wikipedia"), 72))).toBe(0x11e60398);
+    expect(checksum(full(16128))).toBe(3246971018);
   });
 
   it("are never changed in place", () => {

@@ -1,7 +1,21 @@
 import { describe, expect, it } from "vitest";
 import { empty } from "../src/bits";
-import { block, isAllOn, labelOf, membersOf, nameOf, numberAt, readPlan, spotOf, wordOf } from "../src/cells";
-import { on, small } from "./plans";
+import {
+  block,
+  exists,
+  groupAt,
+  labelOf,
+  linesOf,
+  membersOf,
+  nameOf,
+  numberAt,
+  orderOf,
+  readPlan,
+  spotOf,
+  wordOf,
+} from "../src/cells";
+import { grouped, handled, handledCells } from "./handled";
+import { on, planOf, small } from "./plans";
 
 describe("cells", () => {
   it("are numbered band by band, row by row", () => {
@@ -52,10 +66,61 @@ describe("cells", () => {
     expect(block(cells, a, { band: 2, row: 0, column: 0 })).toEqual([]);
   });
 
-  it("make a header on only when all of its present cells are", () => {
-    const cells = small([9]);
-    expect(isAllOn(cells, on(cells, 4), { band: 1, row: -1, column: 2 })).toBe(true);
-    expect(isAllOn(cells, on(cells, 5), { band: 1, row: -1, column: 3 })).toBe(false);
+  it("lie behind handles, in one row or in all", () => {
+    const cells = handledCells();
+    expect(membersOf(cells, { band: 0, row: 1, column: -2 })).toEqual([10, 11, 12, 13]);
+    expect(membersOf(cells, { band: 0, row: -1, column: -2 })).toEqual([3, 4, 5, 6, 10, 11, 12, 13]);
+    expect(membersOf(cells, { band: 0, row: 1, column: -3 })).toEqual([]);
+    expect(orderOf(handled())).toEqual([0, 1, 2, -2, 3, 4, 5, 6]);
+  });
+
+  it("give a handle its word and its name, and count what is selected behind it", () => {
+    const cells = handledCells();
+    const spot = { band: 0, row: 1, column: -2 };
+    expect(wordOf(cells, spot)).toBe("l1 mlp");
+    expect(labelOf(cells, spot, on(cells, 3, 10, 11), empty(14))).toBe("layer 1 MLP, 2 of 4 selected");
+    expect(labelOf(cells, { ...spot, row: -1 }, on(cells, 3, 10), empty(14))).toBe(
+      "MLP, every row, 2 of 8 selected",
+    );
+  });
+
+  it("need no handles, which an older plan does not have", () => {
+    const { bands } = planOf(2, 3);
+    const cells = readPlan({
+      bands: bands.map(({ handles, ...band }) => band as typeof band & { handles: [] }),
+    });
+    expect(orderOf(cells.bands[1]!)).toEqual([0, 1, 2, 3, 4]);
+    expect(membersOf(cells, { band: 1, row: 0, column: -2 })).toEqual([]);
+    expect(exists(cells, { band: 1, row: 0, column: -2 })).toBe(false);
+  });
+
+  it("form groups where heads share a key/value head", () => {
+    const cells = grouped();
+    expect(groupAt(cells.bands[1], 5)).toEqual([4, 6]);
+    expect(groupAt(cells.bands[1], 0)).toBeNull();
+    expect(groupAt(small().bands[1], 2)).toBeNull();
+    expect(membersOf(cells, { band: 1, row: -2, column: 4 })).toEqual([6, 7, 8, 14, 15, 16]);
+    expect(nameOf(cells, { band: 1, row: -2, column: 4 })).toBe("group 1, heads 3 to 5, every row");
+    expect(labelOf(cells, { band: 1, row: 0, column: 5 }, on(cells, 7), empty(19))).toBe(
+      "layer 0 head 4, selected, group 1, 3 heads",
+    );
+  });
+
+  it("have a line of brackets only where there are groups, with one place for each", () => {
+    const rows = (cells = grouped()) => linesOf(cells).map(({ row }) => row);
+    expect(rows()).toEqual([0, -2, -1, 0, 1, 0]);
+    expect(rows(small())).toEqual([0, -1, 0, 1, 0]);
+    const places = (column: number) => exists(grouped(), { band: 1, row: -2, column });
+    expect([-1, 0, 1, 2, 3, 4, 7].filter(places)).toEqual([1, 4]);
+  });
+
+  it("leave a handle without cells out", () => {
+    const cells = readPlan({
+      bands: [handled()],
+      absent: new DataView(Uint8Array.of(0b01111000, 0).buffer),
+    });
+    expect(exists(cells, { band: 0, row: 0, column: -2 })).toBe(false);
+    expect(exists(cells, { band: 0, row: 1, column: -2 })).toBe(true);
   });
 
   it("are none before the plan has come", () => {

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { readPlan } from "../src/cells";
 import { blocksOf, columnsOf, groupsOf, labelStride } from "../src/columns";
 import { layOut } from "../src/geometry";
+import { handled } from "./handled";
 import { measure, mixture, planOf, small } from "./plans";
 
 const wide = readPlan(planOf(12, 40, 4));
@@ -44,5 +45,24 @@ describe("the columns", () => {
     expect([widths[0], widths[3]]).toEqual([7, 7]);
     expect(gap(2)).toBeGreaterThan(2 * gap(1));
     expect(gap(3)).toBe(gap(0));
+  });
+
+  it("make room for a handle in front of the column it names, with room around it to be reached", () => {
+    for (const cell of [2, 7, 20, 34]) {
+      const box = columnsOf(handled(), cell, 20, measure);
+      const [end, start] = [box.lefts[2]! + box.widths[2]!, box.lefts[3]!];
+      expect(box.grips[0]!).toBeGreaterThan(end);
+      expect(box.grips[0]! + box.grip).toBeLessThan(start);
+      expect(box.reach.map(({ column }) => column)).toEqual([0, 1, 2, -2, 3, 4, 5, 6]);
+      expect(box.reach[3]!.from).toBe(end);
+      expect(box.reach[4]!.from).toBe(start);
+    }
+    expect(columnsOf(handled(), 34, 20, measure).grip).toBeGreaterThanOrEqual(8);
+  });
+
+  it("keep every two kinds of columns apart, however small they are", () => {
+    const { lefts, widths } = columnsOf(mixture(), 2, 20, measure);
+    expect(lefts[1]! - lefts[0]! - widths[0]!).toBe(0);
+    expect(lefts[2]! - lefts[1]! - widths[1]!).toBeGreaterThan(0);
   });
 });

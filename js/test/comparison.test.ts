@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { alignCircuits, alignScores, makeComparison } from "../src/comparison";
+import { alignCircuits, alignScores, columnsOf, makeComparison } from "../src/comparison";
 import { groupsOf, makeComposition } from "../src/composition";
 import { arrow, circuit } from "./fixtures";
 
@@ -67,6 +67,36 @@ describe("heads side by side", () => {
       );
       expect(span).toBe(2);
     }
+  });
+});
+
+describe("six heads where fewer fit", () => {
+  const six = [0, 1, 2, 3, 4, 5].map((cell) => ({ cell, title: `l${cell}h0`, circuits: [circuit()] }));
+  const all = { heads: six, n_heads: 6, summed: null, ln: "folded" as const, pending: false };
+
+  it("stand in as few tables as that takes, of like width", () => {
+    expect([1, 2, 3, 4, 5, 6, 9].map((fit) => columnsOf(6, fit))).toEqual([1, 2, 3, 3, 3, 6, 6]);
+    expect([columnsOf(7, 3), columnsOf(5, 0), columnsOf(0, 0)]).toEqual([3, 1, 1]);
+  });
+
+  it("are all shown, each with its own values under its own name", () => {
+    const tables = makeComparison(all, view, places(), 4);
+    const names = tables.map((table) =>
+      [...table.querySelectorAll("thead th")].map((node) => node.textContent),
+    );
+    expect(names).toEqual([
+      ["l0h0", "l1h0", "l2h0"],
+      ["l3h0", "l4h0", "l5h0"],
+    ]);
+    for (const table of tables) expect(table.textContent!.match(/0\.98/g)).toHaveLength(3);
+  });
+
+  it("tell their spectra in words too", () => {
+    const [table] = makeComparison(all, view, places());
+    const pictures = [...table!.querySelectorAll("[role=img]")].map((node) =>
+      node.getAttribute("aria-label"),
+    );
+    expect(pictures).toEqual(Array(6).fill("singular values: 3, 4.00 to 1.00"));
   });
 });
 

@@ -12,7 +12,10 @@ export class Host implements Model {
   };
   tell(name: string, value: unknown) {
     this.state[name] = value;
-    for (const listener of this.#listeners.get(`change:${name}`) ?? []) listener();
+    this.fire(`change:${name}`);
+  }
+  fire(event: string) {
+    for (const listener of this.#listeners.get(event) ?? []) listener();
   }
   save_changes() {}
   on(name: string, callback: () => void) {

@@ -12,6 +12,7 @@ const subject = (more: Partial<Subject> = {}): Subject => ({
   ln: "folded",
   hasNorms: true,
   live: true,
+  hasBoth: false,
   ...more,
 });
 const comparison = {
@@ -112,7 +113,9 @@ describe("the inspector", () => {
   it("does not wait for what a kernel that has ended cannot read any more", () => {
     inspector.update(subject({ summary: summary({ circuits: [], pending: ["ov"] }), live: false }));
     expect(inspector.body().ariaBusy).toBe("false");
-    expect(inspector.body().textContent).toBe("The kernel ended before all of this was read.");
+    expect(inspector.body().textContent).toBe(
+      "The kernel ended before all of this was read; a running one can read it.",
+    );
   });
 
   it("does not show another cell's answer once none can come", () => {
@@ -121,7 +124,7 @@ describe("the inspector", () => {
     inspector.update(subject({ asked, summary: null }));
     inspector.update(subject({ asked, summary: null, live: false }));
     expect([inspector.body().hidden, inspector.element.className]).toEqual([true, "hg-inspector"]);
-    expect(inspector.element.querySelector(".hg-empty")!.textContent).toContain("The kernel ended");
+    expect(inspector.element.querySelector("p")!.textContent).toContain("were not read");
   });
 
   it("leaves alone what did not change when more is known", () => {

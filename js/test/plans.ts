@@ -1,7 +1,7 @@
 /** Small plans for the tests: more heads than layers, bands of different widths, shared key/value heads. */
 import { assign, empty, toWire } from "../src/bits";
 import { type Cells, readPlan } from "../src/cells";
-import type { Band, Column, Plan, StackTab, Text } from "../src/wire";
+import { type Band, type Column, type Plan, type StackTab, type Text, VERSION } from "../src/wire";
 
 const other = (label: string, kind: Column["kind"], word: string): Column => ({
   label,
@@ -14,8 +14,10 @@ const other = (label: string, kind: Column["kind"], word: string): Column => ({
 const ends = (...words: string[]): Band => ({
   title: "ends",
   stack: "",
-  rows: [{ label: "", name: "", word: "" }],
+  rows: [{ label: "", name: "", word: "", look: 0 }],
   columns: words.map((word) => other(word, "embed", word)),
+  handles: [],
+  looks: [],
 });
 
 /** embed, pos | ln1, heads, MLP of every layer | unembed */
@@ -33,20 +35,23 @@ export function planOf(layers: number, heads: number, perGroup = 1, absent: numb
     label: `${l}`,
     name: `layer ${l}`,
     word: `l${l}`,
+    look: 0,
   }));
-  const bands = [ends("embed", "pos"), { title: "layers", stack: "", rows, columns }, ends("unembed")];
+  const middle = { title: "layers", stack: "", rows, columns, handles: [], looks: [] };
+  const bands = [ends("embed", "pos"), middle, ends("unembed")];
   const count = 3 + layers * columns.length;
   return of(bands, count, [], absent);
 }
 
 function of(bands: Band[], count: number, stacks: StackTab[], absent: number[] = []): Plan {
   return {
-    version: 3,
+    version: VERSION,
     model: "a model",
     standing: "table",
     standing_note: "",
     stacks,
     bands,
+    looks: [],
     metrics: [],
     absent: toWire(assign(empty(count), absent, true)),
     zero: toWire(empty(count)),
@@ -60,7 +65,9 @@ export function mixture(heads = 2, experts = 3): Band {
   return {
     title: "layers",
     stack: "",
-    rows: [{ label: "0", name: "layer 0", word: "l0" }],
+    rows: [{ label: "0", name: "layer 0", word: "l0", look: 0 }],
+    handles: [],
+    looks: [],
     columns: [
       ...many(heads, "head", "h"),
       other("ln2", "norm", " ln2"),
@@ -83,7 +90,10 @@ export function stacked(): Plan {
       label: `${l}`,
       name: `${stack} layer ${l}`,
       word: `${stack} l${l}`,
+      look: 0,
     })),
+    handles: [],
+    looks: [],
     columns: [other("0", "head", "h0"), other("1", "head", "h1")],
   });
   const tab = (name: string, label: string): StackTab => ({ name, label, title: `the ${label}` });

@@ -10,7 +10,10 @@ describe("the query box", () => {
     input.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter" }));
   };
   const boxOf = (sent: string[]) => {
-    const box = makeQuery({ ask: (query) => sent.push(query), leave: () => {}, say: () => {} }, life());
+    const box = makeQuery(
+      { ask: (query) => sent.push(query), complete: () => 0, leave: () => {}, say: () => {} },
+      life(),
+    );
     return {
       box,
       input: box.element.querySelector("input")!,

@@ -1,5 +1,17 @@
 import { describe, expect, it } from "vitest";
-import { brushed, everything, extend, invert, describe as say, startBrush, toggle } from "../src/selection";
+import {
+  brushed,
+  everything,
+  extend,
+  groupOf,
+  invert,
+  only,
+  describe as say,
+  startBrush,
+  switched,
+  toggle,
+} from "../src/selection";
+import { grouped, handledCells } from "./handled";
 import { members, on, small } from "./plans";
 
 const cells = small([9]);
@@ -23,6 +35,29 @@ describe("a selection", () => {
     expect(members(cells, toggle(cells, on(cells, 0), spot(-1, -1)))).toEqual([
       0, 2, 3, 4, 5, 6, 7, 8, 10, 11,
     ]);
+  });
+
+  it("toggles what is behind a handle", () => {
+    const mixed = handledCells();
+    const once = toggle(mixed, on(mixed, 4), { band: 0, row: 0, column: -2 });
+    expect(members(mixed, once)).toEqual([3, 4, 5, 6]);
+    expect(members(mixed, toggle(mixed, once, { band: 0, row: 0, column: -2 }))).toEqual([]);
+  });
+
+  it("keeps only a cell, or only a row", () => {
+    expect(members(cells, only(cells, spot(0, 2)))).toEqual([4]);
+    expect(members(cells, only(cells, spot(1, -1)))).toEqual([7, 8, 10, 11]);
+  });
+
+  it("takes the heads of one group together, in a row or in every row, without those that are absent", () => {
+    const shared = grouped([14]);
+    expect(groupOf(shared, spot(0, 5))).toEqual([6, 7, 8]);
+    expect(groupOf(shared, spot(1, 5))).toEqual([15, 16]);
+    expect(groupOf(shared, spot(-1, 6))).toEqual([6, 7, 8, 15, 16]);
+    expect(groupOf(shared, spot(0, 0))).toEqual([]);
+    const some = switched(on(shared, 7), groupOf(shared, spot(0, 5)));
+    expect(members(shared, some)).toEqual([6, 7, 8]);
+    expect(members(shared, switched(some, groupOf(shared, spot(0, 5))))).toEqual([]);
   });
 
   it("extends from an anchor, and takes a single cell in another band", () => {

@@ -17,4 +17,21 @@ describe("the status line", () => {
     status.update({ word: "l1h2", name: "layer 1 head 2" }, text({ n_selected: 6, counts: "1 head" }));
     expect(status.element.textContent).toBe("l1h2layer 1 head 21 head6 of 100 parameters (6.0%)");
   });
+
+  it("says what no card does, and keeps in full what it cuts off", () => {
+    const status = makeStatus();
+    const detail = status.element.querySelector<HTMLElement>(`[id=${status.detailId}]`)!;
+    const counts = "12 heads, 3 MLPs, parts of 2 heads and 1 MLP";
+    status.update(
+      { word: "l1h2", name: "layer 1 head 2", detail: "805 parameters; W_O 7 x 28" },
+      text({ n_selected: 6, counts }),
+    );
+    expect([detail.textContent, detail.title]).toEqual([
+      "805 parameters; W_O 7 x 28",
+      "805 parameters; W_O 7 x 28",
+    ]);
+    expect(status.element.querySelector<HTMLElement>(".hg-counts")!.title).toBe(counts);
+    status.update(null, text());
+    expect(detail.textContent).toBe("");
+  });
 });

@@ -113,6 +113,74 @@ describe("the state that crosses", () => {
     expect(new Sync(host).arrows.arrows).toEqual([arrows.arrows[0]]);
   });
 
+  it("asks for each deed once, and keeps in the list those that are not done", () => {
+    const host = hostOf({ history: { done: 4, undo: 2, redo: 0 }, deeds: [{ n: 4, do: "undo" }] });
+    const sync = new Sync(host);
+    sync.follow(new AbortController().signal, () => {});
+    sync.select(on(cells, 3));
+    expect(sync.deed("undo")).toBe(5);
+    expect(sync.deed("tint", "induction", "#d55e00")).toBe(6);
+    expect(host.state.deeds).toEqual([
+      // zlib.adler32(b"\x08\x00")
+      { n: 5, do: "undo", name: "", value: "", seen: 1179657 },
+      { n: 6, do: "tint", name: "induction", value: "#d55e00", seen: 1179657 },
+    ]);
+    host.tell("history", { done: 5, undo: 1, redo: 1 });
+    expect(sync.deed("redo")).toBe(7);
+    expect((host.state.deeds as { n: number }[]).map(({ n }) => n)).toEqual([6, 7]);
+  });
+
+  it("numbers on after deeds that an older message called done, and after those of another view", () => {
+    const host = hostOf({ history: { done: 9, undo: 0, redo: 0 }, deeds: [{ n: 3, do: "undo" }] });
+    expect(new Sync(host).deed("save", "a")).toBe(10);
+    expect(new Sync(host).deed("save", "b")).toBe(11);
+  });
+
+  it("takes from the steps those that are asked for, and knows of an edit before Python does", () => {
+    const host = hostOf({ history: { done: 0, undo: 2, redo: 1 } });
+    const sync = new Sync(host);
+    sync.follow(new AbortController().signal, () => {});
+    sync.deed("undo");
+    expect(sync.history).toEqual({ done: 0, undo: 1, redo: 2 });
+    sync.deed("undo");
+    sync.deed("undo");
+    expect(sync.history).toMatchObject({ undo: 0, redo: 3 });
+    host.tell("history", { done: 3, undo: 0, redo: 3 });
+    expect(sync.history).toMatchObject({ undo: 0, redo: 3 });
+    sync.select(on(cells, 5));
+    expect(sync.history).toMatchObject({ undo: 1, redo: 0 });
+    host.tell("history", { done: 3, undo: 0, redo: 3 });
+    expect(sync.history).toMatchObject({ undo: 0, redo: 3 });
+  });
+
+  it("offers no step back to a Python that keeps no history", () => {
+    const sync = new Sync(hostOf());
+    sync.select(on(cells, 5));
+    expect(sync.history).toEqual({ done: 0, undo: 0, redo: 0 });
+  });
+
+  it("drops completions that answer an older text", () => {
+    const host = hostOf();
+    const sync = new Sync(host);
+    expect([sync.complete("l", 1), sync.complete("l1", 2)]).toEqual([1, 2]);
+    expect(host.state.complete).toEqual({ n: 2, text: "l1", at: 2 });
+    const answer = { complete: 1, start: 0, end: 1, items: [{ text: "l0", note: "" }] };
+    host.tell("completions", answer);
+    expect(sync.completions).toBeNull();
+    host.tell("completions", { ...answer, complete: 2 });
+    expect(sync.completions?.items[0]?.text).toBe("l0");
+  });
+
+  it("finds what a file kept of a cell, rather of the norms that are asked for", () => {
+    const kept = (["folded", "raw"] as const).map((ln) => ({ ...summary, ln }));
+    const sync = new Sync(hostOf({ kept: [...kept, { ...summary, cell: 5, ln: "raw" }] }));
+    expect([sync.kept(4, "raw")?.ln, sync.kept(5, "folded")?.ln, sync.kept(3, "raw")]).toEqual([
+      "raw",
+      "raw",
+      null,
+    ]);
+  });
+
   it("draws what there is when traits are missing", () => {
     const sync = new Sync(new Host({}));
     expect([sync.cells.count, count(sync.on), sync.text.selection, sync.focus.cell]).toEqual([
@@ -128,13 +196,20 @@ describe("the state that crosses", () => {
       [],
       0,
     ]);
+    expect([sync.saved, sync.history.undo, sync.completions, sync.panel, sync.kept(0, "raw")]).toEqual([
+      [],
+      0,
+      null,
+      "",
+      null,
+    ]);
   });
 
   it("stops to listen when the view closes", () => {
     const host = hostOf();
     const life = new AbortController();
     new Sync(host).follow(life.signal, () => {});
-    expect(host.listening).toBe(12);
+    expect(host.listening).toBe(19);
     life.abort();
     expect(host.listening).toBe(0);
   });

@@ -1,0 +1,84 @@
+/** Saved selections that are shown: a bar in the colour of each along the top edge of its cells. */
+import { type BitSet, fromWire, has } from "./bits";
+import type { Rect } from "./geometry";
+import type { Mark, Scene } from "./headers";
+import type { Context, Trail } from "./shapes";
+import { isPlain, type Palette } from "./theme";
+import { eachVisible } from "./visible";
+import type { SavedSelection } from "./wire";
+
+/** More colours than this nobody tells apart. */
+export const MOST = 8;
+
+/** The marks of the saved selections of some names, in the order of saving. */
+export function marksOf(saved: readonly SavedSelection[], names: readonly string[], count: number): Mark[] {
+  return saved
+    .filter(({ name }) => names.includes(name))
+    .slice(0, MOST)
+    .map(({ colour, cells }) => ({ colour, bits: fromWire(cells, count) }));
+}
+
+/** Which of the marks hold a cell. */
+export function marksAt(marks: readonly { bits: BitSet }[], n: number): number[] {
+  return [...marks.keys()].filter((k) => has(marks[k]!.bits, n));
+}
+
+/** The bars of so many marks on a cell, from left to right; as many as can be seen, and at least one. */
+export function barsOf({ x, y, width, height }: Rect, count: number): Rect[] {
+  const roomy = Math.min(width, height) >= 12;
+  const inset = roomy ? 3 : 0;
+  const tall = roomy ? Math.max(3, Math.round(height / 8)) : Math.max(1, Math.round(height / 3.5));
+  const gap = roomy ? 1 : 0;
+  const room = width - 2 * inset;
+  const shown = Math.min(count, Math.max(1, Math.floor((room + gap) / (2 + gap))));
+  const wide = (room - gap * (shown - 1)) / shown;
+  return Array.from({ length: shown }, (_, k) => ({
+    x: x + inset + k * (wide + gap),
+    y: y + (roomy ? 2 : 0),
+    width: wide,
+    height: tall,
+  }));
+}
+
+export function paintMarks(context: Context, scene: Scene, b: number, palette: Palette): void {
+  const { marks } = scene;
+  if (!marks.length) return;
+  const paths = new Map<string, Trail>();
+  const around = scene.path();
+  const outline = scene.path();
+  eachVisible(scene, b, (n, rect) => {
+    const found = marksAt(marks, n);
+    if (!found.length) return;
+    const bars = barsOf(rect, found.length);
+    const [first, last] = [bars[0]!, bars.at(-1)!];
+    const halo = rect.height >= 6 ? 1 : 0;
+    const roomy = first.x > rect.x;
+    // A rim in the ground's colour keeps the bars apart from whatever the cell is filled with.
+    if (halo)
+      around.rect(
+        first.x - (roomy ? 1 : 0),
+        first.y - (roomy ? 1 : 0),
+        last.x + last.width - first.x + (roomy ? 2 : 0),
+        first.height + (roomy ? 2 : 1),
+      );
+    for (const [k, bar] of bars.entries()) {
+      const { colour } = marks[found[k]!]!;
+      const path = paths.get(colour) ?? scene.path();
+      paths.set(colour, path);
+      path.rect(bar.x, bar.y, bar.width, bar.height);
+      outline.rect(bar.x + 0.5, bar.y + 0.5, bar.width - 1, bar.height - 1);
+    }
+  });
+  context.fillStyle = palette.ground;
+  context.fill(around);
+  if (isPlain(palette)) {
+    context.strokeStyle = palette.text;
+    context.lineWidth = 1;
+    context.stroke(outline);
+    return;
+  }
+  for (const [colour, path] of paths) {
+    context.fillStyle = colour;
+    context.fill(path);
+  }
+}

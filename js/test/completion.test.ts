@@ -1,0 +1,255 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { accepted, isBegun, Past } from "../src/completion";
+import { makeQuery, pythonOf } from "../src/query";
+import type { Completions } from "../src/wire";
+import { text } from "./plans";
+
+describe("an accepted word", () => {
+  it("replaces what it completes and leaves the rest", () => {
+    expect(accepted("l0 mlp | l1h | embed", { start: 9, end: 12 }, "l1h2")).toEqual([
+      "l0 mlp | l1h2 | embed",
+      13,
+    ]);
+  });
+
+  it("waits for a number after h, g, e and mlp n", () => {
+    expect(["l1h", "l*g", "l[0,2]e", "l12 mlp n"].every(isBegun)).toBe(true);
+    expect(["l1", "l1 attn", "l1h2", "l1h2.k", "none", "embed", "x.weight"].some(isBegun)).toBe(false);
+  });
+});
+
+describe("the texts that were applied", () => {
+  it("are walked back and forth, and the draft stands at the end", () => {
+    const past = new Past();
+    past.add("l0");
+    past.add("l1");
+    past.add("l1");
+    expect(past.step(1, "draft")).toBeNull();
+    expect([past.step(-1, "draft"), past.step(-1, "l1"), past.step(-1, "l0")]).toEqual(["l1", "l0", null]);
+    expect([past.step(1, "l0"), past.step(1, "l1"), past.step(1, "draft")]).toEqual(["l1", "draft", null]);
+  });
+
+  it("are the last fifty", () => {
+    const past = new Past();
+    for (let k = 0; k < 60; k++) past.add(`l${k}`);
+    let shown = "";
+    let steps = 0;
+    for (let text = past.step(-1, ""); text !== null; text = past.step(-1, text))
+      [shown, steps] = [text, steps + 1];
+    expect([shown, steps]).toEqual(["l10", 50]);
+  });
+});
+
+describe("the list of words", () => {
+  beforeEach(() => {
+    vi.useFakeTimers();
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+    document.body.replaceChildren();
+  });
+
+  const setUp = () => {
+    const life = new AbortController();
+    const log: string[] = [];
+    let n = 0;
+    const box = makeQuery(
+      {
+        ask: (query) => {
+          log.push(`ask ${query}`);
+          return 7;
+        },
+        complete: (typed, at) => {
+          log.push(`complete ${typed} ${at}`);
+          return ++n;
+        },
+        leave: () => log.push("leave"),
+        say: () => {},
+      },
+      life.signal,
+    );
+    document.body.append(box.element);
+    const input = box.element.querySelector("input")!;
+    const list = box.element.querySelector<HTMLElement>("[role=listbox]")!;
+    box.update(text(), true);
+    input.focus();
+    const type = (value: string) => {
+      input.value = value;
+      input.setSelectionRange(value.length, value.length);
+      input.dispatchEvent(new Event("input"));
+    };
+    const press = (key: string, more: KeyboardEventInit = {}) => {
+      const event = new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true, ...more });
+      input.dispatchEvent(event);
+      return event;
+    };
+    const answer = (start: number, ...words: string[]): Completions => ({
+      complete: n,
+      start,
+      end: input.value.length,
+      items: words.map((word) => ({ text: word, note: `note on ${word}` })),
+    });
+    const active = () =>
+      document.getElementById(input.getAttribute("aria-activedescendant") ?? "")?.firstChild?.textContent ??
+      null;
+    return { box, input, list, log, life, type, press, answer, active };
+  };
+  const offered = (value = "l1", ...words: string[]) => {
+    const all = setUp();
+    all.type(value);
+    vi.advanceTimersByTime(100);
+    all.box.complete(all.answer(0, ...(words.length ? words : ["l1h", "l1 attn", "l1 mlp"])));
+    return all;
+  };
+
+  it("is asked for once typing rests, and shows words with their notes", () => {
+    const { input, list, log, type, box, answer } = setUp();
+    type("l");
+    type("l1");
+    expect(log).toEqual([]);
+    vi.advanceTimersByTime(100);
+    expect(log).toEqual(["complete l1 2"]);
+    box.complete(answer(0, "l1h", "<b>l1</b>"));
+    expect(list.hidden).toBe(false);
+    expect([...list.children].map((option) => option.textContent)).toEqual([
+      "l1hnote on l1h",
+      "<b>l1</b>note on <b>l1</b>",
+    ]);
+    expect(["role", "aria-expanded", "aria-autocomplete"].map((name) => input.getAttribute(name))).toEqual([
+      "combobox",
+      "true",
+      "list",
+    ]);
+    expect(input.getAttribute("aria-controls")).toBe(list.id);
+  });
+
+  it("moves over the words with the arrow keys, round and round", () => {
+    const { press, active, list } = offered();
+    const seen = ["ArrowDown", "ArrowDown", "ArrowDown", "ArrowDown", "ArrowUp"].map((key) => {
+      press(key);
+      return active();
+    });
+    expect(seen).toEqual(["l1h", "l1 attn", "l1 mlp", "l1h", "l1 mlp"]);
+    expect([...list.children].map((option) => option.getAttribute("aria-selected"))).toEqual([
+      "false",
+      "false",
+      "true",
+    ]);
+  });
+
+  it.each(["Enter", "Tab"])("takes the active word with %s", (key) => {
+    const { press, input, list, log } = offered();
+    press("ArrowDown");
+    press("ArrowDown");
+    expect(press(key).defaultPrevented).toBe(true);
+    expect([input.value, input.selectionStart, list.hidden]).toEqual(["l1 attn", 7, true]);
+    expect(log).toEqual(["complete l1 2"]);
+  });
+
+  it("leaves Tab to the page, and Enter to the query, where no word is active", () => {
+    const { press, log, list } = offered();
+    expect(press("Tab").defaultPrevented).toBe(false);
+    press("Enter");
+    expect(log.at(-1)).toBe("ask l1");
+    expect(list.hidden).toBe(true);
+  });
+
+  it("asks on for a word that waits for its number", () => {
+    const { press, log } = offered();
+    press("ArrowDown");
+    press("Enter");
+    vi.advanceTimersByTime(100);
+    expect(log.at(-1)).toBe("complete l1h 3");
+  });
+
+  it("takes a word by a click, and keeps the focus", () => {
+    const { list, input } = offered();
+    const down = new Event("pointerdown", { bubbles: true, cancelable: true });
+    list.children[2]!.firstChild!.dispatchEvent(down);
+    expect(down.defaultPrevented).toBe(true);
+    list.children[2]!.firstChild!.dispatchEvent(new MouseEvent("click", { bubbles: true }));
+    expect([input.value, document.activeElement]).toEqual(["l1 mlp", input]);
+  });
+
+  it("is closed by Escape before anything else is", () => {
+    const { press, list, input, log } = offered();
+    press("Escape");
+    expect([list.hidden, input.value, input.getAttribute("aria-expanded"), log.includes("leave")]).toEqual([
+      true,
+      "l1",
+      "false",
+      false,
+    ]);
+    press("Escape");
+    expect([input.value, log.at(-1)]).toEqual(["", "leave"]);
+  });
+
+  it("opens on Alt and Down", () => {
+    const { press, log, box, answer, list } = setUp();
+    press("ArrowDown", { altKey: true });
+    vi.advanceTimersByTime(1);
+    expect(log).toEqual(["complete  0"]);
+    box.complete(answer(0, "l0", "full"));
+    expect(list.hidden).toBe(false);
+  });
+
+  it("drops an answer to what is typed no more, or that comes after all", () => {
+    const { box, list, type, answer, press } = setUp();
+    type("l1");
+    vi.advanceTimersByTime(100);
+    const late = answer(0, "l1h");
+    type("l12");
+    box.complete(late);
+    expect(list.hidden).toBe(true);
+    vi.advanceTimersByTime(100);
+    box.complete(late);
+    expect(list.hidden).toBe(true);
+    press("Enter");
+    box.complete(answer(0, "l12h"));
+    box.complete(null);
+    expect(list.hidden).toBe(true);
+  });
+
+  it("does not show what stands there already as its only word", () => {
+    expect(offered("l1h2", "l1h2").list.hidden).toBe(true);
+  });
+
+  it("is not asked for without a kernel", () => {
+    const { box, type, log } = setUp();
+    box.update(text(), false);
+    type("l1");
+    vi.advanceTimersByTime(100);
+    expect(log).toEqual([]);
+  });
+
+  it("asks nothing more once its view is gone", () => {
+    const { type, log, life } = setUp();
+    type("l1");
+    life.abort();
+    vi.advanceTimersByTime(100);
+    expect(log).toEqual([]);
+  });
+
+  it("leaves the arrow keys to what was applied before while it is closed", () => {
+    const { press, type, input, log } = setUp();
+    for (const query of ["l0", "l1h2"]) {
+      type(query);
+      press("Enter");
+    }
+    type("embed | l");
+    press("ArrowUp");
+    expect(input.value).toBe("l1h2");
+    press("ArrowUp");
+    press("ArrowDown");
+    press("ArrowDown");
+    expect(input.value).toBe("embed | l");
+    expect(log.filter((entry) => entry.startsWith("ask"))).toEqual(["ask l0", "ask l1h2"]);
+  });
+});
+
+describe("the copied line of Python", () => {
+  it("is quoted so that Python reads the same text", () => {
+    expect(pythonOf("l1h2 | l0 mlp")).toBe('grid.select("l1h2 | l0 mlp")');
+    expect(pythonOf('a"b\\c')).toBe('grid.select("a\\"b\\\\c")');
+  });
+});

@@ -1,0 +1,58 @@
+import { describe, expect, it } from "vitest";
+import { empty, toWire } from "../src/bits";
+import { barsOf, MOST, marksAt, marksOf } from "../src/marks";
+import type { SavedSelection } from "../src/wire";
+import { on, small } from "./plans";
+
+const cells = small();
+const saved = (name: string, ...members: number[]): SavedSelection => ({
+  ...{ name, text: "", counts: "", colour: `#${name}` },
+  cells: toWire(members.length ? on(cells, ...members) : empty(cells.count)),
+});
+
+describe("the marks of saved selections", () => {
+  it("are those that are shown, in the order of saving", () => {
+    const marks = marksOf([saved("aaa", 3), saved("bbb"), saved("ccc", 3, 4)], ["ccc", "aaa", "gone"], 13);
+    expect(marks.map(({ colour }) => colour)).toEqual(["#aaa", "#ccc"]);
+    expect([marksAt(marks, 3), marksAt(marks, 4), marksAt(marks, 5)]).toEqual([[0, 1], [1], []]);
+  });
+
+  it("are no more than can be told apart", () => {
+    const many = Array.from({ length: MOST + 3 }, (_, k) => saved(`${k}`, 3));
+    expect(
+      marksOf(
+        many,
+        many.map(({ name }) => name),
+        13,
+      ).length,
+    ).toBe(MOST);
+  });
+
+  it("lie side by side within their cell, at every size", () => {
+    for (const [width, height] of [
+      [3, 3],
+      [7, 7],
+      [12, 7],
+      [34, 34],
+      [51, 34],
+    ] as const)
+      for (const count of [1, 2, 8]) {
+        const bars = barsOf({ x: 100, y: 50, width, height }, count);
+        expect(bars.length).toBeGreaterThan(0);
+        expect(bars.length).toBeLessThanOrEqual(count);
+        let x = 100;
+        for (const bar of bars) {
+          expect(bar.x).toBeGreaterThanOrEqual(x);
+          expect(bar.width).toBeGreaterThanOrEqual(2);
+          x = bar.x + bar.width;
+        }
+        expect(x).toBeLessThanOrEqual(100 + width);
+        // The state of the cell stays to be seen.
+        expect(bars[0]!.height).toBeLessThan(height / 2);
+      }
+  });
+
+  it("are all there where a cell is roomy", () => {
+    expect(barsOf({ x: 0, y: 0, width: 34, height: 34 }, MOST).length).toBe(MOST);
+  });
+});
