@@ -75,6 +75,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     view,
     editor,
     {
+      detailId: status.detailId,
       visited: inspect,
       asked: (what) => {
         if (what === "query") query.focus();
@@ -95,7 +96,8 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
   };
   const complete = sync.complete.bind(sync);
   const query = makeQuery({ ask, complete, leave: grid.focus, say: announcer.say }, signal);
-  const extras = makeExtras(inspector, grid, sync, view, deeds, announcer, signal);
+  const helped = (open: boolean) => tools.helped(open);
+  const extras = makeExtras(inspector, grid, sync, view, deeds, announcer, helped, signal);
   const tools = makeTools(
     {
       undo: () => step("undo"),

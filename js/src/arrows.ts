@@ -45,13 +45,14 @@ export function highestZ(arrows: readonly Arrow[]): number {
 
 const LANES: Record<Arrow["kind"], number> = { Q: -1, K: 0, V: 1 };
 
-/** Curves of some arrows. The three kinds keep to lanes of their own; what goes straight down bows aside. */
+/** Curves of the arrows that pass. The three kinds keep to lanes of their own; what goes straight down bows aside. */
 export function curvesOf(
-  arrows: readonly Arrow[],
+  all: readonly Arrow[],
   choice: ArrowChoice,
   cells: Cells,
   geometry: Geometry,
 ): Curve[] {
+  const arrows = passing(all, choice, cells);
   const top = Math.max(...arrows.map(zOf));
   return arrows.flatMap((arrow) => {
     const [source, target] = [spotOf(cells, arrow.source), spotOf(cells, arrow.target)];

@@ -2,6 +2,7 @@
 import { type BitSet, fromWire, has } from "./bits";
 import { type Cells, nameOf, numberAt, type Spot, wordOf } from "./cells";
 import { make } from "./dom";
+import { thousands } from "./numbers";
 import { type Shades, saidOf } from "./shades";
 import type { SavedSelection } from "./wire";
 
@@ -42,7 +43,7 @@ export function cardOf(
     name: nameOf(cells, spot),
     state,
     shapes: look?.shapes ?? [],
-    count: look ? `${look.count.toLocaleString("en-US")} parameter${look.count === 1 ? "" : "s"}` : "",
+    count: look ? `${thousands(look.count)} parameter${look.count === 1 ? "" : "s"}` : "",
     note: look?.note ?? "",
     value: saidOf(shades, cell),
     saved: saved.filter((item) => has(fromWire(item.cells, cells.count), cell)),

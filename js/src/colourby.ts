@@ -54,8 +54,10 @@ export function makeColourBy(recolour: (metric: string) => void, signal: AbortSi
       const runs = live && progress.total > 0;
       const chosen = chosenOf(state);
       const own = chosen === OWN ? (shades?.label ?? "") : "";
-      const options = [["", "none", ""], ...metrics.map((m) => [m.name, m.label, m.help])];
-      if (own) options.push([OWN, `(${own})`, "values given from Python"]);
+      const all = [["", "none", ""], ...metrics.map((m) => [m.name, m.label, m.help])];
+      if (own) all.push([OWN, `(${own})`, "values given from Python"]);
+      // Without a kernel there is nothing to choose; a menu that is disabled would lose the focus.
+      const options = live ? all : all.filter(([value]) => value === chosen);
       const key = JSON.stringify(options);
       if (key !== drawn)
         menu.replaceChildren(
@@ -64,8 +66,9 @@ export function makeColourBy(recolour: (metric: string) => void, signal: AbortSi
       drawn = key;
       menu.value = chosen;
       menu.title = live ? (metrics.find(({ name }) => name === chosen)?.help ?? "") : "There is no kernel";
-      menu.disabled = !live;
+      menu.setAttribute("aria-disabled", String(!live));
       label.hidden = metrics.length === 0 && !own;
+      if (!runs && stop.matches(":focus")) menu.focus({ preventScroll: true });
       work.hidden = !runs;
       element.hidden = label.hidden && !runs && !state.error;
       if (runs) {

@@ -3,14 +3,13 @@
  *
  * Functions only, and things that are used inside of functions: nothing is here yet while the second module is read.
  */
-import { highestZ, passing, within } from "./arrows";
 import { count, fromWire, has } from "./bits";
-import { nameOf, numberAt, wordOf } from "./cells";
+import { nameOf, numberAt, spotOf, wordOf } from "./cells";
 import { makeCopy } from "./clipboard";
-import { paintArrows } from "./darts";
 import { button, draw, freshId, keepKeys, make, OWN_KEYS, setOff, setText } from "./dom";
+import { rectOf } from "./geometry";
 import { ticksOf } from "./legend";
-import { clamp, short } from "./numbers";
+import { clamp, short, thousands } from "./numbers";
 import { paint } from "./paint";
 import { rove } from "./rove";
 import { scaleOf } from "./scales";
@@ -20,17 +19,14 @@ import { makeTabs } from "./tabs";
 import { isPlain } from "./theme";
 
 export const core = {
-  highestZ,
-  passing,
-  within,
   count,
   fromWire,
   has,
   nameOf,
   numberAt,
+  spotOf,
   wordOf,
   makeCopy,
-  paintArrows,
   button,
   draw,
   freshId,
@@ -39,9 +35,11 @@ export const core = {
   OWN_KEYS,
   setOff,
   setText,
+  rectOf,
   ticksOf,
   clamp,
   short,
+  thousands,
   paint,
   rove,
   scaleOf,

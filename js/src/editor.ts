@@ -1,12 +1,11 @@
 /** Every edit that a user can make, each as one write to the model and one sentence for the live region. */
-import { type BitSet, has } from "./bits";
+import { assign, type BitSet, has } from "./bits";
 import { block, groupName, nameOf, numberAt, type Spot, sameSpot } from "./cells";
 import {
   type Brush,
   brushed,
   describe,
   everything,
-  extend,
   groupOf,
   invert,
   nothing,
@@ -51,8 +50,8 @@ export class Editor {
   only(spot: Spot): void {
     const { cells } = this.#view;
     this.#view.anchor = spot;
-    this.#rid("trim");
-    this.#write(only(cells, spot), `only ${nameOf(cells, spot)} selected`);
+    const trimmed = this.#rid("trim");
+    this.#write(only(cells, spot), `only ${nameOf(cells, spot)} selected`, trimmed);
   }
 
   /** The heads that share the key/value head of a spot's, on or off. */
@@ -66,14 +65,15 @@ export class Editor {
     else this.#say(`${nameOf(cells, spot)} shares no key/value head`);
   }
 
-  /** The block between the anchor and a spot; a header extends nothing. */
+  /** The block between the anchor and a spot, both of which are cells: headers and handles have no place in a block. */
   extend(spot: Spot): void {
-    if (numberAt(this.#view.cells, spot) < 0) return;
+    const { cells, anchor: last } = this.#view;
+    if (numberAt(cells, spot) < 0) return;
     const base = this.#view.base ?? this.#sync.on;
-    const anchor = this.#view.anchor?.band === spot.band ? this.#view.anchor : spot;
-    const next = extend(this.#view.cells, base, anchor, spot);
+    const anchor = last?.band === spot.band && numberAt(cells, last) >= 0 ? last : spot;
+    const next = assign(base, block(cells, anchor, spot), true);
     this.#extending = true;
-    this.#write(next, describe(this.#view.cells, anchor, spot, next));
+    this.#write(next, describe(cells, anchor, spot, next));
     this.#extending = false;
     this.#view.anchor = anchor;
     this.#view.base = base;
@@ -82,6 +82,7 @@ export class Editor {
   startBrush(spot: Spot, alt: boolean): void {
     if (this.#view.live) this.#view.brush = startBrush(this.#view.cells, this.#sync.on, spot, alt);
     this.#view.anchor = spot;
+    this.#view.base = null;
   }
 
   endBrush(brush: Brush): void {
@@ -96,8 +97,8 @@ export class Editor {
   }
 
   clear(): void {
-    this.#rid("clear");
-    this.#write(nothing(this.#view.cells), "selection cleared");
+    const cleared = this.#rid("clear");
+    this.#write(nothing(this.#view.cells), "selection cleared", cleared);
   }
 
   invert(): void {
@@ -109,15 +110,18 @@ export class Editor {
     const { brush, cells } = this.#view;
     if (!brush || sameSpot(brush.from, brush.to)) return "";
     const n = block(cells, brush.from, brush.to).length;
-    return `${brush.add ? "add" : "remove"} ${n} cells: ${nameOf(cells, brush.from)} to ${nameOf(cells, brush.to)}`;
+    return `${brush.add ? "add" : "remove"} ${n} cell${n === 1 ? "" : "s"}: ${nameOf(cells, brush.from)} to ${nameOf(cells, brush.to)}`;
   }
 
   /** Has Python take out pieces of cells too, such as one side of a head, of which bits cannot tell. */
-  #rid(what: "clear" | "trim"): void {
-    if (this.#view.live && this.#sync.partial.some(Boolean)) this.#sync.deed(what);
+  #rid(what: "clear" | "trim"): boolean {
+    const some = this.#view.live && this.#sync.partial.some(Boolean);
+    if (some) this.#sync.deed(what);
+    return some;
   }
 
-  #write(next: BitSet, sentence: string): void {
-    if (this.#view.live && this.#sync.select(next)) this.#say(sentence);
+  /** Says what was done, if anything was: now, or by what Python was asked for before. */
+  #write(next: BitSet, sentence: string, asked = false): void {
+    if (this.#view.live && (this.#sync.select(next) || asked)) this.#say(sentence);
   }
 }

@@ -15,7 +15,7 @@ export interface Extras {
   saved: HTMLElement;
   card: HTMLElement;
   /** Opens or closes the help, now or once it is there. */
-  toggleHelp(opener?: HTMLElement): void;
+  toggleHelp(): void;
   picture(kind: "png" | "svg"): void;
   /** The saved selections, or what stands in their way, changed. */
   update(): void;
@@ -32,6 +32,7 @@ export function makeExtras(
   view: View,
   deeds: Deeds,
   announcer: Announcer,
+  helped: (open: boolean) => void,
   signal: AbortSignal,
 ): Extras {
   const places = { help: make("div"), saved: make("div", { class: "hg-row hg-saved" }), card: make("div") };
@@ -42,7 +43,8 @@ export function makeExtras(
 
   host.late((module) => {
     there = module;
-    help = module.makeHelp(grid.focus, signal);
+    grid.extend(module);
+    help = module.makeHelp(helped, grid.focus, signal);
     saved = module.makeSaved(
       view.marks,
       { deed: deeds.ask, came: announcer.done, shown: grid.refresh, say: announcer.say },
@@ -88,7 +90,7 @@ export function makeExtras(
   };
   return {
     ...places,
-    toggleHelp: (opener) => host.late(() => help?.toggle(opener)),
+    toggleHelp: () => host.late(() => help?.toggle()),
     picture: (kind) => host.late((module) => void save(kind, module)),
     update,
     point: (hover, cursor) => {

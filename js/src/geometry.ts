@@ -1,6 +1,7 @@
 /** Where everything lies, in CSS pixels of the scrolled content. Pure: text widths come from outside. */
 import { type Cells, handlesOf, isLabelled, type Spot } from "./cells";
 import { type ColumnBoxes, columnsOf, gapOf, isUpright, type Measure } from "./columns";
+import { clamp } from "./numbers";
 
 export interface Rect {
   x: number;
@@ -151,7 +152,7 @@ function reached({ reach }: BandBox, x: number): number {
 export function rowNear(geometry: Geometry, band: number, rowCount: number, y: number): number {
   const box = geometry.bands[band]!;
   const slack = (box.pitch - box.rowHeight) / 2;
-  return Math.max(0, Math.min(rowCount - 1, Math.floor((y - box.rows + slack) / box.pitch)));
+  return clamp(Math.floor((y - box.rows + slack) / box.pitch), 0, rowCount - 1);
 }
 
 /** What lies under a point of the content; null between the bands, beside the cells and on a block's caption. */

@@ -1,5 +1,4 @@
 /** The grid of one view: a canvas, the accessible layer above it, and the keys and pointers that reach it. */
-import { curvesOf, passing } from "./arrows";
 import { type Spot, sameSpot } from "./cells";
 import { freshId, make, OWN_KEYS, perFrame } from "./dom";
 import type { Editor } from "./editor";
@@ -9,6 +8,7 @@ import type { Mark, Scene } from "./headers";
 import { type Action, actionOf, isVertical } from "./keyboard";
 import { Layer, type LayerState, setAttribute } from "./layer";
 import { marksOf } from "./marks";
+import type { PanelModule } from "./panelhost";
 import { listenToPointer } from "./pointer";
 import type { Sync } from "./sync";
 import { type Palette, readPalette } from "./theme";
@@ -17,6 +17,8 @@ import { makeViewport, type Viewport } from "./viewport";
 import type { SavedSelection } from "./wire";
 
 export interface GridEvents {
+  /** The id of the element that holds what else there is to say of the cursor's cell. */
+  detailId: string;
   /** The cursor went to a spot; at once by a click, or on its way by a key. */
   visited(spot: Spot, byKey: boolean): void;
   asked(what: "query" | "help" | "undo" | "redo" | "picture"): void;
@@ -39,8 +41,8 @@ export interface Grid {
   zoomed(): { canGrow: boolean; canShrink: boolean; fits: boolean };
   /** Where a spot is on the page, in client coordinates; null where it is not in sight. */
   rectOfSpot(spot: Spot): DOMRect | null;
-  /** Selects the heads that share a key/value head with the cursor's cell, or takes them out. */
-  group(): void;
+  /** The second module has come, which knows how to draw arrows. */
+  extend(module: Pick<PanelModule, "curvesOf" | "paintArrows">): void;
   /** Draws again in the next frame. */
   refresh(): void;
   /** Reads the style sheet's colours anew. */
@@ -67,10 +69,11 @@ export function makeGrid(
   });
   const context = contextOf(canvas);
   const film = new Film();
-  const layer = new Layer(grid, freshId());
+  const layer = new Layer(grid, freshId(), events.detailId);
   const widths = new Map<string, number>();
   let palette: Palette | null = null;
   let marks: readonly Mark[] = [];
+  let extras: Parameters<Grid["extend"]>[0] | null = null;
   let settling = 0;
   /** What the accessible layer lies over, what it is about to, and what it is to say. */
   let told: Geometry | null = null;
@@ -103,7 +106,8 @@ export function makeGrid(
     return {
       ...{ cells, geometry, partial, shades, marks },
       on: editor.shown,
-      arrows: curvesOf(passing(sync.arrows.arrows, view.arrows, cells), view.arrows, cells, geometry),
+      arrows: extras?.curvesOf(sync.arrows.arrows, view.arrows, cells, geometry) ?? [],
+      paintArrows: extras?.paintArrows,
       ...{ cursor: null, focused: false, hover: null, scroll: { x: 0, y: 0 } },
       ...{ width: geometry.width, height: geometry.height, ratio: window.devicePixelRatio || 1 },
       path: () => new Path2D(),
@@ -170,7 +174,6 @@ export function makeGrid(
       case "move":
         if (action.extend) {
           view.anchor ??= view.cursor;
-          if (view.anchor.row < 0 || view.anchor.column < 0) view.anchor = view.cursor;
           editor.extend(action.to);
         } else {
           view.anchor = action.to;
@@ -263,6 +266,7 @@ export function makeGrid(
     element: viewport,
     focus: () => grid.focus({ preventScroll: true }),
     visit: (spot) => {
+      Object.assign(view, { anchor: spot, base: null });
       visit(spot, false);
       port.reveal(spot);
     },
@@ -279,6 +283,9 @@ export function makeGrid(
     zoom: port.zoom,
     zoomed: port.zoomed,
     rectOfSpot: port.rectOfSpot,
-    group: () => act({ do: "group" }),
+    extend: (module) => {
+      extras = module;
+      refresh();
+    },
   };
 }

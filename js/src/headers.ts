@@ -17,6 +17,8 @@ export interface Scene {
   /** Values to colour the cells by; null where the colour tells whether a cell is selected. */
   shades: Shades | null;
   arrows: readonly Curve[];
+  /** What draws the arrows; it comes with the second module. */
+  paintArrows?: ((context: Context, scene: Scene, palette: Palette) => void) | undefined;
   /** The saved selections that are shown. */
   marks: readonly Mark[];
   cursor: Spot | null;
@@ -149,6 +151,8 @@ function paintColumns(context: Context, scene: Scene, b: number, palette: Palett
     const [first, stride] = blocks.get(band.columns[column]!.kind) ?? [0, 1];
     const near = at && at.row > -2 && at.column >= 0 && Math.abs(at.column - column) < stride;
     if (stride > 1 && at?.column !== column && (near || (column - first) % stride)) continue;
+    // Beside an upright label, which is that of a handle or of a lone column, a number can do without its own.
+    if (taken.some((other) => Math.abs(x - other) < UPRIGHT / 2 + measure(label) / 2) && !hovered) continue;
     context.fillText(label, x, middle);
   }
   if (area.bracket) paintBrackets(context, scene, b, palette);

@@ -4,8 +4,8 @@ import { KEYS } from "./keyboard";
 
 export interface Help {
   element: HTMLElement;
-  /** Opens or closes it. The focus goes back to where it was. */
-  toggle(opener?: HTMLElement): void;
+  /** Opens or closes it. The focus goes back to where it was, unless it has gone elsewhere meanwhile. */
+  toggle(): void;
 }
 
 /** What is done outside of the grid. */
@@ -40,7 +40,8 @@ function keysOf(keys: string): (Node | string)[] {
   return keys.split(", ").flatMap((key, k) => [...(k ? [" "] : []), make("kbd", {}, key)]);
 }
 
-export function makeHelp(closed: () => void, signal: AbortSignal): Help {
+/** `opened` is told whether it is open; `leave` takes the focus where there is nowhere to go back to. */
+export function makeHelp(opened: (open: boolean) => void, leave: () => void, signal: AbortSignal): Help {
   const groups = [...KEYS, ...AROUND].map(([title, rows]) =>
     make(
       "section",
@@ -67,13 +68,20 @@ export function makeHelp(closed: () => void, signal: AbortSignal): Help {
     make("div", { class: "hg-help-head" }, make("span", { class: "hg-strong" }, "Mouse and keys"), close),
     make("div", { class: "hg-keys" }, ...groups),
   );
-  let opened: HTMLElement | undefined;
+  let before: Element | null = null;
   const set = (open: boolean) => {
+    const { activeElement } = element.getRootNode() as Document;
+    const inside = element.contains(activeElement);
     element.hidden = !open;
-    opened?.setAttribute("aria-expanded", String(open));
-    if (open) element.focus({ preventScroll: true });
-    else if (opened) opened.focus({ preventScroll: true });
-    else closed();
+    opened(open);
+    if (open) {
+      before = activeElement;
+      element.focus({ preventScroll: true });
+    } else if (inside) {
+      leave();
+      if (before instanceof HTMLElement && before.isConnected && before !== document.body)
+        before.focus({ preventScroll: true });
+    }
   };
   element.addEventListener(
     "keydown",
@@ -88,10 +96,6 @@ export function makeHelp(closed: () => void, signal: AbortSignal): Help {
   );
   return {
     element,
-    toggle: (opener) => {
-      const isClosed = element.hasAttribute("hidden");
-      if (isClosed) opened = opener;
-      set(isClosed);
-    },
+    toggle: () => set(element.hasAttribute("hidden")),
   };
 }

@@ -5,6 +5,7 @@ import { makeComparison, NARROWEST } from "./comparison";
 import { makeComposition, type Places } from "./composition";
 import { keepKeys, make, OWN_KEYS, setText } from "./dom";
 import { ALONE, HINT, WAIT } from "./hints";
+import { thousands } from "./numbers";
 import { placesTable } from "./places";
 import { makeSwitch } from "./switch";
 import type { Ln } from "./sync";
@@ -75,7 +76,7 @@ export function tabsOf(summary: Summary | null, comparison: Comparison | null): 
           {
             name: "selected",
             label: "Selected",
-            count: comparison.n_heads.toLocaleString("en-US"),
+            count: thousands(comparison.n_heads),
             spoken: `Selected, ${comparison.n_heads} heads side by side`,
           },
         ]

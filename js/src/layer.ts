@@ -67,10 +67,13 @@ export class Layer {
   readonly #spots = new WeakMap<Element, Spot>();
   readonly #grid: HTMLElement;
   readonly #id: string;
+  readonly #described: string;
 
-  constructor(grid: HTMLElement, id: string) {
+  /** `described` is the id of what describes the cursor's cell. */
+  constructor(grid: HTMLElement, id: string, described: string) {
     this.#grid = grid;
     this.#id = id;
+    this.#described = described;
   }
 
   /** The spot of an element of the layer. */
@@ -105,7 +108,10 @@ export class Layer {
     const label = labelOf(cells, spot, on, partial, saidOf(shades, n));
     setAttribute(node, "aria-label", label);
     if (n >= 0) setAttribute(node, "aria-selected", has(on, n));
-    if (sameSpot(spot, cursor)) setAttribute(this.#grid, "aria-activedescendant", node.id);
+    if (sameSpot(spot, cursor)) {
+      setAttribute(this.#grid, "aria-activedescendant", node.id);
+      setAttribute(node, "aria-describedby", this.#described);
+    } else node.removeAttribute("aria-describedby");
     this.#place(one, state);
   }
 

@@ -7,14 +7,10 @@ import { isPlain, type Palette } from "./theme";
 import { eachVisible } from "./visible";
 import type { SavedSelection } from "./wire";
 
-/** More colours than this nobody tells apart. */
-export const MOST = 8;
-
 /** The marks of the saved selections of some names, in the order of saving. */
 export function marksOf(saved: readonly SavedSelection[], names: readonly string[], count: number): Mark[] {
   return saved
     .filter(({ name }) => names.includes(name))
-    .slice(0, MOST)
     .map(({ colour, cells }) => ({ colour, bits: fromWire(cells, count) }));
 }
 
@@ -52,14 +48,14 @@ export function paintMarks(context: Context, scene: Scene, b: number, palette: P
     const bars = barsOf(rect, found.length);
     const [first, last] = [bars[0]!, bars.at(-1)!];
     const halo = rect.height >= 6 ? 1 : 0;
-    const roomy = first.x > rect.x;
+    const pad = Number(first.x > rect.x);
     // A rim in the ground's colour keeps the bars apart from whatever the cell is filled with.
     if (halo)
       around.rect(
-        first.x - (roomy ? 1 : 0),
-        first.y - (roomy ? 1 : 0),
-        last.x + last.width - first.x + (roomy ? 2 : 0),
-        first.height + (roomy ? 2 : 1),
+        first.x - pad,
+        first.y - pad,
+        last.x + last.width - first.x + 2 * pad,
+        first.height + 1 + pad,
       );
     for (const [k, bar] of bars.entries()) {
       const { colour } = marks[found[k]!]!;
@@ -71,14 +67,13 @@ export function paintMarks(context: Context, scene: Scene, b: number, palette: P
   });
   context.fillStyle = palette.ground;
   context.fill(around);
-  if (isPlain(palette)) {
-    context.strokeStyle = palette.text;
-    context.lineWidth = 1;
-    context.stroke(outline);
-    return;
-  }
   for (const [colour, path] of paths) {
     context.fillStyle = colour;
     context.fill(path);
   }
+  // Where the system chooses the colours, these still tell the selections apart, as on their chips.
+  if (!isPlain(palette)) return;
+  context.strokeStyle = palette.text;
+  context.lineWidth = 1;
+  context.stroke(outline);
 }

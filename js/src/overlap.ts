@@ -1,13 +1,14 @@
 /** How several selections overlap, in words. Pure. */
 import { type BitSet, count } from "./bits";
+import { thousands } from "./numbers";
 
 export interface Named {
   name: string;
   bits: BitSet;
 }
 
-const cells = (n: number) => `${n === 0 ? "no" : n.toLocaleString("en-US")} ${n === 1 ? "cell" : "cells"}`;
-const number = (n: number) => (n === 0 ? "none" : n.toLocaleString("en-US"));
+const cells = (n: number) => `${n === 0 ? "no" : thousands(n)} ${n === 1 ? "cell" : "cells"}`;
+const number = (n: number) => (n === 0 ? "none" : thousands(n));
 
 /** "a and b: 3 cells in both, 2 only in a, 1 only in b"; "" for fewer than two. */
 export function overlapText(sets: readonly Named[]): string {

@@ -1,7 +1,6 @@
 /** Draws the visible part of the grid on a canvas. Reads everything, decides nothing. */
 import { has } from "./bits";
 import { numberAt, type Spot } from "./cells";
-import { paintArrows } from "./darts";
 import { paintFills } from "./fills";
 import { type BandBox, RING, rectOf } from "./geometry";
 import { paintGrips } from "./grips";
@@ -142,7 +141,7 @@ export function paintOver(context: Context, scene: Scene, palette: Palette): voi
     context.textBaseline = "middle";
     context.fillText(area.title, scroll.x + 2, area.top - 10);
   }
-  paintArrows(context, scene, palette);
+  scene.paintArrows?.(context, scene, palette);
   if (frame) ring(context, scene.path(), frame, palette.cursor, 1.5, 1.5);
   paintMark(context, scene, palette, false);
   paintEdges(context, scene, palette);

@@ -5,8 +5,10 @@ import inspector from "./inspector.css";
 import saved from "./saved.css";
 
 export { makeArrowBar } from "./arrowbar";
+export { curvesOf } from "./arrows";
 export { cardOf, detailOf, makeCard } from "./card";
 export { share } from "./core";
+export { paintArrows } from "./darts";
 export { makeHelp } from "./help";
 export { makeInspector } from "./inspector";
 export { savePicture } from "./picture";

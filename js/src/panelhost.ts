@@ -101,6 +101,7 @@ export function makePanelHost(
 
   const late = (run: (module: PanelModule) => void) => {
     if (there) run(there);
+    else if (failed) events.say(failed);
     else waiting.push(run);
   };
   return {

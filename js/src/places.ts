@@ -1,5 +1,6 @@
 /** Where the weights of one cell are stored. */
 import { make } from "./dom";
+import { thousands } from "./numbers";
 import type { Place } from "./wire";
 
 /** A dotted name that may break after its dots. */
@@ -17,8 +18,8 @@ function rowsOf(place: Place): HTMLElement[] {
       make("td", { class: "hg-shape" }, place.shape),
       make(
         "td",
-        { class: "hg-number", title: `${place.count.toLocaleString("en-US")} parameters` },
-        place.count.toLocaleString("en-US"),
+        { class: "hg-number", title: `${thousands(place.count)} parameters` },
+        thousands(place.count),
       ),
     ),
     make(

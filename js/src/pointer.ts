@@ -2,6 +2,7 @@
 import { type Cells, exists, type Spot, sameSpot } from "./cells";
 import type { Editor } from "./editor";
 import { columnNear, type Geometry, hit, rowNear } from "./geometry";
+import { clamp } from "./numbers";
 import type { View } from "./view";
 
 export interface Surface {
@@ -71,7 +72,7 @@ export function listenToPointer(surface: Surface, signal: AbortSignal): void {
     const dx = past(pointer.x, box.left + (surface.geometry()?.side ?? 0), box.right);
     const dy = past(pointer.y, box.top + EDGE, box.bottom);
     if (!view.brush || (!dx && !dy)) return;
-    viewport.scrollBy(Math.max(-24, Math.min(24, dx / 2)), Math.max(-24, Math.min(24, dy / 2)));
+    viewport.scrollBy(clamp(dx / 2, -24, 24), clamp(dy / 2, -24, 24));
     stretch();
     scrolling = requestAnimationFrame(scrollOn);
   };
@@ -88,6 +89,7 @@ export function listenToPointer(surface: Surface, signal: AbortSignal): void {
     pressed = null;
     captured = -1;
     view.brush = null;
+    view.hover = null;
     surface.changed();
   };
 
@@ -171,6 +173,8 @@ export function listenToPointer(surface: Surface, signal: AbortSignal): void {
   on("lostpointercapture", () => captured >= 0 && cancel());
   on("pointerleave", () => {
     if (view.brush) return;
+    // It may be released elsewhere, of which nothing is heard here.
+    pressed = null;
     view.hover = null;
     surface.changed();
   });

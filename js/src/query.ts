@@ -1,7 +1,8 @@
 /** The box that shows the selection as text and takes text as a selection. Python has the only parser. */
 import { makeCopy } from "./clipboard";
 import { accepted, isBegun, makeOptions, Past } from "./completion";
-import { freshId, keepKeys, make, OWN_KEYS, setText } from "./dom";
+import { freshId, keepKeys, make, OWN_KEYS, setOff, setText } from "./dom";
+import { clamp } from "./numbers";
 import type { Completions, Text } from "./wire";
 
 export interface QueryEvents {
@@ -34,8 +35,8 @@ export function shownText(selection: string): string {
 
 /** The parts of a text before, at and after an error; an error at the end still marks one blank. */
 export function around(text: string, start: number, end: number): [string, string, string] {
-  const from = Math.max(0, Math.min(start, text.length));
-  const to = Math.max(from, Math.min(end, text.length));
+  const from = clamp(start, 0, text.length);
+  const to = clamp(end, from, text.length);
   return [text.slice(0, from), text.slice(from, to) || "\u00a0", text.slice(to)];
 }
 
@@ -82,7 +83,7 @@ export function makeQuery(events: QueryEvents, signal: AbortSignal): QueryBox {
     const value = draft ?? shownText(selection);
     if (input.value !== value) input.value = value;
     input.title = draft === null ? value : "";
-    for (const copy of copies) copy.disabled = shownText(selection) === "";
+    for (const copy of copies) setOff(copy, shownText(selection) === "", copy.title);
     field.classList.toggle("hg-draft", draft !== null);
   };
   const clearError = () => {

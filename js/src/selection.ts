@@ -26,12 +26,6 @@ export function switched(on: BitSet, members: readonly number[]): BitSet {
   return assign(on, members, !members.every((n) => has(on, n)));
 }
 
-/** The block between two spots switched on; in another band than the anchor, only the cell itself. */
-export function extend(cells: Cells, on: BitSet, anchor: Spot | null, spot: Spot): BitSet {
-  if (!anchor || anchor.band !== spot.band) return assign(on, membersOf(cells, spot), true);
-  return assign(on, block(cells, anchor, spot), true);
-}
-
 export function invert(cells: Cells, on: BitSet): BitSet {
   return without(cells.present, on);
 }

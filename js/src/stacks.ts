@@ -1,6 +1,7 @@
 /** A model of several stacks shows one of them at a time. Which bands that is, and what is selected elsewhere. Pure. */
 import { type BitSet, has } from "./bits";
 import { type Cells, sizeOf } from "./cells";
+import { thousands } from "./numbers";
 import type { TabShape } from "./tabs";
 import type { Band, StackTab } from "./wire";
 
@@ -33,9 +34,8 @@ export function tally(cells: Cells, stack: string, on: BitSet, partial: BitSet):
 
 /** A tally in words: "3 cells selected, 1 of them partly"; "nothing selected". */
 export function tallyText({ on, partial }: Tally): string {
-  const number = (n: number) => n.toLocaleString("en-US");
-  const cells = `${number(on + partial)} ${on + partial === 1 ? "cell" : "cells"}`;
-  if (on && partial) return `${cells} selected, ${number(partial)} of them partly`;
+  const cells = `${thousands(on + partial)} ${on + partial === 1 ? "cell" : "cells"}`;
+  if (on && partial) return `${cells} selected, ${thousands(partial)} of them partly`;
   if (on) return `${cells} selected`;
   return partial ? `${cells} partly selected` : "nothing selected";
 }
@@ -60,7 +60,7 @@ export function stackTabs(cells: Cells, on: BitSet, partial: BitSet): TabShape[]
     return {
       name,
       label,
-      count: selected ? selected.toLocaleString("en-US") : "",
+      count: selected ? thousands(selected) : "",
       spoken: `${label}, ${said}`,
       title: title ? `${title}; ${said}` : said,
     };

@@ -1,5 +1,6 @@
 /** The line under the grid: what the pointer is on, and how much is selected. */
 import { freshId, make, setText } from "./dom";
+import { thousands } from "./numbers";
 import type { Text } from "./wire";
 
 export interface Status {
@@ -17,7 +18,7 @@ export function share(selected: number, total: number): string {
   const percent = total ? (100 * selected) / total : 0;
   const short =
     percent > 0 && percent < 0.05 ? "<0.1" : percent < 100 && percent >= 99.95 ? ">99.9" : percent.toFixed(1);
-  return `${selected.toLocaleString("en-US")} of ${total.toLocaleString("en-US")} parameters (${short}%)`;
+  return `${thousands(selected)} of ${thousands(total)} parameters (${short}%)`;
 }
 
 export function makeStatus(): Status {

@@ -12,7 +12,7 @@ export interface ToolEvents {
   invert(): void;
   zoom(by: -1 | 0 | 1): void;
   picture(kind: "png" | "svg"): void;
-  help(opener: HTMLElement): void;
+  help(): void;
 }
 
 export interface ToolState {
@@ -25,6 +25,8 @@ export interface ToolState {
 
 export interface Tools {
   element: HTMLElement;
+  /** The help was opened, or closed. */
+  helped(open: boolean): void;
   update(state: ToolState): void;
 }
 
@@ -57,12 +59,7 @@ export function makeTools(events: ToolEvents, signal: AbortSignal): Tools {
     ],
     signal,
   );
-  const help = button(
-    "?",
-    { "aria-label": "? Help", "aria-expanded": "false" },
-    () => events.help(help),
-    signal,
-  );
+  const help = button("?", { "aria-label": "? Help", "aria-expanded": "false" }, events.help, signal);
   const group = (name: string, ...nodes: Node[]) =>
     make("span", { class: "hg-set", role: "group", "aria-label": name }, ...nodes);
   const element = make(
@@ -76,6 +73,7 @@ export function makeTools(events: ToolEvents, signal: AbortSignal): Tools {
   const row = rove(element, signal);
   return {
     element,
+    helped: (open) => help.setAttribute("aria-expanded", String(open)),
     update: ({ live, history, zoomed, extras }) => {
       const set = (node: HTMLElement, can: boolean, title: string, why: string) =>
         setOff(node, !can, can ? title : `${title}: ${why}`);

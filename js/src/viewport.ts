@@ -2,6 +2,7 @@
 import type { Cells, Spot } from "./cells";
 import { make } from "./dom";
 import { type Geometry, type Point, type Rect, rectOf } from "./geometry";
+import { clamp } from "./numbers";
 import type { View } from "./view";
 import { arrange, carried, stepped, wheeled, type Zoom } from "./zoom";
 
@@ -99,9 +100,9 @@ export function makeViewport(
       rect.x + rect.width + 4 - element.clientWidth,
       rect.y + rect.height + 4 - element.clientHeight,
     ];
-    if (spot.column !== -1) element.scrollLeft = Math.min(rect.x - side - 4, Math.max(right, x));
-    if (spot.row >= 0) element.scrollTop = Math.min(rect.y - band.head - 4, Math.max(bottom, y));
-    else if (band.top < y || bottom > y) element.scrollTop = Math.min(band.top, Math.max(bottom, y));
+    if (spot.column !== -1) element.scrollLeft = clamp(x, right, rect.x - side - 4);
+    if (spot.row >= 0) element.scrollTop = clamp(y, bottom, rect.y - band.head - 4);
+    else if (band.top < y || bottom > y) element.scrollTop = clamp(y, bottom, band.top);
   };
 
   /** What a wheel has turned so far, in cells' sizes, which are whole. */

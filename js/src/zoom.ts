@@ -2,6 +2,7 @@
 import type { Cells } from "./cells";
 import type { Measure } from "./columns";
 import { columnNear, type Geometry, LARGEST, layOut, type Point, SMALLEST } from "./geometry";
+import { clamp } from "./numbers";
 
 /** "auto": cells of a readable size, which may have to be scrolled. "whole": the whole grid. A number: that size. */
 export type Zoom = "auto" | "whole" | number;
@@ -72,5 +73,5 @@ export function carried(from: Geometry, to: Geometry, point: Point): Point {
 
 /** A size after a wheel turned by so many pixels; not whole, because many small turns make up one size. */
 export function wheeled(size: number, turn: number): number {
-  return Math.max(TINIEST, Math.min(HUGEST, size * Math.exp(-turn / 400)));
+  return clamp(size * Math.exp(-turn / 400), TINIEST, HUGEST);
 }

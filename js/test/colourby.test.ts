@@ -45,6 +45,32 @@ describe("the menu of colours", () => {
     expect(chosenOf(state({ asked: "norm", error: "NaN" }))).toBe("");
   });
 
+  it("keeps the focus when the kernel goes, and then has nothing to choose", () => {
+    const { element, update, menu, shown } = menuOf();
+    document.body.replaceChildren(element);
+    update(state({ asked: "norm" }));
+    menu.focus();
+    update(state({ asked: "norm", live: false }));
+    expect([menu.disabled, menu.getAttribute("aria-disabled"), document.activeElement]).toEqual([
+      false,
+      "true",
+      menu,
+    ]);
+    expect([menu.options.length, shown()]).toEqual([1, "OV norm"]);
+    update(state({ asked: "norm" }));
+    expect([menu.options.length, menu.getAttribute("aria-disabled")]).toEqual([3, "false"]);
+  });
+
+  it("takes the focus of the button that goes when the work is done", () => {
+    const { element, update, menu, stop } = menuOf();
+    document.body.replaceChildren(element);
+    const progress = { label: "reading", done: 1, total: 3 };
+    update(state({ progress }));
+    stop().focus();
+    update(state());
+    expect(document.activeElement).toBe(menu);
+  });
+
   it("is hidden where nothing can be read", () => {
     const { element, update } = menuOf();
     update(state({ metrics: [] }));

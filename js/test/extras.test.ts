@@ -27,9 +27,15 @@ function extrasOf() {
     there = panel;
     for (const run of waiting) run(there);
   };
-  const grid = { focus: vi.fn(), refresh: vi.fn(), rectOfSpot: () => new DOMRect(10, 20, 30, 40) };
+  const grid = {
+    focus: vi.fn(),
+    refresh: vi.fn(),
+    extend: vi.fn(),
+    rectOfSpot: () => new DOMRect(10, 20, 30, 40),
+  };
   const announcer = { element: document.body, say: vi.fn(), later: vi.fn(), done: vi.fn(), counted: vi.fn() };
   const deeds = { ask: () => 1, step: () => {}, done: () => {} };
+  const helped = vi.fn();
   const life = new AbortController();
   const extras = makeExtras(
     { late } as PanelHost,
@@ -38,12 +44,13 @@ function extrasOf() {
     view,
     deeds,
     announcer,
+    helped,
     life.signal,
   );
   const root = document.createElement("div");
   root.append(extras.help, extras.saved, extras.card);
   document.body.replaceChildren(root);
-  return { extras, root, arrive, grid, view, life };
+  return { extras, root, arrive, grid, view, life, helped };
 }
 
 describe("what comes with the second module", () => {
@@ -71,20 +78,35 @@ describe("what comes with the second module", () => {
   });
 
   it("gives the focus back to the button that opened the help", () => {
-    const { extras, root, arrive } = made;
+    const { extras, root, arrive, helped } = made;
     const opener = document.createElement("button");
     root.append(opener);
+    opener.focus();
     arrive();
-    extras.toggleHelp(opener);
-    expect(opener.getAttribute("aria-expanded")).toBe("true");
+    extras.toggleHelp();
     root.querySelector<HTMLElement>("[aria-label='Close the help']")!.click();
-    expect([opener.getAttribute("aria-expanded"), document.activeElement]).toEqual(["false", opener]);
+    expect(document.activeElement).toBe(opener);
+    expect(helped.mock.calls).toEqual([[true], [false]]);
+  });
+
+  it("leaves the focus where it has gone since the help was opened", () => {
+    const { extras, root, arrive, grid } = made;
+    const [opener, elsewhere] = [document.createElement("button"), document.createElement("button")];
+    root.append(opener, elsewhere);
+    opener.focus();
+    arrive();
+    extras.toggleHelp();
+    elsewhere.focus();
+    extras.toggleHelp();
+    expect(document.activeElement).toBe(elsewhere);
+    expect(grid.focus).not.toHaveBeenCalled();
   });
 
   it("shows what was saved, and says of the cursor's cell what no card does", () => {
     const { extras, root, arrive, view, grid } = made;
     arrive();
     root.querySelector<HTMLElement>("[aria-label='Show mine on the grid']")!.click();
+    expect(grid.extend).toHaveBeenCalledOnce();
     expect([view.marks, grid.refresh.mock.calls.length]).toEqual([["mine"], 1]);
     expect(extras.point(null, { band: 1, row: 0, column: 1 })).toBe("saved as mine");
     expect(extras.point(null, { band: 1, row: 0, column: 2 })).toBe("");

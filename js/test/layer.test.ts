@@ -25,7 +25,7 @@ const stateOf = (cells: Cells, cursor: Spot, more: Partial<LayerState> = {}): La
 });
 const layerOf = (state: LayerState) => {
   const grid = document.createElement("div");
-  const layer = new Layer(grid, "x");
+  const layer = new Layer(grid, "x", "detail");
   layer.update(state);
   const labels = (role: string) =>
     [...grid.querySelectorAll<HTMLElement>(`[role=${role}]`)].map((node) => node.getAttribute("aria-label"));
@@ -36,6 +36,15 @@ const layerOf = (state: LayerState) => {
 const at = (band: number, row: number, column: number): Spot => ({ band, row, column });
 
 describe("the accessible layer", () => {
+  it("describes the cursor's cell, and no other, by what else there is to say of it", () => {
+    const cells = handledCells();
+    const { grid, active, layer } = layerOf(stateOf(cells, at(0, 1, 0)));
+    const described = () => [...grid.querySelectorAll("[aria-describedby=detail]")];
+    expect(described()).toEqual([active()]);
+    layer.update(stateOf(cells, at(0, 0, 1)));
+    expect(described()).toEqual([active()]);
+  });
+
   it("has handles as headers of a part of their row, in the order of the columns", () => {
     const { grid, labels, active, layer } = layerOf(stateOf(handledCells(), at(0, 1, -2)));
     expect(labels("rowheader")).toContain("layer 1 MLP, 0 of 4 selected");

@@ -1,5 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { short } from "../src/numbers";
+import { short, thousands } from "../src/numbers";
+
+describe("whole numbers", () => {
+  it("have their thousands apart", () => {
+    const said = [0, 999, 1000, 405_853_388_800, -1000, -100].map(thousands);
+    expect(said).toEqual(["0", "999", "1,000", "405,853,388,800", "-1,000", "-100"]);
+  });
+});
 
 describe("numbers", () => {
   it("have three digits", () => {

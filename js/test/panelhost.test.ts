@@ -102,6 +102,9 @@ describe("the inspector's place", () => {
     broken.update(nobody, SOURCE);
     expect(broken.text()).toContain("refused by the page");
     expect(broken.asked).toHaveLength(1);
+    // Help and pictures come with it: whoever asks for them is told why nothing comes.
+    broken.late(() => {});
+    expect(broken.said).toHaveLength(2);
   });
 
   it("says so when the code is not an inspector", async () => {

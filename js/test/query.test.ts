@@ -28,6 +28,18 @@ describe("the query box", () => {
     expect(shownText("none")).toBe("");
   });
 
+  it("keeps the focus on a button that has nothing to copy any more", () => {
+    const { box } = boxOf([]);
+    document.body.replaceChildren(box.element);
+    box.update(text({ selection: "l1h2" }), true);
+    const [copy] = box.element.querySelectorAll("button");
+    expect(copy!.getAttribute("aria-disabled")).toBe("false");
+    copy!.focus();
+    box.update(text({ selection: "none" }), true);
+    expect([copy!.getAttribute("aria-disabled"), copy!.disabled]).toEqual(["true", false]);
+    expect(document.activeElement).toBe(copy);
+  });
+
   it("keeps a refused text and marks the place", () => {
     const sent: string[] = [];
     const { box, input, error } = boxOf(sent);

@@ -2,7 +2,6 @@ import { describe, expect, it } from "vitest";
 import {
   brushed,
   everything,
-  extend,
   groupOf,
   invert,
   only,
@@ -58,13 +57,6 @@ describe("a selection", () => {
     const some = switched(on(shared, 7), groupOf(shared, spot(0, 5)));
     expect(members(shared, some)).toEqual([6, 7, 8]);
     expect(members(shared, switched(some, groupOf(shared, spot(0, 5))))).toEqual([]);
-  });
-
-  it("extends from an anchor, and takes a single cell in another band", () => {
-    expect(members(cells, extend(cells, on(cells, 0), spot(0, 1), spot(1, 2)))).toEqual([0, 3, 4, 8]);
-    expect(members(cells, extend(cells, on(cells), spot(0, 1), { band: 2, row: 0, column: 0 }))).toEqual([
-      12,
-    ]);
   });
 
   it("never holds an absent cell", () => {
