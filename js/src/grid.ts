@@ -158,12 +158,15 @@ export function makeGrid(
     events.changed();
   };
 
-  const visit = (spot: Spot, byKey: boolean) => {
+  const point = (spot: Spot) => {
     view.cursor = spot;
     view.visited = true;
+    changed();
+  };
+  const visit = (spot: Spot, byKey: boolean) => {
+    point(spot);
     if (byKey) port.reveal(spot);
     events.visited(spot, byKey);
-    changed();
   };
 
   /** Moves up and down without another key or a click between them. */
@@ -246,7 +249,8 @@ export function makeGrid(
       cells: () => view.cells,
       geometry: port.geometry,
       spotOf: (node) => layer.spotOf(node),
-      pressed: (spot) => visit(spot, false),
+      pressed: point,
+      released: (spot) => events.visited(spot, false),
       changed,
     },
     signal,

@@ -14,8 +14,10 @@ export interface Surface {
   geometry(): Geometry | null;
   /** The spot of an element of the accessible layer. */
   spotOf(node: HTMLElement): Spot | null;
-  /** A spot was pressed: it takes the cursor, and the inspector describes it. */
+  /** A spot was pressed: it takes the cursor. */
   pressed(spot: Spot): void;
+  /** What was to be done with it is done: the inspector describes it. Later, so that no click waits for the reading. */
+  released(spot: Spot): void;
   /** Something that is drawn changed. */
   changed(): void;
 }
@@ -118,6 +120,7 @@ export function listenToPointer(surface: Surface, signal: AbortSignal): void {
     if (event.shiftKey && isCell(spot)) {
       pressed = null;
       editor.extend(spot);
+      surface.released(spot);
     } else if (isCell(spot)) {
       startBrush(spot, event);
     }
@@ -166,6 +169,7 @@ export function listenToPointer(surface: Surface, signal: AbortSignal): void {
       editor.toggle(start.spot);
     }
     if (event.pointerType === "touch") view.hover = null;
+    if (start && (brush || sameSpot(start.spot, spotHere()))) surface.released(start.spot);
     surface.changed();
   });
 
@@ -190,6 +194,7 @@ export function listenToPointer(surface: Surface, signal: AbortSignal): void {
     if (!spot) return;
     editor.toggle(spot);
     surface.pressed(spot);
+    surface.released(spot);
   });
 
   signal.addEventListener("abort", () => {

@@ -16,9 +16,16 @@ function surfaceOf() {
   document.body.replaceChildren(element);
   const view = newView(cells, "");
   const toggled: Spot[] = [];
+  const told: string[] = [];
   const editor = {
     toggle: (spot: Spot) => toggled.push(spot),
-    startBrush: () => {},
+    startBrush: (spot: Spot) => {
+      view.brush = { from: spot, to: spot, add: true };
+    },
+    endBrush: () => {
+      view.brush = null;
+      told.push("edited");
+    },
   } as unknown as Editor;
   listenToPointer(
     {
@@ -26,7 +33,8 @@ function surfaceOf() {
       cells: () => cells,
       geometry: () => geometry,
       spotOf: () => null,
-      pressed: () => {},
+      pressed: () => told.push("pressed"),
+      released: () => told.push("released"),
       changed: () => {},
     },
     new AbortController().signal,
@@ -37,7 +45,7 @@ function surfaceOf() {
     const given = { isPrimary: true, pointerType: "mouse", button: 0, bubbles: true, cancelable: true };
     element.dispatchEvent(new PointerEvent(type, { ...given, ...place, ...more }));
   };
-  return { fire, toggled, view };
+  return { fire, toggled, told, view };
 }
 
 describe("a pointer", () => {
@@ -46,6 +54,13 @@ describe("a pointer", () => {
     fire("pointerdown", HEADER);
     fire("pointerup", HEADER);
     expect(toggled).toEqual([HEADER]);
+  });
+
+  it("has a cell described only after it has switched it", () => {
+    const { fire, told } = surfaceOf();
+    fire("pointerdown", { band: 1, row: 0, column: 1 });
+    fire("pointerup", { band: 1, row: 0, column: 1 });
+    expect(told).toEqual(["pressed", "edited", "released"]);
   });
 
   it("switches nothing by a press that was released elsewhere, and a release whose press was elsewhere", () => {
