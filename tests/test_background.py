@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import threading
 import weakref
 from typing import Any
@@ -16,6 +17,7 @@ from test_head_grid import LLAMA, Held, click, focus, settled
 
 import headgrid as hg
 from headgrid.widget import background as module
+from headgrid.widget import hosts
 from headgrid.widget.answers import Answers
 
 
@@ -210,3 +212,51 @@ def test_a_notebook_without_a_browser_waits_for_what_its_grid_shows() -> None:
     state = next(one["state"] for one in states if "comparison" in one["state"])
     assert not state["comparison"]["pending"]
     assert [head["title"] for head in state["comparison"]["heads"]] == ["l0h1", "l1h2"]
+
+
+def test_a_cell_that_somebody_looks_at_waits_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    shell = Shell(allow_stdin=True)
+    monkeypatch.setitem(sys.modules, "IPython", shell)
+    assert not hosts.after_cell(lambda: None)
+    monkeypatch.delitem(sys.modules, "IPython")
+    assert not hosts.after_cell(lambda: None), "a script"
+    assert not shell.called
+
+
+def test_a_cell_that_nobody_looks_at_ends_once_all_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    shell = Shell(allow_stdin=False)
+    monkeypatch.setitem(sys.modules, "IPython", shell)
+    grid = hg.HeadGrid(*hg.demo())
+    grid._repr_mimebundle_()
+    for text in ("l0h1 | l1h2", "l0h0 | l1h3"):
+        grid.select(text)
+    grid.undo()
+    assert len(shell.called) == 1, "once for all that was selected"
+    for call in list(shell.called):
+        call(None)
+    assert not shell.called
+    assert [head["title"] for head in grid.comparison["heads"]] == ["l0h1", "l1h2"]
+    grid.select("l0h2 | l1h0")
+    assert len(shell.called) == 1, "in the next cell again"
+
+
+class Shell:
+    """What `hosts` reads of IPython and of a kernel, and the calls that wait for the end of a cell."""
+
+    def __init__(self, allow_stdin: bool) -> None:
+        self.called: list[Any] = []
+        self.kernel = self.events = self
+        self._parent = {"content": {"allow_stdin": allow_stdin}}
+
+    def get_ipython(self) -> Shell:
+        return self
+
+    def get_parent(self, _: str) -> dict[str, Any]:
+        return self._parent
+
+    def register(self, event: str, call: Any) -> None:
+        assert event == "post_run_cell"
+        self.called.append(call)
+
+    def unregister(self, _: str, call: Any) -> None:
+        self.called.remove(call)

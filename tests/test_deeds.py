@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import zlib
+
+import pytest
+import tiny
 from hypothesis import given
 from hypothesis import strategies as st
 
+import headgrid as hg
 from headgrid.widget.deeds import KEPT, Ledger, carry_out, checksum
-from headgrid.widget.wire import Deed, Do
+from headgrid.widget.wire import Deed, Do, pack
 
 
 def deed(n: int, do: Do = "undo", name: str = "", value: str = "", seen: int = 0) -> Deed:
@@ -129,3 +134,26 @@ def test_no_click_is_lost_and_no_deed_done_twice_in_whatever_way_messages_are_me
         assert clicked or before == shown
         deeds = [one for one in deeds if one["n"] > ledger.done or data.draw(st.booleans())]  # its answer was late
     assert model.log.count("save") == asked
+
+
+LLAMA = "llama with grouped-query attention"
+
+
+def test_an_observer_of_what_is_saved_may_raise_and_no_click_or_undo_of_the_message_is_lost() -> None:
+    grid = hg.HeadGrid(tiny.config(LLAMA), select="l0h1")
+
+    def refuse(_: object) -> None:
+        raise RuntimeError("not this one")
+
+    grid.observe(refuse, "saved")
+    seen = zlib.adler32(grid.cells)
+    deeds = [
+        {"n": 1, "do": "save", "name": "a", "value": "", "seen": seen},
+        {"n": 2, "do": "clear", "name": "", "value": "", "seen": seen},
+    ]
+    clicked = pack(grid._cells.look(grid.anatomy.select("l1h2").parts)[0])
+    with pytest.raises(RuntimeError, match="not this one"):
+        grid.set_state({"deeds": deeds, "cells": clicked})
+    assert str(grid.selection) == grid.text["selection"] == "l1h2"
+    assert grid.cells == clicked
+    assert (grid.history["done"], list(grid.saved)) == (2, ["a"])

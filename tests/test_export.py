@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
+import os
 import re
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -342,3 +345,44 @@ def test_no_gradient_is_kept_by_what_is_read() -> None:
         export.to_html(grid)
     assert all(parameter.grad is None for parameter in grid.model.parameters())  # type: ignore[union-attr]
     assert np.isfinite(grid.arrows["baseline"])
+
+
+def test_what_a_link_leads_to_is_written_and_the_link_stays(tmp_path: Path) -> None:
+    (tmp_path / "link.svg").symlink_to(tmp_path / "real.svg")
+    hg.HeadGrid(tiny.config("gpt2")).to_svg(tmp_path / "link.svg")
+    assert (tmp_path / "link.svg").is_symlink()
+    assert (tmp_path / "real.svg").read_text().startswith("<svg")
+
+
+def test_what_is_no_file_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    got: list[str] = []
+    reader = threading.Thread(target=lambda: got.append(pipe.read_text()), daemon=True)
+    reader.start()
+    hg.HeadGrid(tiny.config("gpt2")).to_svg(pipe)
+    reader.join(60)
+    assert got[0].startswith("<svg")
+    assert pipe.is_fifo()
+
+
+def test_a_name_may_be_as_long_as_the_file_system_allows(tmp_path: Path) -> None:
+    path = tmp_path / ("x" * 251 + ".svg")
+    hg.HeadGrid(tiny.config("gpt2")).to_svg(path)
+    assert [one.name for one in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_page_of_weights_that_were_freed_says_so_in_their_place() -> None:
+    model = tiny.fresh("gpt2")
+    grid = hg.HeadGrid(model, select="l0h1 | l1h2 | l0 mlp")
+    for parameter in model.parameters():
+        parameter.data = torch.empty(0)
+    assert "should have the shape" in str(grid.to_html())
+
+
+def test_half_a_character_in_a_model_s_name_spoils_no_file() -> None:
+    anatomy = dataclasses.replace(hg.dissect(tiny.config("gpt2")), name="half \ud83d")
+    grid = hg.HeadGrid(anatomy)
+    assert "half \ufffd" in str(grid.to_html()).encode().decode()
+    assert "half \ufffd" in str(grid.to_svg()).encode().decode()
+    assert grid.to_png()

@@ -784,3 +784,14 @@ def test_a_closed_grid_computes_nothing_more(monkeypatch: pytest.MonkeyPatch) ->
     held.go.set()
     assert grid._background.worker.join_idle(60)
     assert grid.summary["circuits"] == []
+
+
+def test_an_observer_that_selects_in_turn_leaves_no_half_of_what_was_selected_before() -> None:
+    grid = hg.HeadGrid(tiny.config(LLAMA))
+    grid.observe(lambda change: grid.select(change["new"] | "l2h5"), "selection")
+    for n, text in enumerate(("l0h1 | l1h4.W_O", "l1h4 | l0 mlp n3"), 1):
+        grid.set_state({"query": {"n": n, "text": text}})
+        on, partial = grid._cells.look(grid.selection.parts)
+        assert "l2h5" in grid.selection
+        assert (grid.cells, grid.partial) == (pack(on), pack(partial))
+        assert (grid.text["selection"], grid.text["query"]) == (str(grid.selection), n)

@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import headgrid as hg
+from headgrid.selection import Selection
 from headgrid.widget import history as module
+from headgrid.widget.cells import Cells
 from headgrid.widget.history import History
 
 LLAMA = "llama with grouped-query attention"
@@ -129,3 +131,21 @@ def test_a_history_is_two_stacks(data: st.DataObject) -> None:
             past.append(here)
             future.clear()
         assert (history.undo_steps, history.redo_steps) == (len(past), len(future))
+
+
+@pytest.mark.parametrize("name", ["qwen3_next", "jamba"])
+def test_what_comes_back_looks_as_it_did_though_roles_share_its_arrays(name: str) -> None:
+    """Two roles with the same bits become one array, of which one role may have all and the other only some."""
+    anatomy = hg.dissect(tiny.config(name))
+    cells = Cells(anatomy)
+    for bits in anatomy.exists.values():
+        same = {role: other for role, other in anatomy.exists.items() if other.shape == bits.shape}
+        alike = {role: bits.copy() for role, other in same.items() if not (bits > other).any()}
+        history = History(Selection(anatomy, alike))
+        one = next(iter(alike))
+        history.change(Selection(anatomy, {one: alike[one].copy()}) if len(alike) > 1 else anatomy.select("none"))
+        back = history.undo()
+        fresh = Selection(anatomy, {role: array.copy() for role, array in alike.items()})
+        assert str(back) == str(fresh)
+        assert [look.tolist() for look in cells.look(back.parts)] == [look.tolist() for look in cells.look(fresh.parts)]
+        assert back.n_params == fresh.n_params

@@ -16,7 +16,7 @@ import pytest
 import tiny
 
 import headgrid as hg
-from headgrid.widget import picture, scales, shapes
+from headgrid.widget import export, ink, picture, scales, shapes
 from headgrid.widget.picture import Mark, State, draw, state_of
 from headgrid.widget.shapes import Boxes, Drawing, Lines, Words
 
@@ -49,9 +49,9 @@ def tagged(svg: str, tag: str) -> list[ET.Element]:
 def test_each_cell_is_drawn_once_in_the_colour_of_its_state() -> None:
     drawing = draw(state("gpt2", "l1h2 | l0 mlp | l0h1.q"))
     n_cells = hg.HeadGrid(tiny.model("gpt2"))._cells.n_cells
-    assert len(boxes(drawing, picture.ON)) == 2 + 1  # and the key's
-    assert len(boxes(drawing, picture.OFF)) == n_cells - 2 + 1
-    corners = [s for s in drawing.shapes if isinstance(s, Lines) and s.filled and s.colour == picture.PARTIAL]
+    assert len(boxes(drawing, ink.ON)) == 2 + 1  # and the key's
+    assert len(boxes(drawing, ink.OFF)) == n_cells - 2 + 1
+    corners = [s for s in drawing.shapes if isinstance(s, Lines) and s.filled and s.colour == ink.PARTIAL]
     assert [len(shape.lines) for shape in corners if shape.lines] == [1, 1]  # the cell, and the key
 
 
@@ -59,7 +59,7 @@ def test_a_cell_that_is_absent_is_not_drawn() -> None:
     grid = hg.HeadGrid(tiny.model("jamba"))
     drawing = draw(state_of(grid))
     assert grid._cells.absent.any()
-    assert len(boxes(drawing, picture.OFF)) == grid._cells.n_cells - grid._cells.absent.sum()
+    assert len(boxes(drawing, ink.OFF)) == grid._cells.n_cells - grid._cells.absent.sum()
 
 
 def test_the_picture_says_the_model_the_selection_and_its_counts() -> None:
@@ -107,11 +107,11 @@ def test_nothing_in_it_is_asked_for_elsewhere() -> None:
 def test_no_two_cells_or_labels_overlap_and_all_are_inside(family: str) -> None:
     grid = hg.HeadGrid(tiny.config(family), select="full")
     drawing = draw(state_of(grid))
-    cells = boxes(drawing, picture.ON)
+    cells = boxes(drawing, ink.ON)
     assert len(cells) == (~grid._cells.absent).sum() + 1
     for (x, y, wide, high), (x2, y2, wide2, high2) in itertools.combinations(cells, 2):
         assert x + wide <= x2 or x2 + wide2 <= x or y + high <= y2 or y2 + high2 <= y
-    outside = [spot(word) for word in words_of(drawing) if word.colour != picture.GROUND]
+    outside = [spot(word) for word in words_of(drawing) if word.colour != ink.GROUND]
     for (x, y, right, foot), (x2, y2, right2, foot2) in itertools.combinations(outside, 2):
         assert right <= x2 or right2 <= x or foot <= y2 or foot2 <= y
     every = [(x, y, x + wide, y + high) for x, y, wide, high in cells] + outside
@@ -186,7 +186,7 @@ def test_small_cells_are_dashes_that_give_back_every_cell() -> None:
     config.num_hidden_layers, config.num_attention_heads, config.num_key_value_heads = 83, 12, 4
     grid = hg.HeadGrid(config, select="l7h3 | l40-50h*")
     drawing = draw(state_of(grid))
-    runs = [s for s in drawing.shapes if isinstance(s, Boxes) and s.fill in (picture.ON, picture.EDGE) and not s.radius]
+    runs = [s for s in drawing.shapes if isinstance(s, Boxes) and s.fill in (ink.ON, ink.EDGE) and not s.radius]
     assert runs
     expected = sorted(rounded(rect) for shape in runs for rect in shape.rects)
     svg = "".join(shapes.svg(Drawing(9, 9, "#fff", "", "", [shape])) for shape in runs)
@@ -217,7 +217,7 @@ def test_a_png_has_two_pixels_for_each_unit_and_the_same_colours() -> None:
     drawing = draw(state("gpt2", "l1h2"))
     pixels = matplotlib.image.imread(io.BytesIO(shapes.png(drawing)))
     assert pixels.shape[:2] == (round(2 * drawing.height), round(2 * drawing.width))
-    for fill in (picture.ON, picture.OFF):
+    for fill in (ink.ON, ink.OFF):
         for x, y, _, high in boxes(drawing, fill)[:4]:
             red, green, blue = pixels[int(2 * (y + high / 2)), int(2 * (x + 3)), :3] * 255
             assert f"#{round(red):02x}{round(green):02x}{round(blue):02x}" == fill
@@ -244,8 +244,8 @@ def test_colours_are_those_of_the_widget() -> None:
     assert f'light: "{scales.DIVERGING}"' in source
     assert f"LEVELS = {scales.LEVELS};" in source
     sheet = (JS / "base.css").read_text()
-    names = {"cell": picture.OFF, "edge": picture.EDGE, "on": picture.ON, "partial": picture.PARTIAL,
-             "hatch": picture.HATCH, "text": picture.TEXT, "muted": picture.MUTED}  # fmt: skip
+    names = {"cell": ink.OFF, "edge": ink.EDGE, "on": ink.ON, "partial": ink.PARTIAL,
+             "hatch": ink.HATCH, "text": ink.TEXT, "muted": ink.MUTED}  # fmt: skip
     for name, colour in names.items():
         assert re.search(rf"--hg-{name}: {colour};", sheet), name
 
@@ -258,3 +258,12 @@ def test_values_have_the_levels_that_the_widget_gives_them() -> None:
     assert scales.colours(False)[-1] == "#fee838"
     assert scales.ink("#00224e") == "#ffffff"
     assert scales.ink("#fee838") == "#000000"
+
+
+def test_a_grid_s_own_pictures_mark_saved_selections() -> None:
+    grid = hg.HeadGrid(tiny.config("gpt2"))
+    grid.saved["induction"] = "l0h1 | l1h2"
+    assert grid.to_svg(marks=["induction"]) == export.to_svg(grid, marks=["induction"]) != grid.to_svg()
+    assert grid.to_png(marks=["induction"]) != grid.to_png()
+    with pytest.raises(KeyError, match="there are 'induction'"):
+        grid.to_svg(marks=["inductoin"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -176,3 +177,28 @@ def test_devinterps_susceptibilities_take_the_masks(tmp_path: Path) -> None:
     assert np.isfinite(table["sus"].values).all()
     assert not np.allclose(table["sus"].values[:, 0], table["sus"].values[:, 1]), "each name has its own masks"
     assert all(torch.equal(before[name], parameter) for name, parameter in model.named_parameters())
+
+
+def test_a_default_that_is_set_is_given_back_as_it_was_saved() -> None:
+    saved = hg.HeadGrid(tiny.config("gpt2")).saved
+    assert saved.setdefault("a", "l0h1") is saved["a"]
+    assert saved.setdefault(" a ", "l1h2") == saved["a"]
+    assert str(saved["a"]) == "l0h1"
+    assert saved.copy() == copy.copy(saved) == dict(saved)
+    assert type(saved.copy()) is dict
+
+
+def test_names_that_look_the_same_are_the_same() -> None:
+    saved = hg.HeadGrid(tiny.config("gpt2")).saved
+    saved["caf\u00e9  head\n"] = "l0h1"
+    saved["cafe\u0301 head"] = "l1h2"
+    assert list(saved) == ["caf\u00e9 head"]
+    assert str(saved["cafe\u0301\thead"]) == "l1h2"
+    del saved["cafe\u0301 head"]
+    assert not saved
+
+
+@pytest.mark.parametrize("name", ["\u200b", "a\0b", "\x1b[31m", "\u202e"])
+def test_a_name_that_cannot_be_seen_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="cannot be seen"):
+        hg.HeadGrid(tiny.config("gpt2")).saved[name] = "l0h1"

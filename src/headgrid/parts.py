@@ -53,7 +53,20 @@ def intersection(left: Parts, right: Parts) -> Parts:
 
 def difference(left: Parts, right: Parts) -> Parts:
     """The parts that are in the first only."""
-    return nonempty((role, bits & ~right[role] if role in right else bits) for role, bits in left.items())
+    found: Parts = {}
+    for role, bits in left.items():
+        other = right.get(role)
+        if other is None:
+            found[role] = bits
+        elif other is not bits and (rest := bits > other).any():
+            found[role] = rest
+    return found
+
+
+def complement(anatomy: Anatomy, chosen: Parts) -> Parts:
+    """All parts of a model but these."""
+    whole = {role for role, bits in chosen.items() if rows(anatomy.exists[role], bits)[1].all()}  # most, or it is long
+    return difference({role: bits for role, bits in anatomy.exists.items() if role not in whole}, chosen)
 
 
 def equal(left: Parts, right: Parts) -> bool:
@@ -137,21 +150,21 @@ def rows(exists: Bools, bits: Bools) -> tuple[Bools, Bools]:
 
     An MLP of a large model has millions of neurons: eight are looked at at once, and what never changes is remembered.
     """
-    kept = _SEEN.get(id(bits))
-    if kept is not None and kept[0]() is bits:
-        return kept[1], kept[2]
+    key = id(bits), id(exists)  # two roles may have the same array, of parts that do not exist for both
+    kept = _SEEN.get(key)
+    if kept is not None and kept[0]() is bits and kept[1]() is exists:
+        return kept[2], kept[3]
     if bits.shape[1] % 8 or not (bits.flags.c_contiguous and exists.flags.c_contiguous):
         some, whole = np.asarray(bits.any(axis=1)), np.asarray((bits == exists).all(axis=1))
     else:
         eight, of = bits.view(np.uint64), exists.view(np.uint64)
         some, whole = np.bitwise_or.reduce(eight, axis=1) != 0, np.bitwise_or.reduce(eight ^ of, axis=1) == 0
     if not bits.flags.writeable:
-        key = id(bits)
-        _SEEN[key] = (weakref.ref(bits, lambda _: _SEEN.pop(key, None)), some, whole)
+        _SEEN[key] = (weakref.ref(bits, lambda _: _SEEN.pop(key, None)), weakref.ref(exists), some, whole)
     return some, whole
 
 
-_SEEN: dict[int, tuple[weakref.ref[Bools], Bools, Bools]] = {}
+_SEEN: dict[tuple[int, int], tuple[weakref.ref[Bools], weakref.ref[Bools], Bools, Bools]] = {}
 """What `rows` found of arrays that cannot change, for as long as they live."""
 
 

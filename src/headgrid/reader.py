@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import NoReturn
 
 
@@ -85,8 +86,11 @@ class Reader:
         return self.at
 
     def match(self, pattern: str) -> str:
-        """What fits a pattern here, without passing over it; empty where nothing does."""
-        found = re.match(pattern, self.text[self.at :], re.IGNORECASE)
+        """What fits a pattern here, without passing over it; empty where nothing does.
+
+        What stands before this place is there for a pattern that looks back, and none does.
+        """
+        found = _compiled(pattern).match(self.text, self.at)
         return found.group() if found else ""
 
     def take(self, symbol: str) -> bool:
@@ -104,6 +108,11 @@ class Reader:
     def fail(self, start: int, length: int, reason: str) -> NoReturn:
         """Raise the error of a place."""
         raise SelectionError(self.text, start, start + length, reason)
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.IGNORECASE)
 
 
 def closest(found: str, words: Iterable[str]) -> str:

@@ -40,7 +40,7 @@ def spell(anatomy: Anatomy, chosen: Parts) -> str:
         return "full"
     text = " | ".join(_words(anatomy, chosen))
     if len(text) > LONG and 2 * parts.n_params(anatomy, chosen) > anatomy.n_params:
-        terms = list(_words(anatomy, parts.difference(everything, chosen)))
+        terms = list(_words(anatomy, parts.complement(anatomy, chosen)))
         complement = f"~{terms[0]}" if len(terms) == 1 else f"~({' | '.join(terms)})"
         text = min(text, complement, key=len)
     return text
@@ -62,7 +62,7 @@ def numbers(values: Sequence[int], n: int) -> str:
 
 def _words(anatomy: Anatomy, chosen: Parts) -> Iterator[str]:
     """The words of a set, in the order in which they are printed."""
-    unspelled = {role: bits.copy() for role, bits in chosen.items()}
+    unspelled = dict(chosen)
     for stack in anatomy.stacks:
         before = f"{stack.name} " if stack.name else ""
         mine = {role: chosen[role] for role in stack.exists if role in chosen}
@@ -149,12 +149,26 @@ def _spell_word(stack: Stack, word: Word, chosen: Parts, unspelled: Parts) -> It
         yield f"l{numbers(layers, int(there.any(axis=1).sum()))}{text}"
     for role in word.roles:
         if role in unspelled:
-            if word.letter:
-                unspelled[role] &= ~_spread(stack, fits, role, word.letter)
-            else:
-                unspelled[role][fits[:, 0]] = False
-            if not unspelled[role].any():
+            left = _left(stack, unspelled[role], fits, role, word.letter)
+            if left is None:
                 del unspelled[role]
+            else:
+                unspelled[role] = left
+
+
+def _left(stack: Stack, bits: Bools, fits: Bools, role: str, letter: str) -> Bools | None:
+    """What a word leaves of a role's parts where it fits; None for nothing. Millions of neurons are seldom copied."""
+    if letter:
+        left = bits > _spread(stack, fits, role, letter)
+        if not left.any():
+            return None
+    else:
+        if not (parts.rows(stack.exists[role], bits)[0] & ~fits[:, 0]).any():
+            return None
+        left = bits.copy()
+        left[fits[:, 0]] = False
+    left.flags.writeable = False  # so that `parts.rows` remembers what it finds
+    return left
 
 
 def _spread(stack: Stack, fits: Bools, role: str, letter: str) -> Bools:

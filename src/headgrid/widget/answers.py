@@ -116,8 +116,9 @@ class Answers:
                 groups.setdefault((place.kind, place.stack), []).append((cell, place))
         for (kind, stack), group in groups.items():
             places = [place for _, place in group]
-            age = max(self._check(stack, place) for place in places)
+            age = self._age
             try:
+                age = max(self._check(stack, place) for place in places)
                 describer, notes = self._describer(stack, ln)
             except Exception as fault:
                 kinds = ("ov", "qk") if kind == "head" else ("in",)

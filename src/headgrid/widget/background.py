@@ -8,14 +8,13 @@ from collections.abc import Callable, Sequence
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
-
 from headgrid.anatomy import Bools
 from headgrid.weights import Weights
-from headgrid.widget import colours, comparison, inspector, panels
+from headgrid.widget import colours, comparison, hosts, inspector, panels
 from headgrid.widget.answers import Answer, Answers
 from headgrid.widget.colours import Quantity
 from headgrid.widget.places import Places
+from headgrid.widget.together import Together
 from headgrid.widget.wire import Arrows, Colours, Comparison, Focus, Ln, Progress, Recolour, Summary
 from headgrid.widget.worker import Turn, Worker
 
@@ -27,7 +26,7 @@ EACH = 0.1
 """Seconds between two reports of progress."""
 
 PATIENCE = 3.0
-"""Seconds for which a notebook without a browser waits for what its grid shows."""
+"""Seconds for which a cell of a notebook without a browser waits for what its grid shows."""
 
 SCANNING = "reading every head"
 
@@ -50,7 +49,6 @@ class Background:
 
     Attributes:
         watched: whether anybody may look: until then nothing is computed for a selection.
-        heard: whether a browser ever said anything.
     """
 
     def __init__(self, grid: HeadGrid, weights: Weights | None) -> None:
@@ -59,7 +57,7 @@ class Background:
         self.answers = Answers(weights, grid.tokenizer, self.places)
         self.worker = Worker()
         self.lock = self.worker.lock
-        self.watched = self.heard = False
+        self.watched = self._waits = False
         self._asleep = False
         self._compared: tuple[object, ...] = ()
         self._age = 0
@@ -97,14 +95,14 @@ class Background:
         self.worker.close()
         self.answers.forget()
 
-    def settle(self) -> None:
-        """Where no browser has said anything yet, wait a little for what is being computed.
+    def _wait_at_the_end(self) -> None:
+        """In a notebook that runs without a browser, to be saved as a page, what is computed is part of the cell."""
 
-        A notebook that is run without a browser, to be saved as a page, goes on to its next cell, and may end, before
-        its loop has delivered anything.
-        """
-        if self.watched and not self.heard:
+        def wait() -> None:
+            self._waits = False
             self.worker.join_idle(PATIENCE)
+
+        self._waits = self._waits or hosts.after_cell(wait)
 
     def _show_panel(self) -> None:
         """The code of the inspector is sent when there is something for it to show, once."""
@@ -172,9 +170,8 @@ class Background:
         """
         if not (self.watched and self.answers.readable):
             return
-        selected = self.places.heads[on[self.places.heads]]
-        cells = selected[: comparison.MOST_COMPOSED + 1].tolist()
-        asked = (len(selected), *cells, ln, self.answers.age)
+        now = Together.of(self.places, on, ln)
+        asked = now, self.answers.age
         if asked == self._compared:
             return
         self._compared = asked
@@ -182,38 +179,28 @@ class Background:
         shown, arrows = cast(Comparison, grid.comparison), cast(Arrows, grid.arrows)
         if shown["ln"] != ln:
             shown, arrows = {**comparison.NONE, "ln": ln}, comparison.NO_ARROWS
-        shown, arrows = comparison.still(shown, arrows, cells, len(selected))
+        shown, arrows = comparison.still(shown, arrows, now.cells, now.n_heads)
         self.worker.cancel("comparison", "arrows")
-        if len(selected) > 1:
+        if now.n_heads > 1:
             self._show_panel()
-            self.worker.submit("comparison", partial(self._compare, cells, shown), self._not_compared)
-            heads = [place for cell in cells if (place := self.places[cell]) is not None]
-            why = comparison.why_no_arrows(heads, len(selected))
-            if why:
-                arrows = {**comparison.NO_ARROWS, "note": why}
+            self.worker.submit("comparison", partial(self._compare, now), self._not_compared)
+            if now.why:
+                arrows = {**comparison.NO_ARROWS, "note": now.why}
             else:
-                self.worker.submit("arrows", partial(self._compose, cells, ln), self._not_composed)
+                self.worker.submit("arrows", partial(self._compose, now), self._not_composed)
+            self._wait_at_the_end()
         grid.comparison, grid.arrows = dict(shown), dict(arrows)
 
-    def _compare(self, cells: list[int], shown: Comparison, turn: Turn) -> None:
-        first, ln = cells[: comparison.MOST_BESIDE], shown["ln"]
-        answers = self.answers.read_all(first, ln)
-        heads = [
-            comparison.beside(cell, self._grid._cells.describe(cell)[0], answer.circuits)
-            for cell, answer in zip(first, answers, strict=True)
-        ]
-        turn.check()
-        summed = self.answers.summed(cells, ln) if shown["n_heads"] <= comparison.MOST_SUMMED else None
-        found = {**shown, "heads": heads, "summed": summed, "pending": False}
+    def _compare(self, now: Together, turn: Turn) -> None:
+        found = now.beside(self.answers, self._grid._cells, turn.check)
         turn.show(partial(self._set, "comparison", found))
 
     def _not_compared(self, error: Exception) -> None:
         failure = panels.failed("ov", panels.said(error))
         self._grid.comparison = {**self._grid.comparison, "summed": failure, "pending": False}
 
-    def _compose(self, cells: list[int], ln: Ln, turn: Turn) -> None:
-        found = self.answers.composed(cells, ln, turn.cancelled)
-        turn.show(partial(self._set, "arrows", comparison.arrows(found, self.places)))
+    def _compose(self, now: Together, turn: Turn) -> None:
+        turn.show(partial(self._set, "arrows", now.arrows(self.answers, self.places, turn.cancelled)))
 
     def _not_composed(self, error: Exception) -> None:
         self._grid.arrows = {**comparison.NO_ARROWS, "note": f"No arrows: {panels.said(error)}"}
@@ -301,17 +288,3 @@ class Background:
 
     def _set(self, trait: str, value: Any) -> None:
         setattr(self._grid, trait, dict(value))
-
-    def figure(self) -> dict[str, Any]:
-        """The arguments of `headgrid.plots.grid` that show the main stack's heads as they are coloured."""
-        grid = self._grid
-        cells = self.places.stacks[grid.anatomy.main.name].cells("head")
-        found = cast(Colours, grid.colours)
-        if not found["label"]:
-            on, partial_ = grid._cells.look(grid.selection.parts)
-            return {"values": (on + 0.5 * partial_)[cells], "label": "selected", "low": 0.0, "high": 1.0}
-        values = np.frombuffer(found["values"], dtype="<f4")[cells]
-        style: dict[str, Any] = {"label": found["label"], "diverging": found["diverging"], "selected": grid.selection}
-        if found["low"] < found["high"]:
-            style |= {"low": found["low"], "high": found["high"]}
-        return {"values": values, **style}

@@ -1,16 +1,21 @@
-"""Files of a grid: a picture as SVG or PNG, and a page that works without a kernel and without a network."""
+"""A grid elsewhere: as a picture or a matplotlib figure, and as a page that needs no kernel and no network."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
 
 from headgrid.circuits.progress import Progress
 from headgrid.widget import page, picture
+from headgrid.widget.wire import Colours
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from headgrid.widget.head_grid import HeadGrid
 
 
@@ -65,10 +70,34 @@ def to_html(grid: HeadGrid, path: str | Path | None = None, progress: Progress =
     return _text(page.html(grid, progress), path)
 
 
+def plot(grid: HeadGrid, ax: Axes | None = None, **style: Any) -> Axes:
+    """The heads of the main stack, drawn by `headgrid.plots.grid` as they are coloured; `style` goes to that."""
+    from headgrid import plots
+
+    with grid._background.lock:
+        found, selection = cast(Colours, dict(grid.colours)), grid.selection
+    cells = grid._background.places.stacks[grid.anatomy.main.name].cells("head")
+    if found["label"]:
+        values = np.frombuffer(found["values"], dtype="<f4")[cells]
+        shown = {"values": values, "label": found["label"], "diverging": found["diverging"], "selected": selection}
+        if found["low"] < found["high"]:
+            shown |= {"low": found["low"], "high": found["high"]}
+    else:
+        on, some = grid._cells.look(selection.parts)
+        shown = {"values": (on + 0.5 * some)[cells], "label": "selected", "low": 0.0, "high": 1.0}
+    return plots.grid(**{**shown, "ax": ax, **style})
+
+
 def write(path: str | Path, data: bytes) -> None:
-    """Write a file whole, or not at all: what was there stays until everything is written. No folder is created."""
-    target = _checked(path)
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}.part")
+    """Write a file whole, or not at all: what was there stays until everything is written. No folder is created.
+
+    What a link leads to is written, and not the link; what is no file, such as a device or a pipe, is written to.
+    """
+    target = _checked(path).resolve()
+    if target.exists() and not target.is_file():
+        target.write_bytes(data)
+        return
+    unfinished = target.with_name(f".{os.getpid()}.part")  # a long name may have no room for more
     try:
         unfinished.write_bytes(data)
         unfinished.replace(target)

@@ -8,6 +8,7 @@ so no echo can start.
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import anywidget
@@ -187,9 +188,9 @@ class HeadGrid(anywidget.AnyWidget):
         Returns:
             The axes.
         """
-        from headgrid import plots
+        from headgrid.widget import export
 
-        return plots.grid(**{**self._background.figure(), "ax": ax, **style})
+        return export.plot(self, ax, **style)
 
     def to_html(self, path: Path | None = None, progress: Progress = False) -> str | None:
         """The grid as a page that works offline, with what the inspector says of the selected cells.
@@ -205,17 +206,22 @@ class HeadGrid(anywidget.AnyWidget):
 
         return export.to_html(self, path, progress)
 
-    def to_svg(self, path: Path | None = None) -> str | None:
-        """The grid as it is now, as an SVG picture; `path` and errors as of `to_html`."""
+    def to_svg(self, path: Path | None = None, *, marks: Sequence[str] = ()) -> str | None:
+        """The grid as it is now, as an SVG picture; `path` and errors as of `to_html`.
+
+        Args:
+            path: where to write it.
+            marks: names of saved selections to mark; a KeyError says which there are.
+        """
         from headgrid.widget import export
 
-        return export.to_svg(self, path)
+        return export.to_svg(self, path, marks)
 
-    def to_png(self, path: Path | None = None) -> bytes | None:
+    def to_png(self, path: Path | None = None, *, marks: Sequence[str] = ()) -> bytes | None:
         """The grid as it is now, as a PNG picture; as `to_svg`, and an ImportError where matplotlib is missing."""
         from headgrid.widget import export
 
-        return export.to_png(self, path)
+        return export.to_png(self, path, marks)
 
     # ---- Python -> browser
 
@@ -224,17 +230,17 @@ class HeadGrid(anywidget.AnyWidget):
         with self._background.lock:
             self._present.history.change(change["new"])
             self._write(self.query["n"], None)
-        self._background.settle()
 
     def _write(self, query: int, error: QueryError | None) -> None:
         """Everything on the wire that follows from what is selected. To be called with the lock held."""
         present = self._present
         on, partial = present.look()
         with self.hold_sync():
-            self.cells, self.partial = pack(on), pack(partial)
+            self.partial = pack(partial)
             self.text, self.history = dict(present.text(query, error)), dict(present.steps())
+            self.cells = pack(on)  # last: an observer may select something else at that, which writes all of it again
             self._background.look_again()
-            self._background.compare(on, self.focus["ln"])
+            self._compare()
 
     def _tell_saved(self) -> None:
         """The saved selections are another set now: views and observers are told."""
@@ -245,7 +251,7 @@ class HeadGrid(anywidget.AnyWidget):
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
         """What a message from the browser calls. Until there is one, nobody looks at what a selection would tell."""
-        self._background.watched = self._background.heard = True
+        self._background.watched = True
         with self._background.lock:
             messages.take(self, sync_data, super().set_state)
 
@@ -307,7 +313,6 @@ class HeadGrid(anywidget.AnyWidget):
         self._background.watched = True
         with self._background.lock:
             self._compare()
-        self._background.settle()
         data, metadata = bundle
         html = fallback.html(*self._drawn(), self._silent, cast(Colours, self.colours), self.text["counts"])
         return {**data, "text/plain": repr(self), "text/html": html}, metadata

@@ -15,6 +15,7 @@ from headgrid.anatomy import Bools
 from headgrid.circuits.progress import Progress, steps
 from headgrid.widget import comparison, inspector, panels
 from headgrid.widget.answers import NOTHING
+from headgrid.widget.together import Together
 from headgrid.widget.wire import Arrows, Comparison, Focus, Ln, Summary
 
 if TYPE_CHECKING:
@@ -66,32 +67,18 @@ def keep(grid: HeadGrid, progress: Progress = False) -> Kept:
 
 def compare(grid: HeadGrid) -> tuple[Comparison, Arrows]:
     """The selected heads side by side and the arrows between them, complete."""
-    background = grid._background
-    answers, places = background.answers, background.places
-    with background.lock:
+    answers, places = grid._background.answers, grid._background.places
+    with grid._background.lock:
         on, _ = grid._cells.look(grid.selection.parts)
-        ln: Ln = grid.focus["ln"]
-    selected = places.heads[on[places.heads]]
-    if len(selected) < 2 or not answers.readable:
-        return {**comparison.NONE, "ln": ln}, comparison.NO_ARROWS
-    cells = selected[: comparison.MOST_COMPOSED + 1].tolist()
-    first = cells[: comparison.MOST_BESIDE]
+        now = Together.of(places, on, grid.focus["ln"])
+    if now.n_heads < 2 or not answers.readable:
+        return {**comparison.NONE, "ln": now.ln}, comparison.NO_ARROWS
     with torch.no_grad():
-        beside = [
-            comparison.beside(cell, grid._cells.describe(cell)[0], answer.circuits)
-            for cell, answer in zip(first, answers.read_all(first, ln), strict=True)
-        ]
-        summed = answers.summed(cells, ln) if len(selected) <= comparison.MOST_SUMMED else None
-        heads = [place for cell in cells if (place := places[cell]) is not None]
-        why = comparison.why_no_arrows(heads, len(selected))
-        arrows: Arrows = {**comparison.NO_ARROWS, "note": why}
-        if not why:
-            try:
-                arrows = comparison.arrows(answers.composed(cells, ln, _never), places)
-            except Exception as error:  # said in its place, as in the widget
-                arrows = {**comparison.NO_ARROWS, "note": f"No arrows: {panels.said(error)}"}
-    found: Comparison = {"heads": beside, "n_heads": len(selected), "summed": summed, "ln": ln, "pending": False}
-    return found, arrows
+        beside = now.beside(answers, grid._cells)
+        try:
+            return beside, now.arrows(answers, places, _never)
+        except Exception as error:  # said in its place, as in the widget
+            return beside, {**comparison.NO_ARROWS, "note": f"No arrows: {panels.said(error)}"}
 
 
 def _in_order(grid: HeadGrid, focus: int, on: Bools, partial: Bools) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from headgrid.widget import incoming
@@ -30,18 +31,11 @@ def take(grid: HeadGrid, data: Any, set_state: Setter) -> None:
     message = incoming.sift(data, grid)
     state = message.state
     first = {trait: state.pop(trait) for trait in FIRST if trait in state}
-    try:
+    with ExitStack() as steps:  # what was put in last comes first, and all of it comes, whatever raises on the way
+        steps.callback(_refuse, grid, message)
+        steps.callback(set_state, state)
         if first or message.skipped:
             _take_first(grid, first, message, set_state)
-    finally:
-        try:
-            set_state(state)
-        finally:
-            if message.faults:
-                error = grid.text["error"] if "query" in state else None
-                grid._write(grid.query["n"], message.said(error))
-            if message.refused:
-                grid.send_state(message.refused)
 
 
 def _take_first(grid: HeadGrid, first: dict[str, Any], message: Message, set_state: Setter) -> None:
@@ -50,14 +44,29 @@ def _take_first(grid: HeadGrid, first: dict[str, Any], message: Message, set_sta
     new = present.new(first.get("deeds", ()))
     for n in message.skipped:
         present.skip(n)
-    with grid.hold_trait_notifications():  # observers of `saved` are called once all is done
-        message.faults += present.take(new, given)
-    try:
-        set_state(first)
+
+    def select() -> None:
         if grid.selection is not present.selection:
             grid.selection = present.selection
-    finally:
+
+    def answer() -> None:
         if given not in (None, grid.cells) and grid.cells == before:
             grid.send_state("cells")  # nothing changed here, but the browser shows something else
         if new or message.skipped:
             grid._write(grid.query["n"], None)
+
+    with ExitStack() as steps:
+        steps.callback(answer)
+        steps.callback(select)
+        steps.callback(set_state, first)
+        with grid.hold_trait_notifications():  # observers of `saved` are called once all is done
+            message.faults += present.take(new, given)
+
+
+def _refuse(grid: HeadGrid, message: Message) -> None:
+    """Say what was refused, and send what is there instead."""
+    if message.faults:
+        error = grid.text["error"] if "query" in message.state else None
+        grid._write(grid.query["n"], message.said(error))
+    if message.refused:
+        grid.send_state(message.refused)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from headgrid.circuits.progress import Progress
 from headgrid.selection import Selection
-from headgrid.widget import embed, inspector, kept, picture
+from headgrid.widget import embed, inspector, kept, picture, shapes
 from headgrid.widget.background import IDLE
 from headgrid.widget.kept import Kept
 from headgrid.widget.wire import TRAITS
@@ -61,7 +61,7 @@ def html(grid: HeadGrid, progress: Progress = False) -> str:
         grid: the grid; what its views show does not change.
         progress: who is told of each cell that is read; True shows a bar.
     """
-    title, drawn = grid.anatomy.title, picture.svg(picture.state_of(grid))
+    title, drawn = shapes.readable(grid.anatomy.title), picture.svg(picture.state_of(grid))
     found = kept.keep(grid, progress)
     models = {"headgrid": embed.model(state(grid, found))}
     lines = "".join(f"<p>{line}</p>" for line in _said(grid, found))

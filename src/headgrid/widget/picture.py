@@ -12,17 +12,14 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from headgrid.anatomy import Bools
-from headgrid.widget import layout, panels, scales, shapes
+from headgrid.widget import key, layout, scales, shapes
+from headgrid.widget.ink import EDGE, GROUND, HATCH, LINE, MUTED, OFF, ON, PARTIAL, TEXT, corner, dot, hatch, inset
 from headgrid.widget.layout import Block
-from headgrid.widget.shapes import Anchor, Boxes, Drawing, Lines, Rect, Shape, Words, width_of
+from headgrid.widget.shapes import Boxes, Drawing, Lines, Rect, Shape, Words, width_of
 from headgrid.widget.wire import Band, Colours, unpack
 
 if TYPE_CHECKING:
     from headgrid.widget.head_grid import HeadGrid
-
-GROUND, TEXT, MUTED, LINE = "#ffffff", "#1c2128", "#59636e", "#98a2ad"
-OFF, EDGE, ON, PARTIAL, HATCH = "#e9edf2", "#ccd3db", "#0a5fb4", "#4f9be0", "#8f99a5"
-"""The colours of `js/src/base.css`."""
 
 PAD = 16
 LEAST = 380
@@ -33,8 +30,6 @@ MOST_LINES = 3
 
 LONGEST = 1000
 """The letters of the selection's text that a screen reader is given."""
-
-LN = {"folded": "norms folded", "raw": "raw weights"}
 
 
 @dataclass(frozen=True)
@@ -112,13 +107,13 @@ def draw(state: State) -> Drawing:
     width = max(LEAST, right) + 2 * PAD
     head, top = _heading(state, width)
     body = [shape for block in blocks for shape in _block(state, block)]
-    key, bottom = _key(state, width - 2 * PAD, any(block.roomy and not block.labelled for block in blocks))
-    moved = [*_moved(body, PAD, top), *_moved(key, PAD, top + foot + 14)]
+    legend, bottom = key.key(state, width - 2 * PAD, any(block.roomy and not block.labelled for block in blocks))
+    moved = [*_moved(body, PAD, top), *_moved(legend, PAD, top + foot + 14)]
     said = state.selection if len(state.selection) <= LONGEST else state.selection[: LONGEST - 1] + "…"
     desc = f"Selected: {said} ({state.counts})."
     if state.colours is not None:
         desc += f" Coloured by {state.colours['label']}."
-    height = top + foot + (14 + bottom if key else 0) + PAD
+    height = top + foot + (14 + bottom if legend else 0) + PAD
     return Drawing(width, height, GROUND, f"HeadGrid: {state.title}", desc, [*head, *moved])
 
 
@@ -183,15 +178,15 @@ def _states(state: State, block: Block, present: dict[int, Rect]) -> Iterator[Sh
     radius = block.radius
     if block.roomy:
         yield Boxes(off, OFF, radius=radius)
-        yield Boxes([_inset(rect, 0.5) for rect in off], "none", EDGE, radius=max(0.0, radius - 0.5))
+        yield Boxes([inset(rect, 0.5) for rect in off], "none", EDGE, radius=max(0.0, radius - 0.5))
     else:
         yield Boxes(off, EDGE)
     yield Boxes([rect for i, rect in present.items() if state.on[i]], ON, radius=radius)
     for chosen, colour in ((~state.on, HATCH), (state.on, GROUND)):
-        yield Lines([line for i, rect in present.items() if state.zero[i] & chosen[i] for line in _hatch(rect)], colour)
+        yield Lines([line for i, rect in present.items() if state.zero[i] & chosen[i] for line in hatch(rect)], colour)
     some = [rect for i, rect in present.items() if state.partial[i]]
     if block.roomy:
-        yield Lines([_corner(rect, radius) for rect in some], PARTIAL, filled=True)
+        yield Lines([corner(rect, radius) for rect in some], PARTIAL, filled=True)
     else:
         yield Boxes([(x, y + high / 2, wide, high / 2) for x, y, wide, high in some], PARTIAL)
 
@@ -210,18 +205,18 @@ def _values(
     for colour, rects in sorted(by_fill.items()):
         yield Boxes(rects, colour, radius=block.radius)
     if block.roomy:
-        off = [_inset(rect, 0.5) for i, rect in present.items() if not state.on[i]]
+        off = [inset(rect, 0.5) for i, rect in present.items() if not state.on[i]]
         yield Boxes(off, "none", EDGE, radius=block.radius - 0.5)
     dots = [rect for i, rect in present.items() if level[i] < 0 and not (block.labelled or state.on[i])]
-    yield Boxes([_dot(rect, 2.5 if block.roomy else 1.5) for rect in dots], MUTED, radius=1)
+    yield Boxes([dot(rect, 2.5 if block.roomy else 1.5) for rect in dots], MUTED, radius=1)
     for ink in sorted(set(inks.values())):
         mine = {i: rect for i, rect in present.items() if inks[i] == ink}
-        yield Lines([line for i, rect in mine.items() if state.zero[i] for line in _hatch(rect)], ink, 0.6)
-        yield Lines([_corner(rect, block.radius) for i, rect in mine.items() if state.partial[i]], ink, filled=True)
+        yield Lines([line for i, rect in mine.items() if state.zero[i] for line in hatch(rect)], ink, 0.6)
+        yield Lines([corner(rect, block.radius) for i, rect in mine.items() if state.partial[i]], ink, filled=True)
     on = [rect for i, rect in present.items() if state.on[i]]
     outer, inner = (2.5, 1.5) if block.roomy else (1.5, 0.75)
-    for inset, edge, line in ((outer + inner / 2, GROUND, inner), (outer / 2, TEXT, outer)):
-        yield Boxes([_inset(rect, inset) for rect in on], "none", edge, line, max(0.0, block.radius - inset))
+    for by, edge, line in ((outer + inner / 2, GROUND, inner), (outer / 2, TEXT, outer)):
+        yield Boxes([inset(rect, by) for rect in on], "none", edge, line, max(0.0, block.radius - by))
     return inks
 
 
@@ -235,97 +230,8 @@ def _marks(state: State, block: Block, present: dict[int, Rect]) -> Iterator[Sha
         for k, colour in enumerate(mine):
             bars[colour].append((x + 2 + k * each, y + 1.5, each - (1 if k < len(mine) - 1 else 0), high))
     for colour, rects in bars.items():
-        yield Boxes([_inset(rect, -0.75) for rect in rects], GROUND, radius=1)
+        yield Boxes([inset(rect, -0.75) for rect in rects], GROUND, radius=1)
         yield Boxes(rects, colour, radius=1)
-
-
-def _inset(rect: Rect, by: float) -> Rect:
-    x, y, wide, high = rect
-    return x + by, y + by, wide - 2 * by, high - 2 * by
-
-
-def _dot(rect: Rect, size: float) -> Rect:
-    x, y, wide, high = rect
-    return x + (wide - size) / 2, y + (high - size) / 2, size, size
-
-
-def _corner(rect: Rect, radius: float) -> list[tuple[float, float]]:
-    """The triangle at the lower left that says: in part."""
-    x, y, wide, high = rect
-    r = radius / 2
-    return [(x, y + r), (x + wide - r, y + high), (x + r, y + high), (x, y + high - r)]
-
-
-def _hatch(rect: Rect) -> Iterator[list[tuple[float, float]]]:
-    x, y, wide, high = rect
-    step = max(4.0, min(wide, high) / 4)
-    d = step
-    while d < wide + high:
-        yield [(x + max(0.0, d - high), y + min(d, high)), (x + min(d, wide), y + max(0.0, d - wide))]
-        d += step
-
-
-# ---- below the cells
-
-
-def _key(state: State, width: float, roomy: bool) -> tuple[list[Shape], float]:
-    """What the colours mean, from left to right and in as many lines as it takes, and where it ends."""
-    items = list(_entries(state, roomy))
-    found: list[Shape] = []
-    x, y, tall = 0.0, 0.0, 0.0
-    for shapes_, wide, high in items:
-        if x and x + wide > width:
-            x, y, tall = 0.0, y + tall + 8, 0.0
-        found += _moved(shapes_, x, y)
-        x, tall = x + wide + 18, max(tall, high)
-    return found, y + tall
-
-
-def _entries(state: State, roomy: bool) -> Iterator[tuple[list[Shape], float, float]]:
-    """Each entry of the key at the origin, with its width and height."""
-    box: Rect = (0.0, 0.0, 14.0, 14.0)
-    if (colours := state.colours) is not None:
-        said = colours["label"] + (f" ({LN[colours['ln']]})" if colours["ln"] in LN else "")
-        yield [Words(0, 7, said, TEXT, bold=True)], width_of(said, 12), 14
-        values = np.frombuffer(colours["values"], dtype="<f4")[~state.absent]
-        if not np.isnan(values).all():
-            yield list(_ramp(colours)), 160, 26
-        if np.isnan(values).any():
-            yield _entry("no value", Boxes([box], OFF, radius=3), Boxes([_dot(box, 2.5)], MUTED, radius=1))
-        if state.on.any():
-            frame = Boxes([_inset(box, 1.25)], "none", TEXT, 2.5, 2)
-            yield _entry("selected", Boxes([box], OFF, radius=3), frame)
-        ink = TEXT
-    else:
-        if state.on.any():
-            yield _entry("selected", Boxes([box], ON, radius=3))
-        ink = PARTIAL
-    off = Boxes([_inset(box, 0.5)], OFF, EDGE, radius=3)
-    if state.partial.any():
-        half = Boxes([(0.0, 7.0, 14.0, 7.0)], ink, radius=3)
-        corner = Lines([_corner(box, 3)], ink, filled=True)
-        yield _entry("partly selected", off, corner if roomy or state.colours else half)
-    if (state.zero & ~state.absent).any():
-        yield _entry("output weights all zero", off, Lines(list(_hatch(box)), HATCH))
-    for mark in state.marks:
-        yield _entry(mark.name, off, Boxes([(2.0, 1.5, 10.0, 3.0)], mark.colour, radius=1))
-
-
-def _entry(said: str, *swatch: Shape) -> tuple[list[Shape], float, float]:
-    said = said if len(said) <= 40 else said[:39] + "…"
-    return [*swatch, Words(20, 7, said, MUTED)], 20 + width_of(said), 14.0
-
-
-def _ramp(colours: Colours) -> Iterator[Shape]:
-    palette, wide = scales.colours(colours["diverging"]), 160.0
-    for k, colour in enumerate(palette):  # each reaches to the end, so that no seam shows between two
-        yield Boxes([(k * wide / len(palette), 2.0, wide - k * wide / len(palette), 9.0)], colour)
-    low, high = colours["low"], colours["high"]
-    ends: list[tuple[float, float, Anchor]] = [(0, low, "start"), (wide, high, "end")]
-    if colours["diverging"]:
-        ends.append((wide / 2, (low + high) / 2, "middle"))
-    for x, value, anchor in ends:
-        yield Words(x, 19, panels.short(value).replace("-", "\N{MINUS SIGN}"), MUTED, 10, anchor)
 
 
 def _moved(shapes_: Iterable[Shape], dx: float, dy: float) -> list[Shape]:

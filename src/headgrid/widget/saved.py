@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterator, MutableMapping
 from dataclasses import dataclass, replace
 
@@ -48,8 +49,8 @@ class Saved(MutableMapping[str, Selection]):
 
     Raises:
         KeyError: when there is no selection of a name, naming those that there are.
-        ValueError: for a name that is empty, longer than 80 characters or "full", which names the whole model; for a
-            selection of nothing; and for a colour that is not like "#d55e00".
+        ValueError: for a name that is empty, unseen, longer than 80 characters or "full", which names the whole model;
+            for a selection of nothing; and for a colour that is not like "#d55e00".
         SelectionError: when a text names what the model does not have.
     """
 
@@ -77,7 +78,7 @@ class Saved(MutableMapping[str, Selection]):
 
     def __delitem__(self, name: str) -> None:
         self._item(name)
-        del self._items[name.strip()]
+        del self._items[_spelled(name)]
         self._changed()
 
     def __iter__(self) -> Iterator[str]:
@@ -87,7 +88,7 @@ class Saved(MutableMapping[str, Selection]):
         return len(self._items)
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and name.strip() in self._items
+        return isinstance(name, str) and _spelled(name) in self._items
 
     def __repr__(self) -> str:
         if not self._items:
@@ -97,6 +98,19 @@ class Saved(MutableMapping[str, Selection]):
             f"{_line(name):<{wide}}  {item.colour}  {item.wire['counts']}  {_short(str(item.selection), 60)}"
             for name, item in self._items.items()
         )
+
+    # a mapping's own gives back the text that it was given
+    def setdefault(self, name: str, default: Selectable = "none") -> Selection:
+        """What is saved under a name; where there is nothing, `default` is saved first."""
+        if name not in self:
+            self[name] = default
+        return self[name]
+
+    def copy(self) -> dict[str, Selection]:
+        """A dictionary of them as they are now."""
+        return dict(self)
+
+    __copy__ = copy
 
     @property
     def colours(self) -> dict[str, str]:
@@ -111,7 +125,7 @@ class Saved(MutableMapping[str, Selection]):
             colour: as in HTML, `#d55e00`.
         """
         item, colour = self._item(name), coloured(colour)
-        self._items[name.strip()] = replace(item, colour=colour, wire={**item.wire, "colour": colour})
+        self._items[_spelled(name)] = replace(item, colour=colour, wire={**item.wire, "colour": colour})
         self._changed()
 
     def masks(self) -> dict[str, ParamMasks | None]:
@@ -126,7 +140,7 @@ class Saved(MutableMapping[str, Selection]):
         return {"items": [item.wire for item in self._items.values()]}
 
     def _item(self, name: str) -> _Item:
-        found = self._items.get(name.strip()) if isinstance(name, str) else None
+        found = self._items.get(_spelled(name)) if isinstance(name, str) else None
         if found is None:
             names = ", ".join(repr(one) for one in list(self._items)[:FEW]) + (" ..." if len(self._items) > FEW else "")
             said = f"there is no saved selection {_short(repr(name), 90)}; "
@@ -157,15 +171,23 @@ def named(name: str) -> str:
     """
     if not isinstance(name, str):
         raise ValueError(f"a saved selection is named by a text, not by {type(name).__name__}")
-    name = name.strip()
+    name = _spelled(name)
     if not 1 <= len(name) <= LONGEST:
         long = f"this one has {count_of(len(name), 'character')}" if name else "this one is empty"
         raise ValueError(f"a name has 1 to {LONGEST} characters; {long}")
     if name.casefold() == FULL:
         raise ValueError(f"{name!r} names the whole model, to which devinterp compares all others; take another name")
-    if any("\ud800" <= letter <= "\udfff" for letter in name):
+    kinds = {unicodedata.category(letter) for letter in name}
+    if "Cs" in kinds:
         raise ValueError("half of a character is in this name; type it again")
+    if "Cc" in kinds or all(kind[0] in "CZ" for kind in kinds):
+        raise ValueError(f"{name!r} has a character that cannot be seen; take another name")
     return name
+
+
+def _spelled(name: str) -> str:
+    """A name in the one spelling that it has of those that look the same: composed letters, one blank for several."""
+    return unicodedata.normalize("NFC", " ".join(name.split()))
 
 
 def coloured(colour: str) -> str:

@@ -103,6 +103,11 @@ def width_of(text: str, size: float = 11.0) -> float:
     return 0.6 * size * len(text)
 
 
+def readable(text: str) -> str:
+    """A text in which a replacement character stands for what XML does not allow, such as control characters."""
+    return re.sub("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", text)
+
+
 # ---- SVG
 
 
@@ -196,8 +201,7 @@ def _n(value: float) -> str:
 
 
 def _safe(text: str) -> str:
-    """A text as XML: what XML does not allow, such as control characters, becomes a replacement character."""
-    return escape(re.sub("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", text))
+    return escape(readable(text))
 
 
 # ---- matplotlib
@@ -224,7 +228,7 @@ def png(drawing: Drawing) -> bytes:
         axes.set_axis_off()
         for order, shape in enumerate(drawing.shapes):
             _plot(axes, shape, order)
-        said = {"Title": drawing.title, "Description": drawing.desc}
+        said = {"Title": readable(drawing.title), "Description": readable(drawing.desc)}
         figure.savefig(out, format="png", dpi=PER_INCH * SCALE, metadata=said)
         return out.getvalue()
 
@@ -238,7 +242,7 @@ def _plot(axes: Any, shape: Shape, order: int) -> None:
         axes.text(
             shape.x + (0.35 * shape.size if shape.upright else 0.0),
             shape.y + (0.0 if shape.upright else 0.35 * shape.size),
-            shape.text,
+            readable(shape.text),
             size=shape.size * points,
             color=shape.colour,
             weight="bold" if shape.bold else "normal",
