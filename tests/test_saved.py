@@ -202,3 +202,10 @@ def test_names_that_look_the_same_are_the_same() -> None:
 def test_a_name_that_cannot_be_seen_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="cannot be seen"):
         hg.HeadGrid(tiny.config("gpt2")).saved[name] = "l0h1"
+
+
+def test_what_is_saved_from_python_is_seen_before_anybody_points_at_the_grid() -> None:
+    grid = hg.HeadGrid(*hg.demo())
+    assert not grid.panel
+    grid.saved["induction"] = "l0h1 | l1h2"
+    assert "makeSaved" in grid.panel

@@ -104,8 +104,8 @@ class Background:
 
         self._waits = self._waits or hosts.after_cell(wait)
 
-    def _show_panel(self) -> None:
-        """The code of the inspector is sent when there is something for it to show, once."""
+    def show_panel(self) -> None:
+        """Send the code of the inspector, which shows what is saved as well; once, when there is something for it to show."""
         if not self._grid.panel:
             self._grid.panel = panel()
 
@@ -115,7 +115,7 @@ class Background:
         """Say at once where the weights of a cell are, and what was found of it before; have the rest read."""
         grid, cell, ln = self._grid, focus["cell"], focus["ln"]
         self.worker.cancel("focus", "details")
-        self._show_panel()  # a browser asks about no cell where it only wants the code
+        self.show_panel()  # a browser asks about no cell where it only wants the code
         tabs = self.answers.tabs(cell) if inspector.is_cell(grid._cells, cell) else []
         summary = inspector.summary(grid._cells, grid._silent, focus, tabs)
         if not tabs:
@@ -182,7 +182,7 @@ class Background:
         shown, arrows = comparison.still(shown, arrows, now.cells, now.n_heads)
         self.worker.cancel("comparison", "arrows")
         if now.n_heads > 1:
-            self._show_panel()
+            self.show_panel()
             self.worker.submit("comparison", partial(self._compare, now), self._not_compared)
             if now.why:
                 arrows = {**comparison.NO_ARROWS, "note": now.why}

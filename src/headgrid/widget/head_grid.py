@@ -246,6 +246,8 @@ class HeadGrid(anywidget.AnyWidget):
         """The saved selections are another set now: views and observers are told."""
         change = {"name": "saved", "old": self.saved, "new": self.saved, "owner": self, "type": "change"}
         self.notify_change(traitlets.Bunch(change))
+        if self.saved:
+            self._background.show_panel()
 
     # ---- browser -> Python
 
