@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import BrowserContext, Route, sync_playwright
 
-from .jupyterlab import Notebook, Server, chromium
+from .jupyterlab import Host, Notebook, Server
+from .serving import chromium
 
 ELSEWHERE = re.compile(r"^(?!(https?|wss?)://127\.0\.0\.1[:/]|(data|blob|about):)")
 FLAGS = [
@@ -63,4 +64,8 @@ def _no_other_host(other_hosts: list[str]) -> Iterator[None]:
 @pytest.fixture(scope="package")
 def open_notebook(server: Server, context: BrowserContext) -> Callable[..., Notebook]:
     """Writes a notebook of code cells, opens it and runs it; whoever opens it closes it."""
-    return lambda name, cells: Notebook(server, context, name, cells)
+
+    def opened(name: str, cells: list[str], host: Host = "lab", kind: type[Notebook] = Notebook) -> Notebook:
+        return kind(server, context, name, cells, host)
+
+    return opened

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, expect
@@ -15,6 +16,7 @@ from .jupyterlab import TIMEOUT, Notebook
 Open = Callable[[str, list[str]], Notebook]
 
 MODEL, TOKENIZER = hg.demo()
+AXE = Path(__file__).parents[2] / "js" / "node_modules" / "axe-core" / "axe.min.js"
 GRID = "import headgrid as hg\n\ngrid = hg.HeadGrid(*hg.demo())\ngrid"
 
 expect.set_options(timeout=TIMEOUT * 1000)
@@ -113,6 +115,51 @@ def test_an_mlp_has_its_matrices_and_a_norm_has_only_weights(view: Locator) -> N
     expect(inspector(view).get_by_role("tab", name="OV")).to_have_count(0)
     cell(view, "l0 mlp").click()
     cell(view, "l0 ln1").click()
+
+
+def test_the_inspectors_code_comes_with_the_first_cell_that_is_asked_about(open_notebook: Open) -> None:
+    notebook = open_notebook("late", [GRID])
+    view = notebook.view()
+    expect(inspector(view)).to_contain_text("Click a cell")
+    assert notebook.run("grid.panel") == ""
+    assert view.locator("style").count() == 0
+    cell(view, "l1h2").click()
+    expect(tab(view, "OV")).to_contain_text("copying score")
+    assert view.locator("style").count() == 1  # in the view, and gone with it
+    sent = notebook.run("len(grid.panel)")
+    cell(view, "l0h1").click()
+    expect(inspector(view)).to_contain_text("layer 0 head 1")
+    assert notebook.run("len(grid.panel)") == sent > 0
+    notebook.close()
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_no_tab_has_a_violation_of_the_rules_of_accessibility(notebook: Notebook, view: Locator, dark: bool) -> None:
+    if not AXE.exists():
+        pytest.skip("axe-core is not installed (make test installs it with node)")
+    notebook.set_theme(dark)
+    expect(view).to_have_attribute("data-theme", "dark" if dark else "light")
+    notebook.page.add_script_tag(content=AXE.read_text())
+    for name in ("OV", "QK", "Composition", "Weights", "Selected"):
+        tab(view, name)
+        found = inspector(view).evaluate("panel => axe.run(panel, {rules: {'target-size': {enabled: true}}})")
+        wrong = [(rule["id"], node["html"]) for rule in found["violations"] for node in rule["nodes"]]
+        assert not wrong, f"{name}: {wrong}"
+        notebook.screenshot(f"inspector-{name}-{'dark' if dark else 'light'}".lower())
+    notebook.set_theme(False)
+
+
+def test_six_heads_are_all_in_sight_in_a_narrow_panel(notebook: Notebook, view: Locator) -> None:
+    notebook.run("(grid.select('l0h0-2 | l1h0-2'), grid.colour_by(None))[0]")
+    size = notebook.page.viewport_size
+    assert size
+    notebook.page.set_viewport_size({"width": 620, "height": size["height"]})
+    panel = tab(view, "Selected")
+    expect(panel.locator("table")).not_to_have_count(1)
+    columns = panel.locator("thead button")
+    expect(columns).to_have_text(["l0h0", "l0h1", "l0h2", "l1h0", "l1h1", "l1h2"])
+    assert panel.evaluate("body => body.scrollWidth <= body.clientWidth")
+    notebook.page.set_viewport_size(size)
 
 
 SPOILT = """

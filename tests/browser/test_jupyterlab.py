@@ -20,7 +20,7 @@ from headgrid.masks import ParamMasks
 
 from .jupyterlab import TIMEOUT, Notebook
 
-Open = Callable[[str, list[str]], Notebook]
+Open = Callable[..., Notebook]
 
 ANATOMY = hg.dissect(hg.demo()[0])
 

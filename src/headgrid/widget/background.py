@@ -105,7 +105,7 @@ class Background:
         self._waits = self._waits or hosts.after_cell(wait)
 
     def show_panel(self) -> None:
-        """Send the code of the inspector, which shows what is saved as well; once, when there is something for it to show."""
+        """Send the code of the inspector and of the row of what is saved, when there is something to show; once."""
         if not self._grid.panel:
             self._grid.panel = panel()
 
