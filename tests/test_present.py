@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -274,3 +275,25 @@ def test_a_cell_that_is_absent_is_put_back(monkeypatch: pytest.MonkeyPatch) -> N
     grid.set_state({"cells": memoryview(pack(bits))})
     assert (on(grid), text(grid), grid.history["undo"]) == ([], "none", 0)
     assert {"cells"} in states
+
+
+def test_a_click_that_another_thread_takes_and_a_selection_of_python_leave_one_state(grid: hg.HeadGrid) -> None:
+    # as JupyterLab has it, which gives messages of widgets to a thread beside the one that runs cells
+    taken, chosen = threading.Event(), threading.Event()
+
+    def slow(change: Any) -> None:
+        taken.set()
+        chosen.wait(0.5)  # Python's selection has all the time to come in between
+
+    def python() -> None:
+        taken.wait(60)
+        grid.select("l0h1")
+        chosen.set()
+
+    grid.observe(slow, "partial")
+    thread = threading.Thread(target=python)
+    thread.start()
+    click(grid, "l2h0")
+    thread.join(60)
+    assert text(grid) == str(grid._present.selection) == "l0h1"
+    assert sorted(on(grid)) == ["l0h1"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from playwright.sync_api import expect
 
 from .jupyterlab import Notebook
-from .test_jupyterlab import GRID, SET_UP, Open, cell, holds, shows
+from .test_jupyterlab import GRID, SET_UP, Open, box_of, cell, holds, shows
 
 SAVE_STATE = """
 fetch(`/lab/api/settings/@jupyter-widgets/jupyterlab-manager:plugin?token=${encodeURIComponent(%r)}`, {
@@ -36,7 +36,7 @@ def test_a_saved_grid_is_drawn_again_and_says_that_it_has_no_kernel(open_noteboo
         notebook.wait_until_idle()
         shows(notebook.view(), "l1h2")
         expect(notebook.view().get_by_text("No kernel: this is the last state")).to_be_visible()
-        expect(notebook.view().get_by_role("textbox")).to_have_value("l1h2")
+        expect(box_of(notebook.view())).to_have_value("l1h2")
         cell(notebook.view(), "l0h0").click()
         shows(notebook.view(), "l1h2")
     finally:

@@ -12,7 +12,7 @@ from playwright.sync_api import Locator, expect
 import headgrid as hg
 
 from .jupyterlab import Notebook
-from .test_jupyterlab import SET_UP, Open, cell, digest, shows
+from .test_jupyterlab import SET_UP, Open, box_of, cell, digest, shows
 
 SIZES = {"num_layers": 2, "num_decoder_layers": 3, "num_heads": 4, "d_model": 24, "d_kv": 5, "d_ff": 14,
          "vocab_size": 31}  # fmt: skip
@@ -103,7 +103,7 @@ def test_the_arrow_keys_switch_and_do_not_reach_the_notebook(notebook: Notebook)
 
 def test_a_query_that_selects_only_in_another_stack_switches_to_it(notebook: Notebook) -> None:
     one, other = notebook.view(0), notebook.view(1)
-    box = one.get_by_role("textbox")
+    box = box_of(one)
     box.fill("cross l1h3")
     box.press("Enter")
     holds(notebook, "cross l1h3")

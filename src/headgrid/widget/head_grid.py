@@ -42,6 +42,14 @@ class _Selection(traitlets.TraitType[Selection, Selectable]):
     def validate(self, obj: Any, value: Selectable) -> Selection:
         return obj.anatomy.select(value)  # type: ignore[no-any-return]
 
+    def set(self, obj: Any, value: Selectable) -> None:
+        """Set it, and have all that follows done, before a message of the browser is taken: that may be another thread.
+
+        JupyterLab has messages of widgets handled by a thread of their own, so that a busy cell does not hold them up.
+        """
+        with obj._background.lock:
+            super().set(obj, value)
+
 
 def _dict(default: Any = None) -> traitlets.Dict[str, Any]:
     """A trait of one structure of the wire."""
@@ -245,9 +253,10 @@ class HeadGrid(anywidget.AnyWidget):
     def _tell_saved(self) -> None:
         """The saved selections are another set now: views and observers are told."""
         change = {"name": "saved", "old": self.saved, "new": self.saved, "owner": self, "type": "change"}
-        self.notify_change(traitlets.Bunch(change))
-        if self.saved:
-            self._background.show_panel()
+        with self._background.lock:
+            self.notify_change(traitlets.Bunch(change))
+            if self.saved:
+                self._background.show_panel()
 
     # ---- browser -> Python
 
