@@ -136,6 +136,8 @@ export function makeQuery(events: QueryEvents, signal: AbortSignal): QueryBox {
     close();
     past.add(text.trim());
     type(text);
+    // While it is asked the model already tells of it, which is no answer to the text that was sent before.
+    sent = { n: -1, text: "" };
     sent = { n: events.ask(text.trim() ? text : "none"), text };
   };
   const dismiss = () => {

@@ -51,6 +51,36 @@ describe("the query box", () => {
     expect(box.element.querySelector("mark")!.textContent).toBe("foo");
   });
 
+  it("refuses the same wrong text a second time", () => {
+    const held: { box?: ReturnType<typeof makeQuery> } = {};
+    const now = { query: 1, error: null as ReturnType<typeof text>["error"] };
+    let asked = 1;
+    const box = makeQuery(
+      {
+        ask: () => {
+          held.box?.update(text(now), true); // as a change of the model does at once
+          return ++asked;
+        },
+        complete: () => 0,
+        leave: () => {},
+        say: () => {},
+      },
+      life(),
+    );
+    held.box = box;
+    const input = box.element.querySelector("input")!;
+    const wrong = { message: "no part is called x", start: 0, end: 1 };
+    const refused = () => {
+      enter(input, "x");
+      box.update(text({ query: asked, error: wrong }), true);
+      return [input.value, box.element.querySelector("[role=alert]")!.textContent];
+    };
+    expect(refused()).toEqual(["x", wrong.message]);
+    Object.assign(now, { query: asked });
+    box.update(text(now), true); // a click: the error is over
+    expect(refused()).toEqual(["x", wrong.message]);
+  });
+
   it("takes Python's spelling of an accepted text", () => {
     const { box, input } = boxOf([]);
     enter(input, "L1H2");
