@@ -160,6 +160,16 @@ def test_the_keyboard_alone_selects_and_its_keys_do_not_reach_the_notebook(noteb
     expect(view.get_by_role("grid")).to_be_focused()
 
 
+def test_clear_takes_parts_away_too_and_can_be_undone(notebook: Notebook) -> None:
+    for text in ("l1h2.q", "l1h2.q | l0 mlp"):
+        notebook.run(f"grid.select({text!r})")
+        expect(cell(notebook.view(), "l1h2")).to_have_attribute("aria-label", re.compile("partly selected"))
+        notebook.view().get_by_role("button", name="Clear", exact=True).click()
+        holds(notebook, "none")
+        notebook.view().get_by_role("button", name="Undo", exact=True).click()
+        holds(notebook, text)
+
+
 def test_what_python_selects_is_shown(notebook: Notebook) -> None:
     notebook.run("grid.select('l0h1')")
     shows(notebook.view(), "l0h1")

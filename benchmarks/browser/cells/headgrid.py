@@ -61,5 +61,6 @@ def sizes(grid):
         "state": len(json.dumps(rest, separators=(",", ":"))),
         "buffers": sum(map(len, buffers)),
         "plan": len(json.dumps(plan, separators=(",", ":"))) + sum(map(len, plan_buffers)),
+        "picture": len(json.dumps(grid._repr_mimebundle_()[0].get("text/html", ""))),
         "saved": len(json.dumps(saved)),
     }
