@@ -141,7 +141,7 @@ def test_all_that_a_pointer_does_is_done_by_keys_which_the_notebook_does_not_get
     notebook.page.wait_for_function(WIDTH.replace("?", "=="), arg=[grid.element_handle(), width])
     expect(grid).to_be_focused()
 
-    for key in "d d b x c v m y r 1 Shift+M Control+Enter Shift+Enter Shift+Enter Control+s".split():
+    for key in (*"ddbxcvmyr1", "Shift+M", "Control+Enter", "Shift+Enter", "Shift+Enter", "Control+s"):
         press(notebook, key)
         expect(grid).to_be_focused()
     assert notebook_state(notebook) == before
