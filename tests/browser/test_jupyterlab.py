@@ -18,7 +18,7 @@ from playwright.sync_api import Locator, expect
 import headgrid as hg
 from headgrid.masks import ParamMasks
 
-from .jupyterlab import TIMEOUT, Notebook
+from .jupyterlab import TIMEOUT, Notebook, wait_for
 
 Open = Callable[..., Notebook]
 
@@ -63,8 +63,9 @@ def walk_to(notebook: Notebook, view: Locator, name: str) -> None:
         for _ in range(20):
             if active_name(grid).startswith(wanted):
                 break
+            before = active_name(grid)
             notebook.page.keyboard.press(key)
-            notebook.page.wait_for_timeout(30)
+            wait_for("the cursor elsewhere", lambda before=before: active_name(grid) != before)
     assert active_name(grid).startswith(name)
 
 
