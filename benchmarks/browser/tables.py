@@ -43,15 +43,17 @@ def table(results: dict[tuple[int, int], dict[str, Took]]) -> str:
 
 
 def _cells(took: Took, ours: Took | None) -> list[str]:
-    if took.never:
+    if took.never and not took.run:
         return [f"never: {took.never}"] + ["-"] * (len(COLUMNS) - 1)
 
     def said(text: str, mine: float, other: float) -> str:
         if math.isnan(mine):
             return "-"
-        return text if ours is None or math.isnan(other) or not other else f"{text} (x {mine / other:.2g})"
+        return text if ours is None or not other > 0 else f"{text} (x {mine / other:.2g})"
 
     def time(mine: list[float], other: list[float]) -> str:
+        if middle(mine) == 0:
+            return "during the drag"
         return said(milliseconds(middle(mine)), middle(mine), middle(other))
 
     def bytes_(mine: int, other: int) -> str:
@@ -60,8 +62,11 @@ def _cells(took: Took, ours: Took | None) -> list[str]:
     other = ours or Took()
     frames = [frame.cpu for frame in took.frames]
     brush = f"{middle(frames):.1f} / {high(frames):.1f} ms"
+    shown = time(took.run, other.run)
+    if took.never:  # it did get there before, and that counts
+        shown += f"; {len(took.run)} times, and then {took.never}"
     return [
-        time(took.run, other.run),
+        shown,
         time(took.data, other.data),
         time(took.clicks, other.clicks),
         said(brush, high(frames), high([frame.cpu for frame in other.frames])),

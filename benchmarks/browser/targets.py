@@ -140,11 +140,11 @@ def table(alone: Alone) -> str:
     bundle = sum((STATIC / name).stat().st_size for name in ("widget.js", "widget.css"))
     lines = [
         _time("first paint after the message that displays it", alone.displayed, 150),
-        _time("first paint after its data arrive, which is earlier", alone.arrived),
+        _time("first paint after its data arrive, which is earlier", alone.arrived, 150),
         _time("the main thread's CPU from the cell's start until it rests", alone.rested),
         _line("a brush's frame, CPU of script and paint, median", f"{middle(cpu):.1f} ms"),
         _line("the same, 95th percentile", f"{high(cpu):.1f} ms", high(cpu), 16),
-        _line("the same by the clock, median / 95%", f"{middle(wall):.1f} / {high(wall):.1f} ms"),
+        _line("the same by the clock, median / 95%", f"{middle(wall):.1f} / {high(wall):.1f} ms", high(wall), 16),
         _time("a brush's release to Python's observer", alone.released),
         _time("a click to Python's observer", alone.clicks, 50),
         _line("frames from a press to its cell's paint", f"{middle(alone.waits):g}", middle(alone.waits), 2, "frames"),
