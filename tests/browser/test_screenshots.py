@@ -17,7 +17,9 @@ import torch
 import transformers
 
 torch.manual_seed(0)
-config = transformers.GPT2Config(n_layer=12, n_head=12, n_embd=120, vocab_size=310, n_positions=64, bos_token_id=1, eos_token_id=2)
+config = transformers.GPT2Config(
+    n_layer=12, n_head=12, n_embd=120, vocab_size=310, n_positions=64, bos_token_id=1, eos_token_id=2
+)
 grid = hg.HeadGrid(transformers.GPT2LMHeadModel(config))
 grid.saved["early"] = "l0-3h0-5"
 grid.saved["late"] = "l8-11h*"

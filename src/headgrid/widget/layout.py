@@ -10,6 +10,9 @@ from headgrid.widget.shapes import Lines, Rect, Shape, Words, width_of
 from headgrid.widget.wire import Band, Column
 
 PILL = 26
+MANY_CORNERS = 400
+"""The cells of a band above which they are drawn as plain squares: a rounded one takes ten times the bytes."""
+
 MANY = {"head": "heads", "expert": "experts"}
 """The kinds of columns that stand close together under their numbers, and what stands over them."""
 
@@ -54,8 +57,9 @@ class Block:
 
     @property
     def radius(self) -> float:
-        """Of the corners of a cell."""
-        return 5.0 if self.height >= 18 else 3.0 if self.height >= 12 else 0.0
+        """Of the corners of a cell; none where there are many, because each takes 150 bytes."""
+        many = len(self.band["rows"]) * len(self.band["columns"]) > MANY_CORNERS
+        return 0.0 if many else 5.0 if self.height >= 18 else 3.0 if self.height >= 12 else 0.0
 
     def rects(self) -> Iterator[Rect]:
         """The place of each cell, row by row."""

@@ -206,7 +206,7 @@ def _values(
         yield Boxes(rects, colour, radius=block.radius)
     if block.roomy:
         off = [inset(rect, 0.5) for i, rect in present.items() if not state.on[i]]
-        yield Boxes(off, "none", EDGE, radius=block.radius - 0.5)
+        yield Boxes(off, "none", EDGE, radius=max(0.0, block.radius - 0.5))
     dots = [rect for i, rect in present.items() if level[i] < 0 and not (block.labelled or state.on[i])]
     yield Boxes([dot(rect, 2.5 if block.roomy else 1.5) for rect in dots], MUTED, radius=1)
     for ink in sorted(set(inks.values())):
