@@ -46,7 +46,7 @@ def test_each_change_tells_the_views_and_observers(grid: hg.HeadGrid, monkeypatc
     grid.saved["a"] = "l0h0"
     grid.saved.colour("a", "#123456")
     del grid.saved["a"]
-    assert states == [{"saved"}] * 3
+    assert states == [{"saved"}, {"panel"}, {"saved"}, {"saved"}], "the code of the row comes with its first item, once"
     assert seen == [["a"], ["a"], []]
     with pytest.raises(Exception, match="read-only"):
         grid.saved = {}

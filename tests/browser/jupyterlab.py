@@ -6,7 +6,9 @@ import ast
 import json
 import os
 import sys
-from collections.abc import Callable
+import textwrap
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -122,6 +124,10 @@ class Notebook:
         self._devtools = self._devtools or self.page.context.new_cdp_session(self.page)
         return self._devtools
 
+    def painted(self) -> None:
+        """Waits until what the page was asked to draw up to now is drawn."""
+        self.page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
     def wait_until_idle(self) -> None:
         wait_for("an idle kernel", lambda: self.in_lab("kernel?.status") == "idle")
 
@@ -140,9 +146,22 @@ class Notebook:
         assert answer["status"] == "ok", f"{expression}: {answer.get('ename')}: {answer.get('evalue')}"
         return json.loads(ast.literal_eval(answer["data"]["text/plain"]))
 
-    def start(self, code: str) -> None:
-        """Starts a code in the kernel, which is busy until it ends."""
-        self._kernel().execute(code, silent=True)
+    @contextmanager
+    def busy(self) -> Iterator[None]:
+        """Has the kernel run a code that starts before the block does, and ends after it."""
+        file = self.server.root / f"{self.name}-is-busy"
+        code = f"""
+            import pathlib, time
+            file = pathlib.Path({str(file)!r})
+            file.touch()
+            while file.exists(): time.sleep(0.05)
+        """
+        self._kernel().execute(textwrap.dedent(code), silent=True)
+        wait_for("a busy kernel", file.exists)
+        try:
+            yield
+        finally:
+            file.unlink()
 
     def wait_until(self, expression: str, timeout: float = TIMEOUT) -> None:
         wait_for(expression, lambda: self.run(f"bool({expression})"), timeout)

@@ -18,7 +18,7 @@ from playwright.sync_api import Locator, expect
 import headgrid as hg
 from headgrid.masks import ParamMasks
 
-from .jupyterlab import TIMEOUT, Notebook, wait_for
+from .jupyterlab import TIMEOUT, Notebook
 
 Open = Callable[..., Notebook]
 
@@ -57,16 +57,18 @@ def box_of(view: Locator) -> Locator:
 def walk_to(notebook: Notebook, view: Locator, name: str) -> None:
     """From the first cell down to the row of a cell and right to it, by what a screen reader is told of the cursor."""
     grid = view.get_by_role("grid")
-    notebook.page.keyboard.press("Control+Home")
-    row = name.rpartition(" head")[0]
-    for key, wanted in (("ArrowDown", row), ("ArrowRight", name)):
+
+    def press(key: str) -> str:
+        notebook.page.keyboard.press(key)
+        notebook.painted()
+        return active_name(grid)
+
+    at = press("Control+Home")
+    for key, wanted in (("ArrowDown", name.rpartition(" head")[0]), ("ArrowRight", name)):
         for _ in range(20):
-            if active_name(grid).startswith(wanted):
-                break
-            before = active_name(grid)
-            notebook.page.keyboard.press(key)
-            wait_for("the cursor elsewhere", lambda before=before: active_name(grid) != before)
-    assert active_name(grid).startswith(name)
+            if not at.startswith(wanted):
+                at = press(key)
+    assert at.startswith(name)
 
 
 def active_name(grid: Locator) -> str:

@@ -33,8 +33,16 @@ def notebook(opened: Notebook) -> Notebook:
     """A notebook in command mode on the cell above a grid in which nothing is selected."""
     opened.run("(grid.select('none'), [grid.saved.pop(name) for name in list(grid.saved)])[0]")
     shows(opened.view())
-    opened.in_lab("(panel.content.activeCellIndex = 1, panel.content.mode = 'command', panel.content.activate())")
+    command_mode(opened, 1)
     return opened
+
+
+def command_mode(notebook: Notebook, index: int) -> None:
+    """Has JupyterLab take the keys, with that cell as the active one."""
+    notebook.in_lab(
+        f"(panel.content.activeCellIndex = {index}, panel.content.mode = 'command', panel.content.activate())"
+    )
+    notebook.page.wait_for_function("() => document.activeElement.closest('.jp-Cell.jp-mod-active')")
 
 
 def press(notebook: Notebook, *keys: str) -> None:
@@ -119,11 +127,12 @@ def test_all_that_a_pointer_does_is_done_by_keys_which_the_notebook_does_not_get
     press(notebook, "Control+a")
     notebook.page.keyboard.type("dd last")
     press(notebook, "Enter")
-    notebook.wait_until("'dd last' in grid.saved")
+    recall = view.get_by_role("button", name="dd last", exact=True)
+    expect(recall).to_be_visible()
+    assert notebook.run("list(grid.saved)") == ["dd last"]
     tab_to(notebook, grid)
     press(notebook, "Escape")
     holds(notebook, "none")
-    recall = view.get_by_role("button", name="dd last", exact=True)
     tab_to(notebook, view.get_by_role("toolbar", name="Saved selections").locator("[tabindex='0']").first, "Shift+Tab")
     tab_to(notebook, recall, "ArrowRight", 6)
     press(notebook, "Enter")
@@ -173,7 +182,7 @@ def test_outside_of_the_grid_the_notebook_has_its_own_keys(notebook: Notebook) -
     view = notebook.view()
     view.get_by_role("grid").focus()
     press(notebook, "d", "d")
-    notebook.in_lab("(panel.content.activeCellIndex = 3, panel.content.mode = 'command', panel.content.activate())")
+    command_mode(notebook, 3)
     press(notebook, "b")
     expect(notebook.page.locator(".jp-Notebook .jp-Cell")).to_have_count(5)
     press(notebook, "d", "d")

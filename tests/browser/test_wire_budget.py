@@ -112,6 +112,7 @@ def test_a_saved_notebook_grows_by_less_than_100_kb_beyond_the_bundle(notebook: 
     try:
         notebook.restart_kernel()  # else the grid of the first run, which Python still holds, is saved too
         notebook.run_all()
+        expect(notebook.view().get_by_text("No kernel")).to_have_count(0)  # the view is the new grid's
         cell(notebook.view(), "l2h5").click()
         notebook.wait_until("str(grid.selection) == 'l2h5'")
         notebook.command("docmanager:save")
