@@ -242,8 +242,10 @@ def overlaps(slots: Sequence[Slot]) -> Iterator[tuple[tuple[int, ...], int]]:
 
     Places are those of `canvas_shape`.
     """
-    times = np.zeros(canvas_shape(slots), dtype=np.int32)
+    times = np.zeros(canvas_shape(slots), dtype=np.int16)
     for slot in slots:
         slot.along(times)[...] += 1
+    if (times == 1).all():
+        return  # as nearly always; to look for places takes much longer
     for place in np.argwhere(times != 1):
         yield tuple(int(i) for i in place), int(times[tuple(place)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -242,11 +243,12 @@ def _find(
                 number = count[line.role] = count.get(line.role, -1) + 1
                 yield _Place(line.role, name, " ".join(map(str, named.shape(name))), number, {})
     elif "*" in path:
-        pattern = re.compile(re.escape(path).replace(r"\*", r"(\d+)"))
-        found = {int(match[1]): name for name in named.known if (match := pattern.fullmatch(name))}
+        before, after = path.split("*")
+        numbered = (f"{before}{number}{after}" for number in itertools.count())
+        found = list(itertools.takewhile(named.known.__contains__, numbered))
         if found and letter is not None:
             sizes.setdefault(letter, len(found))
-        for number, name in sorted(found.items()):
+        for number, name in enumerate(found):
             yield _Place(line.role, name, line.axes, number, {letter: 1} if letter else {})
     elif path in named.known and "*/" in line.axes:
         primed = re.findall(r"(\w)'", line.axes)

@@ -222,6 +222,8 @@ def _values(
 
 def _marks(state: State, block: Block, present: dict[int, Rect]) -> Iterator[Shape]:
     """Saved selections: a bar for each that holds a cell, side by side along the cell's upper edge."""
+    if not state.marks:
+        return
     high = 3.0 if block.roomy else 2.0
     bars: dict[str, list[Rect]] = {mark.colour: [] for mark in state.marks}
     for i, (x, y, wide, _) in present.items():
