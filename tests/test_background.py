@@ -186,6 +186,22 @@ def test_the_inspector_comes_with_a_comparison_that_somebody_may_see(code: str) 
     settled(grid)
 
 
+def test_the_second_module_comes_with_colours(code: str) -> None:
+    grid = hg.HeadGrid(*hg.demo())
+    grid.colour_by(None)
+    assert grid.panel == "", "no colours need no legend"
+    grid.colour_by([0.5, 0.25])
+    assert grid.panel == code
+
+
+def test_the_second_module_comes_with_the_work_on_colours(code: str) -> None:
+    grid = hg.HeadGrid(*hg.demo())
+    grid._background.telling(lambda write: write())(1, 8)
+    assert grid.panel == "", "what is done at once is not told"
+    grid._background._set("progress", {"label": "reading every head", "done": 1, "total": 8})
+    assert grid.panel == code
+
+
 def test_one_head_is_no_comparison(code: str) -> None:
     grid = hg.HeadGrid(*hg.demo())
     click(grid, "l0h0")

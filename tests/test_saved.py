@@ -208,4 +208,4 @@ def test_what_is_saved_from_python_is_seen_before_anybody_points_at_the_grid() -
     grid = hg.HeadGrid(*hg.demo())
     assert not grid.panel
     grid.saved["induction"] = "l0h1 | l1h2"
-    assert "makeSaved" in grid.panel
+    assert "Save selection" in grid.panel

@@ -1,5 +1,5 @@
 /** A polite live region: one sentence after a change, with the counts once Python has them. */
-import { make } from "./dom";
+import { atEnd, make } from "./dom";
 import type { Text } from "./wire";
 
 export interface Announcer {
@@ -52,7 +52,7 @@ export function makeAnnouncer(shared: () => unknown, text: Text, signal: AbortSi
     if (!speaker || speaker.gone) speakers.set(key(), self);
     return speakers.get(key()) === self;
   };
-  signal.addEventListener("abort", () => {
+  atEnd(signal, () => {
     clearTimeout(timer);
     self.gone = true;
   });

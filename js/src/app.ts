@@ -4,19 +4,17 @@ import { makeBadge } from "./badge";
 import { nameOf, numberAt, type Spot, spotOf, wordOf } from "./cells";
 import { makeColourBy } from "./colourby";
 import { makeDeeds } from "./deeds";
-import { make, setText } from "./dom";
+import { atEnd, make, on, setText } from "./dom";
 import { Editor } from "./editor";
-import { makeExtras } from "./extras";
 import { makeGrid } from "./grid";
 import { followKernel, isDisconnected, noticeOf } from "./kernel";
-import { makeLegend } from "./legend";
 import { makePanelHost } from "./panelhost";
 import { makeQuery } from "./query";
 import { saidOf } from "./shades";
 import { followWidth, sidesOf } from "./sides";
 import { cellsOf, stackHolding, stackTabs, tally, tallyText } from "./stacks";
 import { makeStatus } from "./status";
-import { type Looked, subjectOf } from "./subject";
+import type { Looked } from "./subject";
 import { type Ln, type Model, Sync, type Trait } from "./sync";
 import { makeTabs } from "./tabs";
 import { followTheme } from "./theme";
@@ -31,21 +29,36 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
   const holding = (stack: string) => stackHolding(sync.cells, stack, sync.on, sync.partial);
   const view = newView(sync.cells, holding(""));
   const announcer = makeAnnouncer(() => model.get("plan"), sync.text, signal);
-  const editor = new Editor(sync, view, announcer.say);
-  const inspector = makePanelHost(
-    view.panel,
-    {
-      word: (cell) => textAt(cell, wordOf),
-      name: (cell) => textAt(cell, nameOf),
-      go: (cell) => go(cell),
-      normed: (ln) => norm(ln),
-      say: announcer.say,
-    },
+  const { say } = announcer;
+  const editor = new Editor(sync, view, say);
+  const host = makePanelHost(
+    (module) =>
+      module.makeExtras(
+        {
+          ...{
+            sync,
+            view,
+            announcer,
+            deeds,
+            grid,
+            query,
+            tools,
+            colourBy,
+            root,
+            left,
+            legend,
+            saved,
+            go,
+            normed,
+          },
+          looked: () => looked,
+        },
+        signal,
+      ),
+    say,
     signal,
   );
   const colourBy = makeColourBy((metric) => sync.recolour(metric), signal);
-  const legend = makeLegend();
-  const arrowBar = inspector.arrowBar(view.arrows, () => showArrows());
   const status = makeStatus();
   const badge = makeBadge(signal);
   const name = make("span", { class: "hg-model" });
@@ -63,7 +76,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     if (cell < 0) return;
     if (!view.live) {
       looked = { ...looked, cell };
-      showInspector();
+      showPanel();
     } else if (byKey) asking = window.setTimeout(() => sync.inspect(cell), SETTLED);
     else sync.inspect(cell);
   };
@@ -79,7 +92,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
       visited: inspect,
       asked: (what) => {
         if (what === "query") query.focus();
-        else if (what === "help") extras.toggleHelp();
+        else if (what === "help") toggleHelp();
         else if (what !== "picture") step(what);
       },
       changed: () => {
@@ -94,10 +107,16 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     asked = sync.ask(text);
     return asked;
   };
-  const complete = sync.complete.bind(sync);
-  const query = makeQuery({ ask, complete, leave: grid.focus, say: announcer.say }, signal);
-  const helped = (open: boolean) => tools.helped(open);
-  const extras = makeExtras(inspector, grid, sync, view, deeds, announcer, helped, signal);
+  const query = makeQuery(
+    {
+      ask,
+      copy: (node, text) => host.late((extras) => extras.copy(node, text)),
+      stepped: (event) => host.late((extras) => extras.step(event)),
+      leave: grid.focus,
+    },
+    signal,
+  );
+  const toggleHelp = () => host.late((extras) => extras.toggleHelp());
   const tools = makeTools(
     {
       undo: () => step("undo"),
@@ -106,34 +125,31 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
       all: () => editor.all(),
       invert: () => editor.invert(),
       zoom: grid.zoom,
-      picture: extras.picture,
-      help: extras.toggleHelp,
+      pictures: () => host.late((extras) => extras.togglePictures()),
+      help: toggleHelp,
     },
     signal,
   );
 
   const panel = make("div", {}, grid.element);
   const tabs = makeTabs("Stacks", panel, (stack) => show(stack), signal);
-  const left = make("div", { class: "hg-left" }, tabs.element, panel, legend.element, arrowBar.element);
+  // Of its height before it is filled, so that nothing moves then.
+  const legend = make("div", { class: "hg-row hg-legend", role: "group", "aria-label": "Colours" });
+  const left = make("div", { class: "hg-left" }, tabs.element, panel, legend);
+  const saved = make("div", { class: "hg-row hg-saved" });
   const root = make(
     "div",
     { class: "headgrid" },
     make("div", { class: "hg-top" }, make("div", { class: "hg-who" }, name, badge.button), tools.element),
     badge.note,
-    extras.help,
     query.element,
-    make("div", { class: "hg-rows" }, colourBy.element, extras.saved),
-    make("div", { class: "hg-main" }, left, inspector.element),
+    make("div", { class: "hg-rows" }, colourBy.element, saved),
+    make("div", { class: "hg-main" }, left, host.element),
     status.element,
     notice,
     announcer.element,
-    extras.card,
   );
 
-  const textAt = (cell: number, say: typeof wordOf) => {
-    const spot = spotOf(sync.cells, cell);
-    return spot ? say(sync.cells, spot) : "";
-  };
   /** Takes cursor and inspector to a cell, in whichever stack it is. */
   const go = (cell: number) => {
     const holds = (stack: string) => spotOf(cellsOf(sync.cells, stack), cell) !== null;
@@ -143,28 +159,30 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     const spot = spotOf(view.cells, cell);
     if (spot) grid.visit(spot);
   };
-  const norm = (ln: Ln) => {
+  const normed = (ln: Ln) => {
     if (!view.live) {
       looked = { ...looked, ln };
-      return showInspector();
+      return showPanel();
     }
     const { metric } = sync.recoloured;
     sync.inspect(sync.focus.cell, ln);
     if (metric && (!sync.shades || sync.shades.metric === metric)) sync.recolour(metric, ln);
   };
   const showTabs = () => tabs.update(stackTabs(sync.cells, sync.on, sync.partial), view.stack);
+  /** Whether the second module is there, or can come. */
+  const hasExtras = () => view.live || sync.panel !== "";
   const showTools = () => {
     const { live } = view;
     const zoomed = grid.zoomed();
     shownZoom = JSON.stringify(zoomed);
-    tools.update({ live, history: sync.history, zoomed, extras: live || sync.panel !== "" });
+    tools.update({ live, history: sync.history, zoomed, extras: hasExtras() });
   };
   const showStatus = () => {
     const { cells } = view;
     const spot = view.hover ?? (view.focused ? view.cursor : null);
     const brush = editor.brushText;
     const value = spot ? saidOf(sync.shades, numberAt(cells, spot)) : "";
-    const detail = extras.point(brush ? null : view.hover, spot);
+    const detail = host.extras()?.point(brush ? null : view.hover, spot) ?? "";
     const here = spot && {
       word: wordOf(cells, spot),
       name: nameOf(cells, spot) + (value && `, ${value}`),
@@ -172,16 +190,17 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     };
     status.update(brush ? { word: "", name: brush } : here, sync.text);
   };
-  const showInspector = () => inspector.update(subjectOf(sync, view.live, looked), sync.panel);
+  const showPanel = () => {
+    const { cell } = view.live ? sync.focus : looked;
+    saved.classList.toggle("hg-some", sync.saved.length > 0);
+    host.update(sync.cells, cell, view.live, sync.panel);
+    host.extras()?.update();
+  };
   const showColours = () => {
     const { cells, shades, recoloured, colourError: error, progress } = sync;
     const { live } = view;
     colourBy.update({ metrics: cells.metrics, shades, asked: recoloured.metric, error, progress, live });
-    legend.update(shades, root.dataset.theme ?? "light");
-  };
-  const showArrows = () => {
-    arrowBar.update(sync.arrows.arrows, view.cells);
-    grid.refresh();
+    legend.hidden = !shades;
   };
   const showAll = () => {
     setText(name, sync.cells.model);
@@ -189,20 +208,19 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     badge.update(sync.cells.standing, sync.cells.standingNote);
     setText(notice, noticeOf(view.live, sync.version));
     root.classList.toggle("hg-frozen", !view.live);
-    query.update(sync.text, view.live);
+    query.update(sync.text, view.live, hasExtras());
     showTabs();
     showStatus();
-    showInspector();
+    showPanel();
     showColours();
-    showArrows();
     showTools();
-    extras.update();
+    grid.refresh();
   };
   const show = (stack: string) => {
     if (view.stack === stack) return;
     showStack(view, sync.cells, stack);
     const { label = "" } = sync.cells.stacks.find((tab) => tab.name === stack) ?? {};
-    announcer.say(`${label} is shown, ${tallyText(tally(sync.cells, stack, sync.on, sync.partial))}`);
+    say(`${label} is shown, ${tallyText(tally(sync.cells, stack, sync.on, sync.partial))}`);
     showAll();
   };
   /** Once a query of this view is answered, what it selected is not to be all in a stack that is not shown. */
@@ -219,28 +237,32 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     view.brush = null;
     showAll();
   };
+  /** What follows a trait's change, where that is not everything. */
   const showers: Partial<Record<Trait, () => void>> = {
-    progress: showColours,
-    focus: showInspector,
-    summary: showInspector,
-    comparison: showInspector,
+    progress: () => {
+      showColours();
+      showPanel();
+    },
+    focus: showPanel,
+    summary: showPanel,
+    comparison: showPanel,
     panel: () => {
-      showInspector();
+      showPanel();
       showTools();
     },
-    kept: showInspector,
+    kept: showPanel,
     deeds: showTools,
     history: () => {
       showTools();
-      extras.update();
+      showPanel();
       deeds.done();
     },
     saved: () => {
-      extras.update();
+      showPanel();
       grid.refresh();
     },
     complete: () => {},
-    completions: () => query.complete(sync.completions),
+    completions: showPanel,
   };
 
   sync.follow(signal, (trait) => {
@@ -264,7 +286,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
   el.append(root);
   const retheme = followTheme(root, signal, () => {
     grid.recolour();
-    showColours();
+    showPanel();
   });
   const resize = (width: number, isFirst: boolean) => {
     if (isFirst) {
@@ -279,8 +301,8 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
   };
   followWidth(root, resize, signal);
   const wake = () => view.live && sync.wake();
-  for (const event of ["pointerenter", "focusin"]) root.addEventListener(event, wake, { once: true, signal });
-  signal.addEventListener("abort", () => {
+  for (const event of ["pointerenter", "focusin"] as const) on(root, event, wake, signal, { once: true });
+  atEnd(signal, () => {
     clearTimeout(asking);
     root.remove();
   });

@@ -2,7 +2,7 @@
 import { highestZ, passing, within } from "./arrows";
 import type { Cells } from "./cells";
 import { KINDS } from "./composition";
-import { make, OWN_KEYS, setText } from "./dom";
+import { keepKeys, make, OWN_KEYS, on, setText } from "./dom";
 import type { ArrowChoice } from "./view";
 import type { Arrow } from "./wire";
 
@@ -15,13 +15,14 @@ export function makeArrowBar(choice: ArrowChoice, changed: () => void, signal: A
   const check = (label: string, title: string, isOn: boolean, set: (on: boolean) => void, mark = "") => {
     const input = make("input", { type: "checkbox", ...OWN_KEYS });
     input.checked = isOn;
-    input.addEventListener(
+    on(
+      input,
       "change",
       () => {
         set(input.checked);
         changed();
       },
-      { signal },
+      signal,
     );
     return make("label", { title }, input, make("span", { class: mark }, label));
   };
@@ -34,13 +35,14 @@ export function makeArrowBar(choice: ArrowChoice, changed: () => void, signal: A
   });
   const least = make("span", { class: "hg-least" });
   const amount = make("span", { class: "hg-muted", role: "status" });
-  slider.addEventListener(
+  on(
+    slider,
     "input",
     () => {
       choice.z = Number(slider.value);
       changed();
     },
-    { signal },
+    signal,
   );
   const kinds = (Object.keys(KINDS) as Arrow["kind"][]).map((kind) =>
     check(
@@ -63,7 +65,7 @@ export function makeArrowBar(choice: ArrowChoice, changed: () => void, signal: A
     // together, so that what passes the threshold never stands in a line of its own
     make("div", { class: "hg-slide" }, make("label", {}, least, slider), amount),
   );
-  element.addEventListener("keydown", (event) => event.key !== "Tab" && event.stopPropagation(), { signal });
+  keepKeys(element, signal);
   return {
     element,
     update: (all, cells) => {

@@ -1,5 +1,5 @@
 /** The badge of a layout that was guessed. Its note is a tooltip, and opens below for fingers and keyboards. */
-import { freshId, make, OWN_KEYS, setText } from "./dom";
+import { button, freshId, make, setText } from "./dom";
 import type { Plan } from "./wire";
 
 export interface Badge {
@@ -17,30 +17,28 @@ const WORDS: Record<Plan["standing"], string> = {
 export function makeBadge(signal: AbortSignal): Badge {
   const id = freshId();
   const note = make("p", { class: "hg-standing", id, hidden: true });
-  const button = make("button", {
-    type: "button",
-    class: "hg-badge",
-    hidden: true,
-    "aria-expanded": "false",
-    "aria-controls": id,
-    ...OWN_KEYS,
-  });
+  const badge = button(
+    "",
+    { class: "hg-badge", hidden: true, "aria-expanded": "false", "aria-controls": id },
+    () => open(Boolean(note.hidden)),
+    signal,
+  );
   const open = (isOpen: boolean) => {
     note.hidden = !isOpen;
-    button.ariaExpanded = String(isOpen);
+    badge.ariaExpanded = String(isOpen);
   };
-  button.addEventListener("click", () => open(note.hasAttribute("hidden")), { signal });
   return {
-    button,
+    button: badge,
     note,
     update: (standing, text) => {
-      setText(button, WORDS[standing] ?? "");
+      const word = WORDS[standing] ?? "";
+      setText(badge, word);
       setText(note, text);
-      button.title = text;
-      button.hidden = button.textContent === "";
-      button.disabled = text === "";
-      button.classList.toggle("hg-warn", standing === "guess");
-      if (button.hidden || !text) open(false);
+      badge.title = text;
+      badge.hidden = !word;
+      badge.disabled = !text;
+      badge.classList.toggle("hg-warn", standing === "guess");
+      if (!word || !text) open(false);
     },
   };
 }

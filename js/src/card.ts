@@ -1,7 +1,7 @@
 /** The card of the cell that the pointer rests on: what stands behind it. The cell's label says the same aloud. */
 import { type BitSet, fromWire, has } from "./bits";
 import { type Cells, nameOf, numberAt, type Spot, wordOf } from "./cells";
-import { make } from "./dom";
+import { atEnd, make } from "./dom";
 import { thousands } from "./numbers";
 import { type Shades, saidOf } from "./shades";
 import type { SavedSelection } from "./wire";
@@ -156,7 +156,7 @@ export function makeCard(signal: AbortSignal): Card {
       event.preventDefault();
     }
   });
-  signal.addEventListener("abort", hide);
+  atEnd(signal, hide);
 
   return {
     element,

@@ -20,27 +20,35 @@ export async function copy(text: string): Promise<boolean> {
   }
 }
 
-/** A button that copies what a function gives at the time, and says so on itself and aloud. */
+/** When each button says again what it does. */
+const timers = new WeakMap<Node, number>();
+
+/** Copies a text, and says so on the button that asked for it, and aloud. */
+export async function copyFrom(
+  node: HTMLElement,
+  text: string,
+  say: (sentence: string) => void,
+): Promise<void> {
+  const done = await copy(text);
+  const label = node.dataset.label ?? node.textContent;
+  node.dataset.label = label;
+  node.textContent = done ? "Copied" : "Not copied";
+  say(done ? "copied" : "the browser did not let it be copied");
+  clearTimeout(timers.get(node));
+  const again = () => {
+    node.textContent = label;
+  };
+  timers.set(node, window.setTimeout(again, 1500));
+}
+
+/** A button that copies what a function gives at the time. */
 export function makeCopy(
   title: string,
   text: () => string,
-  said: (sentence: string) => void,
+  say: (sentence: string) => void,
   signal: AbortSignal,
-  label = "Copy",
 ): HTMLButtonElement {
-  let timer = 0;
-  const run = async () => {
-    const done = await copy(text());
-    end();
-    node.textContent = done ? "Copied" : "Not copied";
-    said(done ? "copied" : "the browser did not let it be copied");
-    timer = window.setTimeout(end, 1500);
-  };
-  const node = button(label, { class: "hg-button hg-copy", title }, run, signal);
-  const end = () => {
-    clearTimeout(timer);
-    node.textContent = label;
-  };
-  signal.addEventListener("abort", end);
+  const run = () => copyFrom(node, text(), say);
+  const node = button("Copy", { class: "hg-button hg-copy", title }, run, signal);
   return node;
 }

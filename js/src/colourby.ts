@@ -1,5 +1,5 @@
-/** The menu that colours the cells, and the bar of the work that this takes. */
-import { button, keepKeys, make, OWN_KEYS, setText } from "./dom";
+/** The menu that colours the cells. */
+import { keepKeys, make, OWN_KEYS, on, setText } from "./dom";
 import type { Shades } from "./shades";
 import type { Metric, Progress } from "./wire";
 
@@ -18,6 +18,7 @@ export interface ColourState {
 
 export interface ColourBy {
   element: HTMLElement;
+  menu: HTMLSelectElement;
   update(state: ColourState): void;
 }
 
@@ -30,25 +31,16 @@ export function chosenOf({ metrics, shades, asked, error }: ColourState): string
 export function makeColourBy(recolour: (metric: string) => void, signal: AbortSignal): ColourBy {
   const menu = make("select", { class: "hg-menu", ...OWN_KEYS });
   const label = make("label", {}, "Colour by ", menu);
-  const doing = make("span", { class: "hg-muted" });
-  const bar = make("progress", {});
-  const amount = make("span", { class: "hg-muted" });
-  const stop = button("Stop", { title: "Stop this and show no colours" }, () => end(), signal);
-  const work = make("div", { class: "hg-work", hidden: true }, doing, bar, amount, stop);
   const error = make("span", { class: "hg-error", role: "status" });
-  const element = make("div", { class: "hg-row hg-colours" }, label, work, error);
+  const element = make("div", { class: "hg-row hg-colours" }, label, error);
   let drawn = "";
 
-  menu.addEventListener("change", () => menu.value !== OWN && recolour(menu.value), { signal });
-  const end = () => {
-    // The button is about to go.
-    menu.focus({ preventScroll: true });
-    recolour("");
-  };
+  on(menu, "change", () => menu.value !== OWN && recolour(menu.value), signal);
   keepKeys(element, signal);
 
   return {
     element,
+    menu,
     update: (state) => {
       const { metrics, shades, progress, live } = state;
       const runs = live && progress.total > 0;
@@ -68,16 +60,7 @@ export function makeColourBy(recolour: (metric: string) => void, signal: AbortSi
       menu.title = live ? (metrics.find(({ name }) => name === chosen)?.help ?? "") : "There is no kernel";
       menu.setAttribute("aria-disabled", String(!live));
       label.hidden = metrics.length === 0 && !own;
-      if (!runs && stop.matches(":focus")) menu.focus({ preventScroll: true });
-      work.hidden = !runs;
       element.hidden = label.hidden && !runs && !state.error;
-      if (runs) {
-        setText(doing, progress.label);
-        setText(amount, `${progress.done} of ${progress.total}`);
-        bar.max = progress.total;
-        bar.value = progress.done;
-        bar.ariaLabel = progress.label;
-      }
       setText(error, state.error);
     },
   };

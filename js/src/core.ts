@@ -3,12 +3,10 @@
  *
  * Functions only, and things that are used inside of functions: nothing is here yet while the second module is read.
  */
-import { count, fromWire, has } from "./bits";
+import { fromWire, has } from "./bits";
 import { nameOf, numberAt, spotOf, wordOf } from "./cells";
-import { makeCopy } from "./clipboard";
-import { button, draw, freshId, keepKeys, make, OWN_KEYS, setOff, setText } from "./dom";
+import { atEnd, button, draw, freshId, keepKeys, make, OWN_KEYS, on, setOff, setText } from "./dom";
 import { rectOf } from "./geometry";
-import { ticksOf } from "./legend";
 import { clamp, short, thousands } from "./numbers";
 import { paint } from "./paint";
 import { rove } from "./rove";
@@ -16,27 +14,27 @@ import { scaleOf } from "./scales";
 import { saidOf } from "./shades";
 import { box, hatch, triangle } from "./shapes";
 import { makeTabs } from "./tabs";
-import { isPlain } from "./theme";
+import { isPlain, readPalette } from "./theme";
+import { eachVisible } from "./visible";
 
 export const core = {
-  count,
   fromWire,
   has,
   nameOf,
   numberAt,
   spotOf,
   wordOf,
-  makeCopy,
+  atEnd,
   button,
   draw,
   freshId,
   keepKeys,
   make,
   OWN_KEYS,
+  on,
   setOff,
   setText,
   rectOf,
-  ticksOf,
   clamp,
   short,
   thousands,
@@ -49,6 +47,8 @@ export const core = {
   triangle,
   makeTabs,
   isPlain,
+  readPalette,
+  eachVisible,
 };
 
 /** Takes what was handed over. Bundled on its own, as on the dev page and in tests, the second module has it already. */

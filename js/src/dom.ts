@@ -34,9 +34,25 @@ export function freshId(): string {
 /** Jupyter looks for this on the focused element itself; on a wrapper it would still take our keys as its own. */
 export const OWN_KEYS = { "data-lm-suppress-shortcuts": "true" };
 
+/** Listens to an event until the signal aborts. */
+export function on<K extends keyof HTMLElementEventMap>(
+  node: EventTarget,
+  type: K,
+  run: (event: HTMLElementEventMap[K]) => unknown,
+  signal: AbortSignal,
+  more: AddEventListenerOptions = {},
+): void {
+  node.addEventListener(type, run as EventListener, { signal, ...more });
+}
+
+/** Runs something once the signal aborts. */
+export function atEnd(signal: AbortSignal, run: () => void): void {
+  signal.addEventListener("abort", run);
+}
+
 /** Keys that are pressed in an element are its own; only Tab goes on to the page. */
 export function keepKeys(element: HTMLElement, signal: AbortSignal): void {
-  element.addEventListener("keydown", (event) => event.key !== "Tab" && event.stopPropagation(), { signal });
+  on(element, "keydown", (event) => event.key !== "Tab" && event.stopPropagation(), signal);
 }
 
 /** A button. While it is off, by `setOff`, it keeps its focus and does nothing. */
@@ -47,7 +63,7 @@ export function button(
   signal: AbortSignal,
 ): HTMLButtonElement {
   const node = make("button", { type: "button", class: "hg-button", ...OWN_KEYS, ...attributes }, label);
-  node.addEventListener("click", () => isOff(node) || run(), { signal });
+  on(node, "click", () => isOff(node) || run(), signal);
   return node;
 }
 
@@ -75,7 +91,7 @@ export function setText(node: Element, text: string): void {
 /** Runs a function at most once per frame. */
 export function perFrame(run: () => void, signal: AbortSignal): () => void {
   let asked = 0;
-  signal.addEventListener("abort", () => cancelAnimationFrame(asked));
+  atEnd(signal, () => cancelAnimationFrame(asked));
   return () => {
     if (asked || signal.aborted) return;
     asked = requestAnimationFrame(() => {

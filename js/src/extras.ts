@@ -1,78 +1,103 @@
-/** What comes with the second module, beside the inspector: help, saved selections, the card of a cell, pictures. */
+/** What comes with the second module, put into a view of the first one. */
 import type { Announcer } from "./announce";
-import type { CardContent } from "./card";
-import type { Spot } from "./cells";
+import { arrowsOf, completionsOf } from "./answers";
+import { makeArrowBar } from "./arrowbar";
+import { curvesOf } from "./arrows";
+import { type CardContent, cardOf, detailOf, makeCard } from "./card";
+import { nameOf, type Spot, spotOf, wordOf } from "./cells";
+import { copyFrom } from "./clipboard";
+import type { ColourBy } from "./colourby";
+import { makeCompleting } from "./completion";
+import { paintArrows } from "./darts";
 import type { Deeds } from "./deeds";
-import { make } from "./dom";
 import type { Grid } from "./grid";
-import type { PanelHost, PanelModule } from "./panelhost";
-import type { Sync } from "./sync";
+import { makeHelp } from "./help";
+import { makeInspector } from "./inspector";
+import { makeLegend } from "./legend";
+import { keepMarks, paintMarks } from "./marks";
+import { makeMenu } from "./menu";
+import { savePicture } from "./picture";
+import type { QueryBox } from "./query";
+import { makeSaved } from "./saved";
+import { type Looked, subjectOf } from "./subject";
+import type { Ln, Sync } from "./sync";
 import { readPalette } from "./theme";
+import type { Tools } from "./tools";
 import type { View } from "./view";
+import { makeWork } from "./work";
+
+/** A view of the first module, as the second one needs it. */
+export interface Base {
+  sync: Sync;
+  view: View;
+  announcer: Announcer;
+  deeds: Deeds;
+  grid: Grid;
+  query: QueryBox;
+  tools: Tools;
+  colourBy: ColourBy;
+  /** The widget; what holds the grid; and the places of the legend and of what is saved. */
+  root: HTMLElement;
+  left: HTMLElement;
+  legend: HTMLElement;
+  saved: HTMLElement;
+  /** What this view looks at while there is no kernel to ask. */
+  looked(): Looked;
+  /** Takes cursor and inspector to a cell. */
+  go(cell: number): void;
+  /** Reads the weights with the norms folded, or raw. */
+  normed(ln: Ln): void;
+}
 
 export interface Extras {
-  help: HTMLElement;
-  saved: HTMLElement;
-  card: HTMLElement;
-  /** Opens or closes the help, now or once it is there. */
-  toggleHelp(): void;
-  picture(kind: "png" | "svg"): void;
-  /** The saved selections, or what stands in their way, changed. */
+  /** The inspector. */
+  element: HTMLElement;
+  /** Something that is shown has changed. */
   update(): void;
   /** The card of the cell that the pointer is on. Returns what there is to say of a cell where no card does. */
   point(hover: Spot | null, cursor: Spot | null): string;
+  /** Opens or closes the help, or the menu of pictures. */
+  toggleHelp(): void;
+  togglePictures(): void;
+  /** Copies a text, and says so on the button that asked for it. */
+  copy(node: HTMLElement, text: string): void;
+  /** An arrow key in the query box. */
+  step(event: KeyboardEvent): void;
 }
 
-type Live<K extends keyof PanelModule> = PanelModule[K] extends (...given: never[]) => infer T ? T : never;
-
-export function makeExtras(
-  host: PanelHost,
-  grid: Grid,
-  sync: Sync,
-  view: View,
-  deeds: Deeds,
-  announcer: Announcer,
-  helped: (open: boolean) => void,
-  signal: AbortSignal,
-): Extras {
-  const places = { help: make("div"), saved: make("div", { class: "hg-row hg-saved" }), card: make("div") };
-  let there: PanelModule | null = null;
-  let help: Live<"makeHelp"> | null = null;
-  let saved: Live<"makeSaved"> | null = null;
-  let card: Live<"makeCard"> | null = null;
-
-  host.late((module) => {
-    there = module;
-    grid.extend(module);
-    help = module.makeHelp(helped, grid.focus, signal);
-    saved = module.makeSaved(
-      view.marks,
-      { deed: deeds.ask, came: announcer.done, shown: grid.refresh, say: announcer.say },
-      signal,
-    );
-    card = module.makeCard(signal);
-    places.help.replaceWith(help.element);
-    places.saved.append(...saved.nodes);
-    places.card.replaceWith(card.element);
-    update();
-  });
-
-  const update = () => {
-    const { saved: items, cells, text, history } = sync;
-    const { selection, error } = text;
-    saved?.update({
-      items,
-      count: cells.count,
-      selection,
-      done: history.done,
-      error: error?.message ?? "",
-      live: view.live,
-    });
-    places.saved.classList.toggle("hg-some", items.length > 0);
+export function makeExtras(base: Base, signal: AbortSignal): Extras {
+  const { sync, view, announcer, deeds, grid, query, tools, colourBy, root } = base;
+  const { say } = announcer;
+  const said = (what: typeof wordOf) => (cell: number) => {
+    const spot = spotOf(sync.cells, cell);
+    return spot ? what(sync.cells, spot) : "";
   };
-  const contentOf = (spot: Spot | null): CardContent | null =>
-    (spot && there?.cardOf(view.cells, spot, sync.on, sync.partial, sync.shades, sync.saved)) ?? null;
-  const save = async (kind: "png" | "svg", module: PanelModule) => {
+  const { go, normed } = base;
+  const inspector = makeInspector(
+    view.panel,
+    { word: said(wordOf), name: said(nameOf), go, normed, say },
+    signal,
+  );
+  const help = makeHelp(tools.helped, grid.focus, signal);
+  const saved = makeSaved(
+    view.marks,
+    { deed: deeds.ask, came: announcer.done, shown: grid.refresh, say },
+    signal,
+  );
+  const card = makeCard(signal);
+  const showLegend = makeLegend(base.legend);
+  const showArrows = () => arrowBar.update(arrowsOf(sync).arrows, view.cells);
+  const arrowBar = makeArrowBar(
+    view.arrows,
+    () => {
+      showArrows();
+      grid.refresh();
+    },
+    signal,
+  );
+  const completing = makeCompleting(query, (text, at) => sync.complete(text, at), signal);
+  const showWork = makeWork(colourBy.menu, () => sync.recolour(""), signal);
+  const save = async (kind: "png" | "svg") => {
     const scene = grid.picture();
     if (!scene) return;
     const { selection, counts } = sync.text;
@@ -82,22 +107,66 @@ export function makeExtras(
       const { model, stacks } = view.cells;
       const stack = stacks.find(({ name }) => name === view.stack)?.label;
       const title = stack ? `${model}, ${stack}` : model;
-      await module.savePicture(kind, scene, readPalette(grid.element), title, caption);
-      announcer.say("picture saved");
+      await savePicture(kind, scene, readPalette(grid.element), title, caption);
+      say("picture saved");
     } catch (error) {
-      announcer.say(`no picture was saved: ${error}`);
+      say(`no picture was saved: ${error}`);
     }
   };
+  const togglePictures = makeMenu(
+    tools.picture,
+    [
+      ["PNG image", () => void save("png")],
+      ["SVG drawing", () => void save("svg")],
+    ],
+    signal,
+  );
+  const marksOf = keepMarks();
+
+  query.element.before(help.element);
+  base.saved.append(...saved.nodes);
+  base.left.append(arrowBar.element);
+  root.append(card.element);
+  grid.extend((geometry) => ({
+    arrows: curvesOf(arrowsOf(sync).arrows, view.arrows, view.cells, geometry),
+    marks: marksOf(sync.saved, view.marks, view.cells.count),
+    paintArrows,
+    paintMarks,
+  }));
+  // Some of the palette's colours stand in the second style sheet.
+  grid.recolour();
+
+  const update = () => {
+    const { live } = view;
+    const { selection, error } = sync.text;
+    inspector.update(subjectOf(sync, live, base.looked()));
+    showLegend(sync.shades, root.dataset.theme ?? "light");
+    showArrows();
+    showWork(sync.progress, live);
+    saved.update({
+      items: sync.saved,
+      count: sync.cells.count,
+      selection,
+      done: sync.history.done,
+      error: error?.message ?? "",
+      live,
+    });
+    completing.update(completionsOf(sync));
+  };
+  const contentOf = (spot: Spot | null): CardContent | null =>
+    spot && cardOf(view.cells, spot, sync.on, sync.partial, sync.shades, sync.saved);
   return {
-    ...places,
-    toggleHelp: () => host.late(() => help?.toggle()),
-    picture: (kind) => host.late((module) => void save(kind, module)),
+    element: inspector.element,
     update,
     point: (hover, cursor) => {
       const content = contentOf(hover);
-      card?.show(hover && content && grid.rectOfSpot(hover), content);
+      card.show(hover && content && grid.rectOfSpot(hover), content);
       const described = hover ? null : contentOf(cursor);
-      return described && there ? there.detailOf(described) : "";
+      return described ? detailOf(described) : "";
     },
+    toggleHelp: help.toggle,
+    togglePictures,
+    copy: (node, text) => void copyFrom(node, text, say),
+    step: completing.step,
   };
 }

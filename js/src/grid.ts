@@ -1,20 +1,17 @@
 /** The grid of one view: a canvas, the accessible layer above it, and the keys and pointers that reach it. */
 import { type Spot, sameSpot } from "./cells";
-import { freshId, make, OWN_KEYS, perFrame } from "./dom";
+import { atEnd, freshId, make, OWN_KEYS, on, perFrame } from "./dom";
 import type { Editor } from "./editor";
 import { contextOf, Film } from "./film";
 import { type Geometry, rectOf, unionOf } from "./geometry";
-import type { Mark, Scene } from "./headers";
+import type { Scene } from "./headers";
 import { type Action, actionOf, isVertical } from "./keyboard";
 import { Layer, type LayerState, setAttribute } from "./layer";
-import { marksOf } from "./marks";
-import type { PanelModule } from "./panelhost";
 import { listenToPointer } from "./pointer";
 import type { Sync } from "./sync";
 import { type Palette, readPalette } from "./theme";
 import type { View } from "./view";
 import { makeViewport, type Viewport } from "./viewport";
-import type { SavedSelection } from "./wire";
 
 export interface GridEvents {
   /** The id of the element that holds what else there is to say of the cursor's cell. */
@@ -25,6 +22,12 @@ export interface GridEvents {
   /** Hover, cursor or brush changed. */
   changed(): void;
 }
+
+/** What is drawn besides the cells. */
+export type Drawn = (geometry: Geometry) => Pick<Scene, "arrows" | "marks" | "paintArrows" | "paintMarks">;
+
+/** The same each time: the cells under it need no painting then. */
+const NOTHING: ReturnType<Drawn> = { arrows: [], marks: [] };
 
 export interface Grid {
   element: HTMLElement;
@@ -41,8 +44,8 @@ export interface Grid {
   zoomed(): { canGrow: boolean; canShrink: boolean; fits: boolean };
   /** Where a spot is on the page, in client coordinates; null where it is not in sight. */
   rectOfSpot(spot: Spot): DOMRect | null;
-  /** The second module has come, which knows how to draw arrows. */
-  extend(module: Pick<PanelModule, "curvesOf" | "paintArrows">): void;
+  /** The second module has come, which knows what else is drawn. */
+  extend(drawn: Drawn): void;
   /** Draws again in the next frame. */
   refresh(): void;
   /** Reads the style sheet's colours anew. */
@@ -72,14 +75,12 @@ export function makeGrid(
   const layer = new Layer(grid, freshId(), events.detailId);
   const widths = new Map<string, number>();
   let palette: Palette | null = null;
-  let marks: readonly Mark[] = [];
-  let extras: Parameters<Grid["extend"]>[0] | null = null;
+  let drawn: Drawn = () => NOTHING;
   let settling = 0;
   /** What the accessible layer lies over, what it is about to, and what it is to say. */
   let told: Geometry | null = null;
   let awaited: Geometry | null = null;
   let said: LayerState | null = null;
-  let marked: { saved?: readonly SavedSelection[]; names?: string } = {};
 
   /** Widths are asked for at every size that is tried, and are always the same. */
   const measure = (text: string) => {
@@ -96,18 +97,11 @@ export function makeGrid(
 
   /** Everything that is drawn, at its full size, without cursor and hover. */
   const sceneOf = (geometry: Geometry): Scene => {
-    const { partial, shades, saved } = sync;
-    const { cells } = view;
-    const names = view.marks.join("\n");
-    // As long as they are the same, the cells under them need no painting.
-    if (names !== marked.names || (names && saved !== marked.saved))
-      marks = marksOf(saved, view.marks, cells.count);
-    marked = { saved, names };
+    const { partial, shades } = sync;
     return {
-      ...{ cells, geometry, partial, shades, marks },
+      ...{ cells: view.cells, geometry, partial, shades },
+      ...drawn(geometry),
       on: editor.shown,
-      arrows: extras?.curvesOf(sync.arrows.arrows, view.arrows, cells, geometry) ?? [],
-      paintArrows: extras?.paintArrows,
       ...{ cursor: null, focused: false, hover: null, scroll: { x: 0, y: 0 } },
       ...{ width: geometry.width, height: geometry.height, ratio: window.devicePixelRatio || 1 },
       path: () => new Path2D(),
@@ -149,7 +143,7 @@ export function makeGrid(
       if (said) layer.update(said);
     }, SETTLED);
   };
-  signal.addEventListener("abort", () => clearTimeout(settling));
+  atEnd(signal, () => clearTimeout(settling));
   const refresh = perFrame(draw, signal);
   const port: Viewport = makeViewport(view, [canvas, grid], measure, () => changed(), signal);
   const viewport = port.element;
@@ -202,7 +196,8 @@ export function makeGrid(
     }
   };
 
-  grid.addEventListener(
+  on(
+    grid,
     "keydown",
     (event) => {
       const geometry = port.geometry();
@@ -224,7 +219,7 @@ export function makeGrid(
       event.preventDefault();
       act(action);
     },
-    { signal },
+    signal,
   );
   const setFocused = () => {
     view.focused = grid.matches(":focus");
@@ -232,14 +227,14 @@ export function makeGrid(
     if (!view.focused) viewport.classList.remove("hg-pointed");
     changed();
   };
-  grid.addEventListener("focus", setFocused, { signal });
-  grid.addEventListener("blur", setFocused, { signal });
+  on(grid, "focus", setFocused, signal);
+  on(grid, "blur", setFocused, signal);
   const scrolled = () => {
     // Another cell came under the resting pointer; the next move tells which.
     if (!view.brush) view.hover = null;
     changed();
   };
-  viewport.addEventListener("scroll", scrolled, { signal, passive: true });
+  on(viewport, "scroll", scrolled, signal, { passive: true });
   listenToPointer(
     {
       element: grid,
@@ -262,7 +257,7 @@ export function makeGrid(
       refresh();
       followRatio();
     };
-    query.addEventListener("change", again, { once: true, signal });
+    on(query, "change", again, signal, { once: true });
   };
   followRatio();
 
@@ -287,8 +282,8 @@ export function makeGrid(
     zoom: port.zoom,
     zoomed: port.zoomed,
     rectOfSpot: port.rectOfSpot,
-    extend: (module) => {
-      extras = module;
+    extend: (more) => {
+      drawn = more;
       refresh();
     },
   };

@@ -1,5 +1,5 @@
 /** The panel that lists all that mouse and keys do. */
-import { button, make, OWN_KEYS } from "./dom";
+import { button, make, OWN_KEYS, on } from "./dom";
 import { KEYS } from "./keyboard";
 
 export interface Help {
@@ -83,7 +83,8 @@ export function makeHelp(opened: (open: boolean) => void, leave: () => void, sig
         before.focus({ preventScroll: true });
     }
   };
-  element.addEventListener(
+  on(
+    element,
     "keydown",
     (event) => {
       if (event.key !== "Tab") event.stopPropagation();
@@ -92,7 +93,7 @@ export function makeHelp(opened: (open: boolean) => void, leave: () => void, sig
         set(false);
       }
     },
-    { signal },
+    signal,
   );
   return {
     element,

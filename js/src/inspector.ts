@@ -3,7 +3,7 @@ import { makeCircuit } from "./circuit";
 import { makeCopy } from "./clipboard";
 import { makeComparison, NARROWEST } from "./comparison";
 import { makeComposition, type Places } from "./composition";
-import { keepKeys, make, OWN_KEYS, setText } from "./dom";
+import { atEnd, keepKeys, make, OWN_KEYS, setText } from "./dom";
 import { ALONE, HINT, WAIT } from "./hints";
 import { thousands } from "./numbers";
 import { placesTable } from "./places";
@@ -262,7 +262,7 @@ export function makeInspector(panel: Panel, events: InspectorEvents, signal: Abo
   // Columns of heads are broken into as many tables as the width asks for.
   const observer = new ResizeObserver(() => panel.tab === "selected" && show());
   observer.observe(element);
-  signal.addEventListener("abort", () => observer.disconnect());
+  atEnd(signal, () => observer.disconnect());
 
   return {
     element,

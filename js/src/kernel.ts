@@ -1,4 +1,5 @@
 /** Whether a kernel still answers. */
+import { atEnd } from "./dom";
 import type { Model } from "./sync";
 import { VERSION } from "./wire";
 
@@ -31,6 +32,6 @@ export function followKernel(model: Model, signal: AbortSignal, changed: (live: 
     ["comm:close", gone],
   ] as const) {
     model.on(name, listener);
-    signal.addEventListener("abort", () => model.off(name, listener));
+    atEnd(signal, () => model.off(name, listener));
   }
 }

@@ -4,11 +4,6 @@ import { short } from "./numbers";
 import { scaleOf } from "./scales";
 import type { Shades } from "./shades";
 
-export interface Legend {
-  element: HTMLElement;
-  update(shades: Shades | null, theme: string): void;
-}
-
 const LN: Record<string, string> = { folded: "norms folded", raw: "raw weights" };
 
 /** The numbers along the scale: its ends, and its middle where that means zero. */
@@ -16,32 +11,22 @@ export function ticksOf({ low, high, diverging }: Shades): string[] {
   return [low, ...(diverging ? [(low + high) / 2] : []), high].map(short);
 }
 
-export function makeLegend(): Legend {
+/** Fills the legend's place, which is there as long as there are colours. Returns what writes it anew. */
+export function makeLegend(element: HTMLElement): (shades: Shades | null, theme: string) => void {
   const label = make("span", { class: "hg-strong" });
   const scale = make("span", { class: "hg-scale" });
   const ticks = make("span", { class: "hg-ticks" });
   const ramp = make("span", { class: "hg-ramp" }, scale, ticks);
   const ln = make("span", { class: "hg-muted" });
   const none = make("span", { class: "hg-missing hg-muted" }, make("i"), "no value");
-  const element = make(
-    "div",
-    { class: "hg-row hg-legend", role: "group", "aria-label": "Colours", hidden: true },
-    label,
-    ramp,
-    none,
-    ln,
-  );
-  return {
-    element,
-    update: (shades, theme) => {
-      element.hidden = !shades;
-      if (!shades) return;
-      setText(label, shades.label);
-      setText(ln, LN[shades.ln] ?? "");
-      scale.style.background = scaleOf(shades.diverging, theme).gradient;
-      ticks.replaceChildren(...ticksOf(shades).map((tick) => make("span", {}, tick)));
-      ramp.hidden = shades.values.every(Number.isNaN);
-      none.hidden = !shades.missing;
-    },
+  element.append(label, ramp, none, ln);
+  return (shades, theme) => {
+    if (!shades) return;
+    setText(label, shades.label);
+    setText(ln, LN[shades.ln] ?? "");
+    scale.style.background = scaleOf(shades.diverging, theme).gradient;
+    ticks.replaceChildren(...ticksOf(shades).map((tick) => make("span", {}, tick)));
+    ramp.hidden = shades.values.every(Number.isNaN);
+    none.hidden = !shades.missing;
   };
 }

@@ -14,6 +14,18 @@ export function marksOf(saved: readonly SavedSelection[], names: readonly string
     .map(({ colour, cells }) => ({ colour, bits: fromWire(cells, count) }));
 }
 
+/** The marks of what is saved now; the same as the last time as long as they are, so that no cell is painted again. */
+export function keepMarks(): typeof marksOf {
+  let marks: Mark[] = [];
+  let before: { saved?: readonly SavedSelection[]; key?: string } = {};
+  return (saved, names, count) => {
+    const key = names.join("\n");
+    if (key !== before.key || (key && saved !== before.saved)) marks = marksOf(saved, names, count);
+    before = { saved, key };
+    return marks;
+  };
+}
+
 /** Which of the marks hold a cell. */
 export function marksAt(marks: readonly { bits: BitSet }[], n: number): number[] {
   return [...marks.keys()].filter((k) => has(marks[k]!.bits, n));

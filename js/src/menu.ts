@@ -1,18 +1,12 @@
-/** A button that opens a short list of things to do. */
-import { button, make } from "./dom";
+/** A short list of things to do, under the button that opens it. */
+import { button, make, on } from "./dom";
 
-export interface Menu {
-  /** Holds the button and, under it, the list. */
-  element: HTMLElement;
-  button: HTMLButtonElement;
-}
-
+/** Puts the list after its button. Returns what opens and closes it. */
 export function makeMenu(
-  label: Node | string,
-  name: string,
+  opener: HTMLElement,
   items: readonly [label: string, run: () => void][],
   signal: AbortSignal,
-): Menu {
+): () => void {
   const choices = items.map(([text, run]) =>
     button(
       text,
@@ -24,35 +18,23 @@ export function makeMenu(
       signal,
     ),
   );
-  const list = make("div", { class: "hg-list", role: "menu", "aria-label": name, hidden: true }, ...choices);
-  const opener = button(
-    label,
-    { class: "hg-button hg-icon", "aria-label": name, "aria-haspopup": "menu", "aria-expanded": "false" },
-    () => (list.hidden ? open() : close()),
-    signal,
+  const list = make(
+    "div",
+    { class: "hg-list", role: "menu", "aria-label": opener.ariaLabel ?? "", hidden: true },
+    ...choices,
   );
-  const element = make("span", { class: "hg-pop" }, opener, list);
-  const open = () => {
-    list.hidden = false;
-    opener.setAttribute("aria-expanded", "true");
-    choices[0]?.focus();
+  const show = (open: boolean) => {
+    list.hidden = !open;
+    opener.setAttribute("aria-expanded", String(open));
   };
   const close = () => {
     if (list.hidden) return;
-    list.hidden = true;
-    opener.setAttribute("aria-expanded", "false");
+    show(false);
     opener.focus();
   };
-  opener.addEventListener(
-    "keydown",
-    (event) => {
-      if (event.key !== "ArrowDown") return;
-      event.preventDefault();
-      open();
-    },
-    { signal },
-  );
-  list.addEventListener(
+  opener.after(list);
+  on(
+    list,
     "keydown",
     (event) => {
       const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
@@ -66,16 +48,19 @@ export function makeMenu(
       } else return;
       event.preventDefault();
     },
-    { signal },
+    signal,
   );
-  element.addEventListener(
+  on(
+    opener.parentElement!,
     "focusout",
-    ({ relatedTarget }) => {
-      if (element.contains(relatedTarget as Node | null)) return;
-      list.hidden = true;
-      opener.setAttribute("aria-expanded", "false");
+    ({ currentTarget, relatedTarget }) => {
+      if (!(currentTarget as Node).contains(relatedTarget as Node | null)) show(false);
     },
-    { signal },
+    signal,
   );
-  return { element, button: opener };
+  return () => {
+    if (!list.hidden) return close();
+    show(true);
+    choices[0]?.focus();
+  };
 }

@@ -5,7 +5,6 @@ import { paintFills } from "./fills";
 import { type BandBox, RING, rectOf } from "./geometry";
 import { paintGrips } from "./grips";
 import { paintHeaders, type Scene } from "./headers";
-import { paintMarks } from "./marks";
 import { levelOf, scaleOf } from "./scales";
 import { box, type Context, hatch, ring, triangle } from "./shapes";
 import { isPlain, type Palette } from "./theme";
@@ -122,7 +121,7 @@ export function paintBands(context: Context, scene: Scene, palette: Palette): vo
   for (const b of bandsInView(scene)) {
     if (scene.shades && !isPlain(palette)) paintFills(context, scene, b, palette, scene.shades);
     else paintCells(context, scene, b, palette);
-    paintMarks(context, scene, b, palette);
+    scene.paintMarks?.(context, scene, b, palette);
   }
 }
 

@@ -1,22 +1,21 @@
 /** The inspector's place in the first module: a shell, until the second module is there, which Python sends once it is needed. */
-import type { ArrowBar } from "./arrowbar";
+import { type Cells, nameOf, spotOf, wordOf } from "./cells";
 import { core } from "./core";
 import { make, setText } from "./dom";
+import type { Extras } from "./extras";
 import { ALONE, HINT, WAIT } from "./hints";
-import type { Inspector, InspectorEvents, Subject } from "./inspector";
-import type { ArrowChoice, Panel } from "./view";
 
 /** What the second module gives, once it has what it takes from the first one. */
 export type PanelModule = typeof import("./panel");
 
 export interface PanelHost {
   element: HTMLElement;
-  /** What there is to show, and the source of the second module; "" while it is not there. */
-  update(subject: Subject, source: string): void;
-  /** Runs something with the second module: at once where it is there, or else when it comes. */
-  late(run: (module: PanelModule) => void): void;
-  /** The row of the arrows' choices, which comes with the second module. */
-  arrowBar(choice: ArrowChoice, changed: () => void): ArrowBar;
+  /** The cell that was asked about, and the source of the second module; "" while it is not there. */
+  update(cells: Cells, cell: number, live: boolean, source: string): void;
+  /** What came with the second module; null until then. */
+  extras(): Extras | null;
+  /** Runs something with what comes with it: at once where it is there, or else when it comes. */
+  late(run: (extras: Extras) => void): void;
 }
 
 type Import = (url: string) => Promise<PanelModule>;
@@ -49,9 +48,10 @@ export function moduleOf(
   return known;
 }
 
+/** `begin` puts what comes with the module into the view. */
 export function makePanelHost(
-  panel: Panel,
-  events: InspectorEvents,
+  begin: (module: PanelModule) => Extras,
+  say: (sentence: string) => void,
   signal: AbortSignal,
   load: (source: string) => Promise<PanelModule> = moduleOf,
 ): PanelHost {
@@ -65,76 +65,50 @@ export function makePanelHost(
     said,
   );
   const element = make("div", { class: "hg-side" }, shell);
-  const waiting: ((module: PanelModule) => void)[] = [];
-  let there: PanelModule | null = null;
-  let subject: Subject | null = null;
-  let inspector: Inspector | null = null;
+  const waiting: ((extras: Extras) => void)[] = [];
+  let extras: Extras | null = null;
   let asked = false;
   let failed = "";
 
-  const show = () => {
-    if (!subject) return;
-    if (inspector) return inspector.update(subject);
-    const { asked: cell, live } = subject;
-    setText(title, cell?.title ?? "");
-    setText(name, cell?.name ?? "");
-    setText(said, failed || (!live ? ALONE : cell ? WAIT : HINT));
-  };
   const arrive = (module: PanelModule) => {
     if (signal.aborted) return;
     module.share(core);
-    inspector = module.makeInspector(panel, events, signal);
-    // What stands below does not jump up where the answer is still to come.
-    inspector.element.style.minHeight = `${shell.offsetHeight}px`;
     // Inside the view, because the page's own style sheets do not reach into a shadow root.
-    element.replaceChildren(make("style", {}, module.css), inspector.element);
-    show();
-    there = module;
+    element.prepend(make("style", {}, module.css));
+    const came = begin(module);
+    // What stands below does not jump up where the answer is still to come.
+    came.element.style.minHeight = `${shell.offsetHeight}px`;
+    shell.replaceWith(came.element);
+    came.update();
+    extras = came;
   };
   const fail = (error: unknown) => {
     failed = `The inspector could not be loaded, and the grid works without it. Does this page forbid scripts of blob: and data: addresses? ${error}`;
-    inspector = null;
+    setText(said, failed);
     element.replaceChildren(shell);
-    show();
-    events.say(failed);
-  };
-
-  const late = (run: (module: PanelModule) => void) => {
-    if (there) run(there);
-    else if (failed) events.say(failed);
-    else waiting.push(run);
+    say(failed);
   };
   return {
     element,
-    late,
-    update: (next, source) => {
-      subject = next;
-      show();
+    extras: () => extras,
+    late: (run) => {
+      if (extras) run(extras);
+      else if (failed) say(failed);
+      else waiting.push(run);
+    },
+    update: (cells, cell, live, source) => {
+      const spot = spotOf(cells, cell);
+      setText(title, spot ? wordOf(cells, spot) : "");
+      setText(name, spot ? nameOf(cells, spot) : "");
+      setText(said, failed || (!live ? ALONE : spot ? WAIT : HINT));
       if (!source || asked) return;
       asked = true;
       load(source)
         .then(arrive)
         .catch(fail)
         .then(() => {
-          for (const run of there ? waiting.splice(0) : []) run(there!);
+          for (const run of extras ? waiting.splice(0) : []) run(extras!);
         });
-    },
-    arrowBar: (choice, changed) => {
-      const place = make("div");
-      let bar: ArrowBar | null = null;
-      let last: Parameters<ArrowBar["update"]> | null = null;
-      late((module) => {
-        bar = module.makeArrowBar(choice, changed, signal);
-        place.append(bar.element);
-        if (last) bar.update(...last);
-      });
-      return {
-        element: place,
-        update: (...now) => {
-          last = now;
-          bar?.update(...now);
-        },
-      };
     },
   };
 }

@@ -1,5 +1,7 @@
 /** Turns pointer events over the grid into hovers, clicks and brushes. */
+
 import { type Cells, exists, type Spot, sameSpot } from "./cells";
+import { atEnd } from "./dom";
 import type { Editor } from "./editor";
 import { columnNear, type Geometry, hit, rowNear } from "./geometry";
 import { clamp } from "./numbers";
@@ -197,7 +199,7 @@ export function listenToPointer(surface: Surface, signal: AbortSignal): void {
     surface.released(spot);
   });
 
-  signal.addEventListener("abort", () => {
+  atEnd(signal, () => {
     cancelAnimationFrame(scrolling);
     clearTimeout(resting);
   });

@@ -1,32 +1,33 @@
 /** The box that shows the selection as text and takes text as a selection. Python has the only parser. */
-import { makeCopy } from "./clipboard";
-import { accepted, isBegun, makeOptions, Past } from "./completion";
-import { freshId, keepKeys, make, OWN_KEYS, setOff, setText } from "./dom";
+import { button, freshId, keepKeys, make, OWN_KEYS, on, setOff, setText } from "./dom";
 import { clamp } from "./numbers";
-import type { Completions, Text } from "./wire";
+import { LOST } from "./tools";
+import type { Text } from "./wire";
 
 export interface QueryEvents {
   /** Sends a text; returns the number that its answer will carry. */
   ask(text: string): number;
-  /** Asks what may stand at a place of a text; returns the number that the answer will carry. */
-  complete(text: string, at: number): number;
+  /** Copies a text, and says so on the button and aloud. */
+  copy(node: HTMLElement, text: string): void;
+  /** An arrow key that nobody took: what takes it is still to come. */
+  stepped(event: KeyboardEvent): void;
   /** The user is done here. */
   leave(): void;
-  /** Says a sentence aloud. */
-  say(sentence: string): void;
 }
 
 export interface QueryBox {
   element: HTMLElement;
+  input: HTMLInputElement;
+  /** What was applied, from the first to the last. */
+  past: string[];
   focus(): void;
-  update(text: Text, live: boolean): void;
-  /** An answer to `complete`; one that answers an older text is dropped. */
-  complete(answer: Completions | null): void;
+  /** Puts a text into the box as if it was typed, with the caret at a place. */
+  type(text: string, at: number): void;
+  /** `canCopy` is whether what copies is there, or can come. */
+  update(text: Text, live: boolean, canCopy: boolean): void;
 }
 
 const HINT = "l1h2 | l0 mlp";
-/** How long typing rests until Python is asked what may follow. */
-const SETTLED = 80;
 
 /** What the box shows for a selection; an empty box stands for nothing. */
 export function shownText(selection: string): string {
@@ -50,6 +51,9 @@ export function makeQuery(events: QueryEvents, signal: AbortSignal): QueryBox {
   const input = make("input", {
     type: "text",
     class: "hg-input",
+    role: "combobox",
+    "aria-autocomplete": "list",
+    "aria-expanded": "false",
     placeholder: HINT,
     spellcheck: "false",
     autocomplete: "off",
@@ -59,31 +63,32 @@ export function makeQuery(events: QueryEvents, signal: AbortSignal): QueryBox {
     ...OWN_KEYS,
   });
   const underlay = make("div", { class: "hg-underlay", "aria-hidden": "true" });
-  const copies = [
-    makeCopy("Copy the selection's text", () => selection, events.say, signal),
-    makeCopy("Copy it as a line of Python", () => pythonOf(selection), events.say, signal, "Python"),
+  const copying = (label: string, title: string, text: () => string) => {
+    const node = button(label, { class: "hg-button hg-copy" }, () => events.copy(node, text()), signal);
+    const show = () => setOff(node, !copies || !shownText(selection), copies ? title : `${title}: ${LOST}`);
+    return { node, show };
+  };
+  const copiers = [
+    copying("Copy", "Copy the selection's text", () => selection),
+    copying("Python", "Copy it as a line of Python", () => pythonOf(selection)),
   ];
   const error = make("p", { class: "hg-error", id: errorId, role: "alert" });
-  const options = makeOptions(input, (option) => take(option), signal);
   const line = make("div", { class: "hg-line" }, underlay, input);
-  const field = make("div", { class: "hg-field" }, line, ...copies, options.element);
+  const field = make("div", { class: "hg-field" }, line, ...copiers.map(({ node }) => node));
   const element = make("div", { class: "hg-query" }, field, error);
 
   let selection = "none";
+  let copies = true;
   /** What the user has typed and Python has not taken yet. */
   let draft: string | null = null;
   let sent = { n: -1, text: "" };
-  /** What Python was asked to complete. */
-  let wanted = { n: -1, text: "", at: 0 };
-  let offer: Completions | null = null;
-  let timer = 0;
-  const past = new Past();
+  const past: string[] = [];
 
   const show = () => {
     const value = draft ?? shownText(selection);
     if (input.value !== value) input.value = value;
     input.title = draft === null ? value : "";
-    for (const copy of copies) setOff(copy, shownText(selection) === "", copy.title);
+    for (const copier of copiers) copier.show();
     field.classList.toggle("hg-draft", draft !== null);
   };
   const clearError = () => {
@@ -102,109 +107,61 @@ export function makeQuery(events: QueryEvents, signal: AbortSignal): QueryBox {
     if (input.matches(":focus")) input.setSelectionRange(reason.end, reason.end);
     align();
   };
-  const close = () => {
-    clearTimeout(timer);
-    wanted.n = -1;
-    options.hide();
-  };
-  /** Asks what may stand at the caret, after a while. */
-  const want = (after: number) => {
-    clearTimeout(timer);
-    timer = window.setTimeout(() => {
-      const [text, at] = [input.value, input.selectionStart ?? input.value.length];
-      if (!input.readOnly) wanted = { n: events.complete(text, at), text, at };
-    }, after);
-  };
   /** Something else stands in the box. */
   const type = (text: string) => {
     draft = text;
     clearError();
     show();
   };
-  const take = (option: number) => {
-    const word = offer?.items[option]?.text;
-    if (!offer || word === undefined) return;
-    const [text, at] = accepted(wanted.text, offer, word);
-    close();
-    past.leave();
-    type(text);
-    input.setSelectionRange(at, at);
-    if (isBegun(word)) want(0);
-  };
   const apply = () => {
     const text = input.value;
-    close();
-    past.add(text.trim());
+    const asked = text.trim();
+    if (asked && asked !== past.at(-1)) past.push(asked);
     type(text);
     // While it is asked the model already tells of it, which is no answer to the text that was sent before.
     sent = { n: -1, text: "" };
-    sent = { n: events.ask(text.trim() ? text : "none"), text };
+    sent = { n: events.ask(asked || "none"), text };
   };
   const dismiss = () => {
-    if (options.open) return close();
-    close();
     draft = null;
-    past.leave();
     clearError();
     show();
     events.leave();
   };
-  /** An arrow key goes through the list; where there is none, through what was applied before. */
-  const step = (by: -1 | 1) => {
-    if (options.open) return options.move(by);
-    const text = past.step(by, input.value);
-    if (text === null) return;
-    close();
-    type(text);
-    input.setSelectionRange(text.length, text.length);
-  };
 
-  input.addEventListener(
-    "input",
-    (event) => {
-      past.leave();
-      type(input.value);
-      options.hide();
-      if (!(event as InputEvent).isComposing) want(SETTLED);
-    },
-    { signal },
-  );
-  input.addEventListener("scroll", align, { signal });
-  input.addEventListener("blur", close, { signal });
+  on(input, "input", () => type(input.value), signal);
+  on(input, "scroll", align, signal);
   keepKeys(input, signal);
-  input.addEventListener(
+  on(
+    input,
     "keydown",
     (event) => {
-      const { key, altKey, shiftKey, ctrlKey, metaKey } = event;
-      if (event.isComposing || input.readOnly || ctrlKey || metaKey) return;
-      const chosen = options.open && options.active >= 0;
-      if ((key === "Enter" || (key === "Tab" && !shiftKey)) && chosen) {
-        event.stopPropagation();
-        take(options.active);
-      } else if (key === "Enter") apply();
+      const { key } = event;
+      if (event.isComposing || input.readOnly || event.ctrlKey || event.metaKey) return;
+      if (key === "Enter") apply();
       else if (key === "Escape") dismiss();
-      else if (altKey && key === "ArrowDown") want(0);
-      else if (altKey && key === "ArrowUp") close();
-      else if (key === "ArrowDown") step(1);
-      else if (key === "ArrowUp") step(-1);
-      else {
-        if (key === "ArrowLeft" || key === "ArrowRight" || key === "Home" || key === "End") close();
-        return;
-      }
+      else if (key === "ArrowDown" || key === "ArrowUp") events.stepped(event);
+      else return;
       event.preventDefault();
     },
-    { signal },
+    signal,
   );
-  signal.addEventListener("abort", () => clearTimeout(timer));
 
   return {
     element,
+    input,
+    past,
     focus: () => {
       input.focus();
       input.select();
     },
-    update: (text, live) => {
+    type: (text, at) => {
+      type(text);
+      input.setSelectionRange(at, at);
+    },
+    update: (text, live, canCopy) => {
       input.readOnly = !live;
+      copies = canCopy;
       const answered = text.query === sent.n;
       if (answered && text.error && draft === sent.text) refuse(text.error);
       else if (answered && !text.error && draft === sent.text) draft = null;
@@ -214,15 +171,6 @@ export function makeQuery(events: QueryEvents, signal: AbortSignal): QueryBox {
       }
       selection = text.selection;
       show();
-    },
-    complete: (answer) => {
-      const { n, text, at } = wanted;
-      if (!answer || answer.complete !== n || input.value !== text || input.selectionStart !== at) return;
-      offer = answer;
-      // What only says what already stands there is no help.
-      const news = answer.items.some((item) => accepted(text, answer, item.text)[0] !== text);
-      if (news) options.show(answer.items);
-      else options.hide();
     },
   };
 }

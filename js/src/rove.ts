@@ -1,4 +1,5 @@
 /** One stop of the Tab key for all controls of a row; the arrow keys go from one to the next. */
+import { on } from "./dom";
 import { tabFor } from "./tabs";
 
 export interface Rove {
@@ -19,16 +20,18 @@ export function rove(element: HTMLElement, signal: AbortSignal): Rove {
     if (!current || !nodes.includes(current)) current = nodes[0];
     for (const node of nodes) node.tabIndex = node === current ? 0 : -1;
   };
-  element.addEventListener(
+  on(
+    element,
     "focusin",
     (event) => {
       if (!all().includes(event.target as HTMLElement)) return;
       current = event.target as HTMLElement;
       update();
     },
-    { signal },
+    signal,
   );
-  element.addEventListener(
+  on(
+    element,
     "keydown",
     (event) => {
       if (event.key !== "Tab") event.stopPropagation();
@@ -40,7 +43,7 @@ export function rove(element: HTMLElement, signal: AbortSignal): Rove {
       event.preventDefault();
       nodes[to]!.focus();
     },
-    { signal },
+    signal,
   );
   return {
     update,

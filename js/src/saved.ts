@@ -1,6 +1,6 @@
 /** The selections that have names: one chip each, which recalls it, shows it on the grid, colours or removes it. */
 import { type BitSet, fromWire } from "./bits";
-import { button, freshId, keepKeys, make, OWN_KEYS, setOff, setText } from "./dom";
+import { button, freshId, keepKeys, make, OWN_KEYS, on, setOff, setText } from "./dom";
 import { freshName, overlapText } from "./overlap";
 import { rove } from "./rove";
 import { LOST } from "./tools";
@@ -106,10 +106,8 @@ export function makeSaved(marks: string[], events: SavedEvents, signal: AbortSig
       recall,
       remove,
     );
-    colour.addEventListener("change", () => state.live && ask("tint", name, colour.value), { signal });
-    node.addEventListener("keydown", ({ key }) => key === "Delete" && state.live && ask("remove", name), {
-      signal,
-    });
+    on(colour, "change", () => state.live && ask("tint", name, colour.value), signal);
+    on(node, "keydown", ({ key }) => key === "Delete" && state.live && ask("remove", name), signal);
     return {
       node,
       update: (item) => {
@@ -181,19 +179,20 @@ export function makeSaved(marks: string[], events: SavedEvents, signal: AbortSig
     setText(accept, replaces ? "Replace" : "Save");
     input.removeAttribute("aria-invalid");
   };
-  input.addEventListener("input", named, { signal });
-  form.addEventListener(
+  on(input, "input", named, signal);
+  on(
+    form,
     "submit",
     (event) => {
       event.preventDefault();
       const name = input.value.trim();
       if (name && state.live && !asked.some(({ what }) => what === "save")) ask("save", name);
     },
-    { signal },
+    signal,
   );
   keepKeys(form, signal);
-  form.addEventListener("keydown", ({ key }) => key === "Escape" && openForm(false), { signal });
-  bar.addEventListener("keydown", ({ key }) => key === "Escape" && edits && setEdits(false), { signal });
+  on(form, "keydown", ({ key }) => key === "Escape" && openForm(false), signal);
+  on(bar, "keydown", ({ key }) => key === "Escape" && edits && setEdits(false), signal);
 
   /** What became of the deeds that were asked for here. */
   const settle = () => {

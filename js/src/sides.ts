@@ -1,4 +1,5 @@
 /** How the widget's width is shared by the grid and the inspector. */
+import { atEnd } from "./dom";
 
 /** The inspector stands beside the grid from this width on, and only where the grid keeps this much for a column. */
 const WIDE = 640;
@@ -34,5 +35,5 @@ export function followWidth(
     changed(width, isFirst);
   });
   observer.observe(element);
-  signal.addEventListener("abort", () => observer.disconnect());
+  atEnd(signal, () => observer.disconnect());
 }

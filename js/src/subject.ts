@@ -1,4 +1,5 @@
 /** What the inspector is to show. Pure. */
+import { arrowsOf, comparisonOf, keptOf, summaryOf } from "./answers";
 import { nameOf, spotOf, wordOf } from "./cells";
 import type { Subject } from "./inspector";
 import type { Ln, Sync } from "./sync";
@@ -11,19 +12,19 @@ export interface Looked {
 
 /** Of the cell that was asked about; without a kernel, of the one that this view looks at. */
 export function subjectOf(sync: Sync, live: boolean, looked: Looked): Subject {
-  const { cells, comparison, arrows } = sync;
+  const { cells } = sync;
   const { cell, ln } = live ? sync.focus : looked;
   // Without a kernel the last answer stands for its own cell, and what the page brought along for the others.
-  const last = sync.summary;
-  const isKept = (one: Ln) => sync.kept(cell, one)?.ln === one;
+  const last = summaryOf(sync);
+  const isKept = (one: Ln) => keptOf(sync, cell, one)?.ln === one;
   const isLast = last?.cell === cell && (last.ln === ln || !isKept(ln));
-  const summary = live || isLast ? last : sync.kept(cell, ln);
+  const summary = live || isLast ? last : keptOf(sync, cell, ln);
   const spot = spotOf(cells, cell);
   return {
     asked: spot && { title: wordOf(cells, spot), name: nameOf(cells, spot) },
     summary,
-    comparison,
-    note: arrows.note,
+    comparison: comparisonOf(sync),
+    note: arrowsOf(sync).note,
     ln: live ? ln : (summary?.ln ?? ln),
     hasNorms: cells.metrics.length > 0 || Boolean(summary?.tabs.length),
     live,

@@ -1,5 +1,5 @@
 /** A switch between a few states: radio buttons side by side. */
-import { freshId, make, OWN_KEYS } from "./dom";
+import { freshId, make, OWN_KEYS, on } from "./dom";
 
 export interface Switch<T extends string> {
   element: HTMLElement;
@@ -15,7 +15,7 @@ export function makeSwitch<T extends string>(
   const name = freshId();
   const inputs = states.map(({ state, spoken }) => {
     const input = make("input", { type: "radio", name, value: state, "aria-label": spoken, ...OWN_KEYS });
-    input.addEventListener("change", () => input.checked && chosen(state), { signal });
+    on(input, "change", () => input.checked && chosen(state), signal);
     return input;
   });
   const element = make(

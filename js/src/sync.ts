@@ -4,23 +4,11 @@
  * Only event handlers call the writes. Handlers of changes never do, so nothing echoes. Every view reads back from the
  * shared model, its own edits included, so that several views of one widget agree.
  */
-import { type BitSet, checksum, difference, equal, fromWire, has, toWire, without } from "./bits";
+import { type BitSet, checksum, difference, equal, fromWire, toWire, without } from "./bits";
 import { type Cells, readPlan } from "./cells";
+import { atEnd } from "./dom";
 import { readShades, type Shades } from "./shades";
-import type {
-  Arrows,
-  Comparison,
-  Completions,
-  Deed,
-  Focus,
-  History,
-  Progress,
-  Recolour,
-  SavedSelection,
-  Summary,
-  Text,
-  Wire,
-} from "./wire";
+import type { Deed, Focus, History, Progress, Recolour, SavedSelection, Text, Wire } from "./wire";
 
 /** What headgrid uses of anywidget's model. */
 export interface Model {
@@ -34,11 +22,6 @@ export interface Model {
 export type Trait = keyof Wire;
 export type Ln = Focus["ln"];
 
-export function readTrait<K extends Trait>(model: Model, trait: K): Partial<Wire[K]> | undefined {
-  const value = model.get(trait);
-  return value && typeof value === "object" ? (value as Partial<Wire[K]>) : undefined;
-}
-
 /** The traits of which nothing is kept here: they are read when they are needed. */
 const SIMPLE = [
   ...["query", "focus", "summary", "comparison", "arrows", "progress"],
@@ -46,8 +29,6 @@ const SIMPLE = [
 ] as Trait[];
 
 const NOTHING: Text = { selection: "none", counts: "", n_selected: 0, n_params: 0, query: 0, error: null };
-
-const UNKNOWN = { notes: [], ln: "folded", tabs: [], circuits: [], partners: null, pending: [] } as const;
 
 export class Sync {
   cells!: Cells;
@@ -64,52 +45,34 @@ export class Sync {
     this.#reread("plan");
   }
 
+  /** What is in a trait now, of which any part may be missing. */
+  read<K extends Trait>(trait: K): Partial<Wire[K]> | undefined {
+    const value = this.#model.get(trait);
+    return value && typeof value === "object" ? (value as Partial<Wire[K]>) : undefined;
+  }
+
   /** The version of the wire that Python speaks. */
   get version(): number {
-    return readTrait(this.#model, "plan")?.version ?? 0;
+    return this.read("plan")?.version ?? 0;
   }
 
   get text(): Text {
-    return { ...NOTHING, ...readTrait(this.#model, "text") };
+    return { ...NOTHING, ...this.read("text") };
   }
 
   /** The number of the last query that any view sent. */
   get asked(): number {
-    return readTrait(this.#model, "query")?.n ?? 0;
+    return this.read("query")?.n ?? 0;
   }
 
   /** The last cell that any view asked about, and how its weights are to be read. */
   get focus(): Focus {
-    return { n: 0, cell: -1, ln: "folded", ...readTrait(this.#model, "focus") };
-  }
-
-  /** The summary, unless it answers another question than the last one. */
-  get summary(): Summary | null {
-    const summary = readTrait(this.#model, "summary");
-    if (!summary?.places || summary.focus !== this.focus.n || (summary.cell ?? -1) < 0) return null;
-    return { ...UNKNOWN, ...summary } as Summary;
-  }
-
-  /** The selected heads side by side; those that were taken out since are left out. */
-  get comparison(): Comparison | null {
-    const { heads = [], n_heads = 0, ...rest } = readTrait(this.#model, "comparison") ?? {};
-    if (n_heads < 2) return null;
-    const still = heads.filter(({ cell }) => has(this.on, cell));
-    const { ln } = this.focus;
-    const pending = rest.pending || still.length < heads.length || (rest.ln ?? ln) !== ln;
-    return { summed: null, ln, ...rest, heads: still, n_heads, pending };
-  }
-
-  /** Composition among the selected heads, without the arrows of those that were taken out since. */
-  get arrows(): Arrows {
-    const { arrows = [], baseline = 0, note = "" } = readTrait(this.#model, "arrows") ?? {};
-    const isOn = (cell: number) => has(this.on, cell);
-    return { arrows: arrows.filter((a) => isOn(a.source) && isOn(a.target)), baseline, note };
+    return { n: 0, cell: -1, ln: "folded", ...this.read("focus") };
   }
 
   /** The last colours that any view asked for. */
   get recoloured(): Recolour {
-    return { n: 0, metric: "", ln: "folded", ...readTrait(this.#model, "recolour") };
+    return { n: 0, metric: "", ln: "folded", ...this.read("recolour") };
   }
 
   /** Why there are no colours; "" where there are, or where none were asked for. */
@@ -118,12 +81,12 @@ export class Sync {
   }
 
   get progress(): Progress {
-    return { label: "", done: 0, total: 0, ...readTrait(this.#model, "progress") };
+    return { label: "", done: 0, total: 0, ...this.read("progress") };
   }
 
   /** How many steps the selection can go back and forth, those that were asked for and not done yet taken off. */
   get history(): History {
-    const known = readTrait(this.#model, "history");
+    const known = this.read("history");
     let { undo = 0, redo = 0 } = known ?? {};
     if (this.#ahead && known) [undo, redo] = [Math.max(1, undo), 0];
     for (const { do: what } of this.#waiting) {
@@ -136,26 +99,12 @@ export class Sync {
 
   /** The selections that have names. */
   get saved(): readonly SavedSelection[] {
-    return readTrait(this.#model, "saved")?.items ?? [];
-  }
-
-  /** What may stand in the box, unless it answers an older text than the last. */
-  get completions(): Completions | null {
-    const answer = readTrait(this.#model, "completions");
-    if (!answer?.items || answer.complete !== readTrait(this.#model, "complete")?.n) return null;
-    return { start: 0, end: 0, ...answer } as Completions;
+    return this.read("saved")?.items ?? [];
   }
 
   /** The code of the inspector; "" until it has come. */
   get panel(): string {
     return String(this.#model.get("panel") ?? "");
-  }
-
-  /** The description of a cell that a page without a kernel brought along; rather of these norms than of others. */
-  kept(cell: number, ln: Ln): Summary | null {
-    const kept = this.#list("kept").filter((summary) => summary.cell === cell);
-    const summary = kept.find((one) => one.ln === ln) ?? kept[0];
-    return summary ? { ...UNKNOWN, ...summary } : null;
   }
 
   /** Calls back after each change of a trait, with the sets of cells read anew, until the signal aborts. */
@@ -166,7 +115,7 @@ export class Sync {
         changed(trait);
       };
       this.#model.on(`change:${trait}`, handler);
-      signal.addEventListener("abort", () => this.#model.off(`change:${trait}`, handler));
+      atEnd(signal, () => this.#model.off(`change:${trait}`, handler));
     };
     for (const trait of ["plan", "partial", "colours", "recolour"] as const)
       listen(trait, () => this.#reread(trait));
@@ -177,7 +126,7 @@ export class Sync {
       });
     listen("cells", () => {
       const before = this.on;
-      this.on = this.#read("cells");
+      this.on = this.#bits("cells");
       // A cell that was just edited is no longer partial in the old sense; Python says so a moment later.
       this.partial = without(without(this.partial, difference(before, this.on)), this.on);
     });
@@ -195,14 +144,14 @@ export class Sync {
 
   /** Asks Python to do something once. Returns the deed's number, which `history.done` reaches. */
   deed(what: Deed["do"], name = "", value = ""): number {
-    const n = Math.max(this.#done, this.#list("deeds").at(-1)?.n ?? 0) + 1;
+    const n = Math.max(this.#done, this.#deeds.at(-1)?.n ?? 0) + 1;
     this.#write("deeds", [...this.#waiting, { n, do: what, name, value, seen: checksum(this.on) }]);
     return n;
   }
 
   /** Asks Python what may stand in a text at a place. Returns the question's number. */
   complete(text: string, at: number): number {
-    const n = (readTrait(this.#model, "complete")?.n ?? 0) + 1;
+    const n = (this.read("complete")?.n ?? 0) + 1;
     this.#write("complete", { n, text, at });
     return n;
   }
@@ -235,23 +184,23 @@ export class Sync {
 
   /** The deeds that Python has not done yet. */
   get #waiting(): Deed[] {
-    return this.#list("deeds").filter(({ n }) => n > this.#done);
+    return this.#deeds.filter(({ n }) => n > this.#done);
   }
 
   get #done(): number {
-    return readTrait(this.#model, "history")?.done ?? 0;
+    return this.read("history")?.done ?? 0;
   }
 
   /** The colours, unless they answer another question than the last one; Python's own answer none. */
   get #colours(): Partial<Wire["colours"]> | null {
-    const colours = readTrait(this.#model, "colours") ?? null;
+    const colours = this.read("colours") ?? null;
     const { recolour = 0 } = colours ?? {};
     return recolour === 0 || recolour === this.recoloured.n ? colours : null;
   }
 
-  #list<K extends "deeds" | "kept">(trait: K): Wire[K] {
-    const list = this.#model.get(trait);
-    return (Array.isArray(list) ? list : []) as Wire[K];
+  get #deeds(): Deed[] {
+    const deeds = this.read("deeds");
+    return Array.isArray(deeds) ? (deeds as Deed[]) : [];
   }
 
   #write<K extends Trait>(trait: K, value: Wire[K]): void {
@@ -260,15 +209,15 @@ export class Sync {
   }
 
   #reread(trait: Trait): void {
-    if (trait === "plan") this.cells = readPlan(readTrait(this.#model, "plan") ?? {});
+    if (trait === "plan") this.cells = readPlan(this.read("plan") ?? {});
     if (trait === "plan" || trait === "colours" || trait === "recolour")
       this.shades = readShades(this.#colours, this.cells);
     if (trait === "colours" || trait === "recolour") return;
-    this.on = this.#read("cells");
-    this.partial = without(this.#read("partial"), this.on);
+    this.on = this.#bits("cells");
+    this.partial = without(this.#bits("partial"), this.on);
   }
 
-  #read(trait: "cells" | "partial"): BitSet {
+  #bits(trait: "cells" | "partial"): BitSet {
     return without(fromWire(this.#model.get(trait), this.cells.count), this.cells.absent);
   }
 }

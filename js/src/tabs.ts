@@ -1,5 +1,5 @@
 /** Tabs: one stop of the Tab key, and the arrow keys go from one to the next. */
-import { freshId, make, OWN_KEYS, setText } from "./dom";
+import { button, freshId, make, on, setText } from "./dom";
 
 export interface TabShape {
   name: string;
@@ -46,16 +46,13 @@ export function makeTabs(
   const makeTab = (name: string, k: number): Tab => {
     const label = new Text();
     const count = make("span", { class: "hg-count", "aria-hidden": "true" });
-    const node = make("button", {
-      type: "button",
-      role: "tab",
-      id: `${id}-${k}`,
-      class: "hg-tab",
-      "aria-controls": panel.id,
-      ...OWN_KEYS,
-    });
-    node.append(label, " ", count);
-    node.addEventListener("click", () => show(name), { signal });
+    const node = button(
+      label,
+      { role: "tab", id: `${id}-${k}`, class: "hg-tab", "aria-controls": panel.id },
+      () => show(name),
+      signal,
+    );
+    node.append(" ", count);
     return { name, node, label, count };
   };
   const build = (tabs: readonly TabShape[]) => {
@@ -68,7 +65,8 @@ export function makeTabs(
     return focused;
   };
 
-  element.addEventListener(
+  on(
+    element,
     "keydown",
     (event) => {
       if (event.key !== "Tab") event.stopPropagation();
@@ -80,7 +78,7 @@ export function makeTabs(
       nodes[to]!.node.focus();
       show(nodes[to]!.name);
     },
-    { signal },
+    signal,
   );
 
   return {

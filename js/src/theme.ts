@@ -1,4 +1,5 @@
 /** Light, dark, or the system's own colours: read off what the widget stands on, not off a host's name. */
+import { atEnd, on } from "./dom";
 
 export type Theme = "light" | "dark";
 
@@ -58,9 +59,9 @@ export function followTheme(root: HTMLElement, signal: AbortSignal, changed: () 
       ],
     });
   }
-  signal.addEventListener("abort", () => observer.disconnect());
+  atEnd(signal, () => observer.disconnect());
   for (const query of ["(prefers-color-scheme: dark)", "(forced-colors: active)"]) {
-    matchMedia(query).addEventListener("change", update, { signal });
+    on(matchMedia(query), "change", update, signal);
   }
   return update;
 }

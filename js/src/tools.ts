@@ -1,6 +1,5 @@
 /** The row of buttons: what can be done with the selection, and how the grid is looked at. */
-import { button, icon, make, setOff } from "./dom";
-import { makeMenu } from "./menu";
+import { button, icon, make, on, setOff } from "./dom";
 import { rove } from "./rove";
 import type { History } from "./wire";
 
@@ -11,7 +10,8 @@ export interface ToolEvents {
   all(): void;
   invert(): void;
   zoom(by: -1 | 0 | 1): void;
-  picture(kind: "png" | "svg"): void;
+  /** Opens or closes the menu of pictures, under its button. */
+  pictures(): void;
   help(): void;
 }
 
@@ -25,6 +25,8 @@ export interface ToolState {
 
 export interface Tools {
   element: HTMLElement;
+  /** What opens the menu of pictures. */
+  picture: HTMLElement;
   /** The help was opened, or closed. */
   helped(open: boolean): void;
   update(state: ToolState): void;
@@ -36,10 +38,15 @@ const PICTURE = "M8 2.5v7.5M5 7l3 3 3-3M2.5 11v2.5h11V11";
 export const LOST = "there is no kernel";
 
 export function makeTools(events: ToolEvents, signal: AbortSignal): Tools {
-  const drawn = (path: string, name: string, run: () => void, more = {}) =>
-    button(icon(path, more), { class: "hg-button hg-icon", "aria-label": name }, run, signal);
+  const drawn = (path: string, name: string, run: () => void, turned = "", more = {}) =>
+    button(
+      icon(path, turned ? { transform: turned } : {}),
+      { class: "hg-button hg-icon", "aria-label": name, ...more },
+      run,
+      signal,
+    );
   const undo = drawn(BACK, "Undo", events.undo);
-  const redo = drawn(BACK, "Redo", events.redo, { transform: "matrix(-1 0 0 1 16 0)" });
+  const redo = drawn(BACK, "Redo", events.redo, "matrix(-1 0 0 1 16 0)");
   const shrink = drawn("M3 8h10", "Smaller cells", () => events.zoom(-1));
   const fit = drawn(FIT, "Fit the grid", () => events.zoom(0));
   const grow = drawn("M3 8h10M8 3v10", "Larger cells", () => events.zoom(1));
@@ -50,13 +57,18 @@ export function makeTools(events: ToolEvents, signal: AbortSignal): Tools {
       ["Invert", "Invert the selection in the whole model (I)", events.invert],
     ] as const
   ).map(([label, title, run]) => ({ node: button(label, {}, run, signal), title }));
-  const picture = makeMenu(
-    icon(PICTURE),
-    "Save a picture",
-    [
-      ["PNG image", () => events.picture("png")],
-      ["SVG drawing", () => events.picture("svg")],
-    ],
+  const picture = drawn(PICTURE, "Save a picture", events.pictures, "", {
+    "aria-haspopup": "menu",
+    "aria-expanded": "false",
+  });
+  on(
+    picture,
+    "keydown",
+    (event) => {
+      if (event.key !== "ArrowDown") return;
+      event.preventDefault();
+      picture.click();
+    },
     signal,
   );
   const help = button("?", { "aria-label": "? Help", "aria-expanded": "false" }, events.help, signal);
@@ -68,11 +80,12 @@ export function makeTools(events: ToolEvents, signal: AbortSignal): Tools {
     group("History", undo, redo),
     group("Selection", ...edits.map(({ node }) => node)),
     group("Zoom", shrink, fit, grow),
-    group("More", picture.element, help),
+    group("More", make("span", { class: "hg-pop" }, picture), help),
   );
   const row = rove(element, signal);
   return {
     element,
+    picture,
     helped: (open) => help.setAttribute("aria-expanded", String(open)),
     update: ({ live, history, zoomed, extras }) => {
       const set = (node: HTMLElement, can: boolean, title: string, why: string) =>
@@ -83,7 +96,7 @@ export function makeTools(events: ToolEvents, signal: AbortSignal): Tools {
       set(shrink, zoomed.canShrink, "Smaller cells (-)", "they are at their smallest");
       fit.title = zoomed.fits ? "Cells of a readable size (0)" : "Fit the whole grid (0)";
       set(grow, zoomed.canGrow, "Larger cells (+)", "they are at their largest");
-      set(picture.button, extras, "Save a picture of the grid", LOST);
+      set(picture, extras, "Save a picture of the grid", LOST);
       set(help, extras, "Help (?)", LOST);
       row.update();
     },

@@ -1,6 +1,6 @@
 /** The window onto the grid: how large its cells are, what of it is scrolled into sight, where a spot is on the page. */
 import type { Cells, Spot } from "./cells";
-import { make } from "./dom";
+import { make, on } from "./dom";
 import { type Geometry, type Point, type Rect, rectOf } from "./geometry";
 import { clamp } from "./numbers";
 import type { View } from "./view";
@@ -116,7 +116,7 @@ export function makeViewport(
     const next = Math.round(turned);
     if (next !== geometry.cell) zoomTo(next, { x: event.clientX - box.left, y: event.clientY - box.top });
   };
-  element.addEventListener("wheel", wheel, { signal, passive: false });
+  on(element, "wheel", wheel, signal, { passive: false });
 
   return {
     element,

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { fromWire } from "../src/bits";
 import { readPlan } from "../src/cells";
 import widget from "../src/widget";
+import { colours } from "./fixtures";
 import { Host } from "./host";
 import { members, on, stacked, text } from "./plans";
 
@@ -143,6 +144,17 @@ describe("a view", () => {
       one.el.querySelector(".headgrid")!.dispatchEvent(new Event(event));
     expect(host.writes).toEqual(["focus"]);
     expect(host.state.focus).toEqual({ n: 1, cell: -1, ln: "folded" });
+  });
+
+  it("keeps room for the legend as soon as there are colours", () => {
+    const host = hostOf(1);
+    const room = (el: Element) => !el.querySelector<HTMLElement>(".hg-legend")!.hidden;
+    const one = viewOf(host);
+    expect(room(one.el)).toBe(false);
+    host.tell("colours", colours(Array(cells.count).fill(0.5)));
+    expect([room(one.el), room(viewOf(host).el)]).toEqual([true, true]);
+    host.tell("colours", colours([], { values: new DataView(new ArrayBuffer(0)), label: "" }));
+    expect(room(one.el)).toBe(false);
   });
 
   it("shares no id with another one, and leaves nothing behind", () => {

@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
 import { type ColourState, chosenOf, makeColourBy } from "../src/colourby";
-import { makeLegend, ticksOf } from "../src/legend";
 import { readShades } from "../src/shades";
 import { colours } from "./fixtures";
 import { small } from "./plans";
@@ -34,7 +33,6 @@ function menuOf() {
       menu.value = metric;
       menu.dispatchEvent(new Event("change"));
     },
-    stop: () => colourBy.element.querySelector("button")!,
   };
 }
 
@@ -59,16 +57,6 @@ describe("the menu of colours", () => {
     expect([menu.options.length, shown()]).toEqual([1, "OV norm"]);
     update(state({ asked: "norm" }));
     expect([menu.options.length, menu.getAttribute("aria-disabled")]).toEqual([3, "false"]);
-  });
-
-  it("takes the focus of the button that goes when the work is done", () => {
-    const { element, update, menu, stop } = menuOf();
-    document.body.replaceChildren(element);
-    const progress = { label: "reading", done: 1, total: 3 };
-    update(state({ progress }));
-    stop().focus();
-    update(state());
-    expect(document.activeElement).toBe(menu);
   });
 
   it("is hidden where nothing can be read", () => {
@@ -98,21 +86,13 @@ describe("the menu of colours", () => {
     expect(menu.options).toHaveLength(3);
   });
 
-  it("shows how far a scan is, and stops it", () => {
-    const { element, sent, stop, update } = menuOf();
-    update(state());
-    expect(element.querySelector<HTMLElement>(".hg-work")!.hidden).toBe(true);
-    update(state({ progress: { label: "reading every head", done: 3, total: 12 } }));
-    expect(element.querySelector("progress")!.getAttribute("value")).toBe("3");
-    expect(element.textContent).toContain("reading every head3 of 12");
-    stop().click();
-    expect(sent).toEqual([""]);
-  });
-
-  it("shows no work that a kernel does no more", () => {
+  it("stays in sight while its work is shown beside it", () => {
     const { element, update } = menuOf();
-    update(state({ progress: { label: "reading every head", done: 3, total: 12 }, live: false }));
-    expect(element.querySelector<HTMLElement>(".hg-work")!.hidden).toBe(true);
+    const progress = { label: "reading every head", done: 3, total: 12 };
+    update(state({ metrics: [], progress }));
+    expect(element.hidden).toBe(false);
+    update(state({ metrics: [], progress, live: false }));
+    expect(element.hidden).toBe(true);
   });
 
   it("stands on none again once a scan was stopped, here or in another view", () => {
@@ -128,30 +108,5 @@ describe("the menu of colours", () => {
     const { element, update } = menuOf();
     update(state({ error: "W_O has NaN." }));
     expect(element.querySelector("[role=status]")!.textContent).toBe("W_O has NaN.");
-  });
-});
-
-describe("the legend", () => {
-  it("has the ends of the scale, and zero where the scale has two sides", () => {
-    expect(ticksOf(shadesOf())).toEqual(["−1.00", "0", "1.00"]);
-    expect(ticksOf(shadesOf({ diverging: false, low: 2 }))).toEqual(["2.00", "1.00"]);
-  });
-
-  it("says what is shown and how, and is gone without colours", () => {
-    const { element, update } = makeLegend();
-    update(shadesOf({ ln: "raw" }), "light");
-    expect(element.textContent).toContain("copying score");
-    expect(element.textContent).toContain("raw weights");
-    update(null, "light");
-    expect(element.hidden).toBe(true);
-  });
-
-  it("has no scale where no cell has a value", () => {
-    const { element, update } = makeLegend();
-    const ramp = element.querySelector<HTMLElement>(".hg-ramp")!;
-    update(shadesOf(), "light");
-    expect(ramp.hidden).toBe(false);
-    update(readShades(colours(Array(cells.count).fill(Number.NaN)), cells), "light");
-    expect([ramp.hidden, element.textContent]).toEqual([true, expect.stringContaining("no value")]);
   });
 });

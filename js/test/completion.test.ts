@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { accepted, isBegun, Past } from "../src/completion";
+import { accepted, isBegun, makeCompleting, Past } from "../src/completion";
 import { makeQuery, pythonOf } from "../src/query";
 import type { Completions } from "../src/wire";
 import { text } from "./plans";
@@ -20,23 +20,30 @@ describe("an accepted word", () => {
 
 describe("the texts that were applied", () => {
   it("are walked back and forth, and the draft stands at the end", () => {
-    const past = new Past();
-    past.add("l0");
-    past.add("l1");
-    past.add("l1");
+    const past = new Past(["l0", "l1"]);
     expect(past.step(1, "draft")).toBeNull();
     expect([past.step(-1, "draft"), past.step(-1, "l1"), past.step(-1, "l0")]).toEqual(["l1", "l0", null]);
     expect([past.step(1, "l0"), past.step(1, "l1"), past.step(1, "draft")]).toEqual(["l1", "draft", null]);
   });
 
   it("are the last fifty", () => {
-    const past = new Past();
-    for (let k = 0; k < 60; k++) past.add(`l${k}`);
+    const past = new Past(Array.from({ length: 60 }, (_, k) => `l${k}`));
     let shown = "";
     let steps = 0;
     for (let text = past.step(-1, ""); text !== null; text = past.step(-1, text))
       [shown, steps] = [text, steps + 1];
     expect([shown, steps]).toEqual(["l10", 50]);
+  });
+});
+
+describe("the texts that are applied while they are walked", () => {
+  it("are the last again, from which it goes back", () => {
+    const texts = Array.from({ length: 50 }, (_, k) => `l${k}`);
+    const past = new Past(texts);
+    expect([past.step(-1, ""), past.step(-1, "l49")]).toEqual(["l49", "l48"]);
+    texts.push("embed");
+    expect([past.step(-1, ""), past.step(1, "embed"), past.step(1, "")]).toEqual(["embed", "", null]);
+    expect([texts.length, texts[0]]).toEqual([50, "l1"]);
   });
 });
 
@@ -49,30 +56,39 @@ describe("the list of words", () => {
     document.body.replaceChildren();
   });
 
-  const setUp = () => {
+  /** `before` is what is done in the box before the second module has come. */
+  const setUp = (before: (input: HTMLInputElement) => void = () => {}) => {
     const life = new AbortController();
     const log: string[] = [];
     let n = 0;
+    const early: KeyboardEvent[] = [];
     const box = makeQuery(
       {
         ask: (query) => {
           log.push(`ask ${query}`);
           return 7;
         },
-        complete: (typed, at) => {
-          log.push(`complete ${typed} ${at}`);
-          return ++n;
-        },
+        copy: () => {},
+        stepped: (event) => early.push(event),
         leave: () => log.push("leave"),
-        say: () => {},
       },
       life.signal,
     );
     document.body.append(box.element);
-    const input = box.element.querySelector("input")!;
-    const list = box.element.querySelector<HTMLElement>("[role=listbox]")!;
-    box.update(text(), true);
+    const { input } = box;
+    box.update(text(), true, true);
     input.focus();
+    before(input);
+    const completing = makeCompleting(
+      box,
+      (typed, at) => {
+        log.push(`complete ${typed} ${at}`);
+        return ++n;
+      },
+      life.signal,
+    );
+    for (const event of early) completing.step(event);
+    const list = box.element.querySelector<HTMLElement>("[role=listbox]")!;
     const type = (value: string) => {
       input.value = value;
       input.setSelectionRange(value.length, value.length);
@@ -92,24 +108,24 @@ describe("the list of words", () => {
     const active = () =>
       document.getElementById(input.getAttribute("aria-activedescendant") ?? "")?.firstChild?.textContent ??
       null;
-    return { box, input, list, log, life, type, press, answer, active };
+    return { box, completing, input, list, log, life, type, press, answer, active };
   };
   const offered = (value = "l1", ...words: string[]) => {
     const all = setUp();
     all.type(value);
     vi.advanceTimersByTime(100);
-    all.box.complete(all.answer(0, ...(words.length ? words : ["l1h", "l1 attn", "l1 mlp"])));
+    all.completing.update(all.answer(0, ...(words.length ? words : ["l1h", "l1 attn", "l1 mlp"])));
     return all;
   };
 
   it("is asked for once typing rests, and shows words with their notes", () => {
-    const { input, list, log, type, box, answer } = setUp();
+    const { input, list, log, type, completing, answer } = setUp();
     type("l");
     type("l1");
     expect(log).toEqual([]);
     vi.advanceTimersByTime(100);
     expect(log).toEqual(["complete l1 2"]);
-    box.complete(answer(0, "l1h", "<b>l1</b>"));
+    completing.update(answer(0, "l1h", "<b>l1</b>"));
     expect(list.hidden).toBe(false);
     expect([...list.children].map((option) => option.textContent)).toEqual([
       "l1hnote on l1h",
@@ -121,6 +137,35 @@ describe("the list of words", () => {
       "list",
     ]);
     expect(input.getAttribute("aria-controls")).toBe(list.id);
+  });
+
+  it("is asked for what was typed before it was there", () => {
+    const { log } = setUp((input) => {
+      input.value = "l1";
+      input.dispatchEvent(new Event("input"));
+    });
+    vi.advanceTimersByTime(100);
+    expect(log).toEqual(["complete l1 2"]);
+  });
+
+  it("is not asked for what nobody typed", () => {
+    const { log } = setUp();
+    vi.advanceTimersByTime(100);
+    expect(log).toEqual([]);
+  });
+
+  it("takes the arrow keys that were pressed before it was there", () => {
+    const keys = (input: HTMLInputElement, ...all: string[]) => {
+      for (const key of all) input.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+    };
+    const { input } = setUp((early) => {
+      for (const query of ["l0", "l1h2"]) {
+        early.value = query;
+        keys(early, "Enter");
+      }
+      keys(early, "ArrowUp", "ArrowUp", "ArrowDown", "ArrowUp");
+    });
+    expect(input.value).toBe("l0");
   });
 
   it("moves over the words with the arrow keys, round and round", () => {
@@ -135,6 +180,14 @@ describe("the list of words", () => {
       "false",
       "true",
     ]);
+  });
+
+  it("stays as it is when the same answer is told of again", () => {
+    const { press, active, completing, answer } = offered();
+    press("ArrowDown");
+    press("ArrowDown");
+    completing.update(answer(0, "l1h", "l1 attn", "l1 mlp"));
+    expect(active()).toBe("l1 attn");
   });
 
   it.each(["Enter", "Tab"])("takes the active word with %s", (key) => {
@@ -185,28 +238,28 @@ describe("the list of words", () => {
   });
 
   it("opens on Alt and Down", () => {
-    const { press, log, box, answer, list } = setUp();
+    const { press, log, completing, answer, list } = setUp();
     press("ArrowDown", { altKey: true });
     vi.advanceTimersByTime(1);
     expect(log).toEqual(["complete  0"]);
-    box.complete(answer(0, "l0", "full"));
+    completing.update(answer(0, "l0", "full"));
     expect(list.hidden).toBe(false);
   });
 
   it("drops an answer to what is typed no more, or that comes after all", () => {
-    const { box, list, type, answer, press } = setUp();
+    const { completing, list, type, answer, press } = setUp();
     type("l1");
     vi.advanceTimersByTime(100);
     const late = answer(0, "l1h");
     type("l12");
-    box.complete(late);
+    completing.update(late);
     expect(list.hidden).toBe(true);
     vi.advanceTimersByTime(100);
-    box.complete(late);
+    completing.update(late);
     expect(list.hidden).toBe(true);
     press("Enter");
-    box.complete(answer(0, "l12h"));
-    box.complete(null);
+    completing.update(answer(0, "l12h"));
+    completing.update(null);
     expect(list.hidden).toBe(true);
   });
 
@@ -216,7 +269,7 @@ describe("the list of words", () => {
 
   it("is not asked for without a kernel", () => {
     const { box, type, log } = setUp();
-    box.update(text(), false);
+    box.update(text(), false, true);
     type("l1");
     vi.advanceTimersByTime(100);
     expect(log).toEqual([]);

@@ -1,56 +1,71 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import { makeExtras } from "../src/extras";
-import type { Grid } from "../src/grid";
-import * as panel from "../src/panel";
-import type { PanelHost, PanelModule } from "../src/panelhost";
+import { makeColourBy } from "../src/colourby";
+import { make } from "../src/dom";
+import { type Base, makeExtras } from "../src/extras";
+import type { Drawn, Grid } from "../src/grid";
+import { makeQuery } from "../src/query";
 import { Sync } from "../src/sync";
+import { makeTools } from "../src/tools";
 import { newView } from "../src/view";
+import { arrow, colours } from "./fixtures";
 import { Host } from "./host";
 import { on, planOf, small, text } from "./plans";
 
 const cells = small();
+const [L0H0, L0H1] = [3, 4];
 
 function extrasOf() {
   const host = new Host({
     plan: planOf(2, 3),
-    cells: on(cells, 3),
+    cells: on(cells, L0H0, L0H1, 9),
     partial: on(cells),
-    text: text({ selection: "l0h0" }),
-    saved: { items: [{ name: "mine", text: "l0h0", counts: "", colour: "#d55e00", cells: on(cells, 3) }] },
+    text: text({ selection: "l0h0 | l0h1 | l1h1" }),
+    saved: {
+      items: [{ name: "mine", text: "l0h0", counts: "", colour: "#d55e00", cells: on(cells, L0H0) }],
+    },
+    arrows: { arrows: [arrow(L0H0, 9, 5), arrow(L0H1, 9, 2)], baseline: 0, note: "" },
   });
   const sync = new Sync(host);
   const view = newView(sync.cells, "");
-  const waiting: ((module: PanelModule) => void)[] = [];
-  let there: PanelModule | null = null;
-  const late: PanelHost["late"] = (run) => (there ? run(there) : waiting.push(run));
-  const arrive = () => {
-    there = panel;
-    for (const run of waiting) run(there);
-  };
+  const { signal } = new AbortController();
+  sync.follow(signal, () => {});
   const grid = {
-    focus: vi.fn(),
-    refresh: vi.fn(),
-    extend: vi.fn(),
+    ...{ element: make("div"), focus: vi.fn(), refresh: vi.fn(), recolour: vi.fn(), extend: vi.fn() },
     rectOfSpot: () => new DOMRect(10, 20, 30, 40),
+    picture: () => null,
   };
   const announcer = { element: document.body, say: vi.fn(), later: vi.fn(), done: vi.fn(), counted: vi.fn() };
-  const deeds = { ask: () => 1, step: () => {}, done: () => {} };
-  const helped = vi.fn();
-  const life = new AbortController();
-  const extras = makeExtras(
-    { late } as PanelHost,
-    grid as unknown as Grid,
-    sync,
-    view,
-    deeds,
-    announcer,
-    helped,
-    life.signal,
+  const query = makeQuery({ ask: () => 1, copy: () => {}, stepped: () => {}, leave: () => {} }, signal);
+  const nothing = () => {};
+  const tools = makeTools(
+    {
+      ...{ undo: nothing, redo: nothing, clear: nothing, all: nothing, invert: nothing, zoom: nothing },
+      ...{ pictures: () => extras.togglePictures(), help: () => extras.toggleHelp() },
+    },
+    signal,
   );
-  const root = document.createElement("div");
-  root.append(extras.help, extras.saved, extras.card);
+  const colourBy = makeColourBy(nothing, signal);
+  const [left, legend, saved] = [make("div"), make("div"), make("div")];
+  const root = make("div", {}, tools.element, query.element, colourBy.element, saved, legend, left);
   document.body.replaceChildren(root);
-  return { extras, root, arrive, grid, view, life, helped };
+  const base: Base = {
+    ...{ sync, view, announcer, query, tools, colourBy, root, left, legend, saved },
+    deeds: { ask: () => 1, step: nothing, done: nothing },
+    grid: grid as unknown as Grid,
+    looked: () => sync.focus,
+    go: nothing,
+    normed: nothing,
+  };
+  const extras = makeExtras(base, signal);
+  left.append(extras.element);
+  extras.update();
+  const tell = (trait: string, value: unknown) => {
+    host.tell(trait, value);
+    extras.update();
+  };
+  const drawn = grid.extend.mock.calls[0]![0] as Drawn;
+  const find = (selector: string) => root.querySelector<HTMLElement>(selector)!;
+  return { host, sync, extras, root, grid, view, announcer, tell, drawn, find, legend };
 }
 
 describe("what comes with the second module", () => {
@@ -59,56 +74,109 @@ describe("what comes with the second module", () => {
     made = extrasOf();
   });
 
-  it("leaves its places empty until then, and nothing that is asked for is an error", () => {
-    const { extras, root } = made;
-    extras.update();
-    expect(extras.point({ band: 1, row: 0, column: 1 }, null)).toBe("");
-    expect(root.textContent).toBe("");
-  });
-
-  it("opens the help that was asked for as soon as it is there", () => {
-    const { extras, root, arrive } = made;
+  it("opens the help, before the box, and gives the focus to the grid when it goes", () => {
+    const { extras, find, grid } = made;
     extras.toggleHelp();
-    arrive();
-    const help = root.querySelector("[role=dialog]")!;
-    expect(help.hasAttribute("hidden")).toBe(false);
+    const help = find("[role=dialog]");
+    expect([help.hidden, help.nextElementSibling?.className]).toEqual([false, "hg-query"]);
     expect(document.activeElement).toBe(help);
     extras.toggleHelp();
-    expect([help.hasAttribute("hidden"), made.grid.focus.mock.calls.length]).toEqual([true, 1]);
+    expect([help.hidden, grid.focus.mock.calls.length]).toEqual([true, 1]);
   });
 
-  it("gives the focus back to the button that opened the help", () => {
-    const { extras, root, arrive, helped } = made;
-    const opener = document.createElement("button");
-    root.append(opener);
+  it("gives the focus back to the button that opened the help, and shows on it that it is open", () => {
+    const { find } = made;
+    const opener = find("[aria-label='? Help']");
     opener.focus();
-    arrive();
-    extras.toggleHelp();
-    root.querySelector<HTMLElement>("[aria-label='Close the help']")!.click();
-    expect(document.activeElement).toBe(opener);
-    expect(helped.mock.calls).toEqual([[true], [false]]);
+    opener.click();
+    expect(opener.getAttribute("aria-expanded")).toBe("true");
+    find("[aria-label='Close the help']").click();
+    expect([document.activeElement, opener.getAttribute("aria-expanded")]).toEqual([opener, "false"]);
   });
 
   it("leaves the focus where it has gone since the help was opened", () => {
-    const { extras, root, arrive, grid } = made;
-    const [opener, elsewhere] = [document.createElement("button"), document.createElement("button")];
-    root.append(opener, elsewhere);
-    opener.focus();
-    arrive();
+    const { extras, find, grid } = made;
     extras.toggleHelp();
-    elsewhere.focus();
+    find("input").focus();
     extras.toggleHelp();
-    expect(document.activeElement).toBe(elsewhere);
+    expect(document.activeElement).toBe(find("input"));
     expect(grid.focus).not.toHaveBeenCalled();
   });
 
+  it("opens the menu of pictures under its button", () => {
+    const { extras, find } = made;
+    extras.togglePictures();
+    expect(find("[aria-label='Save a picture']").getAttribute("aria-expanded")).toBe("true");
+    expect(document.activeElement?.textContent).toBe("PNG image");
+  });
+
   it("shows what was saved, and says of the cursor's cell what no card does", () => {
-    const { extras, root, arrive, view, grid } = made;
-    arrive();
-    root.querySelector<HTMLElement>("[aria-label='Show mine on the grid']")!.click();
-    expect(grid.extend).toHaveBeenCalledOnce();
+    const { extras, find, view, grid } = made;
+    find("[aria-label='Show mine on the grid']").click();
     expect([view.marks, grid.refresh.mock.calls.length]).toEqual([["mine"], 1]);
     expect(extras.point(null, { band: 1, row: 0, column: 1 })).toBe("saved as mine");
     expect(extras.point(null, { band: 1, row: 0, column: 2 })).toBe("");
+  });
+
+  it("has the marks of what is saved drawn, and the same ones until they change", () => {
+    const { drawn, find, tell, sync } = made;
+    const marks = () => drawn(geometry).marks;
+    const geometry = { bands: [] } as never;
+    made.view.arrows.shown = false;
+    expect(marks()).toEqual([]);
+    find("[aria-label='Show mine on the grid']").click();
+    const first = marks();
+    expect(first.map(({ colour }) => colour)).toEqual(["#d55e00"]);
+    expect(marks()).toBe(first);
+    tell("saved", { items: sync.saved.map((item) => ({ ...item, colour: "#0072b2" })) });
+    expect(marks().map(({ colour }) => colour)).toEqual(["#0072b2"]);
+  });
+
+  it("has a row for the arrows, which is gone with the last of them", () => {
+    const { find, tell } = made;
+    expect(find(".hg-arrows").textContent).toContain("1 of 2");
+    tell("arrows", { arrows: [], baseline: 0, note: "" });
+    expect(find(".hg-arrows").hidden).toBe(true);
+  });
+
+  it("tells what the colours mean, and how far the work on them is", () => {
+    const { find, tell, legend } = made;
+    expect(find(".hg-work").hidden).toBe(true);
+    tell("progress", { label: "reading every head", done: 1, total: 3 });
+    expect(find(".hg-work").textContent).toContain("1 of 3");
+    tell("colours", colours(Array(cells.count).fill(0.5)));
+    expect(legend.textContent).toContain("copying score");
+  });
+
+  it("hands the words that Python knows to the box", () => {
+    vi.useFakeTimers();
+    const { find, host, tell } = made;
+    const input = find("input") as HTMLInputElement;
+    input.focus();
+    input.value = "l1";
+    input.setSelectionRange(2, 2);
+    input.dispatchEvent(new Event("input"));
+    vi.advanceTimersByTime(100);
+    vi.useRealTimers();
+    const { n } = host.state.complete as { n: number };
+    tell("completions", { complete: n, start: 0, end: 2, items: [{ text: "l1h", note: "a head" }] });
+    expect([find("[role=listbox]").hidden, find("[role=option]").textContent]).toEqual([false, "l1ha head"]);
+  });
+
+  it("copies, and says so on the button for a while", async () => {
+    vi.useFakeTimers();
+    const { extras, find, announcer } = made;
+    const written = vi.fn(async () => {});
+    vi.stubGlobal("navigator", { clipboard: { writeText: written } });
+    const button = find(".hg-copy");
+    extras.copy(button, "l0h0");
+    await vi.advanceTimersByTimeAsync(100);
+    extras.copy(button, "l0h1");
+    await vi.advanceTimersByTimeAsync(1450);
+    expect([button.textContent, announcer.say.mock.calls]).toEqual(["Copied", [["copied"], ["copied"]]]);
+    await vi.advanceTimersByTimeAsync(100);
+    expect([button.textContent, written.mock.calls]).toEqual(["Copy", [["l0h0"], ["l0h1"]]]);
+    vi.unstubAllGlobals();
+    vi.useRealTimers();
   });
 });

@@ -1,134 +1,129 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import type { Subject } from "../src/inspector";
+import { make } from "../src/dom";
+import type { Extras } from "../src/extras";
 import * as panel from "../src/panel";
 import { makePanelHost, moduleOf, type PanelModule } from "../src/panelhost";
-import { newView } from "../src/view";
-import { arrow, summary } from "./fixtures";
 import { small } from "./plans";
 
 const SOURCE = "the second module";
 const module: PanelModule = { ...panel, css: ".headgrid .only-a-test {}" };
-
-const subject = (more: Partial<Subject> = {}): Subject => ({
-  asked: { title: "l0h1", name: "layer 0 head 1" },
-  summary: summary(),
-  comparison: null,
-  note: "",
-  ln: "folded",
-  hasNorms: true,
-  live: true,
-  hasBoth: false,
-  ...more,
-});
-const nobody = subject({ asked: null, summary: null });
+const cells = small();
+const NOBODY = -1;
+const L0H1 = 4;
 
 function hostOf(load: (source: string) => Promise<PanelModule> = async () => module) {
   const said: string[] = [];
   const asked: string[] = [];
   const life = new AbortController();
-  const events = {
-    word: String,
-    name: String,
-    go: () => {},
-    normed: () => {},
-    say: (s: string) => said.push(s),
+  const extras = { element: make("div", { class: "hg-inspector" }, "the inspector"), update: vi.fn() };
+  /** Whether the style sheet was there when the rest came. */
+  let styled = false;
+  const begin = () => {
+    styled = host.element.querySelector("style") !== null;
+    return extras as unknown as Extras;
   };
-  const view = newView(small(), "");
-  const host = makePanelHost(view.panel, events, life.signal, (source) => {
-    asked.push(source);
-    return load(source);
-  });
+  const host = makePanelHost(
+    begin,
+    (sentence) => said.push(sentence),
+    life.signal,
+    (source) => {
+      asked.push(source);
+      return load(source);
+    },
+  );
   document.body.replaceChildren(host.element);
   const text = () => host.element.querySelector(".hg-inspector")!.textContent!;
-  return { ...host, view, said, asked, life, text };
+  const update = (cell = NOBODY, source = "", live = true) => host.update(cells, cell, live, source);
+  return { host, came: extras, said, asked, life, text, update, styled: () => styled };
 }
 /** Until everything that waits for a promise has run. */
 const settle = () => new Promise((done) => setTimeout(done));
 
 describe("the inspector's place", () => {
-  let host: ReturnType<typeof hostOf>;
+  let made: ReturnType<typeof hostOf>;
   beforeEach(() => {
-    host = hostOf();
+    made = hostOf();
   });
 
   it("says what a click does, and asks for no code before it is there", () => {
-    host.update(nobody, "");
-    expect(host.text()).toContain("Click a cell");
-    expect(host.asked).toEqual([]);
+    made.update();
+    expect(made.text()).toContain("Click a cell");
+    expect(made.asked).toEqual([]);
   });
 
   it("names the cell while its code is on the way, and is the inspector once it is there", async () => {
-    host.update(subject({ summary: null }), "");
-    expect(host.text()).toBe("l0h1layer 0 head 1Reading the weights\u2026");
-    host.update(subject({ summary: null }), SOURCE);
+    made.update(L0H1);
+    expect(made.text()).toBe("l0h1layer 0 head 1Reading the weights\u2026");
+    made.update(L0H1, SOURCE);
+    expect(made.host.extras()).toBeNull();
     await settle();
-    expect(host.element.querySelectorAll("[role=group]")).toHaveLength(1);
-    host.update(subject(), SOURCE);
-    expect(host.element.querySelectorAll("[role=tab]").length).toBeGreaterThan(1);
+    expect(made.text()).toBe("the inspector");
+    expect(made.host.element.querySelectorAll(".hg-inspector")).toHaveLength(1);
+    expect([made.host.extras(), made.came.update.mock.calls.length]).toEqual([made.came, 1]);
   });
 
-  it("shows the latest of what came meanwhile, and loads once", async () => {
-    host.update(nobody, SOURCE);
-    host.update(subject({ asked: { title: "l1h0", name: "layer 1 head 0" }, summary: null }), SOURCE);
-    host.update(subject({ asked: { title: "l1h2", name: "layer 1 head 2" } }), SOURCE);
+  it("loads once, whatever is asked for meanwhile", async () => {
+    made.update(NOBODY, SOURCE);
+    made.update(L0H1, SOURCE);
     await settle();
-    expect(host.text()).toContain("layer 1 head 2");
-    expect(host.text()).not.toContain("layer 1 head 0");
-    expect(host.asked).toEqual([SOURCE]);
+    made.update(L0H1, SOURCE);
+    expect(made.asked).toEqual([SOURCE]);
   });
 
-  it("brings its style sheet into the view itself, where a shadow root has it too", async () => {
-    host.update(subject(), SOURCE);
+  it("runs what waits for it in its order, and later at once", async () => {
+    const ran: string[] = [];
+    made.host.late(() => ran.push("first"));
+    made.host.late(() => ran.push("second"));
+    made.update(NOBODY, SOURCE);
+    expect(ran).toEqual([]);
     await settle();
-    expect(host.element.querySelector("style")!.textContent).toBe(module.css);
+    expect(ran).toEqual(["first", "second"]);
+    made.host.late((extras) => ran.push(extras.element.textContent!));
+    expect(ran).toEqual(["first", "second", "the inspector"]);
+  });
+
+  it("brings its style sheet into the view itself, where a shadow root has it too, and first", async () => {
+    made.update(L0H1, SOURCE);
+    await settle();
+    expect(made.host.element.querySelector("style")!.textContent).toBe(module.css);
+    expect(made.styled()).toBe(true);
   });
 
   it("does nothing in a view that was closed meanwhile", async () => {
-    host.update(subject(), SOURCE);
-    host.life.abort();
+    made.update(L0H1, SOURCE);
+    made.life.abort();
     await settle();
-    expect(host.element.querySelector("style, [role=tab]")).toBeNull();
+    expect(made.host.element.querySelector("style")).toBeNull();
+    expect(made.host.extras()).toBeNull();
   });
 
   it("says what happened when the code cannot be loaded", async () => {
     const broken = hostOf(async () => {
       throw new Error("refused by the page");
     });
-    broken.update(subject(), SOURCE);
+    broken.update(L0H1, SOURCE);
     await settle();
     expect(broken.text()).toContain("could not be loaded");
     expect(broken.text()).toContain("refused by the page");
     expect(broken.said).toHaveLength(1);
-    broken.update(nobody, SOURCE);
+    broken.update(NOBODY, SOURCE);
     expect(broken.text()).toContain("refused by the page");
     expect(broken.asked).toHaveLength(1);
     // Help and pictures come with it: whoever asks for them is told why nothing comes.
-    broken.late(() => {});
+    broken.host.late(() => {});
     expect(broken.said).toHaveLength(2);
   });
 
   it("says so when the code is not an inspector", async () => {
     const other = hostOf(async () => ({}) as PanelModule);
-    other.update(subject(), SOURCE);
+    other.update(L0H1, SOURCE);
     await settle();
     expect(other.text()).toContain("could not be loaded");
   });
 
   it("says without a kernel that nothing more can be read", () => {
-    host.update({ ...nobody, live: false }, "");
-    expect(host.text()).toContain("There is no kernel");
-  });
-
-  it("holds the row of the arrows, with the arrows that came before it", async () => {
-    const changed = vi.fn();
-    const bar = host.arrowBar(host.view.arrows, changed);
-    bar.update([arrow(1, 5, 6), arrow(0, 5, 2)], small());
-    expect(bar.element.children).toHaveLength(0);
-    host.update(subject(), SOURCE);
-    await settle();
-    expect(bar.element.textContent).toContain("1 of 2");
-    bar.update([], small());
-    expect((bar.element.firstChild as HTMLElement).hidden).toBe(true);
+    made.update(NOBODY, "", false);
+    expect(made.text()).toContain("There is no kernel");
   });
 });
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { arrowsOf, comparisonOf, completionsOf, keptOf, summaryOf } from "../src/answers";
 import { assign, count, has } from "../src/bits";
 import { Sync } from "../src/sync";
 import { arrow, colours } from "./fixtures";
@@ -55,8 +56,8 @@ describe("the state that crosses", () => {
   });
 
   it("drops a summary that answers an older question", () => {
-    expect(new Sync(hostOf({ focus: { n: 3, cell: 4 }, summary })).summary?.title).toBe("l0h1");
-    expect(new Sync(hostOf({ focus: { n: 4, cell: 5 }, summary })).summary).toBeNull();
+    expect(summaryOf(new Sync(hostOf({ focus: { n: 3, cell: 4 }, summary })))?.title).toBe("l0h1");
+    expect(summaryOf(new Sync(hostOf({ focus: { n: 4, cell: 5 }, summary })))).toBeNull();
   });
 
   it("asks again when the norms are to be taken otherwise, and not when nothing changed", () => {
@@ -96,21 +97,21 @@ describe("the state that crosses", () => {
     const host = hostOf({ comparison, cells: on(cells, 3, 4, 8) });
     const sync = new Sync(host);
     sync.follow(new AbortController().signal, () => {});
-    expect(sync.comparison).toMatchObject({ heads, pending: false });
+    expect(comparisonOf(sync)).toMatchObject({ heads, pending: false });
     host.tell("focus", { n: 1, cell: 3, ln: "raw" });
-    expect(sync.comparison?.pending).toBe(true);
+    expect(comparisonOf(sync)?.pending).toBe(true);
     host.tell("focus", { n: 2, cell: 3, ln: "folded" });
     host.tell("cells", on(cells, 3, 8));
-    expect(sync.comparison?.heads.map(({ cell }) => cell)).toEqual([3, 8]);
-    expect(sync.comparison?.pending).toBe(true);
+    expect(comparisonOf(sync)?.heads.map(({ cell }) => cell)).toEqual([3, 8]);
+    expect(comparisonOf(sync)?.pending).toBe(true);
     host.tell("comparison", { ...comparison, n_heads: 1 });
-    expect(sync.comparison).toBeNull();
+    expect(comparisonOf(sync)).toBeNull();
   });
 
   it("has no arrow from or to a head that was taken out since", () => {
     const arrows = { arrows: [arrow(3, 8, 5), arrow(4, 8, 4)], baseline: 0.1, note: "" };
     const host = hostOf({ arrows, cells: on(cells, 3, 8) });
-    expect(new Sync(host).arrows.arrows).toEqual([arrows.arrows[0]]);
+    expect(arrowsOf(new Sync(host)).arrows).toEqual([arrows.arrows[0]]);
   });
 
   it("asks for each deed once, and keeps in the list those that are not done", () => {
@@ -166,15 +167,15 @@ describe("the state that crosses", () => {
     expect(host.state.complete).toEqual({ n: 2, text: "l1", at: 2 });
     const answer = { complete: 1, start: 0, end: 1, items: [{ text: "l0", note: "" }] };
     host.tell("completions", answer);
-    expect(sync.completions).toBeNull();
+    expect(completionsOf(sync)).toBeNull();
     host.tell("completions", { ...answer, complete: 2 });
-    expect(sync.completions?.items[0]?.text).toBe("l0");
+    expect(completionsOf(sync)?.items[0]?.text).toBe("l0");
   });
 
   it("finds what a file kept of a cell, rather of the norms that are asked for", () => {
     const kept = (["folded", "raw"] as const).map((ln) => ({ ...summary, ln }));
     const sync = new Sync(hostOf({ kept: [...kept, { ...summary, cell: 5, ln: "raw" }] }));
-    expect([sync.kept(4, "raw")?.ln, sync.kept(5, "folded")?.ln, sync.kept(3, "raw")]).toEqual([
+    expect([keptOf(sync, 4, "raw")?.ln, keptOf(sync, 5, "folded")?.ln, keptOf(sync, 3, "raw")]).toEqual([
       "raw",
       "raw",
       null,
@@ -189,14 +190,14 @@ describe("the state that crosses", () => {
       "none",
       -1,
     ]);
-    expect([sync.summary, sync.comparison, sync.shades, sync.arrows.arrows, sync.progress.total]).toEqual([
-      null,
-      null,
-      null,
-      [],
-      0,
-    ]);
-    expect([sync.saved, sync.history.undo, sync.completions, sync.panel, sync.kept(0, "raw")]).toEqual([
+    expect([
+      summaryOf(sync),
+      comparisonOf(sync),
+      sync.shades,
+      arrowsOf(sync).arrows,
+      sync.progress.total,
+    ]).toEqual([null, null, null, [], 0]);
+    expect([sync.saved, sync.history.undo, completionsOf(sync), sync.panel, keptOf(sync, 0, "raw")]).toEqual([
       [],
       0,
       null,

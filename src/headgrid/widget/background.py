@@ -105,7 +105,13 @@ class Background:
         self._waits = self._waits or hosts.after_cell(wait)
 
     def show_panel(self) -> None:
-        """Send the code of the inspector and of the row of what is saved, when there is something to show; once."""
+        """Send the second module of the browser's code, once.
+
+        The first one shows a plain grid with its tools. The second shows all else: the inspector and the comparison,
+        what is saved, what the colours mean and how far the work on them is; and what answers to a hand, such as menus
+        and completions, for which a view asks with a `focus` on no cell as soon as it is touched. So this is to be
+        called wherever such a thing becomes something to show, for then it may be seen by somebody who touches nothing.
+        """
         if not self._grid.panel:
             self._grid.panel = panel()
 
@@ -287,4 +293,6 @@ class Background:
         self._set_colours({**base, "error": panels.said(error)})
 
     def _set(self, trait: str, value: Any) -> None:
+        if value not in (IDLE, colours.NONE):  # what the colours mean, and how far they are, is the second module's
+            self.show_panel()
         setattr(self._grid, trait, dict(value))

@@ -1,0 +1,39 @@
+import { describe, expect, it } from "vitest";
+import { make } from "../src/dom";
+import { makeLegend, ticksOf } from "../src/legend";
+import { readShades } from "../src/shades";
+import { colours } from "./fixtures";
+import { small } from "./plans";
+
+const cells = small();
+const shadesOf = (more = {}) => readShades(colours(Array(cells.count).fill(0.5), more), cells)!;
+
+function legendOf() {
+  const element = make("div");
+  return { element, update: makeLegend(element) };
+}
+
+describe("the legend", () => {
+  it("has the ends of the scale, and zero where the scale has two sides", () => {
+    expect(ticksOf(shadesOf())).toEqual(["−1.00", "0", "1.00"]);
+    expect(ticksOf(shadesOf({ diverging: false, low: 2 }))).toEqual(["2.00", "1.00"]);
+  });
+
+  it("says what is shown and how, and keeps still without colours", () => {
+    const { element, update } = legendOf();
+    update(shadesOf({ ln: "raw" }), "light");
+    expect(element.textContent).toContain("copying score");
+    expect(element.textContent).toContain("raw weights");
+    update(null, "light");
+    expect(element.textContent).toContain("copying score");
+  });
+
+  it("has no scale where no cell has a value", () => {
+    const { element, update } = legendOf();
+    const ramp = element.querySelector<HTMLElement>(".hg-ramp")!;
+    update(shadesOf(), "light");
+    expect(ramp.hidden).toBe(false);
+    update(readShades(colours(Array(cells.count).fill(Number.NaN)), cells), "light");
+    expect([ramp.hidden, element.textContent]).toEqual([true, expect.stringContaining("no value")]);
+  });
+});
