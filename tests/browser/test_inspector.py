@@ -178,6 +178,7 @@ def test_why_heads_cannot_be_compared_stays_in_their_columns(open_notebook: Open
     notebook = open_notebook("spoilt", [GRID, SPOILT])
     view = notebook.view(1)
     cell(view, "l1 ln2").click()
+    expect(inspector(view)).to_contain_text("ln2.w")  # its tabs are all there
     columns = tab(view, "Selected").locator("td").filter(has_text="transformer.h.1.attn.c_attn.weight")
     expect(columns.first).to_be_visible()
     assert columns.evaluate_all("all => all.every(one => one.scrollWidth <= one.clientWidth)")
