@@ -23,7 +23,7 @@ const AROUND: typeof KEYS = [
     [
       ["Name", "select it again"],
       ["Dot", "show it on the grid; two or more are compared"],
-      ["Delete", "remove it"],
+      ["Delete", "to its ×; there, or with Enter: remove it"],
     ],
   ],
   [

@@ -24,7 +24,7 @@ export interface Subject {
   /** Why no arrows are drawn among the selected heads. */
   note: string;
   ln: Ln;
-  /** Whether anything depends on how the norms are taken. */
+  /** Whether anything depends on how the norms are taken: whether there is more than where the weights are. */
   hasNorms: boolean;
   live: boolean;
   /** Whether a page without a kernel brought both readings of the cell, folded and raw. */
@@ -211,7 +211,8 @@ export function makeInspector(panel: Panel, events: InspectorEvents, signal: Abo
     setText(empty, asked ? (live ? WAIT : UNREAD) : live ? HINT : ALONE);
     // Without a kernel the selected heads may be all that there is, which is not what was asked about.
     empty.hidden = there.length > 0 && (live || !asked || summary !== null);
-    tools.hidden = body.hidden = there.length === 0;
+    body.hidden = there.length === 0;
+    tools.hidden = body.hidden || !hasNorms;
     setText(title, isSelected ? `${comparison?.n_heads} heads` : (asked?.title ?? ""));
     setText(name, isSelected ? "selected" : (asked?.name ?? ""));
     norms.element.hidden = !hasNorms;

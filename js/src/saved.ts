@@ -107,7 +107,13 @@ export function makeSaved(marks: string[], events: SavedEvents, signal: AbortSig
       remove,
     );
     on(colour, "change", () => state.live && ask("tint", name, colour.value), signal);
-    on(node, "keydown", ({ key }) => key === "Delete" && state.live && ask("remove", name), signal);
+    const erase = () => {
+      if (edits) return ask("remove", name);
+      // A key that is hit by mistake removes nothing.
+      setEdits(true);
+      remove.focus();
+    };
+    on(node, "keydown", ({ key }) => key === "Delete" && state.live && erase(), signal);
     return {
       node,
       update: (item) => {

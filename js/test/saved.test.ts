@@ -124,6 +124,16 @@ describe("the saved selections", () => {
     expect(document.activeElement).toBe(named("Save selection…"));
   });
 
+  it("are removed by Delete only where the cross is in sight, which it brings", () => {
+    const { named, asked, press } = rowOf();
+    named("copying").focus();
+    press(named("copying"), "Delete");
+    expect(asked).toEqual([]);
+    expect(document.activeElement).toBe(named("Remove copying"));
+    press(named("Remove copying"), "Delete");
+    expect(asked).toEqual(["remove copying"]);
+  });
+
   it("get a name from a form that stays until Python has taken it", () => {
     const { named, type, asked, update, outcomes } = rowOf();
     named("Save selection…").focus();
