@@ -31,7 +31,7 @@ def state(family: str = "gpt2", select: str = "none") -> State:
 
 def boxes(drawing: Drawing, fill: str) -> list[shapes.Rect]:
     found = [shape for shape in drawing.shapes if isinstance(shape, Boxes) and shape.fill == fill]
-    return [rect for shape in found for rect in shape.rects]
+    return [rect for shape in found for rect in shape.rects.tolist()]
 
 
 def words(drawing: Drawing) -> list[str]:
@@ -188,9 +188,16 @@ def test_small_cells_are_dashes_that_give_back_every_cell() -> None:
     drawing = draw(state_of(grid))
     runs = [s for s in drawing.shapes if isinstance(s, Boxes) and s.fill in (ink.ON, ink.EDGE) and not s.radius]
     assert runs
-    expected = sorted(rounded(rect) for shape in runs for rect in shape.rects)
+    expected = sorted(rounded(rect) for shape in runs for rect in shape.rects.tolist())
     svg = "".join(shapes.svg(Drawing(9, 9, "#fff", "", "", [shape])) for shape in runs)
     assert sorted(undashed(svg)) == expected
+
+
+def test_a_run_of_dashes_has_one_gap_and_the_next_run_its_own() -> None:
+    lefts = (0, 12, 24, 38, 50, 62, 76, 90, 120)  # two groups at distances of 2, two at one of 4, one far off
+    rects = np.array([(float(x), 5.0, 10.0, 6.0) for x in lefts])
+    runs = [(x, gap, length) for x, _, _, _, gap, length in shapes._runs(rects[::-1]).tolist()]
+    assert runs == [(0, 2, 34), (38, 2, 34), (76, 4, 24), (120, 0, 10)]
 
 
 def rounded(rect: shapes.Rect) -> tuple[float, ...]:

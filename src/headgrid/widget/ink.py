@@ -2,39 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import numpy as np
 
-from headgrid.widget.shapes import Rect
+from headgrid.widget.shapes import Point, Rects
 
 GROUND, TEXT, MUTED, LINE = "#ffffff", "#1c2128", "#59636e", "#98a2ad"
 OFF, EDGE, ON, PARTIAL, HATCH = "#e9edf2", "#ccd3db", "#0a5fb4", "#4f9be0", "#8f99a5"
 """The colours of `js/src/base.css`."""
 
 
-def inset(rect: Rect, by: float) -> Rect:
-    """A rectangle that is smaller by so much on every side."""
-    x, y, wide, high = rect
-    return x + by, y + by, wide - 2 * by, high - 2 * by
+def insets(rects: Rects, by: float) -> Rects:
+    """Rectangles that are smaller by so much on every side."""
+    inner: Rects = rects + np.array([by, by, -2 * by, -2 * by])
+    return inner
 
 
-def dot(rect: Rect, size: float) -> Rect:
-    """A square of this size in the middle of a cell."""
-    x, y, wide, high = rect
-    return x + (wide - size) / 2, y + (high - size) / 2, size, size
+def dots(rects: Rects, size: float) -> Rects:
+    """Squares of this size in the middle of cells."""
+    spots = rects[:, :2] + (rects[:, 2:] - size) / 2
+    return np.hstack([spots, np.full_like(spots, size)])
 
 
-def corner(rect: Rect, radius: float) -> list[tuple[float, float]]:
-    """The triangle at the lower left that says: in part."""
-    x, y, wide, high = rect
+def halves(rects: Rects) -> Rects:
+    """The lower halves of cells, which say: in part."""
+    lower: Rects = rects + rects[:, 3:] * np.array([0.0, 0.5, 0.0, -0.5])
+    return lower
+
+
+def corners(rects: Rects, radius: float) -> list[list[Point]]:
+    """The triangle at the lower left of each cell that says: in part."""
     r = radius / 2
-    return [(x, y + r), (x + wide - r, y + high), (x + r, y + high), (x, y + high - r)]
+    return [
+        [(x, y + r), (x + wide - r, y + high), (x + r, y + high), (x, y + high - r)]
+        for x, y, wide, high in rects.tolist()
+    ]
 
 
-def hatch(rect: Rect) -> Iterator[list[tuple[float, float]]]:
-    """The lines across a cell that say: its output weights are all zero."""
-    x, y, wide, high = rect
-    step = max(4.0, min(wide, high) / 4)
-    d = step
-    while d < wide + high:
-        yield [(x + max(0.0, d - high), y + min(d, high)), (x + min(d, wide), y + max(0.0, d - wide))]
-        d += step
+def hatches(rects: Rects) -> list[list[Point]]:
+    """The lines across cells that say: its output weights are all zero."""
+    found = list[list[Point]]()
+    for x, y, wide, high in rects.tolist():
+        d = step = max(4.0, min(wide, high) / 4)
+        while d < wide + high:
+            found.append([(x + max(0.0, d - high), y + min(d, high)), (x + min(d, wide), y + max(0.0, d - wide))])
+            d += step
+    return found

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from headgrid.widget import panels, scales
-from headgrid.widget.ink import EDGE, HATCH, MUTED, OFF, ON, PARTIAL, TEXT, corner, dot, hatch, inset
-from headgrid.widget.shapes import Anchor, Boxes, Lines, Rect, Shape, Words, width_of
+from headgrid.widget.ink import EDGE, HATCH, MUTED, OFF, ON, PARTIAL, TEXT, corners, dots, halves, hatches, insets
+from headgrid.widget.shapes import Anchor, Boxes, Lines, Shape, Words, width_of
 from headgrid.widget.wire import Colours
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def key(state: State, width: float, roomy: bool) -> tuple[list[Shape], float]:
 
 def _entries(state: State, roomy: bool) -> Iterator[tuple[list[Shape], float, float]]:
     """Each entry of the key at the origin, with its width and height."""
-    box: Rect = (0.0, 0.0, 14.0, 14.0)
+    box = np.array([(0.0, 0.0, 14.0, 14.0)])
     if (colours := state.colours) is not None:
         said = colours["label"] + (f" ({LN[colours['ln']]})" if colours["ln"] in LN else "")
         yield [Words(0, 7, said, TEXT, bold=True)], width_of(said, 12), 14
@@ -41,24 +41,24 @@ def _entries(state: State, roomy: bool) -> Iterator[tuple[list[Shape], float, fl
         if not np.isnan(values).all():
             yield list(_ramp(colours)), 160, 26
         if np.isnan(values).any():
-            yield _entry("no value", Boxes([box], OFF, radius=3), Boxes([dot(box, 2.5)], MUTED, radius=1))
+            yield _entry("no value", Boxes(box, OFF, radius=3), Boxes(dots(box, 2.5), MUTED, radius=1))
         if state.on.any():
-            frame = Boxes([inset(box, 1.25)], "none", TEXT, 2.5, 2)
-            yield _entry("selected", Boxes([box], OFF, radius=3), frame)
+            frame = Boxes(insets(box, 1.25), "none", TEXT, 2.5, 2)
+            yield _entry("selected", Boxes(box, OFF, radius=3), frame)
         ink = TEXT
     else:
         if state.on.any():
-            yield _entry("selected", Boxes([box], ON, radius=3))
+            yield _entry("selected", Boxes(box, ON, radius=3))
         ink = PARTIAL
-    off = Boxes([inset(box, 0.5)], OFF, EDGE, radius=3)
+    off = Boxes(insets(box, 0.5), OFF, EDGE, radius=3)
     if state.partial.any():
-        half = Boxes([(0.0, 7.0, 14.0, 7.0)], ink, radius=3)
-        triangle = Lines([corner(box, 3)], ink, filled=True)
+        half = Boxes(halves(box), ink, radius=3)
+        triangle = Lines(corners(box, 3), ink, filled=True)
         yield _entry("partly selected", off, triangle if roomy or state.colours else half)
     if (state.zero & ~state.absent).any():
-        yield _entry("output weights all zero", off, Lines(list(hatch(box)), HATCH))
+        yield _entry("output weights all zero", off, Lines(hatches(box), HATCH))
     for mark in state.marks:
-        yield _entry(mark.name, off, Boxes([(2.0, 1.5, 10.0, 3.0)], mark.colour, radius=1))
+        yield _entry(mark.name, off, Boxes(np.array([(2.0, 1.5, 10.0, 3.0)]), mark.colour, radius=1))
 
 
 def _entry(said: str, *swatch: Shape) -> tuple[list[Shape], float, float]:
@@ -69,7 +69,8 @@ def _entry(said: str, *swatch: Shape) -> tuple[list[Shape], float, float]:
 def _ramp(colours: Colours) -> Iterator[Shape]:
     palette, wide = scales.colours(colours["diverging"]), 160.0
     for k, colour in enumerate(palette):  # each reaches to the end, so that no seam shows between two
-        yield Boxes([(k * wide / len(palette), 2.0, wide - k * wide / len(palette), 9.0)], colour)
+        left = k * wide / len(palette)
+        yield Boxes(np.array([(left, 2.0, wide - left, 9.0)]), colour)
     low, high = colours["low"], colours["high"]
     ends: list[tuple[float, float, Anchor]] = [(0, low, "start"), (wide, high, "end")]
     if colours["diverging"]:

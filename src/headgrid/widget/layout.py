@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from headgrid.grammar import MAIN
-from headgrid.widget.shapes import Lines, Rect, Shape, Words, width_of
+from headgrid.widget.shapes import Lines, Rects, Shape, Words, width_of
 from headgrid.widget.wire import Band, Column
 
 PILL = 26
@@ -61,11 +63,15 @@ class Block:
         many = len(self.band["rows"]) * len(self.band["columns"]) > MANY_CORNERS
         return 0.0 if many else 5.0 if self.height >= 18 else 3.0 if self.height >= 12 else 0.0
 
-    def rects(self) -> Iterator[Rect]:
-        """The place of each cell, row by row."""
-        for row in range(len(self.band["rows"])):
-            for left, width in zip(self.lefts, self.widths, strict=True):
-                yield left, self.rows + row * self.pitch, width, self.height
+    def rects(self) -> Rects:
+        """The place of each cell, row by row, `[n_cells, 4]`."""
+        rows = len(self.band["rows"])
+        found = np.empty((rows, len(self.lefts), 4))
+        found[..., 0] = self.lefts
+        found[..., 1] = (self.rows + np.arange(rows) * self.pitch)[:, None]
+        found[..., 2] = self.widths
+        found[..., 3] = self.height
+        return found.reshape(-1, 4)
 
 
 def arrange(bands: Sequence[Band]) -> tuple[list[Block], float, float]:

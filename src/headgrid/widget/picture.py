@@ -10,16 +10,35 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from headgrid.anatomy import Bools
 from headgrid.widget import key, layout, scales, shapes
-from headgrid.widget.ink import EDGE, GROUND, HATCH, LINE, MUTED, OFF, ON, PARTIAL, TEXT, corner, dot, hatch, inset
+from headgrid.widget.ink import (
+    EDGE,
+    GROUND,
+    HATCH,
+    LINE,
+    MUTED,
+    OFF,
+    ON,
+    PARTIAL,
+    TEXT,
+    corners,
+    dots,
+    halves,
+    hatches,
+    insets,
+)
 from headgrid.widget.layout import Block
-from headgrid.widget.shapes import Boxes, Drawing, Lines, Rect, Shape, Words, width_of
+from headgrid.widget.shapes import Boxes, Drawing, Lines, Rects, Shape, Words, width_of
 from headgrid.widget.wire import Band, Colours, unpack
 
 if TYPE_CHECKING:
     from headgrid.widget.head_grid import HeadGrid
+
+Cells = npt.NDArray[np.intp]
+"""Numbers of cells."""
 
 PAD = 16
 LEAST = 380
@@ -158,82 +177,77 @@ def _wrapped(text: str, width: float, size: float, most: int) -> list[str]:
 
 def _block(state: State, block: Block) -> Iterator[Shape]:
     yield from layout.labels(block, MUTED, LINE)
-    n = block.first + np.arange(block.n_cells)
-    present = {int(i): rect for i, rect in zip(n, block.rects(), strict=True) if not state.absent[i]}
+    there = ~state.absent[block.first : block.first + block.n_cells]
+    n, rects = block.first + np.flatnonzero(there), block.rects()[there]
     if state.colours is None:
-        yield from _states(state, block, present)
-        inks = {i: GROUND if state.on[i] else TEXT for i in present}
+        yield from _states(state, block, n, rects)
+        inks = np.where(state.on[n], GROUND, TEXT)
     else:
-        inks = yield from _values(state, state.colours, block, present)
+        inks = yield from _values(state, state.colours, block, n, rects)
     if block.labelled:
-        for i, (x, y, wide, high) in present.items():
-            label = block.band["columns"][i - block.first]["label"]
-            yield Words(x + wide / 2, y + high / 2, label, inks[i], anchor="middle")
-    yield from _marks(state, block, present)
+        columns = [block.band["columns"][i] for i in n - block.first]
+        for column, (x, y, wide, high), ink in zip(columns, rects.tolist(), inks.tolist(), strict=True):
+            yield Words(x + wide / 2, y + high / 2, column["label"], ink, anchor="middle")
+    if state.marks:
+        yield from _marks(state, block, n, rects)
 
 
-def _states(state: State, block: Block, present: dict[int, Rect]) -> Iterator[Shape]:
-    """Cells whose colour tells whether they are selected."""
-    off = [rect for i, rect in present.items() if not state.on[i]]
+def _states(state: State, block: Block, n: Cells, rects: Rects) -> Iterator[Shape]:
+    """Cells whose colour tells whether they are selected; `rects[i]` is the place of the cell `n[i]`."""
+    on, zero, some = state.on[n], state.zero[n], rects[state.partial[n]]
     radius = block.radius
     if block.roomy:
-        yield Boxes(off, OFF, radius=radius)
-        yield Boxes([inset(rect, 0.5) for rect in off], "none", EDGE, radius=max(0.0, radius - 0.5))
+        yield Boxes(rects[~on], OFF, radius=radius)
+        yield Boxes(insets(rects[~on], 0.5), "none", EDGE, radius=max(0.0, radius - 0.5))
     else:
-        yield Boxes(off, EDGE)
-    yield Boxes([rect for i, rect in present.items() if state.on[i]], ON, radius=radius)
-    for chosen, colour in ((~state.on, HATCH), (state.on, GROUND)):
-        yield Lines([line for i, rect in present.items() if state.zero[i] & chosen[i] for line in hatch(rect)], colour)
-    some = [rect for i, rect in present.items() if state.partial[i]]
-    if block.roomy:
-        yield Lines([corner(rect, radius) for rect in some], PARTIAL, filled=True)
-    else:
-        yield Boxes([(x, y + high / 2, wide, high / 2) for x, y, wide, high in some], PARTIAL)
+        yield Boxes(rects[~on], EDGE)
+    yield Boxes(rects[on], ON, radius=radius)
+    yield Lines(hatches(rects[zero & ~on]), HATCH)
+    yield Lines(hatches(rects[zero & on]), GROUND)
+    yield Lines(corners(some, radius), PARTIAL, filled=True) if block.roomy else Boxes(halves(some), PARTIAL)
 
 
 def _values(
-    state: State, colours: Colours, block: Block, present: dict[int, Rect]
-) -> Generator[Shape, None, dict[int, str]]:
+    state: State, colours: Colours, block: Block, n: Cells, rects: Rects
+) -> Generator[Shape, None, npt.NDArray[np.str_]]:
     """Cells whose colour tells their value; a frame says that a cell is selected. Returns the ink upon each."""
     palette = scales.colours(colours["diverging"])
-    level = scales.levels(np.frombuffer(colours["values"], dtype="<f4"), colours["low"], colours["high"])
-    fill = {i: palette[level[i]] if level[i] >= 0 else OFF for i in present}
-    inks = {i: scales.ink(colour) if level[i] >= 0 else TEXT for i, colour in fill.items()}
-    by_fill: dict[str, list[Rect]] = {}
-    for i, rect in present.items():
-        by_fill.setdefault(fill[i], []).append(rect)
-    for colour, rects in sorted(by_fill.items()):
-        yield Boxes(rects, colour, radius=block.radius)
+    values = np.frombuffer(colours["values"], dtype="<f4")[n]
+    level = scales.levels(values, colours["low"], colours["high"])
+    on, zero, partial = state.on[n], state.zero[n], state.partial[n]
+    fills = np.array([*palette, OFF])[level]  # -1, no value, is the last
+    inks = np.array([*map(scales.ink, palette), TEXT])[level]
+    for colour in np.unique(fills).tolist():
+        yield Boxes(rects[fills == colour], colour, radius=block.radius)
     if block.roomy:
-        off = [inset(rect, 0.5) for i, rect in present.items() if not state.on[i]]
-        yield Boxes(off, "none", EDGE, radius=max(0.0, block.radius - 0.5))
-    dots = [rect for i, rect in present.items() if level[i] < 0 and not (block.labelled or state.on[i])]
-    yield Boxes([dot(rect, 2.5 if block.roomy else 1.5) for rect in dots], MUTED, radius=1)
-    for ink in sorted(set(inks.values())):
-        mine = {i: rect for i, rect in present.items() if inks[i] == ink}
-        yield Lines([line for i, rect in mine.items() if state.zero[i] for line in hatch(rect)], ink, 0.6)
-        yield Lines([corner(rect, block.radius) for i, rect in mine.items() if state.partial[i]], ink, filled=True)
-    on = [rect for i, rect in present.items() if state.on[i]]
+        yield Boxes(insets(rects[~on], 0.5), "none", EDGE, radius=max(0.0, block.radius - 0.5))
+    if not block.labelled:
+        yield Boxes(dots(rects[(level < 0) & ~on], 2.5 if block.roomy else 1.5), MUTED, radius=1)
+    for ink in np.unique(inks).tolist():
+        yield Lines(hatches(rects[zero & (inks == ink)]), ink, 0.6)
+        yield Lines(corners(rects[partial & (inks == ink)], block.radius), ink, filled=True)
     outer, inner = (2.5, 1.5) if block.roomy else (1.5, 0.75)
     for by, edge, line in ((outer + inner / 2, GROUND, inner), (outer / 2, TEXT, outer)):
-        yield Boxes([inset(rect, by) for rect in on], "none", edge, line, max(0.0, block.radius - by))
+        yield Boxes(insets(rects[on], by), "none", edge, line, max(0.0, block.radius - by))
     return inks
 
 
-def _marks(state: State, block: Block, present: dict[int, Rect]) -> Iterator[Shape]:
+def _marks(state: State, block: Block, n: Cells, rects: Rects) -> Iterator[Shape]:
     """Saved selections: a bar for each that holds a cell, side by side along the cell's upper edge."""
-    if not state.marks:
-        return
-    high = 3.0 if block.roomy else 2.0
-    bars: dict[str, list[Rect]] = {mark.colour: [] for mark in state.marks}
-    for i, (x, y, wide, _) in present.items():
-        mine = [mark.colour for mark in state.marks if mark.cells[i]]
-        each = (wide - 4) / max(1, len(mine))
-        for k, colour in enumerate(mine):
-            bars[colour].append((x + 2 + k * each, y + 1.5, each - (1 if k < len(mine) - 1 else 0), high))
-    for colour, rects in bars.items():
-        yield Boxes([inset(rect, -0.75) for rect in rects], GROUND, radius=1)
-        yield Boxes(rects, colour, radius=1)
+    holds = np.stack([mark.cells[n] for mark in state.marks], axis=1)  # [cell, mark]
+    count, k = holds.sum(axis=1, keepdims=True), holds.cumsum(axis=1) - 1
+    x, y, wide, _ = rects.T[..., None]
+    each = (wide - 4) / np.maximum(1, count)
+    bars = np.empty((*holds.shape, 4))
+    bars[..., 0] = x + 2 + k * each
+    bars[..., 1] = y + 1.5
+    bars[..., 2] = each - (k < count - 1)
+    bars[..., 3] = 3.0 if block.roomy else 2.0
+    colours = np.array([mark.colour for mark in state.marks])
+    for colour in dict.fromkeys(colours.tolist()):
+        mine = bars[holds & (colours == colour)]
+        yield Boxes(insets(mine, -0.75), GROUND, radius=1)
+        yield Boxes(mine, colour, radius=1)
 
 
 def _moved(shapes_: Iterable[Shape], dx: float, dy: float) -> list[Shape]:

@@ -6,12 +6,15 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from html import escape
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 Rect = tuple[float, float, float, float]
+Rects = npt.NDArray[np.float64]  # x, y, width and height of each, `[n, 4]`
 Point = tuple[float, float]
 Anchor = Literal["start", "middle", "end"]
 
@@ -22,18 +25,19 @@ PER_INCH = 96
 """Units of a drawing in an inch, as CSS counts."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Boxes:
-    """Rectangles that look the same: x, y, width, height of each.
+    """Rectangles that look the same.
 
     Attributes:
+        rects: x, y, width and height of each, `[n, 4]`.
         fill: their colour; "none" for an outline alone.
         edge: the colour of their outline, which is centred on their sides; "" for none.
         line: its width.
         radius: of their corners.
     """
 
-    rects: Sequence[Rect]
+    rects: Rects
     fill: str
     edge: str = ""
     line: float = 1.0
@@ -41,7 +45,7 @@ class Boxes:
 
     def moved(self, dx: float, dy: float) -> Boxes:
         """The same elsewhere."""
-        return replace(self, rects=[(x + dx, y + dy, width, height) for x, y, width, height in self.rects])
+        return replace(self, rects=self.rects + np.array([dx, dy, 0.0, 0.0]))
 
 
 @dataclass(frozen=True)
@@ -105,7 +109,7 @@ def width_of(text: str, size: float = 11.0) -> float:
 
 def readable(text: str) -> str:
     """A text in which a replacement character stands for what XML does not allow, such as control characters."""
-    return re.sub("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", text)
+    return text if text.isprintable() else re.sub("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", text)
 
 
 # ---- SVG
@@ -137,11 +141,11 @@ def _svg_shape(shape: Shape) -> str:
             else f'fill="none" stroke="{shape.colour}" stroke-width="{_n(shape.width)}"'
         )
         return f'<path {paint} d="{d}"/>' if d else ""
-    if not shape.rects:
+    if not len(shape.rects):
         return ""
     if not shape.radius and not shape.edge:
         return _svg_runs(shape)
-    d = "".join(_rounded(rect, shape.radius) for rect in shape.rects)
+    d = "".join(_rounded(rect, shape.radius) for rect in shape.rects.tolist())
     edge = f' stroke="{shape.edge}" stroke-width="{_n(shape.line)}"' if shape.edge else ""
     return f'<path fill="{shape.fill}"{edge} d="{d}"/>'
 
@@ -160,18 +164,8 @@ def _svg_words(words: Words) -> str:
 def _svg_runs(boxes: Boxes) -> str:
     """Rectangles as dashed lines: a run of neighbours is one dash after another, so 16,000 cells stay small."""
     runs: dict[tuple[float, float, float], list[tuple[float, float, float]]] = {}
-    rects = sorted(boxes.rects, key=lambda rect: (rect[1], rect[3], rect[0]))
-    first = 0
-    while first < len(rects):
-        x, y, width, height = rects[first]
-        last, gap = first, 0.0
-        while last + 1 < len(rects):
-            between = rects[last + 1][0] - rects[last][0] - width
-            if rects[last + 1][1:] != (y, width, height) or not 0 < between < width / 2 or gap not in (0, between):
-                break
-            last, gap = last + 1, between
-        runs.setdefault((height, width, gap), []).append((x, y + height / 2, rects[last][0] + width - x))
-        first = last + 1
+    for x, y, width, height, gap, length in _runs(boxes.rects).tolist():
+        runs.setdefault((height, width, gap), []).append((x, y + height / 2, length))
     drawn = []
     for (height, width, gap), lines in runs.items():
         dashes = f' stroke-dasharray="{_n(width)} {_n(gap)}"' if gap else ""
@@ -181,6 +175,26 @@ def _svg_runs(boxes: Boxes) -> str:
             at = (x + length, y)
         drawn.append(f'<path stroke="{boxes.fill}" stroke-width="{_n(height)}"{dashes} d="{d}"/>')
     return "".join(drawn)
+
+
+def _runs(rects: Rects) -> npt.NDArray[np.float64]:
+    """Neighbours of one size at one distance: x, y, width, height, gap and length of each run, `[n_runs, 6]`.
+
+    What stands at another distance begins the next run, whose own distance is free: groups of heads are a run each.
+    """
+    rects = rects[np.lexsort((rects[:, 0], rects[:, 3], rects[:, 1]))]
+    n, x, width = np.arange(len(rects)), rects[:, 0], rects[:, 2]
+    after = np.roll(rects, -1, axis=0)  # after the last the first, which is not to the right of it
+    gaps = after[:, 0] - x - width
+    gaps[(after[:, 1:] != rects[:, 1:]).any(axis=1) | (gaps < 0) | (gaps >= width / 2)] = 0.0  # no neighbours
+    changes = np.flatnonzero(np.diff(gaps, append=np.nan))  # the last of each stretch of equal gaps
+    lasts = np.where(gaps > 0, changes[np.searchsorted(changes, n)] + 1, n)  # of the run that each would begin
+    firsts, first, ends = list[int](), 0, lasts.tolist()
+    while first < len(ends):
+        firsts.append(first)
+        first = ends[first] + 1
+    lengths = x[lasts[firsts]] + width[firsts] - x[firsts]
+    return np.column_stack([rects[firsts], gaps[firsts], lengths])
 
 
 def _rounded(rect: Rect, radius: float) -> str:
@@ -195,6 +209,7 @@ def _rounded(rect: Rect, radius: float) -> str:
     )
 
 
+@lru_cache(4096)
 def _n(value: float) -> str:
     text = f"{value:.2f}".rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
@@ -259,7 +274,7 @@ def _plot(axes: Any, shape: Shape, order: int) -> None:
         paths = [Path(line, closed=False) for line in shape.lines if line]
         face, edge, width = (shape.colour, "none", 0.0) if shape.filled else ("none", shape.colour, shape.width)
     else:
-        paths = [_outline(rect, shape.radius) for rect in shape.rects]
+        paths = [_outline(rect, shape.radius) for rect in shape.rects.tolist()]
         face, edge, width = shape.fill, shape.edge or "none", shape.line if shape.edge else 0.0
     if paths:
         path = Path.make_compound_path(*paths)
