@@ -76,7 +76,7 @@ def cell(page: Page, word: str, number: int = 0) -> Locator:
 
 def states(page: Page, number: int = 0) -> set[str]:
     """The words of the cells that the accessible layer calls selected."""
-    view(page, number).locator("[role=grid]").wait_for()
+    view(page, number).locator("[role=gridcell]").first.wait_for()
     found = view(page, number).locator("[role=gridcell][aria-selected=true]")
     return {str(one.get_attribute("data-word")) for one in found.all()}
 
