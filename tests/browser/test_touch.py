@@ -18,7 +18,7 @@ SIZES = {"num_hidden_layers": 60, "num_attention_heads": 6, "num_key_value_heads
 ANATOMY = hg.dissect(transformers.LlamaConfig(**SIZES))
 GRID = f"import transformers\n\ngrid = hg.HeadGrid(transformers.LlamaConfig(**{SIZES!r}))\ngrid"
 LONG = 700
-"""Milliseconds; the widget takes 400 as long."""
+"""Milliseconds of a long press; for the widget it is one after 400."""
 
 Point = tuple[float, float]
 
