@@ -147,7 +147,7 @@ export interface Completing {
 
 /** `complete` asks what may stand at a place of a text, and returns the number that the answer will carry. */
 export function makeCompleting(
-  { input, past: texts, type }: QueryBox,
+  { input, past: texts, type, isTyped }: QueryBox,
   complete: (text: string, at: number) => number,
   signal: AbortSignal,
 ): Completing {
@@ -231,8 +231,8 @@ export function makeCompleting(
   );
   on(input, "blur", close, signal);
   atEnd(signal, () => clearTimeout(timer));
-  // What was typed until now waits for its words too.
-  if (input.matches(".hg-draft input:focus")) want(0);
+  // What is typed by now waits for its words too; what was applied does not.
+  if (isTyped() && input.matches(":focus")) want(0);
 
   return {
     step,

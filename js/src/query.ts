@@ -20,6 +20,8 @@ export interface QueryBox {
   input: HTMLInputElement;
   /** What was applied, from the first to the last. */
   past: string[];
+  /** Whether something is typed that was not applied yet. */
+  isTyped(): boolean;
   focus(): void;
   /** Puts a text into the box as if it was typed, with the caret at a place. */
   type(text: string, at: number): void;
@@ -86,7 +88,12 @@ export function makeQuery(events: QueryEvents, signal: AbortSignal): QueryBox {
 
   const show = () => {
     const value = draft ?? shownText(selection);
-    if (input.value !== value) input.value = value;
+    if (input.value !== value) {
+      const all = input.selectionEnd! - input.selectionStart! === input.value.length;
+      input.value = value;
+      // Who is about to type over the text types over the one that came, and does not go on at its end.
+      if (all && draft === null && input.matches(":focus")) input.select();
+    }
     input.title = draft === null ? value : "";
     for (const copier of copiers) copier.show();
     field.classList.toggle("hg-draft", draft !== null);
@@ -151,6 +158,7 @@ export function makeQuery(events: QueryEvents, signal: AbortSignal): QueryBox {
     element,
     input,
     past,
+    isTyped: () => draft !== null && draft !== sent.text,
     focus: () => {
       input.focus();
       input.select();

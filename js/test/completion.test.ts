@@ -148,6 +148,17 @@ describe("the list of words", () => {
     expect(log).toEqual(["complete l1 2"]);
   });
 
+  it("is not asked for what was applied before it was there, answered or not", () => {
+    const { log, box } = setUp((input) => {
+      input.value = "none";
+      input.dispatchEvent(new Event("input"));
+      input.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter" }));
+    });
+    box.update(text({ query: 7 }), true, true);
+    vi.advanceTimersByTime(100);
+    expect(log).toEqual(["ask none"]);
+  });
+
   it("is not asked for what nobody typed", () => {
     const { log } = setUp();
     vi.advanceTimersByTime(100);

@@ -33,6 +33,24 @@ describe("the query box", () => {
     expect(shownText("none")).toBe("");
   });
 
+  it("keeps all of its text selected for who is about to type over it, whatever comes meanwhile", () => {
+    const { box, input } = boxOf([]);
+    document.body.replaceChildren(box.element);
+    const range = () => [input.value, input.selectionStart, input.selectionEnd];
+    box.focus();
+    box.update(text({ selection: "l0" }), true, true);
+    expect(range()).toEqual(["l0", 0, 2]);
+    box.update(text({ selection: "l1h2" }), true, true);
+    expect(range()).toEqual(["l1h2", 0, 4]);
+    input.setSelectionRange(2, 2); // a caret is no wish to replace
+    box.update(text({ selection: "l0" }), true, true);
+    expect(range()).toEqual(["l0", 2, 2]);
+    input.select();
+    input.blur();
+    box.update(text({ selection: "l1" }), true, true);
+    expect(document.activeElement).not.toBe(input);
+  });
+
   it("keeps the focus on a button that has nothing to copy any more", () => {
     const { box } = boxOf([]);
     document.body.replaceChildren(box.element);

@@ -1,0 +1,58 @@
+"""What is typed into the box while something else arrives: the code of the completions, or a selection of Python's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Locator, expect
+
+from .jupyterlab import Notebook
+from .test_jupyterlab import GRID, SET_UP, Open, box_of, holds
+
+
+@pytest.fixture
+def notebook(open_notebook: Open) -> Iterator[Notebook]:
+    """A notebook whose grid was not touched, so that the code of the completions has not come."""
+    notebook = open_notebook("typing", [SET_UP, GRID])
+    notebook.view().wait_for()
+    yield notebook
+    notebook.close()
+
+
+def words(notebook: Notebook) -> Locator:
+    return notebook.view().get_by_role("listbox")
+
+
+def test_a_text_that_was_applied_before_the_completions_came_is_not_completed(notebook: Notebook) -> None:
+    box = box_of(notebook.view())
+    with notebook.busy():
+        box.fill("l1h")
+        box.fill("none")
+        box.press("Enter")
+    expect(notebook.view().locator("[role=listbox]")).to_have_count(1)  # they have come
+    holds(notebook, "none")
+    notebook.page.wait_for_timeout(500)  # longer than typing has to rest, and than an answer takes
+    expect(words(notebook)).to_have_count(0)
+    assert notebook.run("grid.complete['n']") == 0
+
+
+def test_a_text_that_is_still_typed_when_the_completions_come_is_completed(notebook: Notebook) -> None:
+    with notebook.busy():
+        box_of(notebook.view()).fill("l1 ml")
+    expect(words(notebook)).to_contain_text("l1 mlp")
+
+
+def test_what_is_typed_over_a_selected_text_replaces_the_selection_that_came_meanwhile(notebook: Notebook) -> None:
+    box = box_of(notebook.view())
+    for text in ("l0", "l1h2 | l0 mlp"):
+        box.focus()
+        box.press("Control+a")
+        notebook.run(f"grid.select({text!r})")
+        expect(box).to_have_value(text)
+        notebook.page.keyboard.type("l1 ml")
+        expect(words(notebook)).to_contain_text("l1 mlp")
+        box.press("ArrowDown")
+        box.press("Enter")
+        box.press("Enter")
+        holds(notebook, "l1 mlp")
