@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Locator, expect
 
-from .axe import violations
+from .axe import needs_axe, violations
 from .jupyterlab import Notebook
 from .test_jupyterlab import Open, box_of, cell, shows
 
@@ -58,10 +58,12 @@ def passes(notebook: Notebook) -> None:
     assert not found, "\n".join(found)
 
 
+@needs_axe
 def test_the_grid_breaks_no_rule_in_either_theme(notebook: Notebook, theme: str) -> None:
     passes(notebook)
 
 
+@needs_axe
 def test_no_tab_of_the_inspector_breaks_a_rule_in_either_theme(notebook: Notebook, theme: str) -> None:
     tabs = inspector(notebook.view()).get_by_role("tab")
     assert tabs.count() >= 4
@@ -71,6 +73,7 @@ def test_no_tab_of_the_inspector_breaks_a_rule_in_either_theme(notebook: Noteboo
         passes(notebook)
 
 
+@needs_axe
 def test_colours_and_the_card_of_a_hover_break_no_rule_in_either_theme(notebook: Notebook, theme: str) -> None:
     notebook.run("grid.colour_by('copying_score')")
     expect(cell(notebook.view(), "l1h2")).to_have_attribute("aria-label", re.compile("copying score"))
@@ -79,6 +82,7 @@ def test_colours_and_the_card_of_a_hover_break_no_rule_in_either_theme(notebook:
     passes(notebook)
 
 
+@needs_axe
 def test_the_open_help_breaks_no_rule_in_either_theme(notebook: Notebook, theme: str) -> None:
     notebook.view().get_by_role("grid").press("?")
     expect(notebook.view().get_by_role("dialog")).to_be_visible()
@@ -86,6 +90,7 @@ def test_the_open_help_breaks_no_rule_in_either_theme(notebook: Notebook, theme:
     notebook.page.keyboard.press("Escape")
 
 
+@needs_axe
 def test_the_open_list_of_completions_and_an_error_break_no_rule_in_either_theme(
     notebook: Notebook, theme: str
 ) -> None:
@@ -103,6 +108,7 @@ def test_the_open_list_of_completions_and_an_error_break_no_rule_in_either_theme
     box.press("Escape")
 
 
+@needs_axe
 def test_saved_selections_and_their_form_break_no_rule_in_either_theme(notebook: Notebook, theme: str) -> None:
     view = notebook.view()
     view.get_by_role("button", name=re.compile("Show induction")).click()
@@ -116,6 +122,7 @@ def test_saved_selections_and_their_form_break_no_rule_in_either_theme(notebook:
     view.get_by_role("button", name=re.compile("Show induction")).click()
 
 
+@needs_axe
 def test_the_menu_of_pictures_breaks_no_rule_in_either_theme(notebook: Notebook, theme: str) -> None:
     notebook.view().get_by_role("button", name="Save a picture").click()
     expect(notebook.view().get_by_role("menu")).to_be_visible()
@@ -123,6 +130,7 @@ def test_the_menu_of_pictures_breaks_no_rule_in_either_theme(notebook: Notebook,
     notebook.page.keyboard.press("Escape")
 
 
+@needs_axe
 def test_forced_colours_break_no_rule_and_leave_the_selection_visible(notebook: Notebook) -> None:
     notebook.page.emulate_media(forced_colors="active")
     try:
@@ -150,6 +158,7 @@ def _ink(notebook: Notebook, word: str) -> list[int]:
     )
 
 
+@needs_axe
 def test_at_320_pixels_nothing_is_cut_off_and_no_rule_is_broken(notebook: Notebook, theme: str) -> None:
     style = notebook.page.add_style_tag(
         content=".jp-OutputArea-output:has(.headgrid) { max-width: 320px; flex: 0 0 320px !important }"

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, expect
 
 import headgrid as hg
 
+from .axe import needs_axe, violations
 from .jupyterlab import TIMEOUT, Notebook
 
 Open = Callable[[str, list[str]], Notebook]
 
 MODEL, TOKENIZER = hg.demo()
-AXE = Path(__file__).parents[2] / "js" / "node_modules" / "axe-core" / "axe.min.js"
 GRID = "import headgrid as hg\n\ngrid = hg.HeadGrid(*hg.demo())\ngrid"
 
 expect.set_options(timeout=TIMEOUT * 1000)
@@ -133,18 +132,15 @@ def test_the_inspectors_code_comes_with_the_first_cell_that_is_asked_about(open_
     notebook.close()
 
 
+@needs_axe
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_no_tab_has_a_violation_of_the_rules_of_accessibility(notebook: Notebook, view: Locator, dark: bool) -> None:
-    if not AXE.exists():
-        pytest.skip("axe-core is not installed (make test installs it with node)")
     notebook.set_theme(dark)
     expect(view).to_have_attribute("data-theme", "dark" if dark else "light")
-    notebook.page.add_script_tag(content=AXE.read_text())
     for name in ("OV", "QK", "Composition", "Weights", "Selected"):
         tab(view, name)
-        found = inspector(view).evaluate("panel => axe.run(panel, {rules: {'target-size': {enabled: true}}})")
-        wrong = [(rule["id"], node["html"]) for rule in found["violations"] for node in rule["nodes"]]
-        assert not wrong, f"{name}: {wrong}"
+        found = violations(notebook.page, ".jp-Notebook .hg-inspector")
+        assert not found, f"{name}: " + "\n".join(found)
         notebook.screenshot(f"inspector-{name}-{'dark' if dark else 'light'}".lower())
     notebook.set_theme(False)
 

@@ -19,8 +19,9 @@ import headgrid as hg
 from headgrid.widget import embed, export
 from headgrid.widget.notebook import HeadGridExporter
 
-AXE = Path(__file__).parent.parent.parent / "js" / "node_modules" / "axe-core" / "axe.min.js"
-ARTIFACTS = Path(__file__).parent / "artifacts"
+from .axe import needs_axe, violations
+from .serving import ARTIFACTS
+
 SELECTED = "l1h2 | l0h1 | l0 mlp | l1h0.q"
 
 Opened = Callable[..., Page]
@@ -97,23 +98,6 @@ def screenshot(page: Page, name: str) -> None:
     page.screenshot(path=ARTIFACTS / f"{name}.png", full_page=True)
 
 
-def violations(page: Page) -> list[Any]:
-    """What axe-core finds. It is run by the test's own hand, past the policy of the page, which allows no script."""
-    if not AXE.exists():
-        pytest.skip("axe-core is not installed: run `make js`")
-    session = page.context.new_cdp_session(page)
-    session.send("Runtime.evaluate", {"expression": AXE.read_text(encoding="utf-8")})
-    answer = session.send(
-        "Runtime.evaluate",
-        {
-            "expression": "axe.run(document).then(r => r.violations.map(v => [v.id, v.nodes.map(n => n.html)]))",
-            "awaitPromise": True,
-            "returnByValue": True,
-        },
-    )
-    return list(answer["result"]["value"])
-
-
 def test_a_page_draws_the_grid_and_says_that_there_is_no_kernel(opened: Opened, file: Path) -> None:
     page = opened(file)
     expect(view(page).get_by_text("No kernel: this is the last state")).to_be_visible()
@@ -179,6 +163,7 @@ def test_the_page_s_policy_stops_a_script_that_would_ask_elsewhere(context: Brow
     assert stopped.startswith("https://example.org")
 
 
+@needs_axe
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_a_page_has_no_accessibility_violations_and_follows_the_theme(opened: Opened, file: Path, dark: bool) -> None:
     page = opened(file, dark=dark)
