@@ -60,6 +60,11 @@ def click(grid: hg.HeadGrid, *words: str) -> None:
     grid.set_state({"cells": memoryview(pack(bits))})
 
 
+def ask(grid: hg.HeadGrid, n: int, text: str) -> None:
+    """What a browser sends whose user types a text."""
+    grid.set_state({"deeds": [{"n": n, "do": "query", "name": "", "value": text, "seen": ""}]})
+
+
 def sent(grid: hg.HeadGrid, monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:
     """The traits of each message that goes to the browser from now on; echoes of its own messages are left out."""
     states: list[set[str]] = []
@@ -126,23 +131,23 @@ def test_a_fault_in_python_raises_and_changes_nothing() -> None:
 
 def test_a_query_selects_and_is_answered_by_its_number() -> None:
     grid = hg.HeadGrid(tiny.model(LLAMA))
-    grid.set_state({"query": {"n": 1, "text": "L1H2, embed"}})
+    ask(grid, 1, "L1H2, embed")
     assert on(grid) == ["embed", "l1h2"]
     assert (grid.text["query"], grid.text["error"]) == (1, None)
-    grid.set_state({"query": {"n": 2, "text": "embed | l1h2"}})
+    ask(grid, 2, "embed | l1h2")
     assert (grid.text["query"], grid.text["error"]) == (2, None), "the same selection is an answer as well"
 
 
 def test_a_bad_query_shows_its_place_in_utf16_and_keeps_the_selection() -> None:
     grid = hg.HeadGrid(tiny.model(LLAMA), select="l0h1")
-    grid.set_state({"query": {"n": 1, "text": "l1h2 | l9"}})
+    ask(grid, 1, "l1h2 | l9")
     assert grid.text["error"] == {
         "message": "there is no layer 9; this model's layers are 0 to 2",
         "start": 8,
         "end": 9,
     }
     assert str(grid.selection) == "l0h1"
-    grid.set_state({"query": {"n": 2, "text": "\N{GRINNING FACE}"}})
+    ask(grid, 2, "\N{GRINNING FACE}")
     assert (grid.text["error"]["start"], grid.text["error"]["end"]) == (0, 2)
     click(grid, "l0h2")
     assert grid.text["error"] is None, "the next change clears the fault"
@@ -165,12 +170,12 @@ def test_cells_that_no_browser_sends_are_refused_and_the_state_is_sent_back(
     "garbage",
     [None, {}, {"n": "1", "text": "l0"}, {"n": 1, "text": 3}, "l0", {"n": 1, "cell": 2, "metric": "", "ln": "both"}],
 )
-def test_a_query_focus_or_colour_that_no_browser_sends_is_refused(garbage: object) -> None:
+def test_a_deed_focus_or_colour_that_no_browser_sends_is_refused(garbage: object) -> None:
     grid = hg.HeadGrid(tiny.model(LLAMA), select="l0h1")
-    grid.set_state({"query": garbage, "focus": garbage, "recolour": garbage})
+    grid.set_state({"deeds": garbage, "focus": garbage, "recolour": garbage})
     assert str(grid.selection) == "l0h1"
     assert "It was refused." in grid.text["error"]["message"]
-    assert grid.query == {"n": 0, "text": ""}
+    assert (grid.deeds, grid.text["query"], grid.history["done"]) == ([], 0, 0)
     assert grid.focus == {"n": 0, "cell": -1, "ln": "folded"}
     assert grid.recolour == {"n": 0, "metric": "", "ln": "folded"}
 
@@ -571,7 +576,7 @@ def test_what_is_still_selected_stays_while_the_rest_is_read(monkeypatch: pytest
 
 def test_only_the_first_of_many_heads_are_compared() -> None:
     grid = hg.HeadGrid(*hg.demo())
-    grid.set_state({"query": {"n": 1, "text": "l*h*"}})
+    ask(grid, 1, "l*h*")
     comparison = settled(grid).comparison
     assert (len(comparison["heads"]), comparison["n_heads"]) == (6, 8)
     assert comparison["summed"]["title"] == "sum of OV"
@@ -790,7 +795,7 @@ def test_an_observer_that_selects_in_turn_leaves_no_half_of_what_was_selected_be
     grid = hg.HeadGrid(tiny.config(LLAMA))
     grid.observe(lambda change: grid.select(change["new"] | "l2h5"), "selection")
     for n, text in enumerate(("l0h1 | l1h4.W_O", "l1h4 | l0 mlp n3"), 1):
-        grid.set_state({"query": {"n": n, "text": text}})
+        ask(grid, n, text)
         on, partial = grid._cells.look(grid.selection.parts)
         assert "l2h5" in grid.selection
         assert (grid.cells, grid.partial) == (pack(on), pack(partial))

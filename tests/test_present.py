@@ -2,48 +2,84 @@
 
 from __future__ import annotations
 
+import base64
 import threading
 from typing import Any
 
 import numpy as np
 import pytest
 import tiny
-from test_head_grid import LLAMA, cell, click, on, sent
+from test_head_grid import LLAMA, ask, cell, click, on, sent
 
 import headgrid as hg
-from headgrid.widget.deeds import checksum
+from headgrid.anatomy import Bools
 from headgrid.widget.wire import Deed, Do, pack, unpack
 
 
 class Browser:
-    """What a browser does: it asks for deeds until they are done, and says what it saw."""
+    """What a browser does: it shows its edits at once, asks for deeds until they are done, and sends all that changed.
+
+    A click is a new value of the cells, unless a deed waits: then it is a deed itself.
+    """
 
     def __init__(self, grid: hg.HeadGrid) -> None:
-        self.grid, self.asked = grid, list[Deed]()
+        self.grid, self.asked, self.done = grid, list[Deed](), 0
         self.cells = grid.cells
+        self.changed: dict[str, Any] = {}
+
+    @property
+    def waiting(self) -> list[Deed]:
+        return [deed for deed in self.asked if deed["n"] > self.done]
+
+    @property
+    def on(self) -> bytes:
+        """The cells as they are shown."""
+        shown = self.bits(self.cells)
+        for deed in self.waiting:
+            if deed["do"] in ("edit", "only"):
+                before, after = (self.bits(base64.b64decode(text)) for text in (deed["seen"], deed["value"]))
+                shown = np.where((before != after) | (deed["do"] == "only"), after, shown)
+        return pack(shown)
+
+    def bits(self, cells: bytes) -> Bools:
+        n_cells = self.grid._cells.n_cells
+        return unpack(cells.ljust((n_cells + 7) // 8, b"\0"), n_cells)
 
     def ask(self, do: Do, name: str = "", value: str = "") -> Deed:
-        last = max((deed["n"] for deed in self.asked), default=0)
-        n = max(last, self.grid.history["done"]) + 1
-        self.asked.append({"n": n, "do": do, "name": name, "value": value, "seen": checksum(self.cells)})
+        n = max([self.done, *(deed["n"] for deed in self.asked)]) + 1
+        seen = base64.b64encode(self.on).decode()
+        self.asked = [*self.waiting, {"n": n, "do": do, "name": name, "value": value, "seen": seen}]
+        self.changed["deeds"] = self.asked
         return self.asked[-1]
 
     def click(self, *words: str) -> None:
-        bits = unpack(self.cells, self.grid._cells.n_cells).copy()
+        bits = self.bits(self.on).copy()
         for word in words:
             bits[cell(self.grid, word)] ^= True
-        self.cells = pack(bits)
+        if self.waiting:
+            self.ask("edit", value=base64.b64encode(pack(bits)).decode())
+        else:
+            self.cells = self.changed["cells"] = pack(bits)
+
+    def only(self, *words: str) -> None:
+        bits = np.zeros(self.grid._cells.n_cells, dtype=np.bool_)
+        for word in words:
+            bits[cell(self.grid, word)] = True
+        self.ask("only", value=base64.b64encode(pack(bits)).decode())
+
+    def post(self, **more: Any) -> None:
+        """One message with all that changed, as a kernel gets it that was busy."""
+        message, self.changed = self.changed | more, {}
+        self.grid.set_state(message)
+
+    def hear(self, cells: bytes, done: int) -> None:
+        """What Python said; it says nothing of cells that the browser changes meanwhile."""
+        self.cells, self.done = self.changed.get("cells", cells), done
 
     def send(self, **more: Any) -> None:
-        """One message with all that changed, as a kernel gets it that was busy."""
-        state: dict[str, Any] = dict(more)
-        if self.cells != self.grid.cells:
-            state["cells"] = memoryview(self.cells)
-        if self.asked:
-            state["deeds"] = list(self.asked)
-        self.grid.set_state(state)
-        self.cells = self.grid.cells
-        self.asked = [deed for deed in self.asked if deed["n"] > self.grid.history["done"]]
+        """A message, and its answer."""
+        self.post(**more)
+        self.hear(self.grid.cells, self.grid.history["done"])
 
 
 @pytest.fixture
@@ -59,15 +95,15 @@ def text(grid: hg.HeadGrid) -> str:
 def test_every_change_from_whomever_is_a_step(grid: hg.HeadGrid) -> None:
     click(grid, "l1h2")
     grid.select("l0h1.q | l2 mlp n3")
-    grid.set_state({"query": {"n": 1, "text": "embed"}})
+    ask(grid, 1, "embed")
     grid.selection = ["l0h0"]
-    assert grid.history == {"done": 0, "undo": 4, "redo": 0}
+    assert grid.history == {"done": 1, "undo": 4, "redo": 0}
     assert [str(grid.undo()) for _ in range(5)] == ["embed", "l0h1.q | l2 mlp n3", "l1h2", "none", "none"]
-    assert (grid.history, on(grid)) == ({"done": 0, "undo": 0, "redo": 4}, [])
+    assert (grid.history, on(grid)) == ({"done": 1, "undo": 0, "redo": 4}, [])
     assert [str(grid.redo()) for _ in range(2)] == ["l1h2", "l0h1.q | l2 mlp n3"]
     click(grid, "l0h0")
     assert grid.selection == grid.anatomy.select("l0h0 | l0h1.q | l2 mlp n3")
-    assert grid.history == {"done": 0, "undo": 3, "redo": 0}
+    assert grid.history == {"done": 1, "undo": 3, "redo": 0}
     assert str(grid.undo()) == "l0h1.q | l2 mlp n3", "what the browser's bits do not know comes back"
 
 
@@ -124,8 +160,10 @@ def test_a_click_after_an_undo_in_one_message_stands(grid: hg.HeadGrid, monkeypa
     browser.click("l1h2")
     states = sent(grid, monkeypatch)
     browser.send()
-    assert on(grid) == ["l0h0", "l1h2"], "it was made on what the browser showed then"
-    assert all("cells" not in state for state in states)
+    assert on(grid) == ["l1h2"], "it is made on what comes of the undo"
+    assert grid.history == {"done": 2, "undo": 1, "redo": 0}
+    assert browser.on == grid.cells
+    assert any("cells" in state for state in states)
 
 
 def test_two_undos_of_a_busy_kernel_go_two_steps_back(grid: hg.HeadGrid) -> None:
@@ -138,14 +176,51 @@ def test_two_undos_of_a_busy_kernel_go_two_steps_back(grid: hg.HeadGrid) -> None
     assert (text(grid), grid.history["done"]) == ("l0h0", 2)
 
 
-def test_a_query_of_the_same_message_comes_last(grid: hg.HeadGrid) -> None:
+def test_queries_undos_and_clicks_of_one_message_are_done_in_their_order(grid: hg.HeadGrid) -> None:
     grid.select("l0h0")
     browser = Browser(grid)
-    browser.ask("undo")
+    browser.click("l0h1")
+    browser.ask("query", value="l2 | l1h2.q")
+    browser.click("l1h3")
+    browser.ask("query", value="l9")
     browser.click("l1h2")
-    browser.send(query={"n": 1, "text": "embed"})
-    assert (text(grid), grid.text["query"]) == ("embed", 1)
-    assert str(grid.undo()) == "l0h0 | l1h2"
+    browser.click("l0h0")  # it is off already, where the query's answer is not here yet
+    query = browser.ask("query", value="l0h0 | embed")["n"]
+    browser.ask("undo")
+    browser.send()
+    assert (text(grid), grid.text["query"], grid.text["error"]) == ("l2 | l1h2-3", query, None)
+    steps = ["l1h3 | l2 | l1h2.q", "l2 | l1h2.q", "l0h0-1", "l0h0"]
+    assert [grid.undo() for _ in steps] == [grid.anatomy.select(step) for step in steps]
+
+
+def test_a_query_that_was_typed_before_a_click_does_not_take_the_click_away(grid: hg.HeadGrid) -> None:
+    browser = Browser(grid)
+    browser.ask("query", value="none")
+    browser.click("l0h1")
+    browser.click("l1h2")
+    browser.send()
+    assert (text(grid), browser.on) == ("l0h1 | l1h2", grid.cells)
+
+
+def test_a_query_that_was_refused_keeps_what_an_earlier_one_of_the_message_selected(grid: hg.HeadGrid) -> None:
+    browser = Browser(grid)
+    browser.ask("query", value="l0h1")
+    wrong = browser.ask("query", value="l0h1 | l9")["n"]
+    browser.send()
+    assert (text(grid), grid.text["query"]) == ("l0h1", wrong)
+    assert (grid.text["error"]["start"], grid.text["error"]["end"]) == (8, 9)
+    browser.ask("query", value="l9")
+    browser.ask("query", value="l1h2")
+    browser.send()
+    assert (text(grid), grid.text["error"]) == ("l1h2", None), "the last one was right"
+
+
+def test_a_query_that_is_too_long_is_answered_by_its_number(grid: hg.HeadGrid) -> None:
+    browser = Browser(grid)
+    long = browser.ask("query", value="l0|" * 100_000)["n"]
+    browser.send()
+    assert (grid.text["query"], grid.history["done"]) == (long, long)
+    assert "where there is room for 200,000" in grid.text["error"]["message"]
 
 
 def test_an_undo_of_something_finer_than_a_cell_moves_no_cell(
@@ -164,21 +239,22 @@ def test_an_undo_of_something_finer_than_a_cell_moves_no_cell(
 def test_clearing_takes_pieces_of_cells_too_and_one_step_brings_all_back(grid: hg.HeadGrid) -> None:
     grid.select("l1h2.q | l0 mlp")
     browser = Browser(grid)
-    browser.ask("clear")
-    browser.cells = bytes(len(browser.cells))  # the browser has cleared its cells at once
+    browser.only()
+    assert browser.on == bytes(len(browser.cells)), "the browser shows it at once"
     browser.send()
     assert text(grid) == "none"
     grid.undo()
     assert text(grid) == "l1h2.q | l0 mlp"
 
 
-def test_a_trim_leaves_the_cells_that_are_on(grid: hg.HeadGrid) -> None:
+def test_only_some_cells_are_all_that_is_left_whatever_waits(grid: hg.HeadGrid) -> None:
     grid.select("l1h2.q | l0h1 | l0 mlp n3")
     browser = Browser(grid)
-    browser.ask("trim")
-    browser.click("l0h1", "l2h0")  # only this cell: the browser wrote it at once as well
+    browser.ask("query", value="l1 | l2h0.q")
+    browser.only("l2h0")
     browser.send()
     assert text(grid) == "l2h0"
+    assert [str(grid.undo()), str(grid.undo())] == ["l1 | l2h0.q", "l0h1 | l1h2.q | l0 mlp n3"]
 
 
 def test_selections_are_saved_recalled_coloured_and_removed_from_the_browser(grid: hg.HeadGrid) -> None:
@@ -257,13 +333,14 @@ def test_an_observer_that_raises_leaves_no_deed_to_be_done_again_and_loses_no_qu
     grid.select("l0h1")
     browser = Browser(grid)
     undo = browser.ask("undo")
+    query = browser.ask("query", value="l0h0 | embed")["n"]
     grid.observe(bad, "selection")
     with pytest.raises(RuntimeError, match="mine"):
-        browser.send(query={"n": 7, "text": "l0h0 | embed"})
+        browser.send()
     grid.unobserve(bad, "selection")
-    assert grid.history["done"] == 1
+    assert grid.history["done"] == query
     grid.set_state({"deeds": [undo]})
-    assert (text(grid), grid.text["query"], grid.history["undo"]) == ("l0h0 | embed", 7, 2)
+    assert (text(grid), grid.text["query"], grid.history["undo"]) == ("l0h0 | embed", query, 2)
 
 
 def test_a_cell_that_is_absent_is_put_back(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ export class FakeModel implements Model {
   saves = 0;
   readonly #listeners = new Map<string, Set<(...args: unknown[]) => void>>();
   readonly #cells: Cells;
+  #answered = 0;
   readonly #past: Past;
   #dirty = new Set<string>();
 
@@ -36,7 +37,6 @@ export class FakeModel implements Model {
       plan,
       cells: toWire(on),
       partial: toWire(empty(this.#cells.count)),
-      query: { n: 0, text: "" },
       focus: { n: 0, cell: -1, ln: "folded" },
       recolour: { n: 0, metric: "", ln: "folded" },
       summary: { focus: 0, cell: -1, title: "", name: "", places: [], notes: [] },
@@ -45,7 +45,7 @@ export class FakeModel implements Model {
       deeds: [],
     };
     this.#past = new Past(on);
-    this.#answerCells(0);
+    this.#answerCells();
     this.#sendPast();
     this.#compare();
   }
@@ -92,10 +92,9 @@ export class FakeModel implements Model {
 
   #python(dirty: Set<string>): void {
     if (dirty.has("cells")) this.select(fromWire(this.state.cells, this.#cells.count));
-    if (dirty.has("query")) this.#answerQuery();
     if (dirty.has("focus")) this.#answerFocus();
     if (dirty.has("deeds")) this.#answerDeeds();
-    if (["cells", "focus", "query", "deeds"].some((trait) => dirty.has(trait))) this.#compare();
+    if (["cells", "focus", "deeds"].some((trait) => dirty.has(trait))) this.#compare();
     if (dirty.has("complete")) this.#answerComplete();
     if (dirty.has("recolour")) this.#answerRecolour();
   }
@@ -104,7 +103,7 @@ export class FakeModel implements Model {
   select(on: BitSet): void {
     this.#past.edit(on);
     if (!equal(on, fromWire(this.state.cells, this.#cells.count))) this.set("cells", toWire(on));
-    this.#answerCells(0);
+    this.#answerCells();
     this.#sendPast();
   }
 
@@ -157,13 +156,16 @@ export class FakeModel implements Model {
   }
 
   #answerDeeds(): void {
-    let error = "";
+    let error: Text["error"] = null;
     for (const deed of this.state.deeds as Deed[])
-      if (deed.n > this.#past.history.done) error = this.#past.do(deed, this.state.text as Text);
+      if (deed.n > this.#past.history.done) {
+        const message = this.#past.do(deed, this.state.text as Text);
+        error =
+          deed.do === "query" ? this.#answerQuery(deed) : message ? { message, start: 0, end: 0 } : null;
+      }
     this.set("cells", toWire(this.#past.now));
-    this.#answerCells(0);
-    if (error)
-      this.set("text", { ...(this.state.text as Text), error: { message: error, start: 0, end: 0 } });
+    this.#answerCells();
+    this.set("text", { ...(this.state.text as Text), error });
     this.#sendPast();
   }
 
@@ -183,7 +185,7 @@ export class FakeModel implements Model {
     }));
   }
 
-  #answerCells(query: number): void {
+  #answerCells(): void {
     const cells = this.#cells;
     const on = fromWire(this.state.cells, cells.count);
     const members = Array.from({ length: cells.count }, (_, n) => n).filter((n) => has(on, n));
@@ -211,7 +213,7 @@ export class FakeModel implements Model {
       counts: counts || "nothing is selected",
       n_selected: members.length * 9312,
       n_params: cells.count * 9312,
-      query: query || (this.state.query as { n: number }).n,
+      query: this.#answered,
       error: null,
     });
     this.#dirty.clear();
@@ -221,27 +223,23 @@ export class FakeModel implements Model {
     return this.#cells.bands[spot.band]!.columns[spot.column]!;
   }
 
-  #answerQuery(): void {
-    const { n, text } = this.state.query as { n: number; text: string };
+  /** Selects what a text says, or says what is wrong with it. */
+  #answerQuery({ n, value }: Deed): Text["error"] {
+    this.#answered = n;
     const found: number[] = [];
     let at = 0;
-    for (const word of text === "none" ? [] : text.split("|")) {
+    for (const word of value === "none" ? [] : value.split("|")) {
       const cell = this.#find(word.trim().toLowerCase());
       if (cell < 0) {
         const start = at + word.length - word.trimStart().length;
         const message = `no part is called ${JSON.stringify(word.trim())}; did you mean l1h2?`;
-        this.set("text", {
-          ...(this.state.text as object),
-          query: n,
-          error: { message, start, end: start + word.trim().length },
-        });
-        return;
+        return { message, start, end: start + word.trim().length };
       }
       found.push(cell);
       at += word.length + 1;
     }
-    this.select(assign(empty(this.#cells.count), found, true));
-    this.#answerCells(n);
+    this.#past.edit(assign(empty(this.#cells.count), found, true));
+    return null;
   }
 
   #answerFocus(): void {

@@ -102,7 +102,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     signal,
   );
   const ask = (text: string) => {
-    asked = sync.ask(text);
+    asked = sync.deed("query", "", text);
     return asked;
   };
   const query = makeQuery(
@@ -249,7 +249,6 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
       showTools();
     },
     kept: showPanel,
-    deeds: showTools,
     history: () => {
       showTools();
       showPanel();
@@ -272,7 +271,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
         arrows: view.arrows,
         marks: view.marks,
       });
-    if (trait === "cells") editor.cellsChanged();
+    if (trait === "cells" || trait === "deeds") editor.cellsChanged();
     if (trait === "text") {
       followAnswer();
       announcer.counted(sync.text);

@@ -65,12 +65,17 @@ export function count(bits: BitSet): number {
   return total;
 }
 
-/** Adler-32 of the bytes, unsigned, as Python's `zlib.adler32` has it (RFC 1950). */
-export function checksum(bits: BitSet): number {
-  let [a, b] = [1, 0];
-  for (const byte of bits) {
-    a = (a + byte) % 65521;
-    b = (b + a) % 65521;
-  }
-  return b * 65536 + a;
+/** As text, for what is said in JSON. */
+export function toText(bits: BitSet): string {
+  let bytes = "";
+  for (const byte of bits) bytes += String.fromCharCode(byte);
+  return btoa(bytes);
+}
+
+/** The set of `n` cells that a text says. */
+export function fromText(text: string, n: number): BitSet {
+  return fromWire(
+    Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)),
+    n,
+  );
 }

@@ -50,8 +50,7 @@ export class Editor {
   only(spot: Spot): void {
     const { cells } = this.#view;
     this.#view.anchor = spot;
-    const trimmed = this.#rid("trim");
-    this.#write(only(cells, spot), `only ${nameOf(cells, spot)} selected`, trimmed);
+    this.#write(only(cells, spot), `only ${nameOf(cells, spot)} selected`, true);
   }
 
   /** The heads that share the key/value head of a spot's, on or off. */
@@ -93,12 +92,11 @@ export class Editor {
 
   // These three act on the whole model, whichever of its stacks is shown, as "full" and "none" do in a query.
   all(): void {
-    this.#write(everything(this.#view.cells), "everything selected");
+    this.#write(everything(this.#view.cells), "everything selected", true);
   }
 
   clear(): void {
-    const cleared = this.#rid("clear");
-    this.#write(nothing(this.#view.cells), "selection cleared", cleared);
+    this.#write(nothing(this.#view.cells), "selection cleared", true);
   }
 
   invert(): void {
@@ -113,15 +111,8 @@ export class Editor {
     return `${brush.add ? "add" : "remove"} ${n} cell${n === 1 ? "" : "s"}: ${nameOf(cells, brush.from)} to ${nameOf(cells, brush.to)}`;
   }
 
-  /** Has Python take out pieces of cells too, such as one side of a head, of which bits cannot tell. */
-  #rid(what: "clear" | "trim"): boolean {
-    const some = this.#view.live && this.#sync.partial.some(Boolean);
-    if (some) this.#sync.deed(what);
-    return some;
-  }
-
-  /** Says what was done, if anything was: now, or by what Python was asked for before. */
-  #write(next: BitSet, sentence: string, asked = false): void {
-    if (this.#view.live && (this.#sync.select(next) || asked)) this.#say(sentence);
+  /** Selects these cells, and with `whole` nothing else; says what was done, if anything was. */
+  #write(next: BitSet, sentence: string, whole = false): void {
+    if (this.#view.live && this.#sync.select(next, whole)) this.#say(sentence);
   }
 }

@@ -170,9 +170,14 @@ export function makeQuery(events: QueryEvents, signal: AbortSignal): QueryBox {
     update: (text, live, canCopy) => {
       input.readOnly = !live;
       copies = canCopy;
-      const answered = text.query === sent.n;
-      if (answered && text.error && draft === sent.text) refuse(text.error);
-      else if (answered && !text.error && draft === sent.text) draft = null;
+      if (text.query === sent.n) {
+        // Once: what is typed after the answer is not answered by it, though it may be the same text.
+        sent.n = -1;
+        if (draft === sent.text) {
+          if (text.error) refuse(text.error);
+          else draft = null;
+        }
+      }
       if (text.selection !== selection && !input.matches(":focus")) {
         draft = null;
         clearError();

@@ -1,10 +1,10 @@
 /**
- * What crosses the wire, and nothing else: reads of the model's traits, and the six writes that a browser may do.
+ * What crosses the wire, and nothing else: reads of the model's traits, and the five writes that a browser may do.
  *
  * Only event handlers call the writes. Handlers of changes never do, so nothing echoes. Every view reads back from the
  * shared model, its own edits included, so that several views of one widget agree.
  */
-import { type BitSet, checksum, difference, equal, fromWire, toWire, without } from "./bits";
+import { type BitSet, difference, equal, fromText, fromWire, toText, toWire, without } from "./bits";
 import { type Cells, readPlan } from "./cells";
 import { atEnd } from "./dom";
 import { readShades, type Shades } from "./shades";
@@ -24,9 +24,12 @@ export type Ln = Focus["ln"];
 
 /** The traits of which nothing is kept here: they are read when they are needed. */
 const SIMPLE = [
-  ...["query", "focus", "summary", "comparison", "arrows", "progress"],
-  ...["complete", "completions", "deeds", "saved", "panel", "kept"],
+  ...["focus", "summary", "comparison", "arrows", "progress"],
+  ...["complete", "completions", "saved", "panel", "kept"],
 ] as Trait[];
+
+/** What is a step of the history. */
+const CHANGES: Deed["do"][] = ["edit", "only", "query", "recall"];
 
 const NOTHING: Text = { selection: "none", counts: "", n_selected: 0, n_params: 0, query: 0, error: null };
 
@@ -60,11 +63,6 @@ export class Sync {
     return { ...NOTHING, ...this.read("text") };
   }
 
-  /** The number of the last query that any view sent. */
-  get asked(): number {
-    return this.read("query")?.n ?? 0;
-  }
-
   /** The last cell that any view asked about, and how its weights are to be read. */
   get focus(): Focus {
     return { n: 0, cell: -1, ln: "folded", ...this.read("focus") };
@@ -93,6 +91,7 @@ export class Sync {
       const steps = what === "undo" ? Math.min(1, undo) : what === "redo" ? -Math.min(1, redo) : 0;
       undo -= steps;
       redo += steps;
+      if (CHANGES.includes(what)) [undo, redo] = [undo + 1, 0];
     }
     return { done: this.#done, undo, redo };
   }
@@ -124,28 +123,38 @@ export class Sync {
         this.#ahead = false;
         this.#reread(trait);
       });
-    listen("cells", () => {
-      const before = this.on;
-      this.on = this.#bits("cells");
-      // A cell that was just edited is no longer partial in the old sense; Python says so a moment later.
-      this.partial = without(without(this.partial, difference(before, this.on)), this.on);
-    });
+    for (const trait of ["cells", "deeds"] as const)
+      listen(trait, () => {
+        const [before, partial] = [this.on, this.partial];
+        this.#reread(trait);
+        // A cell that was just edited is no longer partial in the old sense; Python says so a moment later.
+        if (trait === "cells") this.partial = without(without(partial, difference(before, this.on)), this.on);
+      });
     for (const trait of SIMPLE) listen(trait, () => {});
   }
 
-  /** Switches cells on and off. Returns whether anything changed. */
-  select(on: BitSet): boolean {
+  /**
+   * Switches cells on and off: those that differ, or with `only` all of them, what is selected of partial ones included.
+   * Returns whether that changes anything.
+   */
+  select(on: BitSet, only = false): boolean {
     const next = without(on, this.cells.absent);
-    if (equal(next, this.on)) return false;
-    this.#ahead = true;
-    this.#write("cells", toWire(next));
+    const waits = this.#waiting.length > 0;
+    const isMore = only && (waits || this.partial.some(Boolean));
+    if (equal(next, this.on) && !isMore) return false;
+    // Where a deed waits, it is made on what comes of that, which is not known here.
+    if (waits || isMore) this.deed(only ? "only" : "edit", "", toText(next));
+    else {
+      this.#ahead = true;
+      this.#write("cells", toWire(next));
+    }
     return true;
   }
 
   /** Asks Python to do something once. Returns the deed's number, which `history.done` reaches. */
   deed(what: Deed["do"], name = "", value = ""): number {
     const n = Math.max(this.#done, this.#deeds.at(-1)?.n ?? 0) + 1;
-    this.#write("deeds", [...this.#waiting, { n, do: what, name, value, seen: checksum(this.on) }]);
+    this.#write("deeds", [...this.#waiting, { n, do: what, name, value, seen: toText(this.on) }]);
     return n;
   }
 
@@ -153,14 +162,6 @@ export class Sync {
   complete(text: string, at: number): number {
     const n = (this.read("complete")?.n ?? 0) + 1;
     this.#write("complete", { n, text, at });
-    return n;
-  }
-
-  /** Asks Python to parse a text. Returns the question's number. */
-  ask(text: string): number {
-    const n = this.asked + 1;
-    this.#ahead = true;
-    this.#write("query", { n, text });
     return n;
   }
 
@@ -214,7 +215,19 @@ export class Sync {
       this.shades = readShades(this.#colours, this.cells);
     if (trait === "colours" || trait === "recolour") return;
     this.on = this.#bits("cells");
-    this.partial = without(this.#bits("partial"), this.on);
+    this.partial = this.#bits("partial");
+    // The edits that wait are shown, on whatever is there by now.
+    for (const { do: what, value, seen } of this.#waiting) {
+      if (what !== "edit" && what !== "only") continue;
+      const [before, after] = [seen, value].map((text) => fromText(text, this.cells.count)) as [
+        BitSet,
+        BitSet,
+      ];
+      const edited = what === "only" ? this.cells.present : difference(before, after);
+      this.on = this.on.map((byte, k) => (byte & ~edited[k]!) | (after[k]! & edited[k]!));
+      this.partial = without(this.partial, edited);
+    }
+    this.partial = without(this.partial, this.on);
   }
 
   #bits(trait: "cells" | "partial"): BitSet {

@@ -1,6 +1,6 @@
 // Generated from src/headgrid/widget/wire.py by `python -m headgrid.widget.wire`. Do not edit.
 
-export const VERSION = 4;
+export const VERSION = 5;
 
 /** A set of cells: cell i is bit i % 8 of byte i // 8. Python's bytes arrive as a DataView. */
 export type Bits = DataView;
@@ -68,11 +68,6 @@ export interface Plan {
   zero: Bits;
 }
 
-export interface Query {
-  n: number;
-  text: string;
-}
-
 export interface QueryError {
   message: string;
   start: number;
@@ -99,10 +94,10 @@ export interface Completions {
 
 export interface Deed {
   n: number;
-  do: "undo" | "redo" | "clear" | "trim" | "save" | "recall" | "remove" | "tint";
+  do: "undo" | "redo" | "edit" | "only" | "query" | "save" | "recall" | "remove" | "tint";
   name: string;
   value: string;
-  seen: number;
+  seen: string;
 }
 
 export interface History {
@@ -269,8 +264,6 @@ export interface Wire {
   cells: Bits;
   /** Python writes: the cells of which some parts are selected, but not all */
   partial: Bits;
-  /** the browser writes */
-  query: Query;
   /** Python writes */
   text: Text;
   /** the browser writes */

@@ -45,8 +45,9 @@ function viewOf(host: Host, signal = life.signal) {
 
 /** Python's answer to the last query. */
 function answer(host: Host, members: number[], error: object | null = null): void {
-  const { n } = host.state.query as { n: number };
+  const [{ n }] = (host.state.deeds as { n: number }[]).slice(-1) as [{ n: number }];
   if (!error) host.tell("cells", on(cells, ...members));
+  host.tell("history", { done: n, undo: 1, redo: 0 });
   host.tell("text", { ...text({ query: n, counts: `${members.length} heads` }), error });
 }
 

@@ -50,7 +50,7 @@ describe("an edit", () => {
     const { editor, host, said, seen } = editorOf([], [4]);
     editor.clear();
     expect([seen(), said]).toEqual([[], ["selection cleared"]]);
-    expect(host.state.deeds).toMatchObject([{ do: "clear" }]);
+    expect(host.state.deeds).toMatchObject([{ do: "only", value: "AAA=" }]);
   });
 
   it("says nothing where there was nothing to clear", () => {

@@ -114,6 +114,22 @@ describe("the query box", () => {
     expect(box.element.querySelector("mark")!.textContent).toBe("foo");
   });
 
+  it("keeps the same text that is typed again, whatever comes until it is applied", () => {
+    const sent: string[] = [];
+    const { box, input } = boxOf(sent);
+    document.body.replaceChildren(box.element);
+    input.focus();
+    enter(input, "none");
+    box.update(text({ query: 1 }), true, true);
+    expect(input.value).toBe("");
+    input.value = "none";
+    input.dispatchEvent(new Event("input"));
+    box.update(text({ query: 1, selection: "l1h2" }), true, true);
+    expect(input.value).toBe("none");
+    input.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter" }));
+    expect(sent).toEqual(["none", "none"]);
+  });
+
   it("refuses the same wrong text a second time", () => {
     const held: { box?: ReturnType<typeof makeQuery> } = {};
     const now = { query: 1, error: null as ReturnType<typeof text>["error"] };

@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { arrowsOf, comparisonOf, completionsOf, keptOf, summaryOf } from "../src/answers";
-import { assign, count, has } from "../src/bits";
+import { assign, count, has, toText } from "../src/bits";
 import { Sync } from "../src/sync";
 import { arrow, colours } from "./fixtures";
 import { Host } from "./host";
-import { on, planOf, small } from "./plans";
+import { members, on, planOf, small } from "./plans";
 
 const cells = small();
 const hostOf = (more = {}) => new Host({ plan: planOf(2, 3), cells: on(cells), partial: on(cells), ...more });
@@ -122,13 +122,60 @@ describe("the state that crosses", () => {
     expect(sync.deed("undo")).toBe(5);
     expect(sync.deed("tint", "induction", "#d55e00")).toBe(6);
     expect(host.state.deeds).toEqual([
-      // zlib.adler32(b"\x08\x00")
-      { n: 5, do: "undo", name: "", value: "", seen: 1179657 },
-      { n: 6, do: "tint", name: "induction", value: "#d55e00", seen: 1179657 },
+      // base64.b64encode(b"\x08\x00")
+      { n: 5, do: "undo", name: "", value: "", seen: "CAA=" },
+      { n: 6, do: "tint", name: "induction", value: "#d55e00", seen: "CAA=" },
     ]);
     host.tell("history", { done: 5, undo: 1, redo: 1 });
     expect(sync.deed("redo")).toBe(7);
     expect((host.state.deeds as { n: number }[]).map(({ n }) => n)).toEqual([6, 7]);
+  });
+
+  it("makes an edit on what comes of a deed that waits, and shows it at once", () => {
+    const host = hostOf({
+      cells: on(cells, 3),
+      partial: on(cells, 5),
+      history: { done: 0, undo: 1, redo: 0 },
+    });
+    const [one, two] = [new Sync(host), new Sync(host)];
+    for (const sync of [one, two]) sync.follow(new AbortController().signal, () => {});
+    const shown = (sync: Sync) => [members(cells, sync.on), members(cells, sync.partial)];
+    one.deed("undo");
+    one.select(on(cells, 3, 4));
+    expect([one, two].map(shown)).toEqual(Array(2).fill([[3, 4], [5]]));
+    two.select(on(cells, 3, 4, 5)); // of which a piece was selected
+    expect(shown(one)).toEqual([[3, 4, 5], []]);
+    expect(host.writes).toEqual(["deeds", "deeds", "deeds"]);
+    expect(host.state.deeds).toMatchObject([
+      { n: 1, do: "undo" },
+      { n: 2, do: "edit", seen: toText(on(cells, 3)), value: toText(on(cells, 3, 4)) },
+      { n: 3, do: "edit", seen: toText(on(cells, 3, 4)), value: toText(on(cells, 3, 4, 5)) },
+    ]);
+    // the undo is done, and brought back another cell
+    Object.assign(host.state, { cells: on(cells, 8), history: { done: 1, undo: 0, redo: 1 } });
+    host.fire("change:history");
+    expect(shown(two)).toEqual([[4, 5, 8], []]);
+    Object.assign(host.state, { cells: on(cells, 4, 5, 8), history: { done: 3, undo: 2, redo: 0 } });
+    host.fire("change:history");
+    expect(shown(two)).toEqual([[4, 5, 8], []]);
+    one.select(on(cells, 4));
+    expect(host.writes.at(-1)).toBe("cells");
+  });
+
+  it("selects some cells only, pieces and what a deed brings left out", () => {
+    const host = hostOf({ cells: on(cells, 3), partial: on(cells, 5) });
+    const sync = new Sync(host);
+    sync.follow(new AbortController().signal, () => {});
+    expect(sync.select(on(cells, 3), true)).toBe(true);
+    expect(host.state.deeds).toMatchObject([{ do: "only", value: toText(on(cells, 3)) }]);
+    expect(members(cells, sync.partial)).toEqual([]);
+    expect(sync.select(on(cells, 3))).toBe(false);
+    expect(sync.select(on(cells, 3), true)).toBe(true); // whatever the other one comes to
+    host.state.partial = on(cells);
+    host.tell("history", { done: 2, undo: 1, redo: 0 });
+    expect(sync.select(on(cells, 3), true)).toBe(false);
+    expect(sync.select(on(cells, 4), true)).toBe(true);
+    expect(host.writes.at(-1)).toBe("cells");
   });
 
   it("numbers on after deeds that an older message called done, and after those of another view", () => {
@@ -210,7 +257,7 @@ describe("the state that crosses", () => {
     const host = hostOf();
     const life = new AbortController();
     new Sync(host).follow(life.signal, () => {});
-    expect(host.listening).toBe(19);
+    expect(host.listening).toBe(18);
     life.abort();
     expect(host.listening).toBe(0);
   });

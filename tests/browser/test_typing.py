@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from .jupyterlab import Notebook
-from .test_jupyterlab import GRID, SET_UP, Open, box_of, holds
+from .test_jupyterlab import GRID, SET_UP, Open, box_of, cell, holds, shows
 
 
 @pytest.fixture
@@ -41,6 +41,43 @@ def test_a_text_that_is_still_typed_when_the_completions_come_is_completed(noteb
     with notebook.busy():
         box_of(notebook.view()).fill("l1 ml")
     expect(words(notebook)).to_contain_text("l1 mlp")
+
+
+def test_the_text_that_was_applied_last_can_be_typed_again_while_something_else_is_selected(notebook: Notebook) -> None:
+    box = box_of(notebook.view())
+    box.fill("l1h2")
+    box.press("Enter")
+    holds(notebook, "l1h2")
+    notebook.run("grid.select('l0')")
+    expect(box).to_have_value("l0")
+    box.fill("l1h2")
+    notebook.run("grid.select('l0 mlp')")
+    shows(notebook.view(), "l0 mlp")
+    expect(box).to_have_value("l1h2")
+    box.press("Enter")
+    holds(notebook, "l1h2")
+
+
+def test_a_click_that_follows_a_query_is_not_lost_while_the_kernel_is_busy(notebook: Notebook) -> None:
+    view, box = notebook.view(), box_of(notebook.view())
+    cell(view, "l0h0").click()
+    holds(notebook, "l0h0")
+    with notebook.busy():
+        box.fill("l1h2 | l0h3.q")
+        box.press("Enter")
+        cell(view, "l0h1").click()
+        view.get_by_role("button", name="Undo", exact=True).click()
+        view.get_by_role("button", name="Undo", exact=True).click()
+        cell(view, "l1h0").click()
+        shows(view, "l0h0", "l0h1", "l1h0")  # what was clicked is seen at once; what else there is comes with the answer
+        box.fill("l0 mlp | l1h1")
+        box.press("Enter")
+        cell(view, "l1h3").click()
+    holds(notebook, "l0 mlp | l1h1 | l1h3")
+    shows(view, "l0 mlp", "l1h1", "l1h3")
+    for before in ("l0 mlp | l1h1", "l0h0 | l1h0", "l0h0", "none"):
+        view.get_by_role("button", name="Undo", exact=True).click()
+        holds(notebook, before)
 
 
 def test_what_is_typed_over_a_selected_text_replaces_the_selection_that_came_meanwhile(notebook: Notebook) -> None:

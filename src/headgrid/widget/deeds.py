@@ -3,21 +3,22 @@
 A browser writes all deeds that are not done yet, each time. So none is lost; and a deed that was done is known by its
 number and by what it is, since two browsers may count alike.
 
-One message may also bring cells: a click before the deeds, between them or after them. Each deed says what its browser
-saw when it was asked for (`seen`), which tells these apart.
+A click is a deed as well where another one waits, and else a new value of `cells`: in a message that has both, the
+cells were written first.
 """
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Callable, Sequence
+import base64
+import hashlib
+from collections.abc import Sequence
 
 from headgrid.widget.wire import Deed
 
 KEPT = 1000
 """How many numbers back it is known what was done under them."""
 
-_Known = tuple[int, str, str, str, int]
+_Known = tuple[int, bytes]
 
 
 class Ledger:
@@ -52,36 +53,15 @@ class Ledger:
             del self._known[next(iter(self._known))]
 
 
-def checksum(cells: bytes) -> int:
-    """What `Deed.seen` is of the cells that were on."""
-    return zlib.adler32(cells)
+def cells_of(text: str, n_bytes: int) -> bytes:
+    """The cells that a deed names; bytes that are missing at the end count as zero.
 
-
-def carry_out(
-    deeds: Sequence[Deed],
-    cells: bytes | None,
-    on: bytes,
-    edit: Callable[[bytes], None],
-    do: Callable[[Deed], None],
-) -> None:
-    """Bring the deeds and the cells of one message into their order, so that no click is lost.
-
-    Args:
-        deeds: those that are not done yet.
-        cells: the cells of the same message; None where it has none.
-        on: the cells that are on as the message arrives.
-        edit: switches cells.
-        do: does a deed.
+    Raises:
+        ValueError: where that is no base64.
     """
-    pending = None if cells == on else cells  # what is on already is no click: the deeds have the last word
-    for deed in deeds:
-        if pending is not None and checksum(pending) == deed["seen"]:
-            edit(pending)
-            pending = None
-        do(deed)
-    if pending is not None:
-        edit(pending)
+    return base64.b64decode(text, validate=True).ljust(n_bytes, b"\0")
 
 
 def _key(deed: Deed) -> _Known:
-    return deed["n"], deed["do"], deed["name"], deed["value"], deed["seen"]
+    said = repr([deed["do"], deed["name"], deed["value"], deed["seen"]])  # which may be long
+    return deed["n"], hashlib.blake2b(said.encode("utf-8", "surrogatepass"), digest_size=16).digest()

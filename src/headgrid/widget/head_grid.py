@@ -91,7 +91,6 @@ class HeadGrid(anywidget.AnyWidget):
     cells = traitlets.Bytes().tag(sync=True, from_json=lambda _, grid: grid._present.on)
     # bytes that are missing at the end count as zero there
     partial = traitlets.Bytes().tag(sync=True, to_json=lambda bits, _: bits.rstrip(b"\0"))
-    query = _dict({"n": 0, "text": ""})
     text = _dict()
     complete = _dict({"n": 0, "text": "", "at": 0})
     completions = _dict(typed.NONE)
@@ -237,15 +236,15 @@ class HeadGrid(anywidget.AnyWidget):
     def _on_selection(self, change: Any) -> None:
         with self._background.lock:
             self._present.history.change(change["new"])
-            self._write(self.query["n"], None)
+            self._write(None)
 
-    def _write(self, query: int, error: QueryError | None) -> None:
+    def _write(self, error: QueryError | None) -> None:
         """Everything on the wire that follows from what is selected. To be called with the lock held."""
         present = self._present
         on, partial = present.look()
         with self.hold_sync():
             self.partial = pack(partial)
-            self.text, self.history = dict(present.text(query, error)), dict(present.steps())
+            self.text, self.history = dict(present.text(error)), dict(present.steps())
             self.cells = pack(on)  # last: an observer may select something else at that, which writes all of it again
             self._background.look_again()
             self._compare()
@@ -269,15 +268,7 @@ class HeadGrid(anywidget.AnyWidget):
     @traitlets.observe("cells")
     def _on_cells(self, change: Any) -> None:
         if change["new"] != self._present.on:  # Python code set them
-            self._present.edit(change["new"])
-        self.selection = self._present.selection
-
-    @traitlets.observe("query")
-    def _on_query(self, change: Any) -> None:
-        found = typed.read(self.anatomy, change["new"]["text"])
-        if isinstance(found, Selection):
-            self._present.history.change(found)
-        self._write(change["new"]["n"], None if isinstance(found, Selection) else found)
+            self._present.edit(self._present.on, change["new"])
         self.selection = self._present.selection
 
     @traitlets.observe("complete")

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast, get_args
 
 from headgrid.anatomy import count_of
-from headgrid.widget.wire import Complete, Deed, Do, Focus, Ln, Query, QueryError, Recolour, unpack
+from headgrid.widget.deeds import cells_of
+from headgrid.widget.wire import Complete, Deed, Do, Focus, Ln, QueryError, Recolour, unpack
 
 if TYPE_CHECKING:
     from headgrid.widget.head_grid import HeadGrid
@@ -51,15 +52,18 @@ class Message:
         refused: the traits that keep their value.
         faults: why, and what else was refused, in sentences.
         skipped: the numbers of deeds that cannot be understood.
+        error: what is wrong with the text of its last query.
     """
 
     state: dict[str, Any] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     skipped: list[int] = field(default_factory=list)
+    error: QueryError | None = None
 
-    def said(self, error: QueryError | None) -> QueryError:
+    def said(self) -> QueryError:
         """What was refused, after the fault of a query that came with it."""
+        error = self.error
         first = [error["message"]] if error else []
         more = len(self.faults) - FEW
         message = " ".join([*first, *self.faults[:FEW], *([f"And {more} more."] if more > 0 else [])])
@@ -100,11 +104,6 @@ def _cells(value: object, grid: HeadGrid, _: Message) -> bytes:
     except ValueError as fault:
         raise RefusedError(f"cells that cannot be: {fault}") from None
     return given.tobytes()
-
-
-def _query(value: object, *_: object) -> dict[str, Any]:
-    fields = _struct(value, "a query", "no numbered text")
-    return dict(Query(n=_number(fields, "n", "query"), text=_text(fields, "text", "query", LONGEST)))
 
 
 def _complete(value: object, *_: object) -> dict[str, Any]:
@@ -150,15 +149,23 @@ def _deed(value: object, grid: HeadGrid) -> Deed:
         raise RefusedError(f"a deed number {n} where {grid.history['done'] + 1} would be next")
     if not isinstance(do, str) or do not in get_args(Do):
         raise RefusedError(f"a deed that is none of {', '.join(get_args(Do))}")
-    name, value = _text(fields, "name", "deed", LONGEST_NAME), _text(fields, "value", "deed", LONGEST_NAME)
-    return {"n": n, "do": cast(Do, do), "name": name, "value": value, "seen": _number(fields, "seen", "deed")}
+    n_cells = len(grid._silent)
+    as_bits = (n_cells + 23) // 24 * 4  # base64 has four characters for three bytes
+    longest = {"query": LONGEST, "edit": as_bits, "only": as_bits}.get(do, LONGEST_NAME)
+    name, value = _text(fields, "name", "deed", LONGEST_NAME), _text(fields, "value", "deed", longest)
+    seen = _text(fields, "seen", "deed", as_bits)
+    for text in (seen, value) if do in ("edit", "only") else (seen,):
+        try:
+            unpack(cells_of(text, (n_cells + 7) // 8), n_cells)
+        except ValueError as fault:
+            raise RefusedError(f"a deed with cells that cannot be: {fault}") from None
+    return {"n": n, "do": cast(Do, do), "name": name, "value": value, "seen": seen}
 
 
 Reader = Callable[[object, "HeadGrid", Message], Any]
 
 READERS: dict[str, Reader] = {
     "cells": _cells,
-    "query": _query,
     "complete": _complete,
     "focus": _focus,
     "recolour": _recolour,

@@ -53,20 +53,20 @@ def _take_first(grid: HeadGrid, first: dict[str, Any], message: Message, set_sta
         if given not in (None, grid.cells) and grid.cells == before:
             grid.send_state("cells")  # nothing changed here, but the browser shows something else
         if new or message.skipped:
-            grid._write(grid.query["n"], None)
+            grid._write(message.error)
 
     with ExitStack() as steps:
         steps.callback(answer)
         steps.callback(select)
         steps.callback(set_state, first)
         with grid.hold_trait_notifications():  # observers of `saved` are called once all is done
-            message.faults += present.take(new, given)
+            faults, message.error = present.take(new, given)
+            message.faults += faults
 
 
 def _refuse(grid: HeadGrid, message: Message) -> None:
     """Say what was refused, and send what is there instead."""
     if message.faults:
-        error = grid.text["error"] if "query" in message.state else None
-        grid._write(grid.query["n"], message.said(error))
+        grid._write(message.said())
     if message.refused:
         grid.send_state(message.refused)

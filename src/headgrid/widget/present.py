@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 from headgrid.anatomy import Bools
 from headgrid.selection import Selection
-from headgrid.widget import saved
+from headgrid.widget import saved, typed
 from headgrid.widget.cells import Cells
-from headgrid.widget.deeds import Ledger, carry_out
+from headgrid.widget.deeds import Ledger, cells_of
 from headgrid.widget.history import History
 from headgrid.widget.saved import Saved
 from headgrid.widget.wire import Deed, QueryError, Text, pack, unpack
@@ -26,12 +26,14 @@ class Present:
     Attributes:
         history: what is selected, and what leads there.
         saved: selections with a name.
+        answered: the number of the last query that was answered.
     """
 
     def __init__(self, cells: Cells, selection: Selection, changed: Callable[[], None]) -> None:
         self._cells = cells
         self.history = History(selection)
         self.saved = Saved(cells, changed)
+        self.answered = 0
         self._ledger = Ledger()
         self._looked: tuple[Selection, Bools, Bools] | None = None
 
@@ -51,19 +53,14 @@ class Present:
         """The cells that are on, as bits."""
         return pack(self.look()[0])
 
-    def text(self, query: int, error: QueryError | None) -> Text:
-        """The selection in words.
-
-        Args:
-            query: the number of the last query that was answered.
-            error: why the last query, or anything else, was refused.
-        """
+    def text(self, error: QueryError | None) -> Text:
+        """The selection in words, with the reason why the last query, or anything else, was refused."""
         return {
             "selection": str(self.selection),
             "counts": self._cells.counts(self.selection.parts),
             "n_selected": self.selection.n_params,
             "n_params": self._cells.anatomy.n_params,
-            "query": query,
+            "query": self.answered,
             "error": error,
         }
 
@@ -71,14 +68,15 @@ class Present:
         """How far it can go back and forth."""
         return {"done": self._ledger.done, "undo": self.history.undo_steps, "redo": self.history.redo_steps}
 
-    def edit(self, cells: bytes) -> None:
-        """Switch cells to what these bits say: what is different is applied, and finer choices elsewhere stay.
+    def edit(self, before: bytes, after: bytes) -> None:
+        """Switch the cells that differ between two sets: what else is on, and finer choices elsewhere, stay.
 
         Raises:
             ValueError: when these are not the bits of so many cells.
         """
-        after = unpack(cells, self._cells.n_cells)
-        chosen = self._cells.click(self.selection.parts, self.look()[0], after)
+        was, now = (unpack(cells, self._cells.n_cells) for cells in (before, after))
+        on = self.look()[0]
+        chosen = self._cells.click(self.selection.parts, on, on & ~(was & ~now) | now & ~was)
         self.history.change(Selection(self._cells.anatomy, chosen))
 
     def new(self, deeds: Sequence[Deed]) -> list[Deed]:
@@ -86,30 +84,43 @@ class Present:
         return self._ledger.new(deeds)
 
     def skip(self, n: int) -> None:
-        """Count a deed as done that cannot be understood."""
+        """Count a deed as done, and as answered, that cannot be understood."""
         self._ledger.skip(n)
+        self.answered = n
 
-    def take(self, deeds: Sequence[Deed], cells: bytes | None) -> list[str]:
-        """Do the deeds, and the click, of one message.
+    def take(self, deeds: Sequence[Deed], cells: bytes | None) -> tuple[list[str], QueryError | None]:
+        """Take over the cells of one message, and do its deeds.
 
         Args:
             deeds: those that are new.
             cells: the cells of the message, if it has any.
 
         Returns:
-            Why deeds were refused; they count as done.
+            Why deeds were refused, which count as done, and what is wrong with the text of the last query.
         """
         faults: list[str] = []
-
-        def do(deed: Deed) -> None:
+        error: QueryError | None = None
+        if cells is not None:
+            self.edit(self.on, cells)
+        for deed in deeds:
             self._ledger.mark(deed)  # first: what fails is not to be done again
+            if deed["do"] == "query":
+                error = self._query(deed)
+                continue
             try:
                 self._do(deed)
             except (KeyError, ValueError) as fault:
                 faults.append(saved.said(fault))
+        return faults, error
 
-        carry_out(deeds, cells, self.on, self.edit, do)
-        return faults
+    def _query(self, deed: Deed) -> QueryError | None:
+        """Select what a text says, or say why it selects nothing."""
+        self.answered = deed["n"]
+        found = typed.read(self._cells.anatomy, deed["value"])
+        if not isinstance(found, Selection):
+            return found
+        self.history.change(found)
+        return None
 
     def _do(self, deed: Deed) -> None:
         name = deed["name"]
@@ -118,10 +129,11 @@ class Present:
                 self.history.undo()
             case "redo":
                 self.history.redo()
-            case "clear":
-                self.history.change(self._cells.anatomy.select("none"))
-            case "trim":
-                whole = self._cells.parts_of(self.look()[0])
+            case "edit":
+                self.edit(*(cells_of(cells, len(self.on)) for cells in (deed["seen"], deed["value"])))
+            case "only":
+                cells = unpack(cells_of(deed["value"], len(self.on)), self._cells.n_cells)
+                whole = self._cells.parts_of(cells & ~self._cells.absent)
                 self.history.change(Selection(self._cells.anatomy, whole))
             case "save":
                 self.saved[name] = self.selection

@@ -20,14 +20,14 @@ from typing import Any, Literal, TypedDict, get_args, get_origin, get_type_hints
 import numpy as np
 import numpy.typing as npt
 
-VERSION = 4
+VERSION = 5
 
 Kind = Literal["head", "mixer", "mlp", "expert", "norm", "rest", "embed"]
 Standing = Literal["table", "guess", "proven"]
 Ln = Literal["folded", "raw"]
 Tab = Literal["ov", "qk", "mlp", "composition"]
 Composes = Literal["Q", "K", "V"]
-Do = Literal["undo", "redo", "clear", "trim", "save", "recall", "remove", "tint"]
+Do = Literal["undo", "redo", "edit", "only", "query", "save", "recall", "remove", "tint"]
 
 
 class Row(TypedDict):
@@ -109,18 +109,11 @@ class Plan(TypedDict):
     zero: bytes  # Bits: cells whose output weights (W_O; W_out and b_out) are all zero, so that they write nothing
 
 
-class Query(TypedDict):
-    """Text that the user sent from the box. Python has the only parser."""
-
-    n: int  # counts up, so that the same text can be sent twice
-    text: str
-
-
 class QueryError(TypedDict):
-    """Why a query was refused; the selection is kept."""
+    """Why the text of a query was refused; the selection is kept."""
 
     message: str
-    start: int  # the place in the query's text, in UTF-16 units as the browser counts, end exclusive
+    start: int  # the place in the text, in UTF-16 units as the browser counts, end exclusive
     end: int
 
 
@@ -149,13 +142,17 @@ class Completions(TypedDict):
 
 
 class Deed(TypedDict):
-    """Something that the browser wants done once, and that a busy kernel must neither lose nor do twice."""
+    """Something that the browser wants done once, and that a busy kernel must neither lose nor do twice.
+
+    A click is one where an earlier deed still waits ("edit"), so that it is made on what comes of that; otherwise it is
+    a new value of `cells`.
+    """
 
     n: int  # counts up
-    do: Do  # "trim" takes out all but the cells that are on: what is selected of partial ones
-    name: str  # of a saved selection; "" for undo and redo
-    value: str  # its colour, for a tint; "" otherwise
-    seen: int  # `zlib.adler32` of the cells that were on when it was asked for
+    do: Do  # "only" selects some cells and nothing else; "query" what a text says: Python has the only parser
+    name: str  # of a saved selection; "" for all else
+    value: str  # its colour, for a tint; the text of a query; Bits in base64 for "edit" and "only": the cells to be on
+    seen: str  # Bits in base64: the cells that were on where it was asked for; an "edit" switches what differs
 
 
 class History(TypedDict):
@@ -189,7 +186,7 @@ class Text(TypedDict):
     counts: str  # "1 head, 1 MLP"; "nothing is selected"
     n_selected: int  # parameters
     n_params: int
-    query: int  # the `n` of the last query that Python answered; 0 before the first
+    query: int  # the `n` of the last deed that was a query, or was refused; 0 before the first
     error: QueryError | None
 
 
@@ -380,7 +377,6 @@ TRAITS: dict[str, tuple[Any, str]] = {
     "plan": (Plan, "Python writes, once"),
     "cells": (bytes, "both write: the cells that are on"),
     "partial": (bytes, "Python writes: the cells of which some parts are selected, but not all"),
-    "query": (Query, "the browser writes"),
     "text": (Text, "Python writes"),
     "complete": (Complete, "the browser writes"),
     "completions": (Completions, "Python writes"),
@@ -400,7 +396,7 @@ TRAITS: dict[str, tuple[Any, str]] = {
 
 
 STRUCTS = (
-    Row, Column, Look, Handle, Band, StackTab, Metric, Plan, Query, QueryError, Complete, Completion, Completions, Deed,
+    Row, Column, Look, Handle, Band, StackTab, Metric, Plan, QueryError, Complete, Completion, Completions, Deed,
     History, SavedSelection, Saved, Text, Focus, Recolour, Place, Score, Tokens, Direction, Pair, Circuit, Arrow,
     Partners, Summary, Compared, Comparison, Arrows, Colours, Progress,
 )  # fmt: skip
