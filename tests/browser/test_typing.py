@@ -69,7 +69,7 @@ def test_a_click_that_follows_a_query_is_not_lost_while_the_kernel_is_busy(noteb
         view.get_by_role("button", name="Undo", exact=True).click()
         view.get_by_role("button", name="Undo", exact=True).click()
         cell(view, "l1h0").click()
-        shows(view, "l0h0", "l0h1", "l1h0")  # what was clicked is seen at once; what else there is comes with the answer
+        shows(view, "l0h0", "l0h1", "l1h0")  # what was clicked is seen at once, the rest when it is answered
         box.fill("l0 mlp | l1h1")
         box.press("Enter")
         cell(view, "l1h3").click()
