@@ -7,6 +7,7 @@ makes a mask of every parameter's full size for every head before it joins them.
 
 from __future__ import annotations
 
+import base64
 import statistics
 import time
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from devinterp.slt.weight_restrictions import create_param_masks
 import headgrid as hg
 from headgrid.masks import ParamMasks
 from headgrid.widget.cells import Cells
-from headgrid.widget.wire import pack, unpack
+from headgrid.widget.wire import unpack
 
 RUNS = 5
 
@@ -74,16 +75,17 @@ def alone(name: str, model: torch.nn.Module, heads: list[tuple[int, int]]) -> No
 
 
 def clicks(name: str, model: torch.nn.Module, selected: str) -> None:
-    """From the cells that a browser sends, one head changed, to new masks: what a click costs in Python."""
+    """From the deed that a browser sends, one head switched, to new masks: what a click costs in Python."""
     grid = hg.HeadGrid(model, select=selected)
     cells = Cells(grid.anatomy)
     heads = [cell for cell in range(cells.n_cells) if cells.describe(cell)[0].endswith("h3")]
     times = []
     for cell in heads[:: max(1, len(heads) // 25)]:
-        on = unpack(grid.cells, cells.n_cells).copy()
-        on[cell] ^= True
-        sent = pack(on)
-        times.append(seconds(lambda sent=sent: (grid.set_state({"cells": sent}), grid.masks)[1])[0])
+        piece = f"{cell // 8}:{base64.b64encode(bytes([1 << cell % 8])).decode()}"
+        is_on = unpack(grid.cells, cells.n_cells)[cell]
+        n, value, off = grid.history["done"] + 1, "" if is_on else piece, piece if is_on else ""
+        sent = [{"n": n, "by": "masks", "do": "edit", "name": "", "value": value, "off": off}]
+        times.append(seconds(lambda sent=sent: (grid.set_state({"deeds": sent}), grid.masks)[1])[0])
     print(f"{name:34} a click with {selected!r} selected: {statistics.median(times[1:]) * 1e3:.1f} ms to new masks")
 
 

@@ -12,8 +12,9 @@ import nbformat
 import pytest
 import tiny
 import torch
+from hands import click
 from nbclient import NotebookClient
-from test_head_grid import LLAMA, Held, click, focus, settled
+from test_head_grid import LLAMA, Held, focus, settled
 
 import headgrid as hg
 from headgrid.widget import background as module

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import pytest
 import tiny
+from hands import Browser, cell, deed
 from hypothesis import given
 from hypothesis import strategies as st
-from test_head_grid import cell
-from test_present import Browser
 
 import headgrid as hg
 from headgrid.widget.deeds import KEPT, Ledger, cells_of
-from headgrid.widget.wire import Deed, Do
+from headgrid.widget.wire import pack
 
 
-def deed(n: int, do: Do = "undo", name: str = "", value: str = "", seen: str = "") -> Deed:
-    return {"n": n, "do": do, "name": name, "value": value, "seen": seen}
-
-
-def test_the_cells_of_a_deed_are_base64_of_their_bits() -> None:
-    assert cells_of("CAA=", 2) == b"\x08\0"
-    assert cells_of("CA==", 3) == b"\x08\0\0", "what is missing at the end is zero"
-    with pytest.raises(ValueError, match="base64"):
-        cells_of("l0 h1", 2)
+def test_the_cells_of_a_deed_are_a_piece_of_their_bits() -> None:
+    assert cells_of("1:CAE=", 4) == b"\0\x08\x01\0"
+    assert cells_of("", 2) == b"\0\0"
+    for bad in ("CAE=", ":CAE=", "1:l0 h1", "x:", "-1:CAE=", "3:CAE=", "5:", "9" * 40 + ":"):
+        with pytest.raises(ValueError, match=r"byte|base64|character"):
+            cells_of(bad, 4)
 
 
 def test_what_was_done_is_not_done_again_when_the_browser_sends_it_again() -> None:
@@ -38,7 +37,7 @@ def test_what_was_done_is_not_done_again_when_the_browser_sends_it_again() -> No
 
 def test_two_browsers_that_count_alike_both_have_their_deeds_done() -> None:
     ledger = Ledger()
-    mine, yours = deed(1, "save", "mine", seen="BQ=="), deed(1, "remove", "yours", seen="BQ==")
+    mine, yours = deed(1, "undo", by="one"), deed(1, "undo", by="two")
     ledger.mark(mine)
     assert ledger.new([yours]) == [yours]
     ledger.mark(yours)
@@ -80,55 +79,53 @@ class Intents:
         if self.past:
             self.on = self.past.pop()
 
-    def click_on(self, word: str, first: bool) -> None:
-        """A click with no deed before it: all that are sent in one message are one step."""
-        if first:
-            self.before, self.steps = self.on, len(self.past)
-        on = self.on ^ {word}
-        self.on = self.before
-        del self.past[self.steps :]
-        self.change(on)
 
-
-STEPS = ["click", "click", "undo", "query", "only", "post", "hear"]
+CHOOSING = ("query", "only", "python")
+STEPS = ["click", "click", "undo", "query", "only", "python", "post", "hear"]
 
 
 @given(st.data())
 def test_hands_get_what_they_want_in_whatever_way_messages_are_merged(data: st.DataObject) -> None:
-    """The kernel gets messages in any merging, and its answers come late; nothing is lost, and nothing done twice."""
+    """The kernel gets messages in any merging, its answers come late, and Python selects in between."""
     grid, intents = hg.HeadGrid(GPT2), Intents()
     browser, answers = Browser(grid), list[tuple[bytes, int]]()
+    wanted = list[Callable[[], None]]()  # what is on its way to the kernel
+
+    def post() -> None:
+        browser.post()
+        while wanted:
+            wanted.pop(0)()
+        answers.append((grid.cells, grid.history["done"]))
+
     for step in data.draw(st.lists(st.sampled_from(STEPS), max_size=30)):
-        shown = {word for word in WORDS if browser.bits(browser.on)[cell(grid, word)]}
+        words = frozenset(data.draw(st.lists(st.sampled_from(WORDS), unique=True))) if step in CHOOSING else frozenset()
         match step:
             case "click":
                 word = data.draw(st.sampled_from(WORDS))
-                if browser.waiting:
-                    intents.switch(word, word not in shown)
-                else:
-                    intents.click_on(word, first="cells" not in browser.changed)
+                wanted.append(partial(intents.switch, word, not browser.on[cell(grid, word)]))
                 browser.click(word)
             case "undo":
                 browser.ask("undo")
-                intents.undo()
-            case "query" | "only":
-                words = data.draw(st.lists(st.sampled_from(WORDS), unique=True))
-                if step == "query":
-                    browser.ask("query", value=" | ".join(words) or "none")
-                else:
-                    browser.only(*words)
-                intents.change(frozenset(words))
-            case "post":
-                browser.post()
+                wanted.append(intents.undo)
+            case "query":
+                browser.ask("query", value=" | ".join(words) or "none")
+                wanted.append(partial(intents.change, words))
+            case "only":
+                browser.only(*words)
+                wanted.append(partial(intents.change, words))
+            case "python":
+                grid.select(sorted(words))
+                intents.change(words)
                 answers.append((grid.cells, grid.history["done"]))
+            case "post":
+                post()
             case "hear" if answers:
                 browser.hear(*answers.pop(0))
-    browser.post()
-    answers.append((grid.cells, grid.history["done"]))
+    post()
     for answer in answers:
         browser.hear(*answer)
     assert grid.selection == grid.anatomy.select(sorted(intents.on))
-    assert (browser.on, browser.waiting) == (grid.cells, [])
+    assert (pack(browser.on), browser.waiting) == (grid.cells, [])
     grid.close()
 
 
@@ -150,4 +147,4 @@ def test_an_observer_of_what_is_saved_may_raise_and_no_click_or_undo_of_the_mess
     with pytest.raises(RuntimeError, match="not this one"):
         browser.post()
     assert str(grid.selection) == grid.text["selection"] == "l0h1 | l2h0"
-    assert (grid.history["done"], str(grid.saved["a"])) == (3, "l0h1 | l1h2")
+    assert (grid.history["done"], str(grid.saved["a"])) == (4, "l0h1 | l1h2")

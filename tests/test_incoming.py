@@ -9,16 +9,17 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 import tiny
+from hands import Browser, ask, cell, click, deed, piece
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_head_grid import LLAMA, ask, cell, click, on, sent
+from test_head_grid import LLAMA, on, sent
 from test_panels import fits
 
 import headgrid as hg
 from headgrid.widget import incoming, wire
 from headgrid.widget.wire import pack, unpack
 
-WRITTEN_BY_THE_BROWSER = {"cells", "complete", "deeds", "focus", "recolour"}
+WRITTEN_BY_THE_BROWSER = {"complete", "deeds", "focus", "recolour"}
 
 
 @pytest.fixture
@@ -76,16 +77,16 @@ def test_the_code_of_the_widget_is_not_the_browsers_to_write(grid: hg.HeadGrid, 
 
 
 def test_unknown_traits_of_another_version_are_passed_over(grid: hg.HeadGrid) -> None:
-    typed = {"n": 3, "do": "query", "name": "", "value": "embed", "seen": ""}
+    typed = deed(3, "query", value="embed")
     grid.set_state({"wings": 2, "query": {"n": 3, "text": "l0"}, "deeds": [{**typed, "and": "more"}]})
     assert (str(grid.selection), said(grid)) == ("embed", "")
     assert grid.deeds == [typed]
 
 
 def test_what_is_right_in_a_message_is_done_although_the_rest_is_refused(grid: hg.HeadGrid) -> None:
-    bits = unpack(grid.cells, grid._cells.n_cells).copy()
-    bits[cell(grid, "l1h0")] = True
-    grid.set_state({"cells": memoryview(pack(bits)), "complete": {"n": True, "text": ""}, "plan": {}, "focus": []})
+    bits = np.arange(grid._cells.n_cells) == cell(grid, "l1h0")
+    edit = deed(1, "edit", value=piece(bits))
+    grid.set_state({"deeds": [edit], "complete": {"n": True, "text": ""}, "plan": {}, "focus": []})
     assert on(grid) == ["l0h1", "l1h0"]
     assert said(grid).count("It was refused.") == 3
     click(grid, "l1h0")
@@ -93,39 +94,44 @@ def test_what_is_right_in_a_message_is_done_although_the_rest_is_refused(grid: h
 
 
 def test_a_fault_of_the_query_is_said_with_what_else_was_refused(grid: hg.HeadGrid) -> None:
-    grid.set_state({"deeds": [{"n": 1, "do": "query", "name": "", "value": "l0 | l9", "seen": ""}], "plan": None})
+    grid.set_state({"deeds": [deed(1, "query", value="l0 | l9")], "plan": None})
     assert re.search("there is no layer 9.* 'plan', which is for Python", said(grid))
     assert (grid.text["error"]["start"], grid.text["error"]["end"]) == (6, 7)
 
 
+GOOD = deed(1)
 BAD_DEEDS: list[Any] = [
     None, 3, "undo", {"n": 1}, {}, [], {"n": 1, "do": "undo"},
-    {"n": 0, "do": "undo", "name": "", "value": "", "seen": ""},
-    {"n": -1, "do": "undo", "name": "", "value": "", "seen": ""},
-    {"n": True, "do": "undo", "name": "", "value": "", "seen": ""},
-    {"n": 1.5, "do": "undo", "name": "", "value": "", "seen": ""},
-    {"n": 2**60, "do": "undo", "name": "", "value": "", "seen": ""},
-    {"n": 2**40, "do": "undo", "name": "", "value": "", "seen": ""},
-    {"n": 1, "do": "format", "name": "", "value": "", "seen": ""},
-    {"n": 1, "do": ["undo"], "name": "", "value": "", "seen": ""},
-    {"n": 1, "do": "undo", "name": None, "value": "", "seen": ""},
-    {"n": 1, "do": "save", "name": "x" * 5_000_000, "value": "", "seen": ""},
-    {"n": 1, "do": "undo", "name": "", "value": "", "seen": 0},
-    {"n": 1, "do": "undo", "name": "", "value": "", "seen": "no base64"},
-    {"n": 1, "do": "undo", "name": "", "value": "", "seen": "A" * 5_000_000},
-    {"n": 1, "do": "undo", "name": "", "value": "", "seen": "/////w=="},
-    {"n": 1, "do": "edit", "name": "", "value": "/////w==", "seen": ""},
-    {"n": 1, "do": "only", "name": "", "value": "\u00e9", "seen": ""},
-    {"n": 1, "do": "only", "name": "", "value": "AAAAAAA=", "seen": ""},
-    {"n": 1, "do": "query", "name": "", "value": None, "seen": ""},
+    {**GOOD, "n": 0},
+    {**GOOD, "n": -1},
+    {**GOOD, "n": True},
+    {**GOOD, "n": 1.5},
+    {**GOOD, "n": 2**60},
+    {**GOOD, "n": 2**40},
+    {**GOOD, "do": "format"},
+    {**GOOD, "do": ["undo"]},
+    {**GOOD, "name": None},
+    {**GOOD, "by": 3},
+    {**GOOD, "by": "x" * 5_000_000},
+    {**GOOD, "do": "save", "name": "x" * 5_000_000},
+    {**GOOD, "do": "query", "value": None},
+    {**GOOD, "do": "edit", "value": "no piece"},
+    {**GOOD, "do": "edit", "value": "AQ=="},
+    {**GOOD, "do": "edit", "value": "0:l0 h1"},
+    {**GOOD, "do": "edit", "value": "-1:AQ=="},
+    {**GOOD, "do": "edit", "value": "0://///w=="},
+    {**GOOD, "do": "edit", "off": "4:AQ=="},
+    {**GOOD, "do": "edit", "off": "999999999:"},
+    {**GOOD, "do": "only", "value": "\u00e9:"},
+    {**GOOD, "do": "only", "value": "0:" + "A" * 5_000_000},
+    {key: GOOD[key] for key in ("n", "do", "name", "value")},
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("bad", BAD_DEEDS, ids=lambda bad: f"{bad!r:.60}")
 def test_deeds_that_no_browser_asks_for_are_refused_and_do_not_block_the_others(grid: hg.HeadGrid, bad: Any) -> None:
     grid.select("l0h2")
-    good = {"n": 2, "do": "undo", "name": "", "value": "", "seen": ""}
-    grid.set_state({"deeds": [bad, good]})
+    grid.set_state({"deeds": [bad, deed(2)]})
     valid(grid)
     assert "It was refused." in said(grid)
     assert len(said(grid)) < 1000
@@ -133,7 +139,7 @@ def test_deeds_that_no_browser_asks_for_are_refused_and_do_not_block_the_others(
 
 
 def test_a_deed_that_cannot_be_understood_is_not_waited_for(grid: hg.HeadGrid) -> None:
-    grid.set_state({"deeds": [{"n": 7, "do": "dance", "name": "", "value": "", "seen": ""}]})
+    grid.set_state({"deeds": [{**GOOD, "n": 7, "do": "dance"}]})
     assert (grid.history["done"], "none of undo, redo" in said(grid)) == (7, True)
     grid.set_state({"deeds": "all"})
     assert (grid.history["done"], "no list but a text" in said(grid)) == (7, True)
@@ -176,7 +182,7 @@ def test_half_a_character_is_no_harm(grid: hg.HeadGrid) -> None:
     ask(grid, 1, "l0 \ud83d")
     valid(grid)
     assert (grid.text["error"]["start"], grid.text["error"]["end"]) == (3, 4)
-    grid.set_state({"deeds": [{"n": 1, "do": "save", "name": "\udc00", "value": "", "seen": ""}]})
+    grid.set_state({"deeds": [deed(1, "save", "\udc00")]})
     valid(grid)
     grid.set_state({"complete": {"n": 1, "text": "\ud83d l0", "at": 1}})
     valid(grid)
@@ -192,19 +198,20 @@ scalars = st.one_of(
     st.binary(max_size=12),
     st.binary(max_size=12).map(memoryview),
 )
-FIELDS = ("n", "text", "at", "cell", "ln", "metric", "do", "name", "value", "seen", "items", "error", "message")
+FIELDS = ("n", "text", "at", "cell", "ln", "metric", "do", "name", "value", "by", "off", "items", "error", "message")
 anything = st.recursive(
     scalars,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(FIELDS) | st.text(), inner, max_size=7),
     max_leaves=25,
 )
-deed = st.fixed_dictionaries(
+deeds = st.fixed_dictionaries(
     {
         "n": st.integers(1, 30),
+        "by": st.sampled_from(["one", "two"]),
         "do": st.sampled_from(get_args(wire.Do)),
         "name": st.sampled_from(["a", "b", "", "full", "<b>"]),
-        "value": st.sampled_from(["#123456", "red", "", "l0", "l1h2.q", "l9", "(", "AQAA", "AgEAAA=="]),
-        "seen": st.sampled_from(["", "AQAA", "AgAAAA==", "AAAAAAA="]),
+        "value": st.sampled_from(["#123456", "red", "", "l0", "l1h2.q", "l9", "(", "0:AQAA", "1:AgE=", "0:AAAAAAA="]),
+        "off": st.sampled_from(["", "0:AQAA", "2:Ag==", "x"]),
     }
 )
 number = st.integers(0, 30)
@@ -214,8 +221,7 @@ likely = {
         {"n": number, "cell": st.integers(-1, 50), "ln": st.sampled_from(["folded", "raw"])}
     ),
     "recolour": st.fixed_dictionaries({"n": number, "metric": st.sampled_from(["", "ov_norm"]), "ln": st.just("raw")}),
-    "deeds": st.lists(deed | anything, max_size=5),
-    "cells": st.binary(min_size=4, max_size=4).map(memoryview),
+    "deeds": st.lists(deeds | anything, max_size=5),
     "_view_count": st.integers(-1, 3),
 }
 traits = st.sampled_from(
@@ -259,6 +265,9 @@ def test_random_cells_are_what_they_say(grid: hg.HeadGrid) -> None:
     rng = np.random.default_rng(0)
     for _ in range(20):
         bits = (rng.random(grid._cells.n_cells) < 0.4) & ~grid._cells.absent
-        grid.set_state({"cells": memoryview(pack(bits))})
+        there = unpack(grid.cells, grid._cells.n_cells)
+        browser = Browser(grid)
+        browser.ask("edit", value=piece(bits & ~there), off=piece(there & ~bits))
+        browser.send()
         valid(grid)
         assert (unpack(grid.cells, grid._cells.n_cells) >= bits).all()

@@ -91,10 +91,9 @@ export class FakeModel implements Model {
   }
 
   #python(dirty: Set<string>): void {
-    if (dirty.has("cells")) this.select(fromWire(this.state.cells, this.#cells.count));
     if (dirty.has("focus")) this.#answerFocus();
     if (dirty.has("deeds")) this.#answerDeeds();
-    if (["cells", "focus", "deeds"].some((trait) => dirty.has(trait))) this.#compare();
+    if (["focus", "deeds"].some((trait) => dirty.has(trait))) this.#compare();
     if (dirty.has("complete")) this.#answerComplete();
     if (dirty.has("recolour")) this.#answerRecolour();
   }

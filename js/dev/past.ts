@@ -1,5 +1,5 @@
 /** What the stand-in for the kernel remembers: steps to go back to, and selections that have names. */
-import { type BitSet, difference, equal, fromText, toWire, without } from "../src/bits";
+import { type BitSet, equal, fromText, toWire, union, without } from "../src/bits";
 import type { Deed, History, Saved } from "../src/wire";
 
 const COLOURS = ["#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#0072b2"];
@@ -45,17 +45,14 @@ export class Past {
   }
 
   /** Does a deed. Returns why it was refused, or "". */
-  do({ n, do: what, name, value, seen }: Deed, words: { selection: string; counts: string }): string {
+  do({ n, do: what, name, value, off }: Deed, words: { selection: string; counts: string }): string {
     this.#done = n;
     const known = this.#named.get(name);
     const bits = (text: string) => fromText(text, 8 * this.#now.length);
     if (what === "query") return "";
     if (what === "only") this.edit(bits(value));
-    else if (what === "edit") {
-      const [before, after] = [bits(seen), bits(value)];
-      const kept = without(this.#now, difference(before, after));
-      this.edit(kept.map((byte, k) => byte | (after[k]! & ~before[k]!)));
-    } else if (what === "undo" || what === "redo") {
+    else if (what === "edit") this.edit(union(without(this.#now, bits(off)), bits(value)));
+    else if (what === "undo" || what === "redo") {
       const [from, to] = what === "undo" ? [this.#undo, this.#redo] : [this.#redo, this.#undo];
       const next = from.pop();
       if (!next) return "";

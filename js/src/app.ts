@@ -250,8 +250,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     },
     kept: showPanel,
     history: () => {
-      showTools();
-      showPanel();
+      showAll();
       deeds.done();
     },
     saved: () => {
@@ -271,7 +270,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
         arrows: view.arrows,
         marks: view.marks,
       });
-    if (trait === "cells" || trait === "deeds") editor.cellsChanged();
+    editor.cellsChanged();
     if (trait === "text") {
       followAnswer();
       announcer.counted(sync.text);

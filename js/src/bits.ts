@@ -51,6 +51,10 @@ export function without(bits: BitSet, other: BitSet): BitSet {
   return bits.map((byte, k) => byte & ~(other[k] ?? 0));
 }
 
+export function union(bits: BitSet, other: BitSet): BitSet {
+  return bits.map((byte, k) => byte | (other[k] ?? 0));
+}
+
 export function difference(a: BitSet, b: BitSet): BitSet {
   return a.map((byte, k) => byte ^ (b[k] ?? 0));
 }
@@ -65,17 +69,17 @@ export function count(bits: BitSet): number {
   return total;
 }
 
-/** As text, for what is said in JSON. */
+/** As text: the number of the first byte that is not zero, and from it on to the last one in base64. */
 export function toText(bits: BitSet): string {
-  let bytes = "";
-  for (const byte of bits) bytes += String.fromCharCode(byte);
-  return btoa(bytes);
+  const first = bits.findIndex(Boolean);
+  const bytes = bits.subarray(first, bits.findLastIndex(Boolean) + 1);
+  return first < 0 ? "" : `${first}:${btoa(String.fromCharCode(...bytes))}`;
 }
 
-/** The set of `n` cells that a text says. */
+/** The set of `n` cells that such a text names. */
 export function fromText(text: string, n: number): BitSet {
-  return fromWire(
-    Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)),
-    n,
-  );
+  const bits = empty(n);
+  const [first, bytes = ""] = text.split(":");
+  for (const [k, letter] of [...atob(bytes)].entries()) bits[Number(first) + k] = letter.charCodeAt(0);
+  return bits;
 }

@@ -1,5 +1,5 @@
 /** Every edit that a user can make, each as one write to the model and one sentence for the live region. */
-import { assign, type BitSet, has } from "./bits";
+import { assign, type BitSet, equal, has } from "./bits";
 import { block, groupName, nameOf, numberAt, type Spot, sameSpot } from "./cells";
 import {
   type Brush,
@@ -19,12 +19,15 @@ import type { View } from "./view";
 
 export class Editor {
   #extending = false;
+  /** The cells that were on when they changed last. */
+  #known: BitSet;
   readonly #sync: Sync;
   readonly #view: View;
   readonly #say: (sentence: string) => void;
 
   constructor(sync: Sync, view: View, say: (sentence: string) => void) {
     this.#sync = sync;
+    this.#known = sync.on;
     this.#view = view;
     this.#say = say;
   }
@@ -35,9 +38,11 @@ export class Editor {
     return brush ? brushed(cells, this.#sync.on, brush) : this.#sync.on;
   }
 
-  /** Called when the cells changed, by whomever: a block can shrink only as long as nothing else happened. */
+  /** Called when the cells may have changed, by whomever: a block can shrink only as long as nothing else happened. */
   cellsChanged(): void {
-    if (!this.#extending) this.#view.base = null;
+    const { on } = this.#sync;
+    if (!this.#extending && !equal(on, this.#known)) this.#view.base = null;
+    this.#known = on;
   }
 
   toggle(spot: Spot): void {

@@ -1,12 +1,13 @@
 /**
- * What crosses the wire, and nothing else: reads of the model's traits, and the five writes that a browser may do.
+ * What crosses the wire, and nothing else: reads of the model's traits, and the four writes that a browser may do.
  *
  * Only event handlers call the writes. Handlers of changes never do, so nothing echoes. Every view reads back from the
- * shared model, its own edits included, so that several views of one widget agree.
+ * shared model, its own edits included, so that several views of one widget agree. An edit is a deed: it says what is to
+ * be switched, and is shown on whatever there is until Python has done it.
  */
-import { type BitSet, difference, equal, fromText, fromWire, toText, toWire, without } from "./bits";
+import { type BitSet, equal, fromText, fromWire, toText, union, without } from "./bits";
 import { type Cells, readPlan } from "./cells";
-import { atEnd } from "./dom";
+import { atEnd, freshId } from "./dom";
 import { readShades, type Shades } from "./shades";
 import type { Deed, Focus, History, Progress, Recolour, SavedSelection, Text, Wire } from "./wire";
 
@@ -24,9 +25,15 @@ export type Ln = Focus["ln"];
 
 /** The traits of which nothing is kept here: they are read when they are needed. */
 const SIMPLE = [
-  ...["focus", "summary", "comparison", "arrows", "progress"],
+  ...["text", "focus", "summary", "comparison", "arrows", "progress"],
   ...["complete", "completions", "saved", "panel", "kept"],
 ] as Trait[];
+
+/** The traits of which something is kept. */
+const READ = ["plan", "cells", "partial", "deeds", "history", "colours", "recolour"] as const;
+
+/** Who asks: no two pages are called the same. */
+const PAGE = freshId();
 
 /** What is a step of the history. */
 const CHANGES: Deed["do"][] = ["edit", "only", "query", "recall"];
@@ -39,8 +46,6 @@ export class Sync {
   partial!: BitSet;
   /** The colours of the cells; null where they have none, or where those of another question are there. */
   shades!: Shades | null;
-  /** Whether something was edited here that Python has not counted among its steps yet. */
-  #ahead = false;
   readonly #model: Model;
 
   constructor(model: Model) {
@@ -84,9 +89,7 @@ export class Sync {
 
   /** How many steps the selection can go back and forth, those that were asked for and not done yet taken off. */
   get history(): History {
-    const known = this.read("history");
-    let { undo = 0, redo = 0 } = known ?? {};
-    if (this.#ahead && known) [undo, redo] = [Math.max(1, undo), 0];
+    let { undo = 0, redo = 0 } = this.read("history") ?? {};
     for (const { do: what } of this.#waiting) {
       const steps = what === "undo" ? Math.min(1, undo) : what === "redo" ? -Math.min(1, redo) : 0;
       undo -= steps;
@@ -116,20 +119,7 @@ export class Sync {
       this.#model.on(`change:${trait}`, handler);
       atEnd(signal, () => this.#model.off(`change:${trait}`, handler));
     };
-    for (const trait of ["plan", "partial", "colours", "recolour"] as const)
-      listen(trait, () => this.#reread(trait));
-    for (const trait of ["text", "history"] as const)
-      listen(trait, () => {
-        this.#ahead = false;
-        this.#reread(trait);
-      });
-    for (const trait of ["cells", "deeds"] as const)
-      listen(trait, () => {
-        const [before, partial] = [this.on, this.partial];
-        this.#reread(trait);
-        // A cell that was just edited is no longer partial in the old sense; Python says so a moment later.
-        if (trait === "cells") this.partial = without(without(partial, difference(before, this.on)), this.on);
-      });
+    for (const trait of READ) listen(trait, () => this.#reread(trait));
     for (const trait of SIMPLE) listen(trait, () => {});
   }
 
@@ -139,22 +129,17 @@ export class Sync {
    */
   select(on: BitSet, only = false): boolean {
     const next = without(on, this.cells.absent);
-    const waits = this.#waiting.length > 0;
-    const isMore = only && (waits || this.partial.some(Boolean));
+    const isMore = only && (this.#waiting.length > 0 || this.partial.some(Boolean));
     if (equal(next, this.on) && !isMore) return false;
-    // Where a deed waits, it is made on what comes of that, which is not known here.
-    if (waits || isMore) this.deed(only ? "only" : "edit", "", toText(next));
-    else {
-      this.#ahead = true;
-      this.#write("cells", toWire(next));
-    }
+    if (only) this.deed("only", "", toText(next));
+    else this.deed("edit", "", toText(without(next, this.on)), toText(without(this.on, next)));
     return true;
   }
 
   /** Asks Python to do something once. Returns the deed's number, which `history.done` reaches. */
-  deed(what: Deed["do"], name = "", value = ""): number {
+  deed(what: Deed["do"], name = "", value = "", off = ""): number {
     const n = Math.max(this.#done, this.#deeds.at(-1)?.n ?? 0) + 1;
-    this.#write("deeds", [...this.#waiting, { n, do: what, name, value, seen: toText(this.on) }]);
+    this.#write("deeds", [...this.#waiting, { n, by: PAGE, do: what, name, value, off }]);
     return n;
   }
 
@@ -216,16 +201,12 @@ export class Sync {
     if (trait === "colours" || trait === "recolour") return;
     this.on = this.#bits("cells");
     this.partial = this.#bits("partial");
-    // The edits that wait are shown, on whatever is there by now.
-    for (const { do: what, value, seen } of this.#waiting) {
+    for (const { do: what, value, off } of this.#waiting) {
       if (what !== "edit" && what !== "only") continue;
-      const [before, after] = [seen, value].map((text) => fromText(text, this.cells.count)) as [
-        BitSet,
-        BitSet,
-      ];
-      const edited = what === "only" ? this.cells.present : difference(before, after);
-      this.on = this.on.map((byte, k) => (byte & ~edited[k]!) | (after[k]! & edited[k]!));
-      this.partial = without(this.partial, edited);
+      const [added, taken] = [value, off].map((text) => fromText(text, this.cells.count)) as [BitSet, BitSet];
+      if (what === "only") this.partial = this.on = without(this.on, this.on);
+      this.on = union(without(this.on, taken), added);
+      this.partial = without(this.partial, taken);
     }
     this.partial = without(this.partial, this.on);
   }

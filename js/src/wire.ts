@@ -94,10 +94,11 @@ export interface Completions {
 
 export interface Deed {
   n: number;
+  by: string;
   do: "undo" | "redo" | "edit" | "only" | "query" | "save" | "recall" | "remove" | "tint";
   name: string;
   value: string;
-  seen: string;
+  off: string;
 }
 
 export interface History {
@@ -260,7 +261,7 @@ export interface Progress {
 export interface Wire {
   /** Python writes, once */
   plan: Plan;
-  /** both write: the cells that are on */
+  /** Python writes: the cells that are on */
   cells: Bits;
   /** Python writes: the cells of which some parts are selected, but not all */
   partial: Bits;

@@ -15,11 +15,11 @@ describe("the state that crosses", () => {
     const host = hostOf();
     const sync = new Sync(host);
     sync.follow(new AbortController().signal, () => {});
-    const before = host.state.cells;
+    const before = host.state.deeds;
     expect(sync.select(assign(sync.on, [4], true))).toBe(true);
-    expect(host.state.cells).not.toBe(before);
+    expect(host.state.deeds).not.toBe(before);
     expect(sync.select(sync.on)).toBe(false);
-    expect(host.writes).toEqual(["cells"]);
+    expect(host.writes).toEqual(["deeds"]);
   });
 
   it("never answers a change with a write", () => {
@@ -44,15 +44,15 @@ describe("the state that crosses", () => {
     expect([has(sync.partial, 4), has(sync.partial, 5)]).toEqual([false, true]);
   });
 
-  it("forgets that an edited cell was partial, until Python speaks", () => {
+  it("forgets that an edited cell was partial", () => {
     const host = hostOf({ partial: on(cells, 4, 5) });
     const sync = new Sync(host);
     sync.follow(new AbortController().signal, () => {});
     sync.select(on(cells, 4));
     sync.select(on(cells));
     expect([has(sync.partial, 4), has(sync.partial, 5)]).toEqual([false, true]);
-    host.tell("partial", on(cells, 4));
-    expect(has(sync.partial, 4)).toBe(true);
+    host.tell("history", { done: 2, undo: 2, redo: 0 });
+    expect(has(sync.partial, 4)).toBe(true); // as Python says
   });
 
   it("drops a summary that answers an older question", () => {
@@ -119,19 +119,22 @@ describe("the state that crosses", () => {
     const sync = new Sync(host);
     sync.follow(new AbortController().signal, () => {});
     sync.select(on(cells, 3));
-    expect(sync.deed("undo")).toBe(5);
-    expect(sync.deed("tint", "induction", "#d55e00")).toBe(6);
+    expect(sync.deed("undo")).toBe(6);
+    expect(sync.deed("tint", "induction", "#d55e00")).toBe(7);
+    const by = (host.state.deeds as { by: string }[])[0]!.by;
+    expect(by).not.toBe("");
     expect(host.state.deeds).toEqual([
-      // base64.b64encode(b"\x08\x00")
-      { n: 5, do: "undo", name: "", value: "", seen: "CAA=" },
-      { n: 6, do: "tint", name: "induction", value: "#d55e00", seen: "CAA=" },
+      // base64.b64encode(b"\x08")
+      { n: 5, by, do: "edit", name: "", value: "0:CA==", off: "" },
+      { n: 6, by, do: "undo", name: "", value: "", off: "" },
+      { n: 7, by, do: "tint", name: "induction", value: "#d55e00", off: "" },
     ]);
-    host.tell("history", { done: 5, undo: 1, redo: 1 });
-    expect(sync.deed("redo")).toBe(7);
-    expect((host.state.deeds as { n: number }[]).map(({ n }) => n)).toEqual([6, 7]);
+    host.tell("history", { done: 6, undo: 1, redo: 1 });
+    expect(sync.deed("redo")).toBe(8);
+    expect((host.state.deeds as { n: number }[]).map(({ n }) => n)).toEqual([7, 8]);
   });
 
-  it("makes an edit on what comes of a deed that waits, and shows it at once", () => {
+  it("shows an edit at once, on whatever comes before it is done", () => {
     const host = hostOf({
       cells: on(cells, 3),
       partial: on(cells, 5),
@@ -143,23 +146,20 @@ describe("the state that crosses", () => {
     one.deed("undo");
     one.select(on(cells, 3, 4));
     expect([one, two].map(shown)).toEqual(Array(2).fill([[3, 4], [5]]));
-    two.select(on(cells, 3, 4, 5)); // of which a piece was selected
-    expect(shown(one)).toEqual([[3, 4, 5], []]);
-    expect(host.writes).toEqual(["deeds", "deeds", "deeds"]);
+    two.select(on(cells, 4, 5)); // of 5 a piece was selected
+    expect(shown(one)).toEqual([[4, 5], []]);
     expect(host.state.deeds).toMatchObject([
       { n: 1, do: "undo" },
-      { n: 2, do: "edit", seen: toText(on(cells, 3)), value: toText(on(cells, 3, 4)) },
-      { n: 3, do: "edit", seen: toText(on(cells, 3, 4)), value: toText(on(cells, 3, 4, 5)) },
+      { n: 2, do: "edit", value: toText(on(cells, 4)), off: "" },
+      { n: 3, do: "edit", value: toText(on(cells, 5)), off: toText(on(cells, 3)) },
     ]);
-    // the undo is done, and brought back another cell
-    Object.assign(host.state, { cells: on(cells, 8), history: { done: 1, undo: 0, redo: 1 } });
+    // the undo is done, and Python selected another cell meanwhile
+    Object.assign(host.state, { cells: on(cells, 3, 8), history: { done: 1, undo: 0, redo: 1 } });
     host.fire("change:history");
     expect(shown(two)).toEqual([[4, 5, 8], []]);
-    Object.assign(host.state, { cells: on(cells, 4, 5, 8), history: { done: 3, undo: 2, redo: 0 } });
+    Object.assign(host.state, { cells: on(cells, 4, 5), history: { done: 3, undo: 2, redo: 0 } });
     host.fire("change:history");
-    expect(shown(two)).toEqual([[4, 5, 8], []]);
-    one.select(on(cells, 4));
-    expect(host.writes.at(-1)).toBe("cells");
+    expect(shown(two)).toEqual([[4, 5], []]);
   });
 
   it("selects some cells only, pieces and what a deed brings left out", () => {
@@ -175,7 +175,7 @@ describe("the state that crosses", () => {
     host.tell("history", { done: 2, undo: 1, redo: 0 });
     expect(sync.select(on(cells, 3), true)).toBe(false);
     expect(sync.select(on(cells, 4), true)).toBe(true);
-    expect(host.writes.at(-1)).toBe("cells");
+    expect(members(cells, sync.on)).toEqual([4]);
   });
 
   it("numbers on after deeds that an older message called done, and after those of another view", () => {
@@ -197,14 +197,8 @@ describe("the state that crosses", () => {
     expect(sync.history).toMatchObject({ undo: 0, redo: 3 });
     sync.select(on(cells, 5));
     expect(sync.history).toMatchObject({ undo: 1, redo: 0 });
-    host.tell("history", { done: 3, undo: 0, redo: 3 });
+    host.tell("history", { done: 4, undo: 0, redo: 3 }); // it was refused
     expect(sync.history).toMatchObject({ undo: 0, redo: 3 });
-  });
-
-  it("offers no step back to a Python that keeps no history", () => {
-    const sync = new Sync(hostOf());
-    sync.select(on(cells, 5));
-    expect(sync.history).toEqual({ done: 0, undo: 0, redo: 0 });
   });
 
   it("drops completions that answer an older text", () => {

@@ -1,16 +1,14 @@
-"""Deeds: what a browser wants done once, such as an undo, in whichever way a busy kernel merges its messages.
+"""Deeds: what a browser wants done once, such as a click or an undo, however a busy kernel merges its messages.
 
-A browser writes all deeds that are not done yet, each time. So none is lost; and a deed that was done is known by its
-number and by what it is, since two browsers may count alike.
-
-A click is a deed as well where another one waits, and else a new value of `cells`: in a message that has both, the
-cells were written first.
+A browser writes all deeds that are not done yet, each time. So none is lost, they are done in their order, and one that
+was done is known by its number and by what it is, since two pages may count alike.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Sequence
 
 from headgrid.widget.wire import Deed
@@ -53,15 +51,23 @@ class Ledger:
             del self._known[next(iter(self._known))]
 
 
-def cells_of(text: str, n_bytes: int) -> bytes:
-    """The cells that a deed names; bytes that are missing at the end count as zero.
+def cells_of(piece: str, n_bytes: int) -> bytes:
+    """The cells that a deed names, as bits.
 
     Raises:
-        ValueError: where that is no base64.
+        ValueError: where that is no piece of so many bytes.
     """
-    return base64.b64decode(text, validate=True).ljust(n_bytes, b"\0")
+    if not piece:
+        return bytes(n_bytes)
+    first, colon, text = piece.partition(":")
+    if not colon or not re.fullmatch("[0-9]{1,9}", first):
+        raise ValueError("they do not begin with the number of a byte")
+    bits = bytes(min(int(first), n_bytes)) + base64.b64decode(text, validate=True)
+    if len(bits) > n_bytes or int(first) > n_bytes:
+        raise ValueError(f"they end behind the last of {n_bytes} bytes")
+    return bits.ljust(n_bytes, b"\0")
 
 
 def _key(deed: Deed) -> _Known:
-    said = repr([deed["do"], deed["name"], deed["value"], deed["seen"]])  # which may be long
+    said = repr([deed[field] for field in ("by", "do", "name", "value", "off")])  # which may be long
     return deed["n"], hashlib.blake2b(said.encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -87,8 +87,7 @@ class HeadGrid(anywidget.AnyWidget):
     selection = _Selection()
 
     plan: traitlets.Dict[str, Any] = traitlets.Dict(read_only=True).tag(sync=True)
-    # a message's cells are brought into order with its deeds before any trait is set
-    cells = traitlets.Bytes().tag(sync=True, from_json=lambda _, grid: grid._present.on)
+    cells = traitlets.Bytes().tag(sync=True)
     # bytes that are missing at the end count as zero there
     partial = traitlets.Bytes().tag(sync=True, to_json=lambda bits, _: bits.rstrip(b"\0"))
     text = _dict()
@@ -264,12 +263,6 @@ class HeadGrid(anywidget.AnyWidget):
         self._background.watched = True
         with self._background.lock:
             messages.take(self, sync_data, super().set_state)
-
-    @traitlets.observe("cells")
-    def _on_cells(self, change: Any) -> None:
-        if change["new"] != self._present.on:  # Python code set them
-            self._present.edit(self._present.on, change["new"])
-        self.selection = self._present.selection
 
     @traitlets.observe("complete")
     def _on_complete(self, change: Any) -> None:

@@ -92,20 +92,6 @@ def sift(data: Any, grid: HeadGrid) -> Message:
 # ---- the traits that a browser writes
 
 
-def _cells(value: object, grid: HeadGrid, _: Message) -> bytes:
-    n_cells = len(grid._silent)
-    if not isinstance(value, bytes | bytearray | memoryview):
-        raise RefusedError(f"cells that are no bytes but {_kind(value)}")
-    given = memoryview(value)
-    if given.nbytes > n_cells:  # not to copy megabytes of nonsense; `unpack` says what is wrong with few
-        raise RefusedError(f"{given.nbytes} bytes for {n_cells} cells, which take {(n_cells + 7) // 8}")
-    try:
-        unpack(given.tobytes(), n_cells)
-    except ValueError as fault:
-        raise RefusedError(f"cells that cannot be: {fault}") from None
-    return given.tobytes()
-
-
 def _complete(value: object, *_: object) -> dict[str, Any]:
     fields = _struct(value, "a text to complete", "no numbered text")
     text = _text(fields, "text", "text to complete", LONGEST)
@@ -150,22 +136,22 @@ def _deed(value: object, grid: HeadGrid) -> Deed:
     if not isinstance(do, str) or do not in get_args(Do):
         raise RefusedError(f"a deed that is none of {', '.join(get_args(Do))}")
     n_cells = len(grid._silent)
-    as_bits = (n_cells + 23) // 24 * 4  # base64 has four characters for three bytes
-    longest = {"query": LONGEST, "edit": as_bits, "only": as_bits}.get(do, LONGEST_NAME)
-    name, value = _text(fields, "name", "deed", LONGEST_NAME), _text(fields, "value", "deed", longest)
-    seen = _text(fields, "seen", "deed", as_bits)
-    for text in (seen, value) if do in ("edit", "only") else (seen,):
+    bits = 16 + (n_cells + 23) // 24 * 4  # base64 has four characters for three bytes
+    longest = {"query": {"value": LONGEST}, "edit": {"value": bits, "off": bits}, "only": {"value": bits}}.get(do, {})
+    by, name, value, off = (
+        _text(fields, which, "deed", longest.get(which, LONGEST_NAME)) for which in ("by", "name", "value", "off")
+    )
+    for piece in {"edit": (value, off), "only": (value,)}.get(do, ()):
         try:
-            unpack(cells_of(text, (n_cells + 7) // 8), n_cells)
+            unpack(cells_of(piece, (n_cells + 7) // 8), n_cells)
         except ValueError as fault:
             raise RefusedError(f"a deed with cells that cannot be: {fault}") from None
-    return {"n": n, "do": cast(Do, do), "name": name, "value": value, "seen": seen}
+    return {"n": n, "by": by, "do": cast(Do, do), "name": name, "value": value, "off": off}
 
 
 Reader = Callable[[object, "HeadGrid", Message], Any]
 
 READERS: dict[str, Reader] = {
-    "cells": _cells,
     "complete": _complete,
     "focus": _focus,
     "recolour": _recolour,

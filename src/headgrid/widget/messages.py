@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from headgrid.widget import incoming
 from headgrid.widget.incoming import Message
+from headgrid.widget.wire import Deed
 
 if TYPE_CHECKING:
     from headgrid.widget.head_grid import HeadGrid
 
 Setter = Callable[[dict[str, Any]], None]
-
-FIRST = ("cells", "deeds")
-"""The traits that are taken first, together."""
 
 
 def take(grid: HeadGrid, data: Any, set_state: Setter) -> None:
@@ -30,18 +28,18 @@ def take(grid: HeadGrid, data: Any, set_state: Setter) -> None:
     """
     message = incoming.sift(data, grid)
     state = message.state
-    first = {trait: state.pop(trait) for trait in FIRST if trait in state}
+    deeds = state.pop("deeds", None)
     with ExitStack() as steps:  # what was put in last comes first, and all of it comes, whatever raises on the way
         steps.callback(_refuse, grid, message)
         steps.callback(set_state, state)
-        if first or message.skipped:
-            _take_first(grid, first, message, set_state)
+        if deeds is not None or message.skipped:
+            _do(grid, deeds or [], message, set_state)
 
 
-def _take_first(grid: HeadGrid, first: dict[str, Any], message: Message, set_state: Setter) -> None:
-    """Do the deeds and the clicks of a message, and then tell of all that they came to."""
-    present, given, before = grid._present, first.get("cells"), grid.cells
-    new = present.new(first.get("deeds", ()))
+def _do(grid: HeadGrid, deeds: list[Deed], message: Message, set_state: Setter) -> None:
+    """Do the deeds of a message, and then tell of all that they came to."""
+    present = grid._present
+    new = present.new(deeds)
     for n in message.skipped:
         present.skip(n)
 
@@ -50,17 +48,15 @@ def _take_first(grid: HeadGrid, first: dict[str, Any], message: Message, set_sta
             grid.selection = present.selection
 
     def answer() -> None:
-        if given not in (None, grid.cells) and grid.cells == before:
-            grid.send_state("cells")  # nothing changed here, but the browser shows something else
         if new or message.skipped:
             grid._write(message.error)
 
     with ExitStack() as steps:
         steps.callback(answer)
         steps.callback(select)
-        steps.callback(set_state, first)
+        steps.callback(set_state, {"deeds": deeds})
         with grid.hold_trait_notifications():  # observers of `saved` are called once all is done
-            faults, message.error = present.take(new, given)
+            faults, message.error = present.take(new)
             message.faults += faults
 
 

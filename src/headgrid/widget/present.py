@@ -68,15 +68,10 @@ class Present:
         """How far it can go back and forth."""
         return {"done": self._ledger.done, "undo": self.history.undo_steps, "redo": self.history.redo_steps}
 
-    def edit(self, before: bytes, after: bytes) -> None:
-        """Switch the cells that differ between two sets: what else is on, and finer choices elsewhere, stay.
-
-        Raises:
-            ValueError: when these are not the bits of so many cells.
-        """
-        was, now = (unpack(cells, self._cells.n_cells) for cells in (before, after))
-        on = self.look()[0]
-        chosen = self._cells.click(self.selection.parts, on, on & ~(was & ~now) | now & ~was)
+    def _edit(self, on: Bools, off: Bools) -> None:
+        """Switch some cells on and others off: what else is on, and finer choices elsewhere, stay."""
+        shown = self.look()[0]
+        chosen = self._cells.click(self.selection.parts, shown | off, (shown | on) & ~off)
         self.history.change(Selection(self._cells.anatomy, chosen))
 
     def new(self, deeds: Sequence[Deed]) -> list[Deed]:
@@ -88,20 +83,14 @@ class Present:
         self._ledger.skip(n)
         self.answered = n
 
-    def take(self, deeds: Sequence[Deed], cells: bytes | None) -> tuple[list[str], QueryError | None]:
-        """Take over the cells of one message, and do its deeds.
-
-        Args:
-            deeds: those that are new.
-            cells: the cells of the message, if it has any.
+    def take(self, deeds: Sequence[Deed]) -> tuple[list[str], QueryError | None]:
+        """Do the deeds of one message that are new, in their order.
 
         Returns:
             Why deeds were refused, which count as done, and what is wrong with the text of the last query.
         """
         faults: list[str] = []
         error: QueryError | None = None
-        if cells is not None:
-            self.edit(self.on, cells)
         for deed in deeds:
             self._ledger.mark(deed)  # first: what fails is not to be done again
             if deed["do"] == "query":
@@ -130,10 +119,9 @@ class Present:
             case "redo":
                 self.history.redo()
             case "edit":
-                self.edit(*(cells_of(cells, len(self.on)) for cells in (deed["seen"], deed["value"])))
+                self._edit(self._bits(deed["value"]), self._bits(deed["off"]))
             case "only":
-                cells = unpack(cells_of(deed["value"], len(self.on)), self._cells.n_cells)
-                whole = self._cells.parts_of(cells & ~self._cells.absent)
+                whole = self._cells.parts_of(self._bits(deed["value"]) & ~self._cells.absent)
                 self.history.change(Selection(self._cells.anatomy, whole))
             case "save":
                 self.saved[name] = self.selection
@@ -143,3 +131,7 @@ class Present:
                 del self.saved[name]
             case "tint":
                 self.saved.colour(name, deed["value"])
+
+    def _bits(self, piece: str) -> Bools:
+        n_cells = self._cells.n_cells
+        return unpack(cells_of(piece, (n_cells + 7) // 8), n_cells)

@@ -1,8 +1,9 @@
 """What crosses between Python and the browser, as types: the only description of the wire.
 
 `js/src/wire.ts` is generated from this file (`python -m headgrid.widget.wire`), so the two sides cannot drift apart.
-Each trait but `cells` has one writer; whole states are sent, never streams of events, because a busy kernel merges
-messages and only the last state of a trait is sure to arrive.
+Each trait has one writer; whole states are sent, never streams of events, because a busy kernel merges messages and
+only the last state of a trait is sure to arrive. What a browser edits is a deed, which it shows at once, on whatever
+else there is.
 
 Cells are numbered band by band, row by row, column by column, from 0. A set of cells is a `Bits`: cell `i` is bit
 `i % 8` of byte `i // 8`, so 16,128 cells are 2,016 bytes. Bytes that are missing at the end of `partial` and of
@@ -144,15 +145,16 @@ class Completions(TypedDict):
 class Deed(TypedDict):
     """Something that the browser wants done once, and that a busy kernel must neither lose nor do twice.
 
-    A click is one where an earlier deed still waits ("edit"), so that it is made on what comes of that; otherwise it is
-    a new value of `cells`.
+    Cells are named by a piece of `Bits`: the number of its first byte and its bytes in base64, as in `12:CAE=`; all
+    others are zero, and "" names no cell.
     """
 
     n: int  # counts up
+    by: str  # who asks: two pages may count alike
     do: Do  # "only" selects some cells and nothing else; "query" what a text says: Python has the only parser
     name: str  # of a saved selection; "" for all else
-    value: str  # its colour, for a tint; the text of a query; Bits in base64 for "edit" and "only": the cells to be on
-    seen: str  # Bits in base64: the cells that were on where it was asked for; an "edit" switches what differs
+    value: str  # its colour, for a tint; the text of a query; the cells that an "edit" or "only" switches on
+    off: str  # the cells that an "edit" switches off; "" otherwise
 
 
 class History(TypedDict):
@@ -375,7 +377,7 @@ def unpack(data: bytes, n_cells: int) -> npt.NDArray[np.bool_]:
 
 TRAITS: dict[str, tuple[Any, str]] = {
     "plan": (Plan, "Python writes, once"),
-    "cells": (bytes, "both write: the cells that are on"),
+    "cells": (bytes, "Python writes: the cells that are on"),
     "partial": (bytes, "Python writes: the cells of which some parts are selected, but not all"),
     "text": (Text, "Python writes"),
     "complete": (Complete, "the browser writes"),
