@@ -1,8 +1,9 @@
 /** Stands in for the kernel on the dev page: the same traits, and answers that look like Python's. */
-import { assign, type BitSet, empty, equal, fromWire, has, toWire } from "../src/bits";
+import { assign, type BitSet, empty, equal, fromWire, has } from "../src/bits";
 import { type Cells, nameOf, numberAt, readPlan, type Spot, spotOf, wordOf } from "../src/cells";
 import type { Model } from "../src/sync";
 import type { Column, Complete, Deed, Focus, Plan, Recolour, Summary, Text } from "../src/wire";
+import { toWire } from "./bytes";
 import { arrowsAmong, chance, circuitsOfHead, circuitsOfMlp, METRICS } from "./fixtures";
 import { Past } from "./past";
 

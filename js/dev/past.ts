@@ -1,6 +1,7 @@
 /** What the stand-in for the kernel remembers: steps to go back to, and selections that have names. */
-import { type BitSet, equal, fromText, toWire, union, without } from "../src/bits";
+import { type BitSet, equal, fromText, union, without } from "../src/bits";
 import type { Deed, History, Saved } from "../src/wire";
+import { toWire } from "./bytes";
 
 const COLOURS = ["#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#0072b2"];
 

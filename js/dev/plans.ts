@@ -1,5 +1,5 @@
 /** Plans for the dev page, shaped as Python's are. */
-import { assign, empty, toWire } from "../src/bits";
+import { assign, empty } from "../src/bits";
 import { readPlan, spotOf, wordOf } from "../src/cells";
 import {
   type Band,
@@ -10,6 +10,7 @@ import {
   type StackTab,
   VERSION,
 } from "../src/wire";
+import { toWire } from "./bytes";
 import { METRICS } from "./fixtures";
 
 type Kind = Column["kind"];

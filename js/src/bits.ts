@@ -28,11 +28,6 @@ export function fromWire(value: unknown, n: number): BitSet {
   return bits;
 }
 
-/** A copy, in the type that the other direction has too. */
-export function toWire(bits: BitSet): DataView {
-  return new DataView(bits.slice().buffer);
-}
-
 export function has(bits: BitSet, i: number): boolean {
   return (((bits[i >> 3] ?? 0) >> (i & 7)) & 1) === 1;
 }

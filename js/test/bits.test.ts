@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { assign, count, empty, fromText, fromWire, full, has, toText, toWire } from "../src/bits";
+import { toWire } from "../dev/bytes";
+import { assign, count, empty, fromText, fromWire, full, has, toText } from "../src/bits";
 
 describe("bits", () => {
   it("are read from a view that starts inside of its buffer", () => {

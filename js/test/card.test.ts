@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { assign, empty, toWire } from "../src/bits";
+import { toWire } from "../dev/bytes";
+import { assign, empty } from "../src/bits";
 import { type CardContent, cardOf, detailOf, makeCard, placed } from "../src/card";
 import { readPlan } from "../src/cells";
 import type { Shades } from "../src/shades";

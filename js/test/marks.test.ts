@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { empty, toWire } from "../src/bits";
+import { toWire } from "../dev/bytes";
+import { empty } from "../src/bits";
 import { layOut } from "../src/geometry";
 import { barsOf, marksAt, marksOf, paintMarks } from "../src/marks";
 import { Stroke } from "../src/pen";

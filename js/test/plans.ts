@@ -1,5 +1,7 @@
 /** Small plans for the tests: more heads than layers, bands of different widths, shared key/value heads. */
-import { assign, empty, toWire } from "../src/bits";
+
+import { toWire } from "../dev/bytes";
+import { assign, empty } from "../src/bits";
 import { type Cells, readPlan } from "../src/cells";
 import { type Band, type Column, type Plan, type StackTab, type Text, VERSION } from "../src/wire";
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { toWire } from "../src/bits";
+import { toWire } from "../dev/bytes";
 import { came, makeSaved, type SavedState } from "../src/saved";
 import type { SavedSelection } from "../src/wire";
 import { on, small } from "./plans";

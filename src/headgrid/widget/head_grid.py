@@ -1,8 +1,8 @@
 """HeadGrid: the widget. Its state is one Selection; cells, texts and queries are views of it that cross the wire.
 
-Python code, cells that the browser switched, a query typed there, and deeds such as an undo change the selection. One
-observer writes what follows from it. Nothing here asks who made a change: a change that is already true writes nothing,
-so no echo can start.
+Python code changes the selection, and so do the deeds of a browser, such as a click, a query or an undo. One observer
+writes what follows from it. Nothing here asks who made a change: a change that is already true writes nothing, so no
+echo can start.
 """
 
 from __future__ import annotations
