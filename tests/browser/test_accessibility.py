@@ -34,6 +34,7 @@ def opened(open_notebook: Open) -> Iterator[Notebook]:
 def notebook(opened: Notebook) -> Iterator[Notebook]:
     """A notebook in which two heads, half a head and an MLP are selected, and one head is described."""
     opened.run("(grid.colour_by(None), grid.select('l0h1 | l1h2 | l0h3.q | l1 mlp'))[0]")
+    shows(opened.view(), "l0h1", "l1h2", "l1 mlp")
     cell(opened.view(), "l1h1").click()
     cell(opened.view(), "l1h1").click()
     inspector(opened.view()).get_by_role("tab", name="OV").click()

@@ -12,6 +12,7 @@ import headgrid as hg
 
 from .axe import needs_axe, violations
 from .jupyterlab import TIMEOUT, Notebook
+from .test_jupyterlab import shows
 
 Open = Callable[[str, list[str]], Notebook]
 
@@ -32,6 +33,7 @@ def notebook(open_notebook: Open) -> Iterator[Notebook]:
 def view(notebook: Notebook) -> Locator:
     """A grid in which the two heads of the induction circuit are selected, and the second is looked at."""
     notebook.run("(grid.select('l0h1'), grid.colour_by(None))[0]")
+    shows(notebook.view(), "l0h1")
     cell(notebook.view(), "l1h2").click()
     tab(notebook.view(), "OV")  # the one before may have looked at the selected heads
     expect(inspector(notebook.view())).to_contain_text("layer 1 head 2")
