@@ -32,8 +32,8 @@ def take(grid: HeadGrid, data: Any, set_state: Setter) -> None:
     with ExitStack() as steps:  # what was put in last comes first, and all of it comes, whatever raises on the way
         steps.callback(_refuse, grid, message)
         steps.callback(set_state, state)
-        if deeds is not None or message.skipped:
-            _do(grid, deeds or [], message, set_state)
+        if deeds is not None:
+            _do(grid, deeds, message, set_state)
 
 
 def _do(grid: HeadGrid, deeds: list[Deed], message: Message, set_state: Setter) -> None:
