@@ -221,13 +221,6 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     say(`${label} is shown, ${tallyText(tally(sync.cells, stack, sync.on, sync.partial))}`);
     showAll();
   };
-  /** Once a query of this view is answered, what it selected is not to be all in a stack that is not shown. */
-  const followAnswer = () => {
-    const { query: answered, error } = sync.text;
-    if (answered !== asked) return;
-    asked = -1;
-    if (!error) show(holding(view.stack));
-  };
   const setLive = (live: boolean) => {
     if (view.live === live) return;
     looked = sync.focus;
@@ -244,38 +237,38 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     focus: showPanel,
     summary: showPanel,
     comparison: showPanel,
-    panel: () => {
-      showPanel();
-      showTools();
-    },
     kept: showPanel,
-    history: () => {
-      showAll();
-      deeds.done();
-    },
-    saved: () => {
-      showPanel();
-      grid.refresh();
-    },
-    complete: () => {},
     completions: showPanel,
+  };
+  /** The traits that changed and are not shown yet. */
+  let changed: Trait[] = [];
+  const showChanged = () => {
+    const traits = changed;
+    changed = [];
+    if (signal.aborted) return;
+    editor.cellsChanged();
+    if (traits.includes("text")) {
+      const { query: answered, error } = sync.text;
+      if (answered === asked) {
+        asked = -1;
+        // What a query of this view selected is not to be all in a stack that is not shown.
+        if (!error) show(holding(view.stack));
+      }
+      announcer.counted(sync.text);
+    }
+    const few = traits.map((trait) => showers[trait]);
+    if (few.includes(undefined)) showAll();
+    else for (const shower of new Set(few)) shower?.();
+    deeds.done();
   };
 
   sync.follow(signal, (trait) => {
-    if (trait === "plan")
-      Object.assign(view, newView(sync.cells, holding(view.stack)), {
-        live: view.live,
-        focused: view.focused,
-        panel: view.panel,
-        arrows: view.arrows,
-        marks: view.marks,
-      });
-    editor.cellsChanged();
-    if (trait === "text") {
-      followAnswer();
-      announcer.counted(sync.text);
+    if (trait === "plan") {
+      const { live, focused, panel, arrows, marks } = view;
+      Object.assign(view, newView(sync.cells, holding(view.stack)), { live, focused, panel, arrows, marks });
     }
-    (showers[trait] ?? showAll)();
+    // The traits of one message come one by one, in any order: they are shown once all of them are there.
+    if (changed.push(trait) === 1) queueMicrotask(showChanged);
   });
   followKernel(model, signal, setLive);
 

@@ -18,7 +18,6 @@ import type { Sync } from "./sync";
 import type { View } from "./view";
 
 export class Editor {
-  #extending = false;
   /** The cells that were on when they changed last. */
   #known: BitSet;
   readonly #sync: Sync;
@@ -41,7 +40,7 @@ export class Editor {
   /** Called when the cells may have changed, by whomever: a block can shrink only as long as nothing else happened. */
   cellsChanged(): void {
     const { on } = this.#sync;
-    if (!this.#extending && !equal(on, this.#known)) this.#view.base = null;
+    if (!equal(on, this.#known)) this.#view.base = null;
     this.#known = on;
   }
 
@@ -76,9 +75,8 @@ export class Editor {
     const base = this.#view.base ?? this.#sync.on;
     const anchor = last?.band === spot.band && numberAt(cells, last) >= 0 ? last : spot;
     const next = assign(base, block(cells, anchor, spot), true);
-    this.#extending = true;
     this.#write(next, describe(cells, anchor, spot, next));
-    this.#extending = false;
+    this.#known = this.#sync.on;
     this.#view.anchor = anchor;
     this.#view.base = base;
   }

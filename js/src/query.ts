@@ -125,8 +125,6 @@ export function makeQuery(events: QueryEvents, signal: AbortSignal): QueryBox {
     const asked = text.trim();
     if (asked && asked !== past.at(-1)) past.push(asked);
     type(text);
-    // While it is asked the model already tells of it, which is no answer to the text that was sent before.
-    sent = { n: -1, text: "" };
     sent = { n: events.ask(asked || "none"), text };
   };
   const dismiss = () => {

@@ -23,14 +23,15 @@ export interface Model {
 export type Trait = keyof Wire;
 export type Ln = Focus["ln"];
 
-/** The traits of which nothing is kept here: they are read when they are needed. */
-const SIMPLE = [
-  ...["text", "focus", "summary", "comparison", "arrows", "progress"],
-  ...["complete", "completions", "saved", "panel", "kept"],
-] as Trait[];
-
-/** The traits of which something is kept. */
-const READ = ["plan", "cells", "partial", "deeds", "history", "colours", "recolour"] as const;
+/** The traits that say which cells are on. */
+const CELLS: Trait[] = ["plan", "cells", "partial", "deeds", "history"];
+/** Those that say in what colours. */
+const COLOURS: Trait[] = ["plan", "colours", "recolour"];
+/** Those of which nothing is kept here: they are read when they are needed. */
+const OTHERS: Trait[] = [
+  ...(["text", "focus", "summary", "comparison", "arrows", "progress"] as const),
+  ...(["completions", "saved", "panel", "kept"] as const),
+];
 
 /** Who asks: no two pages are called the same. */
 const PAGE = freshId();
@@ -111,16 +112,14 @@ export class Sync {
 
   /** Calls back after each change of a trait, with the sets of cells read anew, until the signal aborts. */
   follow(signal: AbortSignal, changed: (trait: Trait) => void): void {
-    const listen = (trait: Trait, before: () => void) => {
+    for (const trait of new Set([...CELLS, ...COLOURS, ...OTHERS])) {
       const handler = () => {
-        before();
+        this.#reread(trait);
         changed(trait);
       };
       this.#model.on(`change:${trait}`, handler);
       atEnd(signal, () => this.#model.off(`change:${trait}`, handler));
-    };
-    for (const trait of READ) listen(trait, () => this.#reread(trait));
-    for (const trait of SIMPLE) listen(trait, () => {});
+    }
   }
 
   /**
@@ -196,9 +195,8 @@ export class Sync {
 
   #reread(trait: Trait): void {
     if (trait === "plan") this.cells = readPlan(this.read("plan") ?? {});
-    if (trait === "plan" || trait === "colours" || trait === "recolour")
-      this.shades = readShades(this.#colours, this.cells);
-    if (trait === "colours" || trait === "recolour") return;
+    if (COLOURS.includes(trait)) this.shades = readShades(this.#colours, this.cells);
+    if (!CELLS.includes(trait)) return;
     this.on = this.#bits("cells");
     this.partial = this.#bits("partial");
     for (const { do: what, value, off } of this.#waiting) {

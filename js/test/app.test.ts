@@ -2,8 +2,9 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { fromWire } from "../src/bits";
 import { readPlan } from "../src/cells";
 import widget from "../src/widget";
+import type { Deed } from "../src/wire";
 import { colours } from "./fixtures";
-import { Host } from "./host";
+import { Host, orders } from "./host";
 import { members, on, stacked, text } from "./plans";
 
 const cells = readPlan(stacked());
@@ -43,21 +44,29 @@ function viewOf(host: Host, signal = life.signal) {
   };
 }
 
-/** Python's answer to the last query. */
-function answer(host: Host, members: number[], error: object | null = null): void {
-  const [{ n }] = (host.state.deeds as { n: number }[]).slice(-1) as [{ n: number }];
-  if (!error) host.tell("cells", on(cells, ...members));
-  host.tell("history", { done: n, undo: 1, redo: 0 });
-  host.tell("text", { ...text({ query: n, counts: `${members.length} heads` }), error });
+const deedsOf = (host: Host) => (host.state.deeds ?? []) as Deed[];
+
+/** What Python answers to the last query. */
+function answerTo(host: Host, members: number[], error: object | null = null) {
+  const { n } = deedsOf(host).at(-1)!;
+  return {
+    ...(error ? {} : { cells: on(cells, ...members) }),
+    history: { done: n, undo: 1, redo: 0 },
+    text: { ...text({ query: n, counts: `${members.length} heads` }), error },
+  };
 }
 
-/** Python's answer to the last deed. */
-function settle(host: Host, members: number[], steps: { undo: number; redo: number }): void {
-  const [deed] = (host.state.deeds as { n: number }[]).slice(-1);
-  host.tell("cells", on(cells, ...members));
-  host.tell("text", text({ selection: members.join(" | "), counts: `${members.length} heads` }));
-  host.tell("history", { done: deed?.n, ...steps });
+/** What Python answers to the last deed. */
+function settled(host: Host, members: number[], steps: { undo: number; redo: number }) {
+  return {
+    cells: on(cells, ...members),
+    text: text({ selection: members.join(" | "), counts: `${members.length} heads` }),
+    history: { done: deedsOf(host).at(-1)?.n ?? 0, ...steps },
+  };
 }
+
+/** What has changed is shown, which the end of the running task does. */
+const shown = () => Promise.resolve();
 
 const isOff = (node: Element) => node.getAttribute("aria-disabled") === "true";
 
@@ -75,22 +84,21 @@ describe("a view", () => {
     return host;
   };
 
-  it("asks for a step back once for each press, says it when it is done, and keeps the focus", () => {
+  it("asks for a step back once for each press, says it when it is done, and keeps the focus", async () => {
     const host = historied(1, 2);
     const one = viewOf(host);
     one.button("Undo").focus();
-    one.button("Undo").click();
-    one.button("Undo").click();
-    one.button("Undo").click();
-    expect((host.state.deeds as object[]).map(({ do: what }: { do?: string }) => what)).toEqual([
-      "undo",
-      "undo",
-    ]);
+    for (let presses = 0; presses < 3; presses++) {
+      one.button("Undo").click();
+      await shown();
+    }
+    expect(deedsOf(host).map(({ do: what }) => what)).toEqual(["undo", "undo"]);
     expect([isOff(one.button("Undo")), isOff(one.button("Redo"))]).toEqual([true, false]);
     expect(document.activeElement).toBe(one.button("Undo"));
     vi.advanceTimersByTime(5000);
     expect(one.said()).toBe("");
-    settle(host, [1], { undo: 0, redo: 2 });
+    host.send(settled(host, [1], { undo: 0, redo: 2 }));
+    await shown();
     vi.runAllTimers();
     expect(one.said()).toBe("undone; 1 heads");
   });
@@ -104,19 +112,20 @@ describe("a view", () => {
     expect(one.button("Redo").title).toBe("Redo (Ctrl+Shift+Z): nothing was undone");
   });
 
-  it("says what Python selected, in one of the views only", () => {
+  it("says what Python selected, in one of the views only", async () => {
     const host = hostOf(1);
     const [one, two] = [viewOf(host), viewOf(host)];
-    host.tell("cells", on(cells, 1, 2, 7));
-    host.tell("text", text({ selection: "three", counts: "3 heads" }));
+    host.send({ cells: on(cells, 1, 2, 7), text: text({ selection: "three", counts: "3 heads" }) });
+    await shown();
     expect([one.said(), two.said()].filter(Boolean)).toEqual(["selection changed; 3 heads"]);
   });
 
-  it("agrees with another view that is used at the same time", () => {
+  it("agrees with another view that is used at the same time", async () => {
     const host = hostOf(1);
     const [one, two] = [viewOf(host), viewOf(host)];
     one.button("Invert").click();
     two.button("Invert").click();
+    await shown();
     expect(members(cells, fromWire(host.state.cells, cells.count))).toEqual([1]);
     expect(new Set([one.el, two.el].map((el) => el.querySelector(".hg-count")?.textContent))).toEqual(
       new Set(["1"]),
@@ -147,14 +156,16 @@ describe("a view", () => {
     expect(host.state.focus).toEqual({ n: 1, cell: -1, ln: "folded" });
   });
 
-  it("keeps room for the legend as soon as there are colours", () => {
+  it("keeps room for the legend as soon as there are colours", async () => {
     const host = hostOf(1);
     const room = (el: Element) => !el.querySelector<HTMLElement>(".hg-legend")!.hidden;
     const one = viewOf(host);
     expect(room(one.el)).toBe(false);
     host.tell("colours", colours(Array(cells.count).fill(0.5)));
+    await shown();
     expect([room(one.el), room(viewOf(host).el)]).toEqual([true, true]);
     host.tell("colours", colours([], { values: new DataView(new ArrayBuffer(0)), label: "" }));
+    await shown();
     expect(room(one.el)).toBe(false);
   });
 
@@ -193,33 +204,42 @@ describe("a view of a model with two stacks", () => {
     expect([one.said(), two.said()]).toEqual(["decoder is shown, nothing selected", ""]);
   });
 
-  it("follows a query that selects only what is hidden, in the view that sent it", () => {
-    const host = hostOf(1);
-    const [one, two] = [viewOf(host), viewOf(host)];
-    one.query("dec l0");
-    answer(host, [6, 7]);
-    expect([one.shown(), two.shown()]).toEqual(["decoder 2", "encoder"]);
-    expect(two.seen(two.tabs[1])).toBe("decoder 2");
-    expect(one.said()).toBe("decoder is shown, 2 cells selected; 2 heads");
-  });
+  for (const together of [true, false])
+    for (const order of orders(["cells", "history", "text"] as const))
+      it(`follows a query that selects only what is hidden, in the view that sent it: ${order} ${together ? "at once" : "one by one"}`, async () => {
+        const host = hostOf(1);
+        const [one, two] = [viewOf(host), viewOf(host)];
+        one.query("dec l0");
+        await shown();
+        const answer = answerTo(host, [6, 7]);
+        const told = Object.fromEntries(order.map((trait) => [trait, answer[trait]]));
+        if (together) host.send(told);
+        else for (const [trait, value] of Object.entries(told)) host.tell(trait, value);
+        await shown();
+        expect([one.shown(), two.shown()]).toEqual(["decoder 2", "encoder"]);
+        expect(two.seen(two.tabs[1])).toBe("decoder 2");
+        expect(one.said()).toBe("decoder is shown, 2 cells selected; 2 heads");
+      });
 
-  it("stays where a query selects something in sight, and where one is refused", () => {
+  it("stays where a query selects something in sight, and where one is refused", async () => {
     const host = hostOf(1);
     const one = viewOf(host);
     one.query("enc l0h1 | dec l0");
-    answer(host, [2, 6, 7]);
+    host.send(answerTo(host, [2, 6, 7]));
+    await shown();
     expect(one.shown()).toBe("encoder 1");
     host.tell("cells", on(cells, 6));
     one.query("nonsense");
-    answer(host, [], { message: "no such part", start: 0, end: 8 });
+    host.send(answerTo(host, [], { message: "no such part", start: 0, end: 8 }));
+    await shown();
     expect(one.shown()).toBe("encoder");
   });
 
-  it("stays when Python selects what is hidden, and counts it", () => {
+  it("stays when Python selects what is hidden, and counts it", async () => {
     const host = hostOf(1);
     const one = viewOf(host);
-    host.tell("cells", on(cells, 8));
-    host.tell("text", text({ selection: "dec l1h0" }));
+    host.send({ cells: on(cells, 8), text: text({ selection: "dec l1h0" }) });
+    await shown();
     expect(one.shown()).toBe("encoder");
     expect(one.seen(one.tabs[1])).toBe("decoder 1");
   });

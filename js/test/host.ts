@@ -14,6 +14,11 @@ export class Host implements Model {
     this.state[name] = value;
     this.fire(`change:${name}`);
   }
+  /** What a message brings: all of it is there before anybody is told, in the message's order. */
+  send(state: Record<string, unknown>) {
+    Object.assign(this.state, state);
+    for (const name of Object.keys(state)) this.fire(`change:${name}`);
+  }
   fire(event: string) {
     for (const listener of this.#listeners.get(event) ?? []) listener();
   }
@@ -27,4 +32,10 @@ export class Host implements Model {
   get listening() {
     return [...this.#listeners.values()].reduce((sum, set) => sum + set.size, 0);
   }
+}
+
+/** All orders of some things. */
+export function orders<T>(things: readonly T[]): T[][] {
+  const after = (first: T) => orders(things.filter((thing) => thing !== first));
+  return things.length ? things.flatMap((first) => after(first).map((rest) => [first, ...rest])) : [[]];
 }

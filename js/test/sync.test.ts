@@ -251,7 +251,7 @@ describe("the state that crosses", () => {
     const host = hostOf();
     const life = new AbortController();
     new Sync(host).follow(life.signal, () => {});
-    expect(host.listening).toBe(18);
+    expect(host.listening).toBe(17);
     life.abort();
     expect(host.listening).toBe(0);
   });
