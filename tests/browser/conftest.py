@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import BrowserContext, Route, sync_playwright
 
-from .jupyterlab import Host, Notebook, Server
+from .jupyterlab import Host, Notebook, Server, Subshells
 from .serving import chromium
 
 ELSEWHERE = re.compile(r"^(?!(https?|wss?)://127\.0\.0\.1[:/]|(data|blob|about):)")
@@ -65,7 +65,13 @@ def _no_other_host(other_hosts: list[str]) -> Iterator[None]:
 def open_notebook(server: Server, context: BrowserContext) -> Callable[..., Notebook]:
     """Writes a notebook of code cells, opens it and runs it; whoever opens it closes it."""
 
-    def opened(name: str, cells: list[str], host: Host = "lab", kind: type[Notebook] = Notebook) -> Notebook:
-        return kind(server, context, name, cells, host)
+    def opened(
+        name: str,
+        cells: list[str],
+        host: Host = "lab",
+        kind: type[Notebook] = Notebook,
+        subshells: Subshells = "perCommTarget",
+    ) -> Notebook:
+        return kind(server, context, name, cells, host, subshells)
 
     return opened

@@ -22,6 +22,7 @@ from .serving import ARTIFACTS, TIMEOUT, Serving, chromium, wait_for
 __all__ = ["ARTIFACTS", "KERNEL", "TIMEOUT", "Notebook", "Server", "chromium", "wait_for"]
 
 Host = Literal["lab", "notebook"]
+Subshells = Literal["perCommTarget", "disabled"]
 
 KERNEL = "headgrid-tests"
 TOKEN = "headgrid"
@@ -77,10 +78,20 @@ class Server(Serving):
 
 
 class Notebook:
-    """One notebook on a page of its own, with its kernel; `cells` are sources of code."""
+    """One notebook on a page of its own, with its kernel; `cells` are sources of code.
+
+    By default JupyterLab hands what widgets send to a thread beside the one that runs the cells, where the kernel has
+    such subshells: ipykernel has them since 7.
+    """
 
     def __init__(
-        self, server: Server, context: BrowserContext, name: str, cells: list[str], host: Host = "lab"
+        self,
+        server: Server,
+        context: BrowserContext,
+        name: str,
+        cells: list[str],
+        host: Host = "lab",
+        subshells: Subshells = "perCommTarget",
     ) -> None:
         self.server, self.name, self.host, self.path = server, name, host, server.root / f"{name}.ipynb"
         written = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
@@ -91,6 +102,9 @@ class Notebook:
         self.page: Page = context.new_page()
         self.page.set_default_timeout(TIMEOUT * 1000)
         self.open()
+        self.wait_until_idle()
+        # before there is any widget: JupyterLab goes on sending to the subshell that it has closed
+        self.in_lab(f"kernel.commsOverSubshells = {subshells!r}")
         self.run_all()
 
     def open(self) -> None:
@@ -148,7 +162,10 @@ class Notebook:
 
     @contextmanager
     def busy(self) -> Iterator[None]:
-        """Has the kernel run a code that starts before the block does, and ends after it."""
+        """Has the kernel run a code that starts before the block does, and ends after it.
+
+        What the page sends waits for it in a notebook whose subshells are disabled.
+        """
         file = self.server.root / f"{self.name}-is-busy"
         code = f"""
             import pathlib, time

@@ -207,6 +207,8 @@ def test_a_screen_reader_is_told_what_changed(notebook: Notebook) -> None:
     cell(notebook.view(), "l0h0").click()
     said = notebook.view().locator("[aria-live=polite]").filter(has_text=re.compile("layer 0 head 0"))
     expect(said).to_contain_text(re.compile("selected"))
+    # before the next test selects anything: a click that comes later is done on top of that
+    notebook.wait_until("grid.selection == grid.anatomy.select('l0h0 | l0h1 | l1h2 | l0h3.q | l1 mlp')")
 
 
 def test_every_control_has_a_name_and_suppresses_jupyterlab_s_shortcuts(notebook: Notebook) -> None:

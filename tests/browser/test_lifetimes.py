@@ -1,4 +1,4 @@
-"""What comes and goes around a grid: views, runs of its cell, kernels, pages, and a Python that has no time."""
+"""What comes and goes around a grid: views, runs of its cell, kernels and pages."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import expect
-
-import headgrid as hg
 
 from .jupyterlab import Notebook
 from .memory import WATCH, measure
@@ -107,37 +105,6 @@ def test_a_view_that_is_closed_takes_its_listeners_along(notebook: Notebook) -> 
     assert held[-1][1].listeners < held[-1][0].listeners
     assert grown.listeners <= 0
     assert grown.nodes <= 10  # JupyterLab's own
-
-
-@pytest.mark.parametrize("subshells", ["perCommTarget", "disabled"])
-def test_a_busy_python_loses_no_click(notebook: Notebook, subshells: str) -> None:
-    # JupyterLab hands clicks to a thread beside the busy one where the kernel has such subshells, as ipykernel 7 has
-    notebook.in_lab(f"kernel.commsOverSubshells = {subshells!r}")
-    view = notebook.view()
-    with notebook.busy():
-        for word in ("l0h0", "l0h1", "l1h2", "l1 mlp", "l0h1"):
-            cell(view, word).click()
-        shows(view, "l0h0", "l1h2", "l1 mlp")
-    holds(notebook, "l0h0 | l1h2 | l1 mlp")
-    shows(view, "l0h0", "l1h2", "l1 mlp")
-
-
-@pytest.mark.parametrize("subshells", ["perCommTarget", "disabled"])
-def test_a_busy_python_does_an_undo_once_and_after_the_clicks_before_it(notebook: Notebook, subshells: str) -> None:
-    notebook.in_lab(f"kernel.commsOverSubshells = {subshells!r}")
-    view = notebook.view()
-    cell(view, "l0h0").click()
-    holds(notebook, "l0h0")
-    with notebook.busy():
-        for word in ("l0h1", "l0h2", "l1h2"):
-            cell(view, word).click()
-        notebook.page.keyboard.press("Control+z")
-    # clicks that a busy kernel is told of in one message are one step
-    ends = ["l0h0", "l0h0 | l0h1", "l0h0-2"]
-    notebook.wait_until(f"str(grid.selection) in {[str(hg.dissect(hg.demo()[0]).select(end)) for end in ends]!r}")
-    notebook.page.keyboard.press("Control+Shift+z")
-    holds(notebook, "l0h0 | l0h1 | l0h2 | l1h2")
-    shows(view, "l0h0", "l0h1", "l0h2", "l1h2")
 
 
 def test_two_views_that_are_clicked_at_once_converge(open_notebook: Open) -> None:

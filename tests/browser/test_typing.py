@@ -8,13 +8,13 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from .jupyterlab import Notebook
-from .test_jupyterlab import GRID, SET_UP, Open, box_of, cell, holds, shows
+from .test_jupyterlab import GRID, SET_UP, Open, box_of, holds, shows
 
 
 @pytest.fixture
 def notebook(open_notebook: Open) -> Iterator[Notebook]:
     """A notebook whose grid was not touched, so that the code of the completions has not come."""
-    notebook = open_notebook("typing", [SET_UP, GRID])
+    notebook = open_notebook("typing", [SET_UP, GRID], subshells="disabled")
     notebook.view().wait_for()
     yield notebook
     notebook.close()
@@ -56,28 +56,6 @@ def test_the_text_that_was_applied_last_can_be_typed_again_while_something_else_
     expect(box).to_have_value("l1h2")
     box.press("Enter")
     holds(notebook, "l1h2")
-
-
-def test_a_click_that_follows_a_query_is_not_lost_while_the_kernel_is_busy(notebook: Notebook) -> None:
-    view, box = notebook.view(), box_of(notebook.view())
-    cell(view, "l0h0").click()
-    holds(notebook, "l0h0")
-    with notebook.busy():
-        box.fill("l1h2 | l0h3.q")
-        box.press("Enter")
-        cell(view, "l0h1").click()
-        view.get_by_role("button", name="Undo", exact=True).click()
-        view.get_by_role("button", name="Undo", exact=True).click()
-        cell(view, "l1h0").click()
-        shows(view, "l0h0", "l0h1", "l1h0")  # what was clicked is seen at once, the rest when it is answered
-        box.fill("l0 mlp | l1h1")
-        box.press("Enter")
-        cell(view, "l1h3").click()
-    holds(notebook, "l0 mlp | l1h1 | l1h3")
-    shows(view, "l0 mlp", "l1h1", "l1h3")
-    for before in ("l0 mlp | l1h1", "l0h0 | l1h0", "l0h0", "none"):
-        view.get_by_role("button", name="Undo", exact=True).click()
-        holds(notebook, before)
 
 
 def test_what_is_typed_over_a_selected_text_replaces_the_selection_that_came_meanwhile(notebook: Notebook) -> None:
