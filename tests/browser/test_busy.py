@@ -32,7 +32,7 @@ def notebook(opened: Notebook) -> Notebook:
     shows(opened.view())
     cell(opened.view(), "l0h0").click()
     holds(opened, "l0h0")
-    expect(box_of(opened.view())).to_have_value("l0h0")  # all that Python does for the click is done, its count included
+    expect(box_of(opened.view())).to_have_value("l0h0")  # so all that follows from the click is done, its count too
     return opened
 
 
