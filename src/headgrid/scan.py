@@ -10,12 +10,12 @@ import torch
 
 from headgrid.anatomy import count_of
 from headgrid.circuits import scores
-from headgrid.circuits.apart import apart
 from headgrid.circuits.factors import Circuits
 from headgrid.circuits.norms import LN
 from headgrid.circuits.progress import Progress, steps
 from headgrid.circuits.tokens import Vocabulary
 from headgrid.factored import FactoredMatrix
+from headgrid.torch_state import shielded
 from headgrid.weights import Weights
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class Scan:
         return pd.DataFrame({"layer": index[:, 0].numpy(), "head": index[:, 1].numpy(), **columns})
 
 
-@apart()
+@shielded()
 def scan(
     model: Any,
     metrics: str | Iterable[str] = METRICS,

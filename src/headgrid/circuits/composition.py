@@ -30,13 +30,13 @@ from typing import Any
 import torch
 
 from headgrid.anatomy import count_of
-from headgrid.circuits.apart import apart
 from headgrid.circuits.factors import Circuits
 from headgrid.circuits.norms import LN
 from headgrid.circuits.products import KINDS, Kind, Work, direct, kept_layer, scored
 from headgrid.circuits.progress import Progress, steps, stop_if
 from headgrid.circuits.targets import Place, heads_of, stack_of
 from headgrid.selection import Selectable
+from headgrid.torch_state import shielded
 from headgrid.weights import Weights
 
 __all__ = ["Composition", "Kind", "Pair", "compose", "partners"]
@@ -176,7 +176,7 @@ def _kind(given: str) -> Kind:
     raise ValueError(f"there is no composition {given!r}; the kinds are q, k and v")
 
 
-@apart()
+@shielded()
 def compose(
     model: Any,
     selection: Selectable | None = None,
@@ -224,7 +224,7 @@ def compose(
     return Composition(heads, q, k, v, q_z, k_z, v_z, baseline, ln, name, tuple(notes))
 
 
-@apart()
+@shielded()
 def partners(
     circuits: Circuits,
     layer: int,

@@ -19,7 +19,7 @@ from typing import Literal
 import torch
 
 from headgrid.anatomy import Slot
-from headgrid.circuits.apart import apart
+from headgrid.torch_state import shielded
 from headgrid.weights import Weights
 
 Block = Literal["attn", "mlp"]
@@ -222,7 +222,7 @@ def kind_of(module: torch.nn.Module, leaf: str) -> Kind | None:
     probe = torch.randn(1, 3, *weight.shape, dtype=torch.float32, device="cpu", generator=generator) + 1.5
     probe = probe.to(weight)
     try:
-        with apart():
+        with shielded():
             found = _unhooked(module).forward(probe).double()
     except Exception:  # whatever it is, it is not a norm as we know them
         return None

@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from headgrid.circuits.apart import apart
 from headgrid.circuits.describe import FEW_TOKENS, Describer, whole_number
 from headgrid.circuits.norms import LN
 from headgrid.circuits.summary import HeadSummary, MLPSummary, NeuronSummary
 from headgrid.circuits.targets import targets
 from headgrid.selection import Selectable
+from headgrid.torch_state import shielded
 from headgrid.weights import Weights
 
 NOT_COMPUTED = "The copying score takes long in a vocabulary as large as this: ask for pairs, or scan the model."
 
 
-@apart()
+@shielded()
 def summarize(
     model: Any,
     what: Selectable,

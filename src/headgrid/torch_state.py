@@ -1,4 +1,4 @@
-"""What a user has set torch to (autocast, inference mode, a default device) is kept out of what is computed here."""
+"""The one shield against the state of torch that a caller set: autocast, inference mode, gradients, default device."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _AUTOCAST = ("cpu", "cuda", "xpu", "mps")
 
 
 @contextmanager
-def apart() -> Iterator[None]:
+def shielded() -> Iterator[None]:
     """Within, numbers are what they are without anybody's settings; as a decorator, for a whole function.
 
     Autocast would round products to bfloat16; tensors made in inference mode cannot be used in training later, and
