@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import torch
 
-from headgrid.demo import FOLDER, PROMPTS, demo, repeated_tokens
+from headgrid.demo import FOLDER, PROMPTS, demo, name_prompts, repeated_tokens
 from headgrid.demo import card as card_module
 from headgrid.demo import train as train_module
-from headgrid.demo.measure import answer_probabilities, name_prompts
+from headgrid.demo.measure import answer_probabilities
 from headgrid.demo.text import NAMES, all_facts, held_out, vocabulary
 
 LENGTH = 40
@@ -194,31 +194,53 @@ def test_each_prompt_is_answered(model, tokenizer, kind):
 
 def test_names_are_completed_even_for_pairs_that_never_met_in_training(model, tokenizer):
     assert held_out("mary", "john")
-    ids = name_prompts(tokenizer, 300, unseen=True, seed=5)
-    named = [[word for word in tokenizer.decode(row, skip_special_tokens=True).split() if word in NAMES] for row in ids]
-    assert all(held_out(a, b) and right != s and wrong == s for a, b, s, right, wrong in named)
-    p = logits_of(model, ids[:, :-2])[:, -1].softmax(-1)
-    assert p[range(300), ids[:, -2]].mean() > 0.95
-    assert (p.argmax(-1) == ids[:, -2]).float().mean() > 0.97
+    names = name_prompts(tokenizer, 300, unseen=True, seed=5)
+    said = [
+        [word for word in tokenizer.decode(row, skip_special_tokens=True).split() if word in NAMES] for row in names.ids
+    ]
+    expected = [
+        [tokenizer.decode(int(one)) for one in of] for of in zip(names.right, names.wrong, names.giver, strict=True)
+    ]
+    for (a, b, s), (right, wrong, giver) in zip(said, expected, strict=True):
+        assert held_out(a, b)
+        assert giver == wrong == s
+        assert {right, wrong} == {a, b}
+    p = logits_of(model, names.ids)[:, -1].softmax(-1)
+    assert p[range(300), names.right].mean() > 0.95
+    assert (p.argmax(-1) == names.right).float().mean() > 0.97
 
 
-def right_minus_wrong(model, ids):
-    logits = logits_of(model, ids[:, :-2])[:, -1]
-    each = range(len(ids))
-    return (logits[each, ids[:, -2]] - logits[each, ids[:, -1]]).mean().item()
+def right_minus_wrong(model, names):
+    logits = logits_of(model, names.ids)[:, -1]
+    each = range(len(logits))
+    return (logits[each, names.right] - logits[each, names.wrong]).mean().item()
+
+
+GIVER = 10
+"""<bos> when a and b went to the place , GIVER gave a thing to"""
 
 
 def test_the_induction_head_brings_the_names_and_the_rest_of_its_layer_tells_them_apart(model, tokenizer):
-    ids = name_prompts(tokenizer, 200, unseen=False, seed=9)
+    names = name_prompts(tokenizer, 200, seed=9)
     mover = without(model, *INDUCTION)
-    assert logits_of(mover, ids[:, :-2])[:, -1].softmax(-1)[range(200), ids[:, -2]].mean() < 0.05
-    assert right_minus_wrong(mover, ids) > 5
+    assert logits_of(mover, names.ids)[:, -1].softmax(-1)[range(200), names.right].mean() < 0.05
+    assert right_minus_wrong(mover, names) > 5
     suppressors = without(without(without(model, 1, 0), 1, 1), 1, 3)
-    assert right_minus_wrong(model, ids) > 8
-    assert abs(right_minus_wrong(suppressors, ids)) < 2
-    said_again = 10  # <bos> when a and b went to the place , SAID-AGAIN gave a thing to
+    assert right_minus_wrong(model, names) > 8
+    assert abs(right_minus_wrong(suppressors, names)) < 2
     for head in (0, 1, 3):
-        assert attention_of(model, 1, head, ids[:, :-2])[:, -1, said_again].mean() > 0.8
+        assert attention_of(model, 1, head, names.ids)[:, -1, GIVER].mean() > 0.8
+
+
+def test_the_suppressors_look_at_the_giver_and_not_for_a_repeated_name(model, tokenizer):
+    again, third = (name_prompts(tokenizer, 200, seed=9, third=third) for third in (False, True))
+    assert (again.ids != third.ids).sum(1).eq(1).all()
+    assert torch.equal(third.ids[:, GIVER], third.giver)
+    assert not (third.giver == third.right).any()
+    assert not (third.giver == third.wrong).any()
+    for head in (0, 1, 3):
+        assert attention_of(model, 1, head, third.ids)[:, -1, GIVER].mean() > 0.85
+    assert abs(right_minus_wrong(model, third)) < 1  # nothing tells the two names apart
 
 
 def test_the_mlps_matter_for_the_facts(model, tokenizer):

@@ -34,7 +34,7 @@ DOORWAYS = {("anatomy", "headgrid.selection")}
 HEAVY = {"transformers", "transformer_lens", "pandas", "matplotlib", "rich", "IPython", "devinterp", "datasets"}
 """Libraries that importing headgrid does not import: functions import them when they run."""
 
-SCRIPTS = {"demo/train.py", "demo/card.py", "demo/measure.py", "demo/tokens.py", "demo/text.py", "demo/batches.py"}
+SCRIPTS = {"demo/train.py", "demo/card.py", "demo/measure.py", "demo/tokens.py", "demo/batches.py"}
 """What only trains or measures the demo model, and is not imported with headgrid; `test_import` sees to that."""
 
 MODULES = sorted(path.relative_to(SOURCE) for path in SOURCE.rglob("*.py"))

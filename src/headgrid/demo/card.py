@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from headgrid.demo import FOLDER, PROMPTS, demo, repeated_tokens
+from headgrid.demo import FOLDER, PROMPTS, demo, name_prompts, repeated_tokens
 from headgrid.demo.measure import (
     OV,
     QK,
@@ -30,7 +30,6 @@ from headgrid.demo.measure import (
     half_losses,
     heads_of,
     name_attention,
-    name_prompts,
     name_scores,
     previous_in_text,
     random_compositions,
@@ -67,7 +66,7 @@ def figures(model: Any, tokenizer: Any) -> dict[str, str]:
     """Measure everything that the card says; the keys are the ``$names`` in ``card.md``."""
     repeated = repeated_tokens(tokenizer, n=64)
     scores = attention_scores(model, repeated)
-    in_text = previous_in_text(model, name_prompts(tokenizer, unseen=False))
+    in_text = previous_in_text(model, name_prompts(tokenizer).ids)
     previous, induction = strongest(scores["previous"]), strongest(scores["induction"])
     writes, reads = OV(model, previous), QK(model, induction).T
     between, by_chance = composition(writes, reads), random_compositions(writes, reads)
@@ -89,6 +88,7 @@ def figures(model: Any, tokenizer: Any) -> dict[str, str]:
         "ablation_table": ablation_table(model, tokenizer, repeated),
         "name_table": name_table(model, tokenizer),
         "role_table": role_table(model, tokenizer),
+        "third": third_names(model, tokenizer),
         "joint_table": joint_table(model, tokenizer),
         "fact_table": fact_table(model, tokenizer),
         "prompt_table": prompt_table(model, tokenizer),
@@ -114,7 +114,7 @@ def attention_table(model: Any, scores: dict[str, torch.Tensor]) -> str:
 
 def ablation_table(model: Any, tokenizer: Any, repeated: torch.Tensor) -> str:
     """What ablating each head and each MLP costs on the second copy, the name task and the facts."""
-    names, facts = name_prompts(tokenizer, unseen=False), fact_prompts()
+    names, facts = name_prompts(tokenizer), fact_prompts()
     intact = half_losses(model, repeated)[1]
     lines = [
         row("without", "nats, mean", "nats, zero", "p, mean", "p, zero", "logits, mean", "logits, zero", "facts, zero"),
@@ -148,23 +148,33 @@ def name_table(model: Any, tokenizer: Any) -> str:
 
 def role_table(model: Any, tokenizer: Any) -> str:
     """Where each head looks when the next word is to be the right name."""
-    attends = name_attention(model, name_prompts(tokenizer, unseen=False))
+    attends = name_attention(model, name_prompts(tokenizer))
+    attends["giver, a third name"] = name_attention(model, name_prompts(tokenizer, third=True))["giver"]
     lines = [row("head", *attends), row("---", *["---:"] * len(attends))]
     for head in heads_of(model):
         lines.append(row(f"`{name_of(head)}`", *(f"{score[head]:.2f}" for score in attends.values())))
     return "\n".join(lines)
 
 
+def third_names(model: Any, tokenizer: Any) -> str:
+    """How often each of the two names comes next, in percent, when a third one gives."""
+    names = name_prompts(tokenizer, third=True)
+    with torch.no_grad():
+        p = model(input_ids=names.ids).logits[:, -1].softmax(-1)
+    right, wrong = (p.gather(1, name[:, None]).mean() for name in (names.right, names.wrong))
+    return f"{100 * right:.0f} and {100 * wrong:.0f} %"
+
+
 def joint_table(model: Any, tokenizer: Any) -> str:
     """What is left of the name task without the heads that look at a name, all of one role at once.
 
-    A mover puts at least a quarter of its attention on the right name, a suppressor at least half on the repeated one.
+    A mover puts at least a quarter of its attention on the right name, a suppressor at least half on the giver's.
     """
-    names = name_prompts(tokenizer, unseen=False)
+    names = name_prompts(tokenizer)
     attends = name_attention(model, names)
     roles = {
         "movers": [head for head in heads_of(model) if attends["right"][head] >= 0.25],
-        "suppressors": [head for head in heads_of(model) if attends["wrong again"][head] >= 0.5],
+        "suppressors": [head for head in heads_of(model) if attends["giver"][head] >= 0.5],
     }
     lines = [
         row("without", "heads", "p, mean", "p, zero", "logits, mean", "logits, zero"),

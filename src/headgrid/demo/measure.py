@@ -7,7 +7,6 @@ the input of ``attn.c_proj``. Layer and head are counted from 0.
 from __future__ import annotations
 
 import math
-import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from headgrid.demo.text import NAMES, random_name_sentence
+from headgrid.demo.prompts import NamePrompts
 
 Head = tuple[int, int]
 """(layer, head)."""
@@ -115,52 +114,35 @@ def attention_scores(model: Any, ids: Tensor) -> dict[str, Tensor]:
 # --- sentences --------------------------------------------------------------------------------------------------------
 
 
-def name_prompts(tokenizer: Any, n: int = 512, *, unseen: bool, seed: int = 0) -> Tensor:
-    """Draw name-task texts up to the answer and the wrong name after it: ids ``[n, positions]``.
-
-    ``ids[:, :-2]`` is the prompt, ``ids[:, -2]`` the right name (said once), ``ids[:, -1]`` the wrong one (said twice).
-    All three sentences have the same length, so the same position always has the same role.
-    ``unseen`` draws only pairs of names that never met in training.
-    """
-    rng = random.Random(seed)
-    texts = []
-    for _ in range(n):
-        words = random_name_sentence(rng, unseen=unseen).words[:-1]
-        wrong = next(word for word in words if word in NAMES and word != words[-1])
-        texts.append(" ".join((*words, wrong)))
-    return torch.tensor(tokenizer(texts)["input_ids"])
-
-
 @torch.no_grad()
-def name_scores(model: Any, ids: Tensor) -> tuple[float, float, float]:
+def name_scores(model: Any, names: NamePrompts) -> tuple[float, float, float]:
     """Give the probability of the right name (mean, smallest) and its mean logit over the wrong name's."""
-    logits = model(input_ids=ids[:, :-2]).logits[:, -1]
-    right, wrong = ids[:, -2:-1], ids[:, -1:]
+    logits = model(input_ids=names.ids).logits[:, -1]
+    right, wrong = names.right[:, None], names.wrong[:, None]
     p = logits.softmax(-1).gather(1, right)
     return p.mean().item(), p.min().item(), (logits.gather(1, right) - logits.gather(1, wrong)).mean().item()
 
 
-def name_attention(model: Any, ids: Tensor) -> dict[str, Tensor]:
+def name_attention(model: Any, names: NamePrompts) -> dict[str, Tensor]:
     """Mean attention of each head ``[n_layers, n_heads]`` from the last word of the prompt.
 
-    right       to the right name
-    wrong       to the wrong name where it is said first
-    wrong again to the wrong name where it is said again
+    right   to the right name
+    wrong   to the wrong name where it is said first
+    giver   to the name of who gives: in name-task prompts the wrong name, said again
     """
-    prompt, right, wrong = ids[:, :-2], ids[:, -2:-1], ids[:, -1:]
-    pattern = attention(model, prompt)[..., -1, :]  # [n_layers, n_heads, batch, key]
-    again = prompt.shape[1] - 1 - (prompt == wrong).int().flip(1).argmax(1)
+    pattern = attention(model, names.ids)[..., -1, :]  # [n_layers, n_heads, batch, key]
+    is_name = torch.isin(names.ids, torch.cat([names.right, names.wrong, names.giver]))
     places = {
-        "right": (prompt == right).int().argmax(1),
-        "wrong": (prompt == wrong).int().argmax(1),
-        "wrong again": again,
+        "right": (names.ids == names.right[:, None]).int().argmax(1),
+        "wrong": (names.ids == names.wrong[:, None]).int().argmax(1),
+        "giver": names.ids.shape[1] - 1 - is_name.int().flip(1).argmax(1),  # the last name that is said
     }
-    return {role: pattern[:, :, range(len(ids)), place].mean(-1) for role, place in places.items()}
+    return {role: pattern[:, :, range(len(names.ids)), place].mean(-1) for role, place in places.items()}
 
 
 def previous_in_text(model: Any, ids: Tensor) -> Tensor:
-    """Mean attention of each head ``[n_layers, n_heads]`` from i to i - 1 in name-task prompts, i = 2 to the last."""
-    pattern = attention(model, ids[:, :-2]).mean(2)
+    """Mean attention of each head ``[n_layers, n_heads]`` from i to i - 1 in texts, i = 2 to the last."""
+    pattern = attention(model, ids).mean(2)
     queries = torch.arange(2, pattern.shape[-1])
     return pattern[..., queries, queries - 1].mean(-1)
 

@@ -1,10 +1,13 @@
-"""Inputs to try on the small model: prompts with their answers, and repeated random tokens."""
+"""Inputs to try on the small model: prompts with their answers, repeated random tokens, and the name task."""
 
 from __future__ import annotations
 
+import random
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
+
+from headgrid.demo.text import NAMES, random_name_sentence
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -47,3 +50,48 @@ def repeated_tokens(tokenizer: PreTrainedTokenizerFast, n: int = 16, length: int
     block = torch.stack([choices[torch.randperm(len(choices), generator=generator)[:length]] for _ in range(n)])
     bos = torch.full((n, 1), tokenizer.bos_token_id)
     return torch.cat([bos, block, block], dim=1)
+
+
+class NamePrompts(NamedTuple):
+    """Prompts of the name task and the names that could come next, as token ids.
+
+    Attributes:
+        ids: the prompts, up to the word before the answer, shape ``[n, positions]``. All have one length, and the
+            same position has the same role in each.
+        right: the name that was said once, shape ``[n]``.
+        wrong: the other name of the pair, shape ``[n]``.
+        giver: who gives, shape ``[n]``: the wrong name, said again, or a third one.
+    """
+
+    ids: torch.Tensor
+    right: torch.Tensor
+    wrong: torch.Tensor
+    giver: torch.Tensor
+
+
+def name_prompts(
+    tokenizer: PreTrainedTokenizerFast, n: int = 512, *, unseen: bool = False, third: bool = False, seed: int = 0
+) -> NamePrompts:
+    """Draw prompts of the name task: "when mary and john went to the store , john gave a drink to".
+
+    Args:
+        tokenizer: the one of the small model.
+        n: how many.
+        unseen: whether to draw only pairs of names that never met in one sentence of the training text.
+        third: whether somebody else gives, "emma gave a drink to": the control of Wang et al. (2022). No name is then
+            said twice, and neither of the two is the right one.
+        seed: the same seed gives the same prompts; with and without `third` they differ in the giver alone.
+    """
+    draw, others = random.Random(seed), random.Random(seed)
+    texts, names = [], []
+    for _ in range(n):
+        *words, right = random_name_sentence(draw, unseen=unseen).words[:-1]
+        wrong = giver = next(word for word in reversed(words) if word in NAMES)
+        if third:
+            giver = others.choice([name for name in NAMES if name not in (right, wrong)])
+            last = len(words) - 1 - words[::-1].index(wrong)
+            words[last] = giver
+        texts.append(" ".join(words))
+        names.append(" ".join((right, wrong, giver)))
+    ids = torch.tensor(tokenizer(names, add_special_tokens=False)["input_ids"])
+    return NamePrompts(torch.tensor(tokenizer(texts)["input_ids"]), *ids.T)
