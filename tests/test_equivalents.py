@@ -23,6 +23,7 @@ from test_lens import bridged, fresh
 import headgrid as hg
 from headgrid.circuits.factors import Circuits
 from headgrid.circuits.norms import Norms
+from headgrid.demo import repeated_tokens
 from headgrid.factored import FactoredMatrix
 
 PAGE = (Path(__file__).parent.parent / "docs" / "equivalents.md").read_text()
@@ -702,6 +703,34 @@ def test_the_unembedding_of_model_context_is_not_centred() -> None:
     torch.testing.assert_close((x + 3) @ ours / scale, logits, rtol=1e-4, atol=1e-4)
     assert ((x + 3) @ theirs / scale - logits).norm() > 0.3 * logits.norm()
     assert (ours - theirs).norm() > 0.1 * theirs.norm()
+
+
+# ---- compatibility mode
+
+
+def test_compatibility_mode_changes_what_the_shipped_model_computes() -> None:
+    """The loss on the second copy and the log-probabilities, as the model, its bridge and the modes of it give them."""
+    original, tokenizer = hg.demo()
+    ids = repeated_tokens(tokenizer, n=64)
+
+    def log_probabilities(settings: dict[str, bool] | None) -> torch.Tensor:
+        bridge = bridged(hg.demo()[0])
+        if settings is not None:
+            bridge.enable_compatibility_mode(disable_warnings=True, **settings)
+        with torch.no_grad():
+            return bridge(ids).log_softmax(-1)
+
+    def second_copy(log_p: torch.Tensor) -> float:
+        return -float(log_p[:, :-1].gather(-1, ids[:, 1:, None])[:, 51:].mean())
+
+    with torch.no_grad():
+        right = original(ids).logits.log_softmax(-1)
+    for settings in (None, {"no_processing": True}, {"fold_ln": False}):
+        assert (log_probabilities(settings) - right).abs().max() < 1e-3
+    changed = log_probabilities({})
+    assert 19 < (changed - right).abs().max() < 20
+    assert round(second_copy(right), 2) == 0.08
+    assert round(second_copy(changed), 2) == 0.62
 
 
 # ---- the page and its tests
