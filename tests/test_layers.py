@@ -12,7 +12,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "headgrid"
 
 LAYERS = [
     {"arguments", "torch_state"},
-    {"roles", "reader", "spectra", "demo"},
+    {"roles", "reader", "spectra", "scales", "demo"},
     {"slots", "factored"},
     {"anatomy"},
     {"parts"},

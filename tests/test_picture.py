@@ -16,7 +16,8 @@ import pytest
 import tiny
 
 import headgrid as hg
-from headgrid.widget import export, ink, picture, scales, shapes
+from headgrid import scales
+from headgrid.widget import export, ink, picture, shapes
 from headgrid.widget.picture import Mark, State, draw, state_of
 from headgrid.widget.shapes import Boxes, Drawing, Lines, Words
 

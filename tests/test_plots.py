@@ -164,7 +164,7 @@ class TestGrid:
         assert ax.get_xlim() == (-0.5, 4.5)
         assert ax.get_ylim() == (2.5, -0.5)
         assert ax.transData.transform((0, 0))[1] > ax.transData.transform((0, 2))[1]
-        assert (ax.get_xlabel(), ax.get_ylabel(), colour_bar_of(ax).get_ylabel()) == ("head", "layer", "")
+        assert (ax.get_xlabel(), ax.get_ylabel()) == ("head", "layer")
 
     def test_values_of_both_signs_get_colours_symmetric_around_0(self) -> None:
         low, high = mesh_of(plots.grid([[-1.0, 3.0, 0.0]], ax=new_axes())).get_clim()
@@ -172,10 +172,24 @@ class TestGrid:
         mesh = mesh_of(plots.grid([[-1.0, 3.0, 0.0]], ax=new_axes()))
         assert min(mesh.to_rgba([0.0])[0]) > 0.95, "0 is nearly white"
 
-    def test_values_of_one_sign_go_from_the_smallest_to_the_largest(self) -> None:
+    def test_values_of_one_sign_go_from_zero_to_the_largest(self) -> None:
         mesh = mesh_of(plots.grid([[1.0, 3.0, 2.0]], ax=new_axes()))
-        assert mesh.get_clim() == (1, 3)
+        assert mesh.get_clim() == (0, 3)
         assert mesh.get_cmap().name == "cividis"
+        assert mesh_of(plots.grid([[1.0, 3.0]], ax=new_axes(), from_zero=False)).get_clim() == (1, 3)
+
+    def test_one_outlier_does_not_flatten_all_others_and_is_counted(self) -> None:
+        values = np.append(np.linspace(1, 4, 23), 400.0).reshape(4, 6)
+        mesh = mesh_of(ax := plots.grid(values, ax=new_axes(), label="norm"))
+        assert mesh.get_clim() == (0, 6)
+        assert mesh.colorbar.extend == "max"
+        assert colour_bar_of(ax).get_ylabel() == "norm\n1 to 4\n1 above, up to 400"
+
+    def test_a_narrow_range_is_not_stretched_and_is_written_down(self) -> None:
+        mesh = mesh_of(ax := plots.grid([[4.9, 5.0], [4.95, 4.96]], ax=new_axes()))
+        colours = mesh.to_rgba([4.9, 5.0])
+        assert np.abs(colours[0] - colours[1]).max() < 0.1
+        assert colour_bar_of(ax).get_ylabel() == "4.9 to 5\na spread of 2%"
 
     def test_limits_and_the_way_of_colours_can_be_given(self) -> None:
         assert mesh_of(plots.grid([[1.0, 3.0]], ax=new_axes(), diverging=True)).get_clim() == (-3, 3)
@@ -189,7 +203,10 @@ class TestGrid:
     def test_the_colour_bar_is_pointed_where_values_lie_beyond_it(self, low: float, high: float, extend: str) -> None:
         ax = plots.grid([[1.0, 4.0]], ax=new_axes(), low=low, high=high, label="norm")
         assert mesh_of(ax).colorbar.extend == extend
-        assert colour_bar_of(ax).get_ylabel() == "norm"
+        below, above = ["1 below, down to 1"] * (low > 1), ["1 above, up to 4"] * (high < 4)
+        said = colour_bar_of(ax).get_ylabel().splitlines()
+        assert said[0] == "norm"
+        assert [line for line in said if "below" in line or "above" in line] == below + above
 
     @pytest.mark.parametrize("value", [0.0, 2.5, -1.0])
     def test_equal_values_have_a_scale_as_well(self, value: float) -> None:
@@ -217,7 +234,7 @@ class TestGrid:
 
     def test_infinite_values_do_not_stretch_the_scale(self) -> None:
         ax = plots.grid([[1.0, 2.0, np.inf]], ax=new_axes())
-        assert mesh_of(ax).get_clim() == (1, 2)
+        assert mesh_of(ax).get_clim() == (0, 2)
         assert colour_bar_of(ax).get_legend().get_texts()[0].get_text() == "NaN or inf"
 
     def test_selected_heads_are_outlined_inside_their_cells(self) -> None:

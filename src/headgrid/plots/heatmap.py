@@ -21,6 +21,7 @@ from headgrid.plots.canvas import (
     size_of,
     thinned,
 )
+from headgrid.scales import limits
 from headgrid.selection import Selection
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def grid(
     annotate: bool = False,
     low: float | None = None,
     high: float | None = None,
+    from_zero: bool | None = None,
 ) -> Axes:
     """A heat map of one number per head: a row for each layer, layer 0 at the top.
 
@@ -51,8 +53,11 @@ def grid(
         selected: heads to outline: booleans `[n_layers, n_heads]`, or a `Selection`, of which the heads of the main
             stack that are selected whole (for another stack: `selection.head_mask("encoder")`).
         annotate: write the number into each cell.
-        low, high: the ends of the colour scale; by default the smallest and largest value. Diverging colours end at
-            plus and minus the larger of them. A value beyond an end has its colour, and the bar a pointed end.
+        low, high: the ends of the colour scale. By default they are the smallest and largest value, but an outlier
+            does not flatten all others, and a narrow range is not stretched to all colours (`headgrid.scales.limits`).
+            Diverging colours end at plus and minus the larger of them. A value beyond an end has its colour, and the
+            bar a pointed end; the bar's label says how many there are, and which range the others have.
+        from_zero: whether zero is an end of a scale that does not diverge; by default where all values have one sign.
 
     Raises:
         ValueError: when `values` has another shape, `selected` does not have its shape, or `low` is not below `high`.
@@ -63,10 +68,10 @@ def grid(
     finite = cells[np.isfinite(cells)]
     if diverging is None:
         diverging = bool(finite.size and finite.min() < 0 < finite.max())
-    low, high = _limits(finite, diverging, low, high)
+    scale = limits(cells, diverging, from_zero, low, high)
 
     cell = 0.46 if annotate else max(0.11, min(0.32, 4.2 / max(n_heads, n_layers)))
-    ax = axes(ax, n_heads * cell + 1.6, max(n_layers * cell + 0.8, 1.5))
+    ax = axes(ax, n_heads * cell + 1.6 + 0.2 * len(scale.said), max(n_layers * cell + 0.8, 1.9))
     from matplotlib import colormaps
 
     mesh = ax.pcolormesh(
@@ -74,8 +79,8 @@ def grid(
         np.arange(n_layers + 1) - 0.5,
         np.ma.masked_invalid(cells),
         cmap=colormaps[DIVERGING if diverging else SEQUENTIAL].with_extremes(bad=PALE),
-        vmin=low,
-        vmax=high,
+        vmin=scale.low,
+        vmax=scale.high,
         edgecolors=[ax.get_facecolor()],
     )
     ax.set(xlim=(-0.5, n_heads - 0.5), ylim=(n_layers - 0.5, -0.5), aspect="equal", xlabel="head", ylabel="layer")
@@ -87,8 +92,9 @@ def grid(
     ax.tick_params(length=2)
     ax.spines[:].set_visible(False)
 
-    below, above = bool((finite < low).any()), bool((finite > high).any())
-    bar = colour_bar(mesh, ax, label, ("both" if above else "min") if below else "max" if above else "neither")
+    below, above = bool((finite < scale.low).any()), bool((finite > scale.high).any())
+    beyond = ("both" if above else "min") if below else "max" if above else "neither"
+    bar = colour_bar(mesh, ax, "\n".join(filter(None, (label, *scale.said))), beyond)
     if finite.size < cells.size:
         _hatch_missing(ax, bar.ax, ~np.isfinite(cells), "no value" if not np.isinf(cells).any() else "NaN or inf")
     if chosen is not None:
@@ -105,20 +111,6 @@ def _chosen(selected: Any, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
         source = f"the selection is of {selected.anatomy.title}: its heads are" if of_selection else "selected is"
         raise ValueError(f"{source} {list(found.shape)}, and values are {list(shape)}: they should be the same")
     return found.astype(np.bool_)
-
-
-def _limits(finite: Floats, diverging: bool, low: float | None, high: float | None) -> tuple[float, float]:
-    if low is not None and high is not None and not low < high:
-        raise ValueError(f"low should be less than high; they are {low} and {high}")
-    if diverging:
-        given = [abs(end) for end in (low, high) if end is not None]
-        reach = max(given) if given else float(np.abs(finite).max(initial=0.0))
-        return -(reach or 1.0), reach or 1.0
-    least = low if low is not None else float(finite.min()) if finite.size else 0.0
-    most = high if high is not None else float(finite.max()) if finite.size else 1.0
-    if least < most:
-        return least, most
-    return (least, least + 1.0) if high is None else (most - 1.0, most)  # all values are equal, or beyond the end
 
 
 def _hatch_missing(ax: Axes, key: Axes, missing: npt.NDArray[np.bool_], label: str) -> None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from headgrid.widget import panels, scales
+from headgrid import scales
+from headgrid.widget import panels
 from headgrid.widget.ink import EDGE, HATCH, MUTED, OFF, ON, PARTIAL, TEXT, corners, dots, halves, hatches, insets
 from headgrid.widget.shapes import Anchor, Boxes, Lines, Shape, Words, width_of
 from headgrid.widget.wire import Colours

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import numpy.typing as npt
 
+from headgrid import scales
 from headgrid.anatomy import Bools
-from headgrid.widget import key, layout, scales, shapes
+from headgrid.widget import key, layout, shapes
 from headgrid.widget.ink import (
     EDGE,
     GROUND,
