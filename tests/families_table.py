@@ -12,6 +12,7 @@ import pytest
 import tiny
 
 import headgrid as hg
+from headgrid import files
 
 PAGE = Path(__file__).parent.parent / "docs" / "families.md"
 
@@ -94,8 +95,8 @@ class Table:
         if not complete:
             return
         page = self.page()
-        if not PAGE.exists() or PAGE.read_text() != page:
-            PAGE.write_text(page)
+        if not PAGE.exists() or PAGE.read_text(encoding="utf-8") != page:
+            files.write(PAGE, page)
             print(f"\n{PAGE.name} did not say what these tests found: it has been written anew, commit it")
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

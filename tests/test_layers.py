@@ -12,6 +12,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "headgrid"
 
 LAYERS = [
     {"arguments", "torch_state"},
+    {"files"},
     {"roles", "reader", "spectra", "scales", "demo"},
     {"slots", "factored"},
     {"anatomy"},

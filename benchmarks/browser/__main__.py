@@ -26,6 +26,8 @@ from contestants import CONTESTANTS, Contestant
 from playwright.sync_api import ViewportSize, sync_playwright
 from stage import HERE, Server, chromium
 
+from headgrid import files
+
 FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-background-networking"]
 VIEWPORT: ViewportSize = {"width": 1600, "height": 1200}
 
@@ -86,7 +88,7 @@ def main() -> None:
     print(f"{os.cpu_count()} cores; load of the last 1 / 5 / 15 minutes: {before} before, {load()} after")
     if options.json and found:
         rows = {f"{a} x {b}": {kind: asdict(it) for kind, it in took.items()} for (a, b), took in found.items()}
-        options.json.write_text(json.dumps(rows, indent=1))
+        files.write(options.json, json.dumps(rows, indent=1))
 
 
 if __name__ == "__main__":

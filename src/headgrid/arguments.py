@@ -40,8 +40,21 @@ def shown(value: object) -> str:
         text = _short.repr(value)
     except Exception:  # an object whose repr fails is still to be named
         text = f"<{type(value).__name__}>"
-    text = "".join(one if one.isprintable() else " " for one in text)
+    text = printable(text)
     return text if len(text) <= 2 * _LONGEST else text[: 2 * _LONGEST - 3] + "..."
+
+
+def printable(text: str) -> str:
+    """A text of somebody else, such as a name in a config, on one line and safe to print.
+
+    A terminal obeys control characters, and readers are misled by those that turn the direction of writing: each is
+    written as Python would write it, `\\x1b`. Line breaks and other blanks are one blank each.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        one if one.isprintable() else " " if one.isspace() else one.encode("unicode_escape").decode() for one in text
+    )
 
 
 def flag(name: str, value: Any) -> bool:

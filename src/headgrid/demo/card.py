@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from headgrid import files
 from headgrid.demo import FOLDER, PROMPTS, demo, name_prompts, repeated_tokens
 from headgrid.demo.measure import (
     OV,
@@ -238,7 +239,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--check", action="store_true", help="compare with the card instead of writing it")
     card = render()
     if not parser.parse_args(arguments).check:
-        CARD.write_text(card, encoding="utf-8")
+        files.write(CARD, card)
     elif found := differences(CARD.read_text(encoding="utf-8"), card):
         raise SystemExit("\n".join(found))
 

@@ -11,6 +11,7 @@ import string
 from pathlib import Path
 from typing import Any
 
+from headgrid import files
 from headgrid.demo.text import vocabulary
 
 BOS, PAD, UNK = "<bos>", "<pad>", "<unk>"
@@ -80,4 +81,4 @@ def save_tokenizer(tokenizer: Any, folder: Path) -> None:
         "model_max_length": CONTEXT,
         "clean_up_tokenization_spaces": False,
     }
-    (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    files.write(folder / "tokenizer_config.json", json.dumps(config, indent=2) + "\n")

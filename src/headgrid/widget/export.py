@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 
+from headgrid import files
 from headgrid.circuits.progress import Progress
 from headgrid.widget import page, picture
 from headgrid.widget.wire import Colours
+
+Path: TypeAlias = "str | os.PathLike[str]"
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from headgrid.widget.head_grid import HeadGrid
 
 
-def to_svg(grid: HeadGrid, path: str | Path | None = None, marks: Sequence[str] = ()) -> str | None:
+def to_svg(grid: HeadGrid, path: Path | None = None, marks: Sequence[str] = ()) -> str | None:
     """The grid as it is now, as SVG.
 
     Args:
@@ -34,7 +36,7 @@ def to_svg(grid: HeadGrid, path: str | Path | None = None, marks: Sequence[str] 
     return _text(picture.svg(picture.state_of(grid, marks)), path)
 
 
-def to_png(grid: HeadGrid, path: str | Path | None = None, marks: Sequence[str] = ()) -> bytes | None:
+def to_png(grid: HeadGrid, path: Path | None = None, marks: Sequence[str] = ()) -> bytes | None:
     """The grid as it is now, as PNG with two pixels for each one of the SVG.
 
     Args:
@@ -50,11 +52,11 @@ def to_png(grid: HeadGrid, path: str | Path | None = None, marks: Sequence[str] 
     found = picture.png(picture.state_of(grid, marks))
     if path is None:
         return found
-    write(path, found)
+    files.write(path, found)
     return None
 
 
-def to_html(grid: HeadGrid, path: str | Path | None = None, progress: Progress = False) -> str | None:
+def to_html(grid: HeadGrid, path: Path | None = None, progress: Progress = False) -> str | None:
     """The grid as a page of its own, with what the inspector says of the selected cells; `page` says what is in it.
 
     Args:
@@ -66,7 +68,7 @@ def to_html(grid: HeadGrid, path: str | Path | None = None, progress: Progress =
         FileNotFoundError, IsADirectoryError: when there is no such folder, or when the path is one.
     """
     if path is not None:
-        _checked(path)  # before minutes of reading
+        files.checked(path)  # before minutes of reading
     return _text(page.html(grid, progress), path)
 
 
@@ -88,36 +90,8 @@ def plot(grid: HeadGrid, ax: Axes | None = None, **style: Any) -> Axes:
     return plots.grid(**{**shown, "ax": ax, **style})
 
 
-def write(path: str | Path, data: bytes) -> None:
-    """Write a file whole, or not at all: what was there stays until everything is written. No folder is created.
-
-    What a link leads to is written, and not the link; what is no file, such as a device or a pipe, is written to.
-    """
-    target = _checked(path).resolve()
-    if target.exists() and not target.is_file():
-        target.write_bytes(data)
-        return
-    unfinished = target.with_name(f".{os.getpid()}.part")  # a long name may have no room for more
-    try:
-        unfinished.write_bytes(data)
-        unfinished.replace(target)
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
-def _text(found: str, path: str | Path | None) -> str | None:
+def _text(found: str, path: Path | None) -> str | None:
     if path is None:
         return found
-    write(path, found.encode("utf-8", "replace"))
+    files.write(path, found)
     return None
-
-
-def _checked(path: str | Path) -> Path:
-    target = Path(path).expanduser()
-    if not target.parent.is_dir():
-        raise FileNotFoundError(
-            f"there is no folder {str(target.parent)!r} to write {target.name!r} into; create it, or give another path"
-        )
-    if target.is_dir():
-        raise IsADirectoryError(f"{str(target)!r} is a folder; give the path of a file in it")
-    return target

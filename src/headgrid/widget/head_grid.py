@@ -7,6 +7,7 @@ echo can start.
 
 from __future__ import annotations
 
+import os
 import pathlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
@@ -31,7 +32,7 @@ from headgrid.widget.wire import Band, Colours, Complete, Focus, Ln, QueryError,
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Path: TypeAlias = str | pathlib.Path
+Path: TypeAlias = "str | os.PathLike[str]"
 
 STATIC = pathlib.Path(__file__).parent / "static"
 
