@@ -27,6 +27,7 @@ from headgrid.spectra import (
     singular_values,
     triangle,
 )
+from headgrid.torch_state import shielded
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -47,6 +48,7 @@ class FactoredMatrix:
     A: torch.Tensor
     B: torch.Tensor
 
+    @shielded()
     def __post_init__(self) -> None:
         for name, factor in (("A", self.A), ("B", self.B)):
             if not isinstance(factor, torch.Tensor) or not factor.is_floating_point() or factor.ndim < 2:
@@ -82,6 +84,7 @@ class FactoredMatrix:
         """The transpose of each matrix, `[*, n, m]`; its factors are views."""
         return FactoredMatrix(self.B.mT, self.A.mT)
 
+    @shielded(gradients=True)
     def dense(self) -> torch.Tensor:
         """The product multiplied out, `[*, m, n]`, in float32 or float64: large for whole models."""
         return _product(self.A, self.B)
@@ -91,6 +94,7 @@ class FactoredMatrix:
         """What `dense` returns, by TransformerLens' name."""
         return self.dense()
 
+    @shielded()
     def __getitem__(self, index: Any) -> FactoredMatrix:
         """The matrices at an index into the batch axes, as torch indexes them. An IndexError for other axes."""
         batch = self.shape[:-2]
@@ -107,6 +111,7 @@ class FactoredMatrix:
     def __matmul__(self, other: FactoredMatrix) -> FactoredMatrix: ...
     @overload
     def __matmul__(self, other: torch.Tensor) -> FactoredMatrix | torch.Tensor: ...
+    @shielded(gradients=True)
     def __matmul__(self, other: FactoredMatrix | torch.Tensor) -> FactoredMatrix | torch.Tensor:
         """`M @ other`: a `FactoredMatrix` for a matrix `[*, n, p]` or another one, `[*, m]` for a vector `[n]`.
 
@@ -125,6 +130,7 @@ class FactoredMatrix:
             return FactoredMatrix(self.A, _product(middle, other.B))
         return FactoredMatrix(_product(self.A, middle), other.B)
 
+    @shielded(gradients=True)
     def __rmatmul__(self, other: torch.Tensor) -> FactoredMatrix | torch.Tensor:
         """`other @ M`: a `FactoredMatrix` for a matrix `[*, p, m]`, a tensor `[*, n]` for a vector `[m]`."""
         if not isinstance(other, torch.Tensor):
@@ -134,6 +140,7 @@ class FactoredMatrix:
             return _product(_product(other, self.A)[..., None, :], self.B)[..., 0, :]
         return FactoredMatrix(_product(other, self.A), self.B)
 
+    @shielded(gradients=True)
     def __mul__(self, number: float) -> FactoredMatrix:
         """Every entry times a number: `2 * M`, `-M`."""
         if not isinstance(number, int | float):
@@ -145,6 +152,7 @@ class FactoredMatrix:
     def __neg__(self) -> FactoredMatrix:
         return self * -1
 
+    @shielded()
     def norm(self) -> torch.Tensor:
         """The Frobenius norm of each matrix, `[*]`: the root of trace(A^T A B B^T), without the product."""
         A, B = self._finite()
@@ -155,10 +163,12 @@ class FactoredMatrix:
             return square.sqrt()
         return self.singular_values().square().sum(-1).sqrt()
 
+    @shielded()
     def trace(self) -> torch.Tensor:
         """The trace of each matrix, `[*]`. A ValueError unless the matrices are square."""
         return _each(lambda a, b: (a * b.mT).sum(), (), *self._finite(square=True))
 
+    @shielded()
     def svd(self, k: int | None = None) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """The thin singular value decomposition, M = U diag(S) Vh, or its k leading directions.
 
@@ -178,6 +188,7 @@ class FactoredMatrix:
         found = self.spectrum(self._how_many(k))
         return found.left, found.values[..., : found.left.shape[-1]], found.right
 
+    @shielded()
     def spectrum(self, k: int | None = 10) -> Spectrum:
         """All singular values, and the k leading directions of `svd`, at once."""
         (A, B), k = self._finite(), self._how_many(k)
@@ -193,6 +204,7 @@ class FactoredMatrix:
             Uh[place] = U.mT
         return Spectrum(S, Uh.mT, Vh, self._zero(left, right))
 
+    @shielded()
     def singular_values(self) -> torch.Tensor:
         """The singular values of each matrix, `[*, r]`, from large to small: like `svd`, but faster.
 
@@ -202,6 +214,7 @@ class FactoredMatrix:
         A, B = self._finite()
         return product_values(A, B.mT)[..., : self._r]
 
+    @shielded()
     def clusters(self, gap: float = 1e-3) -> torch.Tensor:
         """Which singular directions are not identified: a column of U and row of Vh that a small change would turn.
 
@@ -214,6 +227,7 @@ class FactoredMatrix:
         left, right = triangle(A), triangle(B.mT)
         return clusters(singular_values(left, right)[..., : self._r], self._zero(left, right), gap)
 
+    @shielded()
     def eigenvalues(self) -> torch.Tensor:
         """The eigenvalues of each square matrix, `[*, min(m, k)]`, complex, from large to small in size.
 
@@ -224,11 +238,13 @@ class FactoredMatrix:
         values: torch.Tensor = torch.linalg.eigvals(inner)
         return values.gather(-1, values.abs().argsort(dim=-1, descending=True, stable=True))
 
+    @shielded()
     def collapse_l(self) -> torch.Tensor:
         """S Vh, `[*, r, n]`: what is left without the orthonormal left side U, with the signs of `svd`."""
         _, S, Vh = self.svd()
         return Vh.mul_(S[..., :, None])
 
+    @shielded()
     def collapse_r(self) -> torch.Tensor:
         """U S, `[*, m, r]`: what is left without the orthonormal right side Vh, with the signs of `svd`."""
         U, S, _ = self.svd()

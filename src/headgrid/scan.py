@@ -35,21 +35,25 @@ class Spectra:
     singular_values: torch.Tensor
 
     @property
+    @shielded()
     def norm(self) -> torch.Tensor:
         """The Frobenius norm, `[n_layers, n_heads]`."""
         return scores.norm(self.singular_values)
 
     @property
+    @shielded()
     def top(self) -> torch.Tensor:
         """The largest singular value, `[n_layers, n_heads]`."""
         return self.singular_values[..., 0]
 
     @property
+    @shielded()
     def stable_rank(self) -> torch.Tensor:
         """Squared norm over squared largest singular value, `[n_layers, n_heads]`."""
         return self._defined(scores.stable_rank(self.singular_values))
 
     @property
+    @shielded()
     def entropy_rank(self) -> torch.Tensor:
         """The effective rank of Roy and Vetterli, exp of the entropy of sigma / sum sigma, `[n_layers, n_heads]`."""
         return self._defined(scores.entropy_rank(self.singular_values))
@@ -93,6 +97,7 @@ class Scan:
             found["copying_score"] = self.copying_score
         return found
 
+    @shielded()
     def to_dataframe(self) -> pd.DataFrame:
         """One row for each head: layer, head, and every metric.
 

@@ -17,6 +17,7 @@ from headgrid.grammar import parse
 from headgrid.parts import Parts
 from headgrid.reader import SelectionError
 from headgrid.spelling import spell
+from headgrid.torch_state import shielded
 
 if TYPE_CHECKING:
     from headgrid.masks import ParamMasks
@@ -139,6 +140,7 @@ class Selection:
         """The number of selected entries of all parameters."""
         return parts.n_params(self.anatomy, self.parts)
 
+    @shielded()
     def head_mask(self, stack: str | None = None) -> torch.Tensor:
         """Which heads are selected whole: a boolean tensor `[n_layers, n_heads]`.
 
@@ -154,10 +156,12 @@ class Selection:
         return torch.from_numpy(np.broadcast_to(whole, (of.n_layers, of.n_heads)).copy())
 
     @property
+    @shielded()
     def heads(self) -> list[tuple[int, int]]:
         """The heads of the main stack that are selected whole, as (layer, head) pairs in order."""
         return [(int(layer), int(head)) for layer, head in self.head_mask().nonzero()]
 
+    @shielded()
     def masks(self) -> ParamMasks:
         """Parameter masks, as devinterp's `ParamMasks`.
 

@@ -27,6 +27,7 @@ from headgrid.anatomy import Anatomy, AnatomyError, Slot
 from headgrid.factored import FactoredMatrix
 from headgrid.models import dissect
 from headgrid.roles import ENDS, ROLES
+from headgrid.torch_state import shielded
 
 
 class Weights:
@@ -106,6 +107,7 @@ class Weights:
     def __repr__(self) -> str:
         return f"Weights({self.anatomy.title}: {', '.join(self.roles)})"
 
+    @shielded()
     def read(self, role: str, layer: int | None = None, *, normalize: str | None = None) -> torch.Tensor:
         """The weights of a role in a layer, in canonical orientation.
 
@@ -140,6 +142,7 @@ class Weights:
             raise ValueError(f"{role} has the axes {', '.join(letters)}; it cannot be normalised along {normalize!r}")
         return torch.nn.functional.normalize(found, dim=letters.index(normalize), eps=torch.finfo(found.dtype).tiny)
 
+    @shielded()
     def stamp(self, role: str, layer: int | None = None) -> tuple[object, ...]:
         """What changes when these weights do, for whoever keeps a result that was computed from them.
 

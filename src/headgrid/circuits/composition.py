@@ -94,6 +94,7 @@ class Composition:
         of = f"Composition of {count_of(len(self.heads), 'head')}, norms {self.ln}, random {self.baseline:.3f}"
         return "\n".join([of, *(lines or ["  no pair is above random"])])
 
+    @shielded()
     def top(self, n: int = 20, *, kinds: Iterable[str] = KINDS, z: float = 0.0) -> list[Pair]:
         """The pairs of largest z, from the largest down.
 
@@ -109,6 +110,7 @@ class Composition:
             raise ValueError(f"n is {n}; it should be a number of pairs, 0 or more")
         return self._pairs(kinds, z, n=n)
 
+    @shielded()
     def of(self, layer: int, head: int, *, kinds: Iterable[str] = KINDS, z: float = -torch.inf) -> list[Pair]:
         """The pairs that one head is in, as source or as target, those of largest z first.
 

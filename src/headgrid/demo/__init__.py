@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headgrid.demo.prompts import PROMPTS, NamePrompts, Prompt, name_prompts, repeated_tokens
+from headgrid.torch_state import shielded
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -34,7 +35,8 @@ def demo() -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     bars = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()  # it loads at once; a bar in every notebook would only be noise
     try:
-        model = AutoModelForCausalLM.from_pretrained(FOLDER, local_files_only=True, attn_implementation="eager")
+        with shielded():
+            model = AutoModelForCausalLM.from_pretrained(FOLDER, local_files_only=True, attn_implementation="eager")
     finally:
         if bars:
             logging.enable_progress_bar()

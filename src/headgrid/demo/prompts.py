@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 
 from headgrid.demo.text import NAMES, random_name_sentence
+from headgrid.torch_state import shielded
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -36,6 +37,7 @@ PROMPTS = {
 """One prompt for each kind of sentence that the model knows (two for the name task)."""
 
 
+@shielded()
 def repeated_tokens(tokenizer: PreTrainedTokenizerFast, n: int = 16, length: int = 50, seed: int = 0) -> torch.Tensor:
     """Draw ``n`` rows of ``<bos>``, a block of ``length`` random tokens, and the same block again.
 
@@ -69,6 +71,7 @@ class NamePrompts(NamedTuple):
     giver: torch.Tensor
 
 
+@shielded()
 def name_prompts(
     tokenizer: PreTrainedTokenizerFast, n: int = 512, *, unseen: bool = False, third: bool = False, seed: int = 0
 ) -> NamePrompts:

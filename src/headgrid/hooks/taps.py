@@ -217,7 +217,7 @@ def _entries(slot: Slot) -> torch.Tensor:
     reads = [bool(axis.letters - {"m"}) for axis in stored_axes(slot.axes)]
     inputs = [size for size, read in zip(slot.shape, reads, strict=True) if read]
     shape = [size if read else 1 for size, read in zip(slot.shape, reads, strict=True)]
-    return slot.of(torch.arange(prod(inputs)).reshape(shape).expand(slot.shape))[..., 0]
+    return slot.of(torch.arange(prod(inputs), device="cpu").reshape(shape).expand(slot.shape))[..., 0]
 
 
 def layer_taps(model: torch.nn.Module, anatomy: Anatomy, selection: Selection) -> list[Tap]:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from headgrid.anatomy import Bools
 from headgrid.circuits.progress import Progress, steps
+from headgrid.torch_state import shielded
 from headgrid.widget import comparison, inspector, panels
 from headgrid.widget.answers import NOTHING
 from headgrid.widget.together import Together
@@ -56,7 +56,7 @@ def keep(grid: HeadGrid, progress: Progress = False) -> Kept:
     wanted = _in_order(grid, focus["cell"], on, partial)
     chosen, rest = wanted[:MOST], wanted[MOST:]
     found: list[Summary] = []
-    with torch.no_grad():
+    with shielded():
         jobs = [(cell, ln) for cell in chosen for ln in LNS if ln == LNS[0] or background.answers.tabs(cell)]
         for ln in LNS:  # those that are read at once are read faster
             background.answers.read_all([cell for cell in chosen if background.answers.tabs(cell)], ln)
@@ -73,7 +73,7 @@ def compare(grid: HeadGrid) -> tuple[Comparison, Arrows]:
         now = Together.of(places, on, grid.focus["ln"])
     if now.n_heads < 2 or not answers.readable:
         return {**comparison.NONE, "ln": now.ln}, comparison.NO_ARROWS
-    with torch.no_grad():
+    with shielded():
         beside = now.beside(answers, grid._cells)
         try:
             return beside, now.arrows(answers, places, _never)

@@ -21,9 +21,8 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 
-import torch
-
 from headgrid.circuits.progress import Cancelled
+from headgrid.torch_state import shielded
 
 LANES = ("focus", "comparison", "arrows", "colours", "details")
 """What can be asked for, the most urgent first: `details` are what nobody waits for, such as token pairs."""
@@ -92,7 +91,7 @@ class Worker:
 
         Args:
             lane: one of `LANES`.
-            job: called on the thread with its `Turn`, without gradients. It may raise `Cancelled`.
+            job: called on the thread with its `Turn`, `shielded`. It may raise `Cancelled`.
             failed: delivered with what else it raised.
         """
         turn = Turn(self, lane, job, failed, _loop())
@@ -152,10 +151,9 @@ class Worker:
     # ---- on the thread
 
     def _serve(self) -> None:
-        with torch.no_grad():  # which torch keeps for each thread
-            while (turn := self._next(LANES, IDLE)) is not None:
-                self._take(turn)
-                del turn  # it may hold large tensors while the thread waits
+        while (turn := self._next(LANES, IDLE)) is not None:
+            self._take(turn)
+            del turn  # it may hold large tensors while the thread waits
 
     def _next(self, lanes: tuple[str, ...], timeout: float) -> Turn | None:
         """The most urgent job of these lanes; None after a time without any, which ends an idle thread."""
@@ -172,7 +170,8 @@ class Worker:
 
     def _take(self, turn: Turn) -> None:
         try:
-            turn.job(turn)
+            with shielded():  # for each job: a default may have been set since the last one
+                turn.job(turn)
         except Cancelled:
             pass
         except Exception as error:

@@ -42,6 +42,7 @@ from headgrid.models.verify.passes import Passes, Place, Progress
 from headgrid.models.verify.proof import Proof
 from headgrid.models.verify.stand_in import VerifyError
 from headgrid.models.verify.statements import Check, compare
+from headgrid.torch_state import shielded
 
 __all__ = ["SIDES", "Check", "Proof", "VerifyError", "verify"]
 
@@ -112,7 +113,7 @@ def _verify(
         raise VerifyError(f"the anatomy is of another model than {type(model).__name__}: they differ in {odd[0]}")
     checks: list[Check] = []
     coupled: dict[str, list[str]] = {}
-    with torch.inference_mode(False), torch.enable_grad():
+    with shielded(), torch.enable_grad():
         passes = Passes(model, anatomy, inputs, _print if progress is True else progress or None)
         findings = passes.run(frozen=False)
         held_fixed: Mapping[Place, Sequence[Found]] | None = None

@@ -184,7 +184,7 @@ class Passes:
         at_site = None if frozen else self._attended
         watch = Watch(self.parameters, [*given.values()], kept, self.tables, frozen, at_site)
         try:
-            with watch, torch.autocast(device.type, enabled=False):
+            with watch:
                 program.module(**given)
         except Exception as fault:
             if fault is self.fault_of_report:
