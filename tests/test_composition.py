@@ -277,7 +277,7 @@ def test_the_stack_is_that_of_the_selected_heads() -> None:
 def test_kinds_are_said_in_either_case_and_a_number_of_pairs_is_at_least_0() -> None:
     found = compose(tiny.model("gpt2"))
     assert found.top(3, kinds="QK") == found.top(3, kinds="qk")
-    with pytest.raises(ValueError, match="n is -1"):
+    with pytest.raises(ValueError, match="n is a number of pairs of at least 0, not -1"):
         found.top(-1)
 
 
@@ -311,7 +311,7 @@ def test_top_is_sorted_by_z_and_takes_kinds_and_a_threshold(gpt2: Composition) -
         at = gpt2.heads.index(pair.source), gpt2.heads.index(pair.target)
         assert pair.value == float(getattr(gpt2, pair.kind)[at])
         assert pair.z == float(getattr(gpt2, f"{pair.kind}_z")[at])
-    with pytest.raises(ValueError, match="no composition 'o'; the kinds are q, k and v"):
+    with pytest.raises(ValueError, match="each of kinds is 'q', 'k' or 'v', not 'o'"):
         gpt2.top(kinds="qo")
 
 

@@ -324,17 +324,25 @@ NEEDED = "should be a floating-point tensor of 2 or more axes, not"
 REFUSED = [
     (torch.zeros(3, 2), torch.zeros(3, 2), "there is no matrix product of the shapes [3, 2] and [3, 2]"),
     (torch.zeros(2, 3, 2), torch.zeros(4, 2, 3), "there is no matrix product of the shapes [2, 3, 2] and [4, 2, 3]"),
-    (torch.zeros(3), torch.zeros(3, 2), f"the factor A {NEEDED} torch.float32 [3]"),
-    (torch.zeros(3, 2), torch.zeros(2, 3, dtype=torch.int64), f"the factor B {NEEDED} torch.int64 [2, 3]"),
-    (torch.zeros(3, 2, dtype=torch.complex64), torch.zeros(2, 3), f"the factor A {NEEDED} torch.complex64 [3, 2]"),
-    ([[1.0]], torch.zeros(1, 3), f"the factor A {NEEDED} <class 'list'>"),
+    (torch.zeros(3), torch.zeros(3, 2), f"the factor A {NEEDED} a tensor of shape [3] and float32"),
+    (
+        torch.zeros(3, 2),
+        torch.zeros(2, 3, dtype=torch.int64),
+        f"the factor B {NEEDED} a tensor of shape [2, 3] and int64",
+    ),
+    (
+        torch.zeros(3, 2, dtype=torch.complex64),
+        torch.zeros(2, 3),
+        f"the factor A {NEEDED} a tensor of shape [3, 2] and complex64",
+    ),
+    ([[1.0]], torch.zeros(1, 3), f"the factor A {NEEDED} [[1.0]]"),
     (torch.zeros(3, 2), torch.zeros(2, 3, device="meta"), "A and B should be on one device, not on cpu and meta"),
 ]
 
 
 @pytest.mark.parametrize(("A", "B", "message"), REFUSED, ids=[message for _, _, message in REFUSED])
 def test_factors_that_make_no_product_are_refused(A: Any, B: Any, message: str) -> None:
-    with pytest.raises(ValueError, match=re.escape(message)):
+    with pytest.raises(ValueError if isinstance(A, torch.Tensor) else TypeError, match=re.escape(message)):
         FactoredMatrix(A, B)
 
 
@@ -456,8 +464,7 @@ def test_the_first_directions_are_those_of_the_whole_svd(matrix: FactoredMatrix)
 @pytest.mark.parametrize("k", [-1, 1.0, True, "all"])
 def test_a_number_of_directions_that_is_none_is_refused(k: Any) -> None:
     matrix = FactoredMatrix(normal(5, 3), normal(3, 4))
-    message = f"k is a number of directions, 0 or more, or None for all 3; not {k!r}"
-    with pytest.raises(ValueError, match=re.escape(message)):
+    with pytest.raises(ValueError if k == -1 else TypeError, match=rf"k is a number of directions.*, not {k!r}"):
         matrix.svd(k)
 
 

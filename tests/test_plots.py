@@ -132,7 +132,7 @@ def test_everything_drawn_lies_inside_a_figure_of_its_own(name: str) -> None:
 
 
 def test_axes_that_are_no_axes_are_named() -> None:
-    with pytest.raises(TypeError, match="one matplotlib Axes or None, not ndarray"):
+    with pytest.raises(TypeError, match="one matplotlib Axes or None, not an array of shape"):
         plots.grid(SCORES, ax=Figure().subplots(1, 2))  # type: ignore[arg-type]
 
 
@@ -290,11 +290,11 @@ class TestGrid:
             (torch.rand(0, 3), r"not of the shape \[0, 3\]"),
             ([[1.0], [1.0, 2.0]], r"values should be numbers \[n_layers, n_heads\]"),
             ([["a"]], "values should be numbers"),
-            (torch.ones(2, 2, dtype=torch.complex64), "they are complex"),
+            (torch.ones(2, 2, dtype=torch.complex64), r"values should be numbers .*, not an array of .* complex64"),
         ],
     )
     def test_other_values_are_refused_with_their_shape(self, values: Any, says: str) -> None:
-        with pytest.raises(ValueError, match=says):
+        with pytest.raises((TypeError, ValueError), match=says):
             plots.grid(values, ax=new_axes())
 
     def test_selections_of_another_shape_are_refused(self) -> None:
@@ -304,7 +304,7 @@ class TestGrid:
             plots.grid(SCORES, ax=new_axes(), selected=hg.dissect(MODEL).select("l0h0"))
 
     def test_a_scale_that_ends_before_it_begins_is_refused(self) -> None:
-        with pytest.raises(ValueError, match="low should be less than high; they are 2 and 1"):
+        with pytest.raises(ValueError, match=r"low should be less than high; they are 2\.0 and 1\.0"):
             plots.grid(SCORES, ax=new_axes(), low=2, high=1)
 
 
@@ -357,7 +357,7 @@ class TestSpectrum:
             ([1.0, -1.0], ValueError, "at least 0"),
             ([np.nan, np.nan], ValueError, "finite"),
             (HEADS["l1h2"], TypeError, r"a HeadSummary has several circuits: pass its \.ov or \.qk"),
-            (object(), ValueError, "singular values should be numbers"),
+            (object(), TypeError, "singular values should be numbers"),
         ],
     )
     def test_what_has_no_spectrum_is_refused(self, given: Any, fault: type[Exception], says: str) -> None:
@@ -442,9 +442,9 @@ class TestTokens:
     @pytest.mark.parametrize(
         ("wrong", "says"),
         [
-            ({"side": "write"}, "side should be 'reads' or 'writes', not 'write'"),
-            ({"sign": "+"}, "sign should be 'top' or 'bottom'"),
-            ({"n_tokens": 0}, "should be 1 or more"),
+            ({"side": "write"}, "side is 'reads' or 'writes', not 'write'"),
+            ({"sign": "+"}, "sign is 'top' or 'bottom'"),
+            ({"n_tokens": 0}, "n_tokens is a number of rows of at least 1, not 0"),
         ],
     )
     def test_other_sides_signs_and_numbers_are_refused(self, wrong: Any, says: str) -> None:
@@ -492,7 +492,7 @@ class TestPairs:
     def test_a_circuit_without_pairs_is_refused(self) -> None:
         with pytest.raises(ValueError, match="no token pairs in this"):
             plots.pairs(replace(OV, pairs=None), ax=new_axes())
-        with pytest.raises(ValueError, match="n should be 1 or more, not 0"):
+        with pytest.raises(ValueError, match="n is a number of pairs of at least 1, not 0"):
             plots.pairs(OV, ax=new_axes(), n=0)
 
 
@@ -571,7 +571,7 @@ class TestComposition:
 
     @pytest.mark.parametrize(
         ("wrong", "says"),
-        [({"kinds": "QX"}, "not 'QX'"), ({"kinds": ""}, "not ''"), ({"n": 0}, "n should be 1 or more")],
+        [({"kinds": "QX"}, "not 'QX'"), ({"kinds": ""}, "not ''"), ({"n": 0}, "n is a number of arrows of at least 1")],
     )
     def test_other_kinds_and_numbers_are_refused(self, wrong: Any, says: str) -> None:
         with pytest.raises(ValueError, match=says):

@@ -114,7 +114,7 @@ def test_a_model_without_an_unembedding_has_no_copying_score_and_says_why() -> N
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"metrics": ("ov", "vq")}, "there is no metric 'vq'; the metrics are ov, qk, copying"),
+        ({"metrics": ("ov", "vq")}, "each of metrics is 'ov', 'qk' or 'copying', not 'vq'"),
         ({"ln": "fold"}, "fold"),
     ],
 )
@@ -134,7 +134,7 @@ def test_nan_is_refused_by_the_name_of_its_parameter() -> None:
 def test_one_metric_is_a_word_and_several_are_anything_to_go_through() -> None:
     assert list(scan(tiny.model("gpt2"), "copying").metrics()) == ["copying_score"]
     assert list(scan(tiny.model("gpt2"), iter(("copying",))).metrics()) == ["copying_score"]
-    with pytest.raises(ValueError, match="no metric 'everything'"):
+    with pytest.raises(ValueError, match="each of metrics is 'ov', 'qk' or 'copying', not 'everything'"):
         scan(tiny.model("gpt2"), "everything")
 
 

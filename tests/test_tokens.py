@@ -346,7 +346,7 @@ def test_bad_directions_are_refused_with_what_they_should_be() -> None:
         vocabulary.writes(torch.full((1, 28), torch.nan))
     with pytest.raises(ValueError, match="n is 0; it should be at least 1"):
         vocabulary.reads(torch.ones(1, 28), n=0)
-    with pytest.raises(ValueError, match="ln is 'fold'; it should be 'folded'"):
+    with pytest.raises(ValueError, match="ln is 'folded' or 'raw', not 'fold'"):
         Vocabulary(Weights(tiny.model("gpt2")), ln="fold")  # type: ignore[arg-type]
     assert vocabulary.reads(torch.ones(2, 28), n=50).ids.shape == (2, 31), "there are no more tokens"
     assert vocabulary.reads(torch.ones(0, 28)).ids.shape == (0, 10)
@@ -520,7 +520,7 @@ def test_a_tokenizer_that_only_decodes_is_enough() -> None:
     tokenizer = SimpleNamespace(decode=decode)
     assert strings(tokenizer, 5) == ["a", " b\\n", "[id 2]", "[id 3]", "[id 4]"]
     assert Vocabulary(Weights(tiny.model("gpt2")), tokenizer).notes == (), "it does not say how many tokens it has"
-    with pytest.raises(TypeError, match="a tokenizer should have convert_ids_to_tokens, id_to_token or decode; 'gpt2'"):
+    with pytest.raises(TypeError, match="a tokenizer has convert_ids_to_tokens, id_to_token or decode; 'gpt2' is none"):
         Vocabulary(Weights(tiny.model("gpt2")), "gpt2")
 
 

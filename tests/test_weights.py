@@ -132,7 +132,7 @@ def test_what_is_not_there_is_said_with_what_is() -> None:
         weights.W_Q[3]
     with pytest.raises(IndexError, match="the parts of layer 0 are 0 to 5"):
         weights.W_K[0, 6]
-    with pytest.raises(AnatomyError, match="has no W_O in layer 0"):
+    with pytest.raises(AnatomyError, match="has no 'W_O' in layer 0"):
         Weights(tiny.model("lfm2")).W_O[0]
     with pytest.raises(KeyError, match="has no 'W_V'; it has W_UQ"):
         _ = Weights(tiny.model("deepseek_v3")).W_OV

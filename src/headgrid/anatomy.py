@@ -44,6 +44,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import numpy.typing as npt
 
+from headgrid.arguments import shown, text
 from headgrid.roles import ENDS, rank, role_of
 from headgrid.slots import AnatomyError, Slot, overlaps
 
@@ -204,11 +205,12 @@ class Anatomy:
         Raises:
             ValueError: when there is none, naming those that there are.
         """
+        text("stack", name)
         for stack in self.stacks:
             if stack.name == name:
                 return stack
         names = ", ".join(repr(stack.name) for stack in self.stacks)
-        raise ValueError(f"{self.name} has no stack {name!r}; it has {names}")
+        raise ValueError(f"{self.name} has no stack {shown(name)}; it has {names}")
 
     @cached_property
     def main(self) -> Stack:

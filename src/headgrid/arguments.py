@@ -14,13 +14,15 @@ from __future__ import annotations
 import math
 import numbers
 import reprlib
-from collections.abc import Iterable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar, cast
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., object])
 S = TypeVar("S", bound=str)
 
 _LONGEST = 80
@@ -64,6 +66,11 @@ def flag(name: str, value: Any) -> bool:
     raise TypeError(f"{name} is True or False, not {shown(value)}")
 
 
+def is_truth(value: Any) -> bool:
+    """Whether it is True or False, of Python, numpy or torch."""
+    return isinstance(_scalar(value), bool)
+
+
 def integer(name: str, value: Any, *, least: int | None = None, below: int | None = None, what: str = "") -> int:
     """A whole number, of Python, numpy or torch.
 
@@ -78,7 +85,7 @@ def integer(name: str, value: Any, *, least: int | None = None, below: int | Non
     if isinstance(found, bool) or not isinstance(found, int):
         raise TypeError(f"{name} is {what or 'a whole number'}, not {shown(value)}")
     if (least is not None and found < least) or (below is not None and found >= below):
-        raise ValueError(f"{name} is {what or 'a whole number'}{_range(least, below)}, not {found}")
+        raise ValueError(f"{name} is {what or 'a whole number'}{_range(least, below)}, not {shown(found)}")
     return found
 
 
@@ -87,10 +94,14 @@ def number(name: str, value: Any, *, least: float | None = None, what: str = "",
     found = _scalar(value)
     if isinstance(found, bool) or not isinstance(found, int | float):
         raise TypeError(f"{name} is {what or 'a number'}, not {shown(value)}")
+    try:
+        found = float(found)
+    except OverflowError:  # a whole number beyond all floats
+        found = math.inf if found > 0 else -math.inf
     if math.isnan(found) or (finite and math.isinf(found)) or (least is not None and found < least):
         kind = what or ("a finite number" if finite else "a number")
-        raise ValueError(f"{name} is {kind}{_range(least, None)}, not {found}")
-    return float(found)
+        raise ValueError(f"{name} is {kind}{_range(least, None)}, not {shown(value)}")
+    return found
 
 
 def text(name: str, value: Any, *, what: str = "") -> str:
@@ -106,19 +117,30 @@ def one_of(name: str, value: Any, allowed: Sequence[S]) -> S:
         for word in allowed:
             if value == word:
                 return word
-    words = [repr(word) for word in allowed]
-    said = ", ".join(words[:-1]) + (" or " if len(words) > 1 else "") + words[-1]
-    raise (ValueError if isinstance(value, str) else TypeError)(f"{name} is {said}, not {shown(value)}")
+    raise (ValueError if isinstance(value, str) else TypeError)(f"{name} is {_words(allowed)}, not {shown(value)}")
+
+
+def items(name: str, value: Any, what: str, *, empty: bool = False) -> list[Any]:
+    """What a list, a tuple, a set or an iterator holds; a text or a dictionary is none of these.
+
+    An iterator that gives nothing is refused even where there may be nothing (`empty`): most likely somebody has gone
+    through it already.
+    """
+    if isinstance(value, str | bytes | bytearray | Mapping | type) or not isinstance(value, Iterable):
+        raise TypeError(f"{name} is {what}, not {shown(value)}")
+    if isinstance(value, torch.Tensor | np.ndarray) and not value.ndim:
+        raise TypeError(f"{name} is {what}, not {shown(value)}")
+    found = list(value)
+    if not found and isinstance(value, Iterator):
+        raise ValueError(f"{name} is {what}; this {type(value).__name__} gives nothing: it may be used up")
+    if not found and not empty:
+        raise ValueError(f"{name} is empty: it is {what}")
+    return found
 
 
 def some_of(name: str, value: Any, allowed: Sequence[S]) -> tuple[S, ...]:
-    """One or more of a few words, given as a list; in the order given, none twice."""
-    words = ", ".join(map(repr, allowed))
-    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
-        raise TypeError(f"{name} is a list of some of {words}, not {shown(value)}")
-    given = list(value)
-    if not given:
-        raise ValueError(f"{name} is empty: it is a list of some of {words}")
+    """One or more of a few words, given as a list, or one of them alone; in the order given, none twice."""
+    given = [value] if isinstance(value, str) else items(name, value, f"a list of some of {_words(allowed, ', ')}")
     return tuple(dict.fromkeys(one_of(f"each of {name}", one, allowed) for one in given))
 
 
@@ -132,6 +154,78 @@ def of_kind(name: str, value: Any, kind: type[T] | tuple[type[T], ...], what: st
 def model(value: Any, name: str = "model") -> torch.nn.Module:
     """A model with weights or on the meta device: a module of torch."""
     return of_kind(name, value, torch.nn.Module, "a model of transformers or TransformerLens, a torch.nn.Module")
+
+
+def function(name: str, value: F | None, what: str) -> F | None:
+    """A function, or None; `what` says what it is called with."""
+    if value is None or callable(value):
+        return value
+    raise TypeError(f"{name} is {what}, or None, not {shown(value)}")
+
+
+def progress(value: Any) -> bool | Callable[..., object]:
+    """Who is told how far long work is: True for a bar, False or None for nobody, or a function."""
+    if value is None or isinstance(value, bool | np.bool_):
+        return bool(value)
+    if callable(value):
+        return cast(Callable[..., object], value)
+    raise TypeError(f"progress is True, False or a function of what is done and the total, not {shown(value)}")
+
+
+def dtype(name: str, value: Any) -> torch.dtype:
+    """A dtype of real numbers, as torch has them."""
+    if isinstance(value, torch.dtype):
+        if value.is_floating_point and value.itemsize > 1:
+            return value
+        raise ValueError(f"{name} is a dtype of floating-point numbers, such as torch.float32, not {value}")
+    raise TypeError(f"{name} is a dtype such as torch.float32, not {shown(value)}")
+
+
+def device(name: str, value: Any) -> torch.device:
+    """A device that torch has here."""
+    if not isinstance(value, str | torch.device):
+        raise TypeError(f"{name} is a device such as 'cpu' or torch.device('cuda', 0), not {shown(value)}")
+    try:
+        found = torch.device(value)
+        torch.empty(0, device=found)
+    except (RuntimeError, AssertionError, NotImplementedError, UnicodeError) as fault:
+        raise ValueError(f"{name} is a device that torch can use here, such as 'cpu', not {shown(value)}") from fault
+    return found
+
+
+def real_numbers(name: str, value: Any, what: str) -> npt.NDArray[np.float64]:
+    """Real numbers in an array, a tensor, nested lists or alone, as float64; masked entries and None are NaN.
+
+    Args:
+        name: what the argument is called.
+        value: what was given.
+        what: what it is, for the sentence: `"numbers [n_layers, n_heads]"`.
+    """
+    if isinstance(value, torch.Tensor):
+        if value.is_meta:
+            raise ValueError(
+                f"{name} should be {what}, not a tensor on the meta device, which holds none: give its values"
+            )
+        value = value.detach().cpu().resolve_conj().resolve_neg()
+        value = (value.to(torch.float64) if value.is_floating_point() else value).numpy()
+    if isinstance(value, np.ma.MaskedArray) and value.dtype.kind in "biuf":
+        value = np.ma.filled(value.astype(np.float64), np.nan)
+    try:
+        found = np.asarray(value)
+    except Exception as fault:  # rows of several lengths, and whatever an object's own conversion raises
+        raise ValueError(f"{name} should be {what}, all rows of one length, not {shown(value)}") from fault
+    if found.dtype.kind == "O" and all(one is None or _scalar(one) is not None for one in found.flat):
+        known = [math.nan if one is None else number(f"each of {name}", one, finite=False) for one in found.flat]
+        found = np.array(known).reshape(found.shape)
+    if found.dtype.kind not in "biuf":
+        raise TypeError(f"{name} should be {what}, not {shown(value)}")
+    return found.astype(np.float64)
+
+
+def _words(allowed: Sequence[str], last: str = " or ") -> str:
+    """The words that are allowed, in a sentence."""
+    words = [repr(word) for word in allowed]
+    return ", ".join(words[:-1]) + (last if len(words) > 1 else "") + words[-1]
 
 
 def _scalar(value: Any) -> bool | int | float | None:

@@ -13,6 +13,7 @@ from typing import Any, overload
 import numpy as np
 import torch
 
+from headgrid import arguments
 from headgrid.spectra import (
     EPS,
     Spectrum,
@@ -42,21 +43,25 @@ class FactoredMatrix:
     Args:
         A: the left factor, `[*, m, k]`: bfloat16, float16, float32 or float64.
         B: the right factor, `[*, k, n]`. Factors of different dtypes are brought to the wider one; a ValueError says
-            what is wrong with other dtypes, with less than two axes, or with shapes and devices that do not fit.
+            what is wrong with other dtypes, with less than two axes, or with shapes and devices that do not fit, and a
+            TypeError refuses what is no tensor.
     """
 
     A: torch.Tensor
     B: torch.Tensor
 
+    __array_ufunc__ = None  # so that numpy leaves `array @ M` and `array * M` to the methods here
+
     @shielded()
     def __post_init__(self) -> None:
         for name, factor in (("A", self.A), ("B", self.B)):
             if not isinstance(factor, torch.Tensor) or not factor.is_floating_point() or factor.ndim < 2:
-                found = f"{factor.dtype} {list(factor.shape)}" if isinstance(factor, torch.Tensor) else type(factor)
-                raise ValueError(f"the factor {name} should be a floating-point tensor of 2 or more axes, not {found}")
+                raise (ValueError if isinstance(factor, torch.Tensor) else TypeError)(
+                    f"the factor {name} should be a floating-point tensor of 2 or more axes, not "
+                    f"{arguments.shown(factor)}"
+                )
         _check_fit(self.A.shape, self.B.shape)
-        if self.A.device != self.B.device:
-            raise ValueError(f"A and B should be on one device, not on {self.A.device} and {self.B.device}")
+        _check_device(self.A, self.B)
         dtype = torch.promote_types(self.A.dtype, self.B.dtype)
         for name, factor in (("A", self.A), ("B", self.B)):
             object.__setattr__(self, name, factor.detach().to(dtype))
@@ -97,15 +102,19 @@ class FactoredMatrix:
     @shielded()
     def __getitem__(self, index: Any) -> FactoredMatrix:
         """The matrices at an index into the batch axes, as torch indexes them. An IndexError for other axes."""
-        batch = self.shape[:-2]
+        batch, parts = self.shape[:-2], index if isinstance(index, tuple) else (index,)
         try:
-            torch.empty(()).expand(batch)[index]
+            if any(arguments.is_truth(part) for part in parts):
+                raise TypeError("True and False are no places")
+            torch.empty(()).expand(batch)[parts]
         except IndexError as error:
             raise IndexError(f"{error}: {self!r} is indexed by its batch axes {list(batch)}") from None
-        index = index if isinstance(index, tuple) else (index,)
-        if any(part is Ellipsis for part in index):
-            index = (*index, slice(None), slice(None))
-        return FactoredMatrix(*(f.expand(*batch, *f.shape[-2:])[index] for f in (self.A, self.B)))
+        except (TypeError, ValueError, OverflowError, RuntimeError):
+            said = arguments.shown(index)
+            raise TypeError(f"{self!r} is indexed by its batch axes {list(batch)}, as torch does; not {said}") from None
+        if any(part is Ellipsis for part in parts):
+            parts = (*parts, slice(None), slice(None))
+        return FactoredMatrix(*(f.expand(*batch, *f.shape[-2:])[parts] for f in (self.A, self.B)))
 
     @overload
     def __matmul__(self, other: FactoredMatrix) -> FactoredMatrix: ...
@@ -118,9 +127,9 @@ class FactoredMatrix:
         A product of two has the smaller rank bound of both, and where these are equal, the smaller side is multiplied.
         A ValueError for shapes that do not fit.
         """
-        if not isinstance(other, FactoredMatrix | torch.Tensor):
-            return NotImplemented
+        _check_factor(other)
         _check_fit(self.shape, other.shape)
+        _check_device(self.A, other.A if isinstance(other, FactoredMatrix) else other)
         if isinstance(other, torch.Tensor):
             if other.ndim == 1:
                 return _product(self.A, _product(self.B, other)[..., None])[..., 0]
@@ -133,9 +142,9 @@ class FactoredMatrix:
     @shielded(gradients=True)
     def __rmatmul__(self, other: torch.Tensor) -> FactoredMatrix | torch.Tensor:
         """`other @ M`: a `FactoredMatrix` for a matrix `[*, p, m]`, a tensor `[*, n]` for a vector `[m]`."""
-        if not isinstance(other, torch.Tensor):
-            return NotImplemented
+        _check_factor(other)
         _check_fit(other.shape, self.shape)
+        _check_device(other, self.A)
         if other.ndim == 1:
             return _product(_product(other, self.A)[..., None, :], self.B)[..., 0, :]
         return FactoredMatrix(_product(other, self.A), self.B)
@@ -143,9 +152,7 @@ class FactoredMatrix:
     @shielded(gradients=True)
     def __mul__(self, number: float) -> FactoredMatrix:
         """Every entry times a number: `2 * M`, `-M`."""
-        if not isinstance(number, int | float):
-            return NotImplemented
-        return FactoredMatrix(self.A * number, self.B)
+        return FactoredMatrix(self.A * arguments.number("the factor of a FactoredMatrix", number), self.B)
 
     __rmul__ = __mul__
 
@@ -280,6 +287,17 @@ class FactoredMatrix:
 def _product(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     dtype = torch.promote_types(torch.promote_types(left.dtype, right.dtype), torch.float32)
     return left.to(dtype) @ right.to(dtype)
+
+
+def _check_factor(other: Any) -> None:
+    if not isinstance(other, FactoredMatrix | torch.Tensor):
+        said = arguments.shown(other)
+        raise TypeError(f"a FactoredMatrix is multiplied with a tensor or a FactoredMatrix, not with {said}")
+
+
+def _check_device(left: torch.Tensor, right: torch.Tensor) -> None:
+    if left.device != right.device:
+        raise ValueError(f"A and B should be on one device, not on {left.device} and {right.device}")
 
 
 def _check_fit(left: tuple[int, ...], right: tuple[int, ...]) -> None:

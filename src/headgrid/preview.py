@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from headgrid.anatomy import count_of
+from headgrid.arguments import flag, of_kind, shown
 from headgrid.masks import ParamMasks
 from headgrid.selection import Selection
 
@@ -119,11 +120,18 @@ def preview(
         file: where to print; standard output by default. In a notebook, HTML is displayed instead.
 
     Raises:
+        TypeError: for what is no selection and no masks, and other arguments of a wrong kind.
         ValueError: when a mask is of a parameter that `model` does not have, or has another shape than it.
     """
-    out = file or sys.stdout
+    of_kind("what", what, (Selection, Mapping), "a Selection, or masks as its masks() gives them")
+    plain = flag("plain", plain)
+    if file is not None and not callable(getattr(file, "write", None)):
+        raise TypeError(f"file is what can be written to, as sys.stdout, not {shown(file)}")
+    if model is not None:
+        of_kind("model", model, torch.nn.Module, "the model that masks are of, a torch.nn.Module, or None")
+    out = sys.stdout if file is None else file
     root = Branch("")
-    for name, counts in _counts(what, model):
+    for name, counts in list(_counts(what, model)):  # whatever is wrong is said before anything is printed
         root.add(name.split("."), *counts)
         if plain and (counts[0] or counts[2]):
             print(name, file=out)
@@ -146,6 +154,13 @@ def _counts(what: Selection | ParamMasks, model: torch.nn.Module | None) -> Iter
         masks, shapes = what.masks(), what.anatomy.parameters
     else:
         masks = what
+        for name, mask in masks.items():
+            if not isinstance(name, str):
+                raise TypeError(f"masks are a dictionary from the name of a parameter; {shown(name)} is none")
+            if mask is not None and not (isinstance(mask, torch.Tensor) and mask.dtype == torch.bool):
+                raise TypeError(
+                    f"the mask of {name!r} is a tensor of booleans, or None for all of it, not {shown(mask)}"
+                )
         shapes = {name: tuple(p.shape) for name, p in model.named_parameters()} if model is not None else {}
     if strangers := [name for name in masks if shapes and name not in shapes]:
         raise ValueError(f"the model has no parameter {strangers[0]!r}; these masks may be of another model")

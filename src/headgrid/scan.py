@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
+from headgrid import arguments
 from headgrid.anatomy import count_of
+from headgrid.arguments import some_of
 from headgrid.circuits import scores
 from headgrid.circuits.factors import Circuits
 from headgrid.circuits.norms import LN
-from headgrid.circuits.progress import Progress, steps
+from headgrid.circuits.progress import STOP, Progress, steps
 from headgrid.circuits.tokens import Vocabulary
 from headgrid.factored import FactoredMatrix
 from headgrid.torch_state import shielded
@@ -144,12 +146,11 @@ def scan(
     Raises:
         ValueError: for another metric or `ln`, a stack without heads, and NaN or inf in a weight, which it names.
         AnatomyError: when there are no weights to read.
+        TypeError: for an argument of another kind.
         Cancelled: when `cancelled` says so.
     """
-    metrics = (metrics,) if isinstance(metrics, str) else tuple(metrics)
-    for metric in metrics:
-        if metric not in METRICS:
-            raise ValueError(f"there is no metric {metric!r}; the metrics are {', '.join(METRICS)}")
+    metrics = some_of("metrics", metrics, METRICS)
+    progress, cancelled = arguments.progress(progress), arguments.function("cancelled", cancelled, STOP)
     weights = Weights.of(model, stack)
     circuits, stack_ = Circuits(weights, ln), weights.stack
     layers = [layer for layer in range(stack_.n_layers) if circuits.has(layer)]

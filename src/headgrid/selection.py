@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias, Union, cast
 import numpy as np
 import torch
 
-from headgrid import masks, parts
+from headgrid import arguments, masks, parts
 from headgrid.anatomy import Anatomy
 from headgrid.grammar import parse
 from headgrid.parts import Parts
@@ -185,7 +185,7 @@ class Selection:
         Raises:
             ValueError: when the model does not have the selected parameters, or has them in other shapes.
         """
-        return masks.training_only(model, self.masks())
+        return masks.training_only(arguments.model(model), self.masks())
 
     def to_json(self) -> str:
         """This selection as a line of JSON, for a file or a message; `from_json` reads it back."""

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from headgrid.arguments import integer, number, shown
+
 EPS = torch.finfo(torch.float64).eps
 INFLATION = 1e5
 """How far the inverse of a Gram matrix of unit columns may have grown (its trace) for the Gram matrix to be used.
@@ -80,8 +82,7 @@ def spectrum_of(W: torch.Tensor, k: int = 10) -> Spectrum:
         k: how many directions; min(m, n) at most are returned.
     """
     if not isinstance(W, torch.Tensor) or not W.is_floating_point() or W.ndim != 2:
-        found = f"{W.dtype} {list(W.shape)}" if isinstance(W, torch.Tensor) else type(W)
-        raise ValueError(f"the spectrum is that of one floating-point matrix [m, n], not of {found}")
+        raise ValueError(f"the spectrum is that of one floating-point matrix [m, n], not of {shown(W)}")
     W = on_float64(W.detach())
     if not W.sum().isfinite():  # the sum alone is much faster, and NaN and inf never leave it finite
         require_finite("matrix W", W)
@@ -297,6 +298,7 @@ def signs(U: torch.Tensor) -> torch.Tensor:
 
 def clusters(S: torch.Tensor, zero: torch.Tensor, gap: float) -> torch.Tensor:
     """Which singular values `[*, r]` are within `gap` of a neighbour, of the larger one's size, or not above `zero`."""
+    gap = number("gap", gap, least=0, what="a part of a singular value")
     found = S.le(zero[..., None])
     close = S[..., :-1] - S[..., 1:] <= gap * S[..., :-1]
     found[..., 1:] |= close
@@ -305,12 +307,10 @@ def clusters(S: torch.Tensor, zero: torch.Tensor, gap: float) -> torch.Tensor:
 
 
 def how_many(k: int | None, r: int) -> int:
-    """The number of directions that is meant by k, of r that there are. A ValueError for what is no number of them."""
+    """The number of directions that is meant by k, of r that there are. An error for what is no number of them."""
     if k is None:
         return r
-    if not isinstance(k, int) or isinstance(k, bool) or k < 0:
-        raise ValueError(f"k is a number of directions, 0 or more, or None for all {r}; not {k!r}")
-    return min(k, r)
+    return min(integer("k", k, least=0, what="a number of directions"), r)
 
 
 def on_float64(x: torch.Tensor) -> torch.Tensor:

@@ -23,11 +23,14 @@ from typing import Any
 
 import torch
 
+from headgrid import arguments
 from headgrid.anatomy import Anatomy, AnatomyError, Slot
 from headgrid.factored import FactoredMatrix
 from headgrid.models import dissect
 from headgrid.roles import ENDS, ROLES
 from headgrid.torch_state import shielded
+
+_ROLE = "a text such as 'W_Q' or 'ln1.w'"
 
 
 class Weights:
@@ -60,7 +63,8 @@ class Weights:
         if not isinstance(model, torch.nn.Module):
             raise AnatomyError(f"{self.anatomy.name} is known by its configuration alone: there are no weights to read")
         self.stack = self.anatomy.main if stack is None else self.anatomy.stack(stack)
-        self.dtype, self.device = dtype, device
+        self.dtype = None if dtype is None else arguments.dtype("dtype", dtype)
+        self.device = None if device is None else arguments.device("device", device)
         self.model = model
 
     @classmethod
@@ -68,7 +72,7 @@ class Weights:
         """The weights of a model, or of what are its `Weights` already, of that stack if one is named."""
         if not isinstance(given, Weights):
             return cls(given, stack=stack)
-        return given if stack in (None, given.stack.name) else given.at(stack)
+        return given if stack is None or arguments.text("stack", stack) == given.stack.name else given.at(stack)
 
     @property
     def roles(self) -> list[str]:
@@ -82,8 +86,8 @@ class Weights:
         Raises:
             KeyError: when the stack has no such role, naming those that it has.
         """
-        if role not in self.roles:
-            raise KeyError(f"{self.anatomy.name} has no {role!r}; it has {', '.join(self.roles)}")
+        if arguments.text("a role", role, what=_ROLE) not in self.roles:
+            raise KeyError(f"{self.anatomy.name} has no {arguments.shown(role)}; it has {', '.join(self.roles)}")
         return self.read(role) if ROLES[role].owner in ENDS else LayerWeights(self, role)
 
     def __getattr__(self, role: str) -> Any:
@@ -125,12 +129,14 @@ class Weights:
                 parameter no longer has the shape that it had.
             ValueError: when `normalize` is no axis of the role.
         """
-        slots = self.stack.places.get((role, layer))
+        slots = self._slots(role, layer)
         if not slots and layer is None and role in self.roles:
             raise AnatomyError(f"{role} is of a layer: say which, of 0 to {self.stack.n_layers - 1}")
         if not slots:
-            where = "" if layer is None else f" in layer {layer}"
-            raise AnatomyError(f"{self.anatomy.name} has no {role}{where}; its roles are {', '.join(self.roles)}")
+            where = "" if layer is None else f" in layer {arguments.shown(layer)}"
+            raise AnatomyError(
+                f"{self.anatomy.name} has no {arguments.shown(role)}{where}; its roles are {', '.join(self.roles)}"
+            )
         pieces = [self.piece(slot) for slot in sorted(slots, key=lambda slot: slot.first)]
         found = pieces[0] if len(pieces) == 1 else torch.cat(pieces)
         if self.dtype is not None or self.device is not None:
@@ -138,8 +144,9 @@ class Weights:
         if normalize is None:
             return found
         letters = ROLES[role].axes.split()
-        if normalize not in letters:
-            raise ValueError(f"{role} has the axes {', '.join(letters)}; it cannot be normalised along {normalize!r}")
+        if arguments.text("normalize", normalize, what="a letter of the axes of a role") not in letters:
+            said = arguments.shown(normalize)
+            raise ValueError(f"{role} has the axes {', '.join(letters)}; it cannot be normalised along {said}")
         return torch.nn.functional.normalize(found, dim=letters.index(normalize), eps=torch.finfo(found.dtype).tiny)
 
     @shielded()
@@ -155,16 +162,24 @@ class Weights:
         Returns:
             A tuple that compares equal as long as nothing changed; empty where the layer has no such weights.
         """
-        slots = self.stack.places.get((role, layer), ())
-        return tuple(one for slot in slots for one in _stamp(self.model.get_parameter(slot.parameter), slot))
+        return tuple(
+            one for slot in self._slots(role, layer) for one in _stamp(self.model.get_parameter(slot.parameter), slot)
+        )
 
     def at(self, stack: str, *, as_stored: bool = False) -> Weights:
         """The weights of another stack of the same model, in the same dtype and device, or as they are stored."""
+        arguments.flag("as_stored", as_stored)
         found = copy.copy(self)
         found.stack = self.anatomy.stack(stack)
         if as_stored:
             found.dtype = found.device = None
         return found
+
+    def _slots(self, role: str, layer: int | None) -> tuple[Slot, ...]:
+        """The places of a role in a layer, or outside of all; none where there are none."""
+        arguments.text("a role", role, what=_ROLE)
+        at = None if layer is None else arguments.integer("a layer", layer)
+        return self.stack.places.get((role, at), ())
 
     def piece(self, slot: Slot) -> torch.Tensor:
         """A view of one place, as it is stored, in canonical orientation; an AnatomyError if quantised or on meta."""
@@ -206,22 +221,20 @@ class LayerWeights:
         return self._weights.stack.n_layers
 
     def __getitem__(self, at: int | tuple[int, int]) -> torch.Tensor:
-        layer, part = at if isinstance(at, tuple) else (at, None)
-        if any(isinstance(one, slice | str | float | list) for one in (layer, part)):
-            raise TypeError(f"{self.role} is indexed by [layer] or [layer, part], which are whole numbers; not {at!r}")
-        stack = self._weights.stack
+        (layer, *parts), stack = _indices(self.role, at), self._weights.stack
         if not -stack.n_layers <= layer < stack.n_layers:
-            raise IndexError(f"there is no layer {layer}; the layers are 0 to {stack.n_layers - 1}")
+            raise IndexError(f"there is no layer {arguments.shown(layer)}; the layers are 0 to {stack.n_layers - 1}")
         found = self._weights.read(self.role, layer % stack.n_layers)
-        if part is None:
+        if not parts:
             return found
         letter = ROLES[self.role].part_axis
         if letter is None:
             raise IndexError(f"all heads and neurons share {self.role}: it has no parts to index")
         axis = ROLES[self.role].axes.split().index(letter)
-        n = stack.n_heads if letter == "g" else found.shape[axis]
+        (part,), n = parts, stack.n_heads if letter == "g" else found.shape[axis]
         if not 0 <= part < n:
-            raise IndexError(f"there is no {self.role} of part {part}; the parts of layer {layer} are 0 to {n - 1}")
+            said = arguments.shown(part)
+            raise IndexError(f"there is no {self.role} of part {said}; the parts of layer {layer} are 0 to {n - 1}")
         return found.select(axis, int(stack.kv_head_of[part]) if letter == "g" else part)
 
     def per_head(self, layer: int) -> torch.Tensor:
@@ -239,6 +252,17 @@ class LayerWeights:
 
     def __repr__(self) -> str:
         return f"{self.role} of {len(self)} layers, {ROLES[self.role].axes}"
+
+
+def _indices(role: str, at: Any) -> list[int]:
+    """A layer, or a layer and a part, of an index."""
+    try:
+        if not isinstance(at, tuple) or len(at) == 2:
+            return [arguments.integer("an index", one) for one in (at if isinstance(at, tuple) else (at,))]
+    except TypeError:
+        pass
+    said = arguments.shown(at)
+    raise TypeError(f"{role} is indexed by [layer] or [layer, part], which are whole numbers; not {said}")
 
 
 class LayerProducts:

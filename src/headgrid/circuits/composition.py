@@ -29,15 +29,19 @@ from typing import Any
 
 import torch
 
+from headgrid import arguments
 from headgrid.anatomy import count_of
+from headgrid.arguments import integer, items, one_of
 from headgrid.circuits.factors import Circuits
 from headgrid.circuits.norms import LN
 from headgrid.circuits.products import KINDS, Kind, Work, direct, kept_layer, scored
-from headgrid.circuits.progress import Progress, steps, stop_if
+from headgrid.circuits.progress import STOP, Progress, steps, stop_if
 from headgrid.circuits.targets import Place, heads_of, stack_of
 from headgrid.selection import Selectable
 from headgrid.torch_state import shielded
 from headgrid.weights import Weights
+
+KINDS_SAID = "some of q, k and v, as a text or a list"
 
 __all__ = ["Composition", "Kind", "Pair", "compose", "partners"]
 
@@ -106,9 +110,8 @@ class Composition:
         Raises:
             ValueError: for another kind, or an n below 0.
         """
-        if n < 0:
-            raise ValueError(f"n is {n}; it should be a number of pairs, 0 or more")
-        return self._pairs(kinds, z, n=n)
+        n = integer("n", n, least=0, what="a number of pairs")
+        return self._pairs(kinds, arguments.number("z", z, finite=False), n=n)
 
     @shielded()
     def of(self, layer: int, head: int, *, kinds: Iterable[str] = KINDS, z: float = -torch.inf) -> list[Pair]:
@@ -117,10 +120,11 @@ class Composition:
         Raises:
             ValueError: when the head is not among `heads`, or for another kind.
         """
+        layer, head = integer("layer", layer), integer("head", head)
         if (layer, head) not in self.heads:
             raise ValueError(f"l{layer}h{head} is not among the {len(self.heads)} heads that were compared")
         at = self.heads.index((layer, head))
-        return self._pairs(kinds, z, at)
+        return self._pairs(kinds, arguments.number("z", z, finite=False), at)
 
     def to_dataframe(self) -> Any:
         """A row for each pair with a score: kind, source and target (`l0h1`), their layers and heads, value, z.
@@ -153,9 +157,7 @@ class Composition:
         self, kinds: Iterable[str], least: float | None, at: int | None = None, n: int | None = None
     ) -> list[Pair]:
         """The pairs of these kinds, of this least z, with the head at this position; those of largest z first."""
-        kinds = [_kind(kind) for kind in kinds]
-        if not kinds:
-            return []
+        kinds = [_kind(kind) for kind in items("kinds", list(kinds) if isinstance(kinds, str) else kinds, KINDS_SAID)]
         value, z = (torch.stack([getattr(self, kind + end) for kind in kinds]) for end in ("", "_z"))
         wanted = ~value.isnan() if least is None else z >= least
         if at is not None:
@@ -172,10 +174,7 @@ class Composition:
 
 
 def _kind(given: str) -> Kind:
-    for kind in KINDS:
-        if kind == given.lower():
-            return kind
-    raise ValueError(f"there is no composition {given!r}; the kinds are q, k and v")
+    return one_of("each of kinds", given.lower() if isinstance(given, str) else given, KINDS)
 
 
 @shielded()
@@ -204,6 +203,7 @@ def compose(
             NaN and inf in a weight, which it names, another `ln` or stack.
         Cancelled: when `cancelled` says so.
     """
+    progress, cancelled = arguments.progress(progress), arguments.function("cancelled", cancelled, STOP)
     weights = Weights.of(model, stack)
     if stack is None and selection is not None:
         weights = Weights.of(weights, stack_of(weights.anatomy, selection, weights.stack).name)

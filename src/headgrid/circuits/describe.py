@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import torch
 
+from headgrid.arguments import integer
 from headgrid.circuits import scores
 from headgrid.circuits.factors import Circuits
 from headgrid.circuits.norms import LN, Norms, check_finite
@@ -64,10 +65,9 @@ class Describer:
     def __init__(
         self, weights: Weights, tokenizer: Any = None, *, ln: LN = "folded", k: int | None = None, n_tokens: int = 10
     ) -> None:
-        for name, given in (("k", k), ("n_tokens", n_tokens)):
-            if given is not None:
-                whole_number(name, given, 1)
-        self.weights, self.ln, self.k, self.n_tokens = weights, ln, k, n_tokens
+        self.weights, self.ln = weights, ln
+        self.k = None if k is None else integer("k", k, least=1, what="a number of directions")
+        self.n_tokens = integer("n_tokens", n_tokens, least=1, what="a number of tokens")
         self.circuits = Circuits(weights, ln)
         self.vocabulary = Vocabulary(weights, tokenizer, ln=ln)
         self._word = f"{weights.stack.name} " if weights.stack.name else ""
@@ -309,12 +309,6 @@ class Describer:
         norm = Norms(self.weights).final() if self.ln == "folded" else None
         written = matrix.B.mT if norm is None else norm.fold_after(matrix.B).mT
         return left, of_tokens(self.vocabulary.unembed().mT, written).mT
-
-
-def whole_number(name: str, given: Any, least: int) -> None:
-    """A ValueError for what is no whole number of at least so many."""
-    if not isinstance(given, int) or isinstance(given, bool) or given < least:
-        raise ValueError(f"{name} is {given!r}; it should be a whole number, {least} or more")
 
 
 def _own(vector: torch.Tensor) -> torch.Tensor:

@@ -20,7 +20,8 @@ from typing import Literal
 import torch
 
 from headgrid.anatomy import AnatomyError
-from headgrid.circuits.norms import LN, NONE, Norm, Norms, check_finite, finite, wide
+from headgrid.arguments import one_of
+from headgrid.circuits.norms import LN, LNS, NONE, Norm, Norms, check_finite, finite, wide
 from headgrid.factored import FactoredMatrix
 from headgrid.models import scaling
 from headgrid.roles import ROLES
@@ -46,9 +47,7 @@ class Circuits:
     """
 
     def __init__(self, weights: Weights, ln: LN = "folded") -> None:
-        if ln not in ("folded", "raw"):
-            raise ValueError(f"ln is {ln!r}; it should be 'folded' (norms and scale are part of it) or 'raw'")
-        self.weights, self.ln, self.norms = weights, ln, Norms(weights)
+        self.weights, self.ln, self.norms = weights, one_of("ln", ln, LNS), Norms(weights)
         self._stack = weights.stack
         self._scales: dict[int, tuple[float, float, int]] = {}
 

@@ -25,6 +25,7 @@ from headgrid.weights import Weights
 Block = Literal["attn", "mlp"]
 Side = Literal["q", "k", "v", ""]
 LN = Literal["folded", "raw"]
+LNS: tuple[LN, ...] = ("folded", "raw")
 """Whether norms are folded into weights, and the scale of scores with them, or weights are as they are stored."""
 
 

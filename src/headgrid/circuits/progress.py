@@ -11,6 +11,10 @@ Progress = bool | Callable[[int, int], object]
 """True shows a bar of tqdm, False nothing; a function is called with what is done and the total."""
 
 
+STOP = "a function that says whether to stop"
+"""What `cancelled` is, in a sentence."""
+
+
 class Cancelled(Exception):  # noqa: N818  (it is no error: somebody asked for it)
     """Long work was stopped by whoever asked for it; what was done so far is dropped."""
 

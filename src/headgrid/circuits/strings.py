@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from headgrid.arguments import shown
+
 
 def _byte_letters() -> dict[str, int]:
     """The letters that byte-level tokenizers (GPT-2's) write bytes as: themselves, or those from 256 on."""
@@ -16,6 +18,25 @@ def _byte_letters() -> dict[str, int]:
 BYTES = _byte_letters()
 
 
+METHODS = ("convert_ids_to_tokens", "id_to_token", "decode")
+"""What a tokenizer of any library makes a string of an id with: the first of these that it has."""
+
+
+def tokenizer(value: Any) -> Any:
+    """A tokenizer, or None for none; a TypeError for anything else."""
+    if value is not None:
+        _decoder(value)
+    return value
+
+
+def _decoder(value: Any) -> str:
+    if not isinstance(value, type | str | bytes | bytearray):  # a class of tokenizers has the methods, and no tokens
+        for name in METHODS:
+            if callable(getattr(value, name, None)):
+                return name
+    raise TypeError(f"a tokenizer has {', '.join(METHODS[:-1])} or {METHODS[-1]}; {shown(value)} is none")
+
+
 class TokenStrings:
     """Calls make a readable string of a token id; which marks a tokenizer has for spaces is asked of its decoder.
 
@@ -24,11 +45,8 @@ class TokenStrings:
     """
 
     def __init__(self, tokenizer: Any, d_vocab: int) -> None:
-        names = ("convert_ids_to_tokens", "id_to_token", "decode")
-        self._of = next((getattr(tokenizer, name) for name in names if hasattr(tokenizer, name)), None)
-        if self._of is None:
-            raise TypeError(f"a tokenizer should have {', '.join(names[:-1])} or {names[-1]}; {tokenizer!r} has not")
-        self._decodes = not any(hasattr(tokenizer, name) for name in names[:-1])
+        self._of = getattr(tokenizer, _decoder(tokenizer))
+        self._decodes = _decoder(tokenizer) == METHODS[-1]
         count = getattr(tokenizer, "get_vocab_size", None) or getattr(tokenizer, "__len__", None)
         self.size = getattr(tokenizer, "n_vocab", None) if count is None else int(count())
         if d_vocab and self.size is not None and self.size > d_vocab:
@@ -53,7 +71,7 @@ class TokenStrings:
 
     def _shown(self, token_id: int) -> str:
         try:
-            token = None if token_id < 0 else self._of([token_id] if self._decodes else token_id)  # type: ignore[misc]
+            token = None if token_id < 0 else self._of([token_id] if self._decodes else token_id)
         except Exception:  # each tokenizer has its own for an id that it does not know
             return ""
         if isinstance(token, bytes):

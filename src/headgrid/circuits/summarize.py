@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from headgrid.circuits.describe import FEW_TOKENS, Describer, whole_number
+from headgrid.arguments import integer
+from headgrid.circuits.describe import FEW_TOKENS, Describer
 from headgrid.circuits.norms import LN
 from headgrid.circuits.summary import HeadSummary, MLPSummary, NeuronSummary
 from headgrid.circuits.targets import targets
@@ -50,12 +51,13 @@ def summarize(
             vocabulary, and NaN or inf in a weight, which it names.
         AnatomyError: when there are no weights to read.
     """
+    if pairs is not None:
+        pairs = integer("pairs", pairs, least=0, what="a number of token pairs")
     weights = Weights.of(model)
     named = targets(weights.anatomy, what)
     describer = Describer(Weights.of(weights, named.stack.name), tokenizer, ln=ln, k=k, n_tokens=n_tokens)
     if pairs is None:
         pairs = 10 if describer.vocabulary.d_vocab <= FEW_TOKENS else 0
-    whole_number("pairs", pairs, 0)
     if named.heads and named.n == len(named.heads):
         first = describer.head(*named.heads[0]) if named.n == 1 else describer.heads(named.heads)
         if pairs:

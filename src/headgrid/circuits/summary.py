@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
+from headgrid.arguments import integer
 from headgrid.circuits.norms import LN
 from headgrid.circuits.pairs import TokenPairs
 from headgrid.circuits.tokens import TokenTable
@@ -55,6 +56,8 @@ class CircuitSummary:
 
     def table(self, n_directions: int = 5, n_tokens: int = 6) -> str:
         """The leading directions as text: singular value, tokens read, tokens written."""
+        n_directions = integer("n_directions", n_directions, least=0, what="a number of directions")
+        n_tokens = integer("n_tokens", n_tokens, least=0, what="a number of tokens")
         lines = []
         for i in range(min(n_directions, len(self.unclear))):
             sides = [tokens[i][:n_tokens] for tokens in (self.read_tokens, self.write_tokens) if tokens is not None]

@@ -17,7 +17,8 @@ from weakref import WeakKeyDictionary
 import torch
 
 from headgrid.anatomy import Slot, Stack, count_of
-from headgrid.circuits.norms import LN, NONE, Norm, Norms, finite
+from headgrid.arguments import integer, one_of, shown
+from headgrid.circuits.norms import LN, LNS, NONE, Norm, Norms, finite
 from headgrid.circuits.readout import Sizes, extremes, product, sizes
 from headgrid.circuits.strings import TokenStrings
 from headgrid.weights import Weights
@@ -47,7 +48,12 @@ class TokenTable(Sequence[list[Any]]):
     @overload
     def __getitem__(self, index: slice) -> list[list[Any]]: ...
     def __getitem__(self, index: int | slice) -> list[Any]:
-        return self.top[index]
+        if isinstance(index, slice):
+            return self.top[index]
+        at = integer("the number of a direction", index)
+        if not -len(self.top) <= at < len(self.top):
+            raise IndexError(f"there is no direction {shown(index)} in this table of {len(self.top)}")
+        return self.top[at]
 
     def __len__(self) -> int:
         return len(self.top)
@@ -84,9 +90,7 @@ class Vocabulary:
     """
 
     def __init__(self, weights: Weights, tokenizer: Any = None, *, ln: LN = "folded") -> None:
-        if ln not in ("folded", "raw"):
-            raise ValueError(f"ln is {ln!r}; it should be 'folded' (through the final norm) or 'raw' (without it)")
-        self.weights, self.tokenizer, self.ln = weights, tokenizer, ln
+        self.weights, self.tokenizer, self.ln = weights, tokenizer, one_of("ln", ln, LNS)
         homes = {role: _home(weights, role) for role in ("W_E", "W_U")}
         self.why_no_reads, self.why_no_writes = (home if isinstance(home, str) else "" for home in homes.values())
         self._homes = {

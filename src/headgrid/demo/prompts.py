@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
+from headgrid.arguments import flag, integer, shown
 from headgrid.demo.text import NAMES, random_name_sentence
 from headgrid.torch_state import shielded
 
@@ -44,14 +45,25 @@ def repeated_tokens(tokenizer: PreTrainedTokenizerFast, n: int = 16, length: int
     The tokens of one block all differ, so every token of the second copy has exactly one earlier occurrence.
     Returns token ids ``[n, 1 + 2 * length]``; the same seed gives the same rows.
     """
+    _check_tokenizer(tokenizer)
+    n, length = integer("n", n, least=1, what="a number of rows"), integer("length", length)
     special = set(tokenizer.all_special_ids)
     choices = torch.tensor([i for i in range(len(tokenizer)) if i not in special])
     if not 1 <= length <= len(choices):
-        raise ValueError(f"length is {length}; a block of different tokens has 1 to {len(choices)} of them")
-    generator = torch.Generator().manual_seed(seed)
+        raise ValueError(f"length is {shown(length)}; a block of different tokens has 1 to {len(choices)} of them")
+    generator = torch.Generator().manual_seed(_seed(seed))
     block = torch.stack([choices[torch.randperm(len(choices), generator=generator)[:length]] for _ in range(n)])
     bos = torch.full((n, 1), tokenizer.bos_token_id)
     return torch.cat([bos, block, block], dim=1)
+
+
+def _check_tokenizer(tokenizer: Any) -> None:
+    if isinstance(tokenizer, type) or not (callable(tokenizer) and hasattr(tokenizer, "all_special_ids")):
+        raise TypeError(f"tokenizer is the one that headgrid.demo() gives with its model, not {shown(tokenizer)}")
+
+
+def _seed(seed: int) -> int:
+    return integer("seed", seed, least=-(2**63), below=2**63, what="a seed, a whole number")
 
 
 class NamePrompts(NamedTuple):
@@ -85,6 +97,9 @@ def name_prompts(
             said twice, and neither of the two is the right one.
         seed: the same seed gives the same prompts; with and without `third` they differ in the giver alone.
     """
+    _check_tokenizer(tokenizer)
+    n, seed = integer("n", n, least=1, what="a number of prompts"), _seed(seed)
+    unseen, third = flag("unseen", unseen), flag("third", third)
     draw, others = random.Random(seed), random.Random(seed)
     texts, names = [], []
     for _ in range(n):

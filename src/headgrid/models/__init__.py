@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from headgrid.anatomy import Anatomy
+from headgrid.arguments import shown
 from headgrid.models import huggingface, lens, wrappers
 from headgrid.models.proven import marked
 
@@ -43,6 +44,8 @@ def dissect(source: Any) -> Anatomy:
     """
     if isinstance(source, Anatomy):
         return source
+    if isinstance(source, type):  # it has the attributes that its objects are known by
+        raise _unknown(source)
     anatomy = _dissect(source)
     if anatomy.standing == "guess":
         warnings.warn(
@@ -66,7 +69,11 @@ def _dissect(source: Any) -> Anatomy:
         return marked(source, wrappers.from_module(source))
     if hasattr(source, "model_type") and hasattr(source, "to_dict"):
         return huggingface.from_config(source)
-    raise TypeError(
+    raise _unknown(source)
+
+
+def _unknown(source: Any) -> TypeError:
+    return TypeError(
         "dissect takes a model of transformers or TransformerLens, a config of either, the path of a config.json or an "
-        f"Anatomy, not {type(source).__name__}"
+        f"Anatomy, not {shown(source)}"
     )

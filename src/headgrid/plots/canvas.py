@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
+
+from headgrid import arguments
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,7 +42,7 @@ def axes(ax: Axes | None, width: float, height: float) -> Axes:
     if isinstance(ax, Axes):
         return ax
     if ax is not None:
-        raise TypeError(f"ax should be one matplotlib Axes or None, not {type(ax).__name__}")
+        raise TypeError(f"ax should be one matplotlib Axes or None, not {arguments.shown(ax)}")
     import matplotlib.pyplot as plt
 
     made: Axes = plt.subplots(figsize=(width, height), layout="constrained")[1]
@@ -52,21 +53,11 @@ def numbers(values: Any, what: str, ndim: int) -> Floats:
     """Values as a float64 array of `ndim` axes; masked entries are NaN.
 
     Raises:
-        ValueError: when they are not real numbers, have another number of axes, or are none at all.
+        TypeError: when they are not real numbers.
+        ValueError: when they have another number of axes, rows of several lengths, or are none at all.
     """
-    if isinstance(values, torch.Tensor):
-        values = values.detach().cpu()
-        values = values.to(torch.float64).numpy() if not values.is_complex() else values.numpy()
-    elif isinstance(values, np.ma.MaskedArray):
-        values = np.ma.filled(values.astype(np.float64), np.nan)
     letters = {1: "[n]", 2: "[n_layers, n_heads]"}[ndim]
-    try:
-        found = np.asarray(values)
-        if np.iscomplexobj(found):
-            raise ValueError("they are complex")
-        found = found.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{what} should be numbers {letters}: {error}") from None
+    found = arguments.real_numbers(what, values, f"numbers {letters}")
     if found.ndim != ndim or not found.size:
         raise ValueError(f"{what} should be {letters}, not of the shape {list(found.shape)}")
     return found

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from headgrid import arguments
+from headgrid.arguments import integer, number, of_kind, text
+from headgrid.circuits.composition import Composition
 from headgrid.plots.canvas import COLOURS, GREY, axes, font_size, numbers, size_of, thinned
 
 if TYPE_CHECKING:
@@ -36,11 +39,11 @@ def composition(composition: Any, *, ax: Axes | None = None, n: int = 30, kinds:
     Raises:
         ValueError: for other letters in `kinds`, n below 1, or a composition of no heads.
     """
-    wanted = [kind for kind in "qkv" if kind in kinds.lower()]
+    of_kind("composition", composition, Composition, "a Composition, as headgrid.compose makes it")
+    wanted = [kind for kind in "qkv" if kind in text("kinds", kinds, what="some of the letters Q, K and V").lower()]
     if not wanted or set(kinds.lower()) - set("qkv"):
-        raise ValueError(f"kinds should be some of the letters Q, K and V, not {kinds!r}")
-    if n < 1:
-        raise ValueError(f"n should be 1 or more, not {n}")
+        raise ValueError(f"kinds should be some of the letters Q, K and V, not {arguments.shown(kinds)}")
+    n, z = integer("n", n, least=1, what="a number of arrows"), number("z", z, finite=False)
     heads = [(int(layer), int(head)) for layer, head in composition.heads]
     if not heads:
         raise ValueError("this composition is of no heads: there is nothing to draw")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from headgrid import arguments
+from headgrid.arguments import flag, number, real_numbers, shown
 from headgrid.plots.canvas import (
     DIVERGING,
     PALE,
@@ -63,6 +65,11 @@ def grid(
         ValueError: when `values` has another shape, `selected` does not have its shape, or `low` is not below `high`.
     """
     cells = numbers(values, "values", 2)
+    label = arguments.text("label", label)
+    diverging = None if diverging is None else flag("diverging", diverging)
+    from_zero = None if from_zero is None else flag("from_zero", from_zero)
+    annotate = flag("annotate", annotate)
+    low, high = (None if given is None else number(name, given) for name, given in (("low", low), ("high", high)))
     n_layers, n_heads = cells.shape
     chosen = None if selected is None else _chosen(selected, cells.shape)
     finite = cells[np.isfinite(cells)]
@@ -106,7 +113,10 @@ def grid(
 
 def _chosen(selected: Any, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
     of_selection = isinstance(selected, Selection)
-    found = numbers(selected.head_mask() if of_selection else selected, "selected", 2)
+    given = selected.head_mask() if isinstance(selected, Selection) else selected
+    found = real_numbers("selected", given, "booleans [n_layers, n_heads] or a Selection")
+    if np.asarray(given).dtype != np.bool_:  # scores, say, of which any but zero would be outlined
+        raise TypeError(f"selected should be booleans [n_layers, n_heads] or a Selection, not {shown(selected)}")
     if found.shape != shape:
         source = f"the selection is of {selected.anatomy.title}: its heads are" if of_selection else "selected is"
         raise ValueError(f"{source} {list(found.shape)}, and values are {list(shape)}: they should be the same")

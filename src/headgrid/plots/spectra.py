@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from headgrid.arguments import flag, shown, text
 from headgrid.circuits.scores import entropy_rank, stable_rank
 from headgrid.factored import FactoredMatrix
 from headgrid.plots.canvas import COLOURS, GREY, Floats, axes, because, name_of, numbers, one_circuit
@@ -33,6 +34,7 @@ def spectrum(circuit: Any, *, ax: Axes | None = None, log: bool = False, label: 
         TypeError, ValueError: when `circuit` is something else, or several matrices.
     """
     values, unclear, ranks = _spectrum(circuit)
+    log, label = flag("log", log), None if label is None else text("label", label)
     ax = axes(ax, 4.2, 2.6)
     from matplotlib.container import BarContainer
     from matplotlib.patches import Patch
@@ -101,23 +103,24 @@ def offsets(circuit: Any, *, ax: Axes | None = None) -> Axes:
             f"this circuit has no scores by distance: only QK circuits of learned positions have{because(circuit)}"
         )
     values = numbers(scores, "scores by distance", 1)
+    if not np.isfinite(values).any():
+        raise ValueError(f"scores by distance have no finite number among them: {shown(scores)}")
     ax = axes(ax, 4.2, 2.6)
     mark = "o" if len(values) <= 64 else ""
     ax.axhline(0, color=GREY, linewidth=0.8, zorder=1)
     ax.plot(np.arange(len(values)), values, color=COLOURS[0], linewidth=1.2, marker=mark, markersize=3, zorder=2)
-    if np.isfinite(values).any():
-        best = int(np.nanargmax(np.where(np.isfinite(values), values, np.nan)))
-        ax.plot([best], [values[best]], color=COLOURS[1], marker="o", markersize=5, linestyle="none", zorder=3)
-        ax.annotate(
-            f"{best} back" if best else "the same position",
-            (best, values[best]),
-            xytext=(7, 0) if best < 0.7 * len(values) else (-7, 0),
-            textcoords="offset points",
-            ha="left" if best < 0.7 * len(values) else "right",
-            va="center",
-            fontsize="small",
-            color=COLOURS[1],
-        )
+    best = int(np.nanargmax(np.where(np.isfinite(values), values, np.nan)))
+    ax.plot([best], [values[best]], color=COLOURS[1], marker="o", markersize=5, linestyle="none", zorder=3)
+    ax.annotate(
+        f"{best} back" if best else "the same position",
+        (best, values[best]),
+        xytext=(7, 0) if best < 0.7 * len(values) else (-7, 0),
+        textcoords="offset points",
+        ha="left" if best < 0.7 * len(values) else "right",
+        va="center",
+        fontsize="small",
+        color=COLOURS[1],
+    )
     ax.set(xlabel="positions from the key to the query", ylabel="QK score")
     _whole_numbers(ax)
     ax.spines[["top", "right"]].set_visible(False)

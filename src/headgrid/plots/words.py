@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from headgrid.arguments import integer, one_of
 from headgrid.plots.canvas import (
     COLOURS,
     DIVERGING,
@@ -56,11 +57,9 @@ def tokens(
     Raises:
         ValueError: for another side or sign, less than one direction or token, or a side without tokens.
     """
-    for name, given, allowed in (("side", side, ("reads", "writes")), ("sign", sign, ("top", "bottom"))):
-        if given not in allowed:
-            raise ValueError(f"{name} should be {' or '.join(map(repr, allowed))}, not {given!r}")
-    if n_directions < 1 or n_tokens < 1:
-        raise ValueError(f"n_directions and n_tokens should be 1 or more, not {n_directions} and {n_tokens}")
+    side, sign = one_of("side", side, ("reads", "writes")), one_of("sign", sign, ("top", "bottom"))
+    n_directions = integer("n_directions", n_directions, least=1, what="a number of columns")
+    n_tokens = integer("n_tokens", n_tokens, least=1, what="a number of rows")
     table = circuit if hasattr(circuit, "bottom_ids") else getattr(one_circuit(circuit), f"{side[:-1]}_tokens", None)
     if table is None:
         other = "reads" if side == "writes" else "writes"
@@ -131,8 +130,7 @@ def pairs(circuit: Any, *, ax: Axes | None = None, n: int = 10) -> Axes:
     found = getattr(one_circuit(circuit), "pairs", circuit)
     if found is None or not hasattr(found, "sources"):
         raise ValueError(f"there are no token pairs in this {type(circuit).__name__}{because(circuit)}")
-    if n < 1:
-        raise ValueError(f"n should be 1 or more, not {n}")
+    n = integer("n", n, least=1, what="a number of pairs")
     values = numbers(found.values, "scores of pairs", 1)[:n]
     names = [
         f"{written(source)} → {written(target)}"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 
-from headgrid import files
+from headgrid import arguments, files
 from headgrid.circuits.progress import Progress
 from headgrid.widget import page, picture
 from headgrid.widget.wire import Colours
@@ -33,7 +34,9 @@ def to_svg(grid: HeadGrid, path: Path | None = None, marks: Sequence[str] = ()) 
         FileNotFoundError, IsADirectoryError: when there is no such folder, or when the path is one.
         KeyError: when no selection is saved under such a name.
     """
-    return _text(picture.svg(picture.state_of(grid, marks)), path)
+    if path is not None:
+        files.checked(path)
+    return _text(picture.svg(picture.state_of(grid, _names(marks))), path)
 
 
 def to_png(grid: HeadGrid, path: Path | None = None, marks: Sequence[str] = ()) -> bytes | None:
@@ -49,7 +52,9 @@ def to_png(grid: HeadGrid, path: Path | None = None, marks: Sequence[str] = ()) 
         FileNotFoundError, IsADirectoryError: when there is no such folder, or when the path is one.
         KeyError: when no selection is saved under such a name.
     """
-    found = picture.png(picture.state_of(grid, marks))
+    if path is not None:
+        files.checked(path)
+    found = picture.png(picture.state_of(grid, _names(marks)))
     if path is None:
         return found
     files.write(path, found)
@@ -69,13 +74,16 @@ def to_html(grid: HeadGrid, path: Path | None = None, progress: Progress = False
     """
     if path is not None:
         files.checked(path)  # before minutes of reading
-    return _text(page.html(grid, progress), path)
+    return _text(page.html(grid, arguments.progress(progress)), path)
 
 
 def plot(grid: HeadGrid, ax: Axes | None = None, **style: Any) -> Axes:
     """The heads of the main stack, drawn by `headgrid.plots.grid` as they are coloured; `style` goes to that."""
     from headgrid import plots
 
+    allowed = list(inspect.signature(plots.grid).parameters)
+    if strangers := [name for name in style if name not in allowed]:
+        raise TypeError(f"plot takes what headgrid.plots.grid does, {', '.join(allowed)}; not {strangers[0]!r}")
     with grid._background.lock:
         found, selection = cast(Colours, dict(grid.colours)), grid.selection
     cells = grid._background.places.stacks[grid.anatomy.main.name].cells("head")
@@ -88,6 +96,11 @@ def plot(grid: HeadGrid, ax: Axes | None = None, **style: Any) -> Axes:
         on, some = grid._cells.look(selection.parts)
         shown = {"values": (on + 0.5 * some)[cells], "label": "selected", "low": 0.0, "high": 1.0}
     return plots.grid(**{**shown, "ax": ax, **style})
+
+
+def _names(marks: str | Sequence[str]) -> list[str]:
+    """The names of saved selections; one alone may stand for itself."""
+    return [marks] if isinstance(marks, str) else arguments.items("marks", marks, "a list of names", empty=True)
 
 
 def _text(found: str, path: Path | None) -> str | None:

@@ -16,7 +16,10 @@ import anywidget
 import torch
 import traitlets
 
+from headgrid import arguments
 from headgrid.anatomy import Bools
+from headgrid.circuits import strings
+from headgrid.circuits.norms import LNS
 from headgrid.circuits.progress import Progress
 from headgrid.masks import ParamMasks
 from headgrid.models import dissect
@@ -108,6 +111,7 @@ class HeadGrid(anywidget.AnyWidget):
     kept: traitlets.List[Any] = traitlets.List().tag(sync=True)
 
     def __init__(self, model: Any, tokenizer: Any = None, *, select: Selectable = "none") -> None:
+        strings.tokenizer(tokenizer)
         self.model: torch.nn.Module | None = model if isinstance(model, torch.nn.Module) else None
         weights = None if self.model is None else Weights(self.model)
         self._cells = cells_of(dissect(model) if weights is None else weights.anatomy)
@@ -183,7 +187,9 @@ class HeadGrid(anywidget.AnyWidget):
         Example:
             >>> grid.colour_by(headgrid.scan(model).copying_score, label="copying")
         """
-        self._background.colour_by(what, label, diverging, ln)
+        label = None if label is None else arguments.text("label", label)
+        diverging = None if diverging is None else arguments.flag("diverging", diverging)
+        self._background.colour_by(what, label, diverging, arguments.one_of("ln", ln, LNS))
 
     def plot(self, ax: Axes | None = None, **style: Any) -> Axes:
         """Draw the heads of the main stack with matplotlib, in the colours of the grid; the selected ones are outlined.

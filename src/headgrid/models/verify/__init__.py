@@ -34,6 +34,7 @@ from math import inf
 
 import torch
 
+from headgrid import arguments
 from headgrid.anatomy import Anatomy
 from headgrid.models.proven import mark
 from headgrid.models.verify.expected import SIDES
@@ -72,9 +73,16 @@ def verify(
         What was found. It is false when a statement does not hold; its `raise_if_failed` raises then.
 
     Raises:
+        TypeError, ValueError: for an argument of a wrong kind, and for inputs that are empty.
         VerifyError: when nothing could be proven: no attention was seen, the model cannot be run or copied, its weights
             are quantised, or the anatomy is of another model.
     """
+    arguments.model(model)
+    if anatomy is not None:
+        arguments.of_kind("anatomy", anatomy, Anatomy, "an Anatomy, as headgrid.dissect makes it")
+    if inputs is not None:
+        _check_inputs(inputs)
+    progress = arguments.progress(progress)
     if anatomy is not None:
         return _verify(model, anatomy, inputs, progress)
     from headgrid.models import dissect
@@ -88,6 +96,16 @@ def verify(
         if another:
             return another
     return proof
+
+
+def _check_inputs(inputs: Mapping[str, torch.Tensor]) -> None:
+    arguments.of_kind("inputs", inputs, Mapping, "a dictionary from the names of the model's arguments to tensors")
+    if not inputs:
+        raise ValueError("inputs are empty: give what the model is called with, such as {'input_ids': ids}, or None")
+    for name, value in inputs.items():
+        if not isinstance(name, str) or not isinstance(value, torch.Tensor) or not value.ndim or not value.numel():
+            said = f"{arguments.shown(name)} is {arguments.shown(value)}"
+            raise TypeError(f"inputs are tensors by the names of the model's arguments, each a batch of one; {said}")
 
 
 def _others(model: torch.nn.Module, anatomy: Anatomy) -> Iterator[Anatomy]:
