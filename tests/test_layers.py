@@ -18,6 +18,7 @@ LAYERS = [
     {"anatomy"},
     {"parts"},
     {"masks", "grammar", "spelling"},
+    {"activations"},
     {"selection", "models", "candidates"},
     {"preview", "hooks", "weights", "completion"},
     {"circuits"},

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
+import pytest
 import tiny
 import torch
 
@@ -61,3 +63,121 @@ def test_masks_work_for_a_model_on_the_meta_device() -> None:
     live = hg.dissect(tiny.model("llama with grouped-query attention"))
     assert hg.dissect(model) == live
     assert hg.dissect(model).select("l1h2").n_params == live.select("l1h2").n_params
+
+
+# ---- training
+
+
+def trained(model: Any, selection: hg.Selection, optimizer: torch.optim.Optimizer, steps: int = 3) -> None:
+    tokens = tiny.inputs("llama with grouped-query attention")["input_ids"]
+    with selection.training_only(model):
+        for _ in range(steps):
+            optimizer.zero_grad()
+            loss = model(tokens, labels=tokens).loss
+            loss.backward()
+            optimizer.step(lambda loss=loss: loss) if isinstance(optimizer, torch.optim.LBFGS) else optimizer.step()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda parameters: torch.optim.AdamW(parameters, lr=0.01, weight_decay=0.1),
+        lambda parameters: torch.optim.AdamW(parameters, lr=0.01, foreach=False),
+        lambda parameters: torch.optim.SGD(parameters, lr=0.01, weight_decay=0.1, momentum=0.9),
+        lambda parameters: torch.optim.Adagrad(parameters, lr=0.01, weight_decay=0.1),
+        lambda parameters: torch.optim.Adam(parameters, lr=0.01, weight_decay=0.1, fused=True),
+    ],
+)
+def test_a_step_moves_what_is_selected_and_no_other_entry_whatever_the_optimizer(make: Any) -> None:
+    model = tiny.fresh("llama with grouped-query attention")
+    selection = hg.dissect(model).select("l1h2 | l0 mlp n3 | ln_final")
+    masks = selection.masks()
+    optimizer = make(model.parameters())
+    tokens = tiny.inputs("llama with grouped-query attention")["input_ids"]
+    model(tokens, labels=tokens).loss.backward()
+    optimizer.step()  # gives it momentum, and every parameter a gradient that is still there
+    stale = {name: parameter.grad for name, parameter in model.named_parameters()}
+    before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    with selection.training_only(model):
+        model(tokens, labels=tokens).loss.backward()
+        optimizer.step()
+    trained(model, selection, optimizer)
+    moved = 0
+    for name, parameter in model.named_parameters():
+        changed = parameter != before[name]
+        mask = masks.get(name, torch.tensor(False))
+        assert mask is None or not (changed & ~mask).any(), name
+        moved += int(changed.sum())
+        if name not in masks:
+            assert parameter.grad is stale[name]
+    assert moved > 0.9 * selection.n_params
+
+
+def test_without_the_context_weight_decay_moves_what_is_not_selected() -> None:
+    model = tiny.fresh("llama with grouped-query attention")
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
+    selection = hg.dissect(model).select("l1h2")
+    trained(model, selection, optimizer)
+    before = model.get_parameter("model.layers.1.self_attn.q_proj.weight").detach().clone()
+    tokens = tiny.inputs("llama with grouped-query attention")["input_ids"]
+    optimizer.zero_grad()
+    model(tokens, labels=tokens).loss.backward()
+    optimizer.step()
+    assert (model.get_parameter("model.layers.1.self_attn.q_proj.weight") != before).all()
+
+
+def test_the_frozen_model_under_an_adapter_stays_frozen() -> None:
+    peft = pytest.importorskip("peft")
+    settings = peft.LoraConfig(r=5, target_modules=["q_proj", "v_proj", "o_proj"], init_lora_weights=False)
+    model = peft.get_peft_model(tiny.fresh("llama with grouped-query attention"), settings).double()
+    base = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
+    before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    anatomy = hg.dissect(model)
+    selection = anatomy.select("l1h2")
+    with selection.training_only(model):
+        assert all("lora" in name for name, one in model.named_parameters() if one.requires_grad)
+    trained(model, selection, torch.optim.AdamW(model.parameters(), lr=0.01))
+    masks = selection.masks()
+    moved = {name for name, parameter in model.named_parameters() if not torch.equal(parameter, before[name])}
+    assert moved == {name for name in masks if "lora" in name}
+    assert not moved & base
+    for name in moved:
+        mask = masks[name]
+        changed = model.get_parameter(name) != before[name]
+        assert mask is None or not (changed & ~mask).any()
+    assert base == {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
+    with pytest.raises(ValueError, match="none of the selected parameters requires a gradient"):
+        anatomy.select("embed").training_only(model)
+
+
+def test_what_training_only_is_given_is_checked_at_the_call() -> None:
+    model = tiny.fresh("qwen3")
+    selection = hg.dissect(model).select("l1h2")
+    for wrong in (None, "model", 5, dict(model.named_parameters())):
+        with pytest.raises(TypeError, match="model is a model of"):
+            selection.training_only(wrong)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="of another model"):
+        selection.training_only(tiny.fresh("gpt2"))
+
+
+def test_a_gradient_that_is_not_a_number_reaches_nothing_unselected() -> None:
+    model = tiny.fresh("gpt2")
+    selection = hg.dissect(model).select("l1h2.o")
+    (name, mask), *_ = selection.masks().items()
+    weight = model.get_parameter(name)
+    with selection.training_only(model):
+        (weight * torch.where(mask, 1.0, float("nan"))).sum().backward()
+    assert weight.grad is not None
+    assert torch.equal(weight.grad, mask.double())
+
+
+def test_contexts_of_training_leave_no_hook_on_optimizers() -> None:
+    from torch.optim import optimizer
+
+    before = len(optimizer._global_optimizer_pre_hooks), len(optimizer._global_optimizer_post_hooks)
+    model = tiny.fresh("gpt2")
+    with hg.dissect(model).select("l1h2").training_only(model):
+        assert len(optimizer._global_optimizer_pre_hooks) == before[0] + 1
+    with pytest.raises(ZeroDivisionError), hg.dissect(model).select("l1h2").training_only(model):
+        1 / 0  # noqa: B018
+    assert (len(optimizer._global_optimizer_pre_hooks), len(optimizer._global_optimizer_post_hooks)) == before

@@ -39,7 +39,18 @@ def test_layers_that_look_alike_are_drawn_once() -> None:
 
 def test_masks_with_their_model_print_as_their_selection_does() -> None:
     selection = anatomy.select("l1h2 | l0 mlp | embed")
-    assert printed(selection.masks(), model) == printed(selection)
+    assert printed(selection) == printed(selection.masks(), model) + (
+        "key and value weights of these are read by l1h0-1 too, not selected\n"
+    )
+
+
+def test_heads_that_share_selected_keys_and_values_are_named_where_there_are_any() -> None:
+    assert "are read by l1h[0,2] too" in printed(anatomy.select("l1h1"))
+    assert "are read by l1g0 too" in printed(anatomy.select("l1h1.k"))
+    for text in ("l1h1.q", "l1h1.o", "l1g0", "l1", "full", "none"):
+        assert "read by" not in printed(anatomy.select(text)), text
+    assert "read by" not in printed(hg.dissect(tiny.model("gpt2")).select("l1h1"))
+    assert "read by l1h[0-1] too" in _html(Branch(""), "read by l1h[0-1] too")
 
 
 def test_masks_alone_say_whole_where_the_size_is_not_known() -> None:

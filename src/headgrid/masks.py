@@ -6,12 +6,16 @@ is a vector or a small array along these, expanded over the others: a union of h
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
+from headgrid import arguments
 from headgrid.anatomy import Anatomy
 from headgrid.parts import Parts, rows
 from headgrid.slots import canvas_shape
@@ -56,10 +60,58 @@ def masks(anatomy: Anatomy, chosen: Parts) -> ParamMasks:
     return found
 
 
-@contextmanager
-def training_only(model: torch.nn.Module, chosen: ParamMasks) -> Iterator[None]:
+def zero_(model: torch.nn.Module, chosen: ParamMasks) -> None:
+    """Set the masked entries of a model's parameters to zero, in place.
+
+    Raises:
+        ValueError: when the model does not have these parameters, has them in other shapes, or has no weights.
+    """
+    parameters = _parameters(model, chosen)
+    for name in chosen:
+        if parameters[name].is_meta:
+            raise ValueError(f"{name!r} is on the meta device: the model has no weights that could be zeroed")
+    with torch.no_grad():
+        for name, mask in chosen.items():
+            weight = parameters[name]
+            weight.zero_() if mask is None else weight.masked_fill_(mask.to(weight.device), 0)
+
+
+def training_only(model: torch.nn.Module, chosen: ParamMasks) -> AbstractContextManager[None]:
     """What `Selection.training_only` does; see there."""
-    parameters = dict(model.named_parameters())
+    parameters = _parameters(model, chosen)
+    if chosen and not any(parameters[name].requires_grad for name in chosen):
+        raise ValueError(
+            f"none of the selected parameters requires a gradient, {next(iter(chosen))!r} for one: what is frozen "
+            "stays so. Call requires_grad_(True) on what is to be trained"
+        )
+    return _training_only(parameters, chosen)
+
+
+@contextmanager
+def _training_only(parameters: dict[str, torch.nn.Parameter], chosen: ParamMasks) -> Iterator[None]:
+    trained = {name for name in chosen if parameters[name].requires_grad}
+    cut = {id(parameters[name]): mask.to(parameters[name].device)
+           for name, mask in chosen.items() if mask is not None and name in trained}  # fmt: skip
+    before = {name: (parameter.requires_grad, parameter.grad) for name, parameter in parameters.items()}
+    with ExitStack() as undo:
+        for name, parameter in parameters.items():
+            if name not in trained:  # an optimizer moves whatever has a gradient, one from before as well
+                undo.callback(_reset, parameter, *before[name])
+                _reset(parameter, False, None)
+            elif (mask := cut.get(id(parameter))) is not None:
+                undo.callback(parameter.register_hook(partial(_only, mask=mask)).remove)  # type: ignore[no-untyped-call]
+        undo.callback(_restoring(cut))
+        yield
+
+
+def _parameters(model: torch.nn.Module, chosen: ParamMasks) -> dict[str, torch.nn.Parameter]:
+    """A model's parameters by name.
+
+    Raises:
+        TypeError: when it is no module.
+        ValueError: when masks are of parameters that it does not have, or has in other shapes.
+    """
+    parameters = dict(arguments.model(model).named_parameters())
     for name, mask in chosen.items():
         if name not in parameters:
             raise ValueError(f"the model has no parameter {name!r}; this selection is of another model")
@@ -67,19 +119,39 @@ def training_only(model: torch.nn.Module, chosen: ParamMasks) -> Iterator[None]:
             raise ValueError(
                 f"the mask of {name!r} is {list(mask.shape)}, its parameter {list(parameters[name].shape)}"
             )
-    before = {name: parameter.requires_grad for name, parameter in parameters.items()}
-    hooks = []
-    try:
-        for name, parameter in parameters.items():
-            parameter.requires_grad_(name in chosen)
-            mask = chosen.get(name)
-            if mask is not None:
-                on_device = mask.to(parameter.device)
-                hook = parameter.register_hook(lambda gradient, mask=on_device: gradient * mask)  # type: ignore[no-untyped-call]
-                hooks.append(hook)
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()
-        for name, parameter in parameters.items():
-            parameter.requires_grad_(before[name])
+    return parameters
+
+
+def _reset(parameter: torch.nn.Parameter, requires_grad: bool, grad: torch.Tensor | None) -> None:
+    parameter.requires_grad_(requires_grad)
+    parameter.grad = grad
+
+
+def _only(gradient: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """A gradient that is zero outside of a mask; NaN there as well."""
+    return gradient * mask if gradient.is_sparse else gradient.where(mask, 0)
+
+
+def _restoring(cut: Mapping[int, torch.Tensor]) -> Callable[[], None]:
+    """Make steps of torch's optimizers leave entries outside of these masks as they were; what is returned undoes it.
+
+    Weight decay moves every entry of a parameter that has a gradient, and momentum those that had one before.
+    """
+    held: dict[int, list[tuple[torch.nn.Parameter, torch.Tensor]]] = {}
+
+    def hold(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+        own = [one for group in optimizer.param_groups for one in group["params"] if id(one) in cut]
+        held[id(optimizer)] = [(one, one.detach().clone()) for one in own]
+
+    def restore(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+        with torch.no_grad():
+            for parameter, old in held.pop(id(optimizer), []):
+                parameter.copy_(parameter.where(cut[id(parameter)], old))
+
+    handles = [register_optimizer_step_pre_hook(hold), register_optimizer_step_post_hook(restore)]
+
+    def undo() -> None:
+        for handle in handles:
+            handle.remove()
+
+    return undo

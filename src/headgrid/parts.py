@@ -108,6 +108,20 @@ def heads(stack: Stack, chosen: Bools) -> Parts:
     return union(numbered(stack, ("q", "o"), chosen), numbered(stack, ("k", "v"), groups))
 
 
+def siblings(anatomy: Anatomy, chosen: Parts) -> Parts:
+    """The heads that read chosen key or value weights, of which no query or output weight is chosen."""
+    found: Parts = {}
+    for stack in anatomy.stacks:
+        if stack.n_kv_heads < stack.n_heads:
+            of_heads = [chosen[key] for key in stack.roles("q", "o") if key in chosen]
+            shared = [chosen[key] for key in stack.roles("k", "v") if key in chosen]
+            if shared:
+                readers = np.logical_or.reduce(shared)[:, stack.kv_head_of]
+                own = np.logical_or.reduce(of_heads) if of_heads else np.zeros_like(readers)
+                found = union(found, heads(stack, readers & ~own))
+    return found
+
+
 def per_group(stack: Stack, of_heads: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """An array over heads with the heads of each key/value head side by side: `[n_layers, n_kv_heads, heads each]`."""
     return of_heads.reshape(len(of_heads), stack.n_kv_heads, stack.n_heads // stack.n_kv_heads)

@@ -112,6 +112,9 @@ def preview(
 ) -> None:
     """Print the tree of the parameters that are selected: a bar, the percentage, and `selected of total`.
 
+    Under grouped-query attention a line below names the heads that read selected key or value weights and are not
+    selected themselves.
+
     Args:
         what: a selection, or masks as `Selection.masks()` returns them.
         model: the model that masks are of, for the sizes of the parameters that the masks do not show: those that are
@@ -137,14 +140,25 @@ def preview(
             print(name, file=out)
     if plain:
         return
+    shared = _shared(what)
     if file is None and _in_notebook():
         from IPython.display import HTML, display
 
-        display(HTML(_html(root)))  # type: ignore[no-untyped-call]
+        display(HTML(_html(root, shared)))  # type: ignore[no-untyped-call]
         return
     from rich.console import Console
+    from rich.markup import escape
 
-    Console(file=out, highlight=False).print(_rich(root))
+    console = Console(file=out, highlight=False)
+    console.print(_rich(root))
+    if shared:
+        console.print(escape(shared))
+
+
+def _shared(what: Selection | ParamMasks) -> str:
+    """What is to be said of heads that share what is selected."""
+    siblings = what.siblings if isinstance(what, Selection) else None
+    return f"key and value weights of these are read by {siblings} too, not selected" if siblings else ""
 
 
 def _counts(what: Selection | ParamMasks, model: torch.nn.Module | None) -> Iterator[tuple[str, tuple[int, int, int]]]:
@@ -205,7 +219,7 @@ def _rich(root: Branch) -> Tree:
     return tree
 
 
-def _html(root: Branch) -> str:
+def _html(root: Branch, shared: str = "") -> str:
     def line(name: str, branch: Branch) -> str:
         share = 100.0 if branch.whole and not branch.total else 100 * branch.selected / max(branch.total, 1)
         bar = (
@@ -220,5 +234,6 @@ def _html(root: Branch) -> str:
         return f'<ul style="list-style:none;margin:0;padding-left:1.4em">{items}</ul>' if items else ""
 
     return (
-        f'<div style="font-family:monospace;line-height:1.5"><b>{_heading(root)}</b> {root.percent}{grow(root)}</div>'
+        f'<div style="font-family:monospace;line-height:1.5"><b>{_heading(root)}</b> {root.percent}{grow(root)}'
+        f"{html.escape(shared)}</div>"
     )

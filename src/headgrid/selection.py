@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias, Union, cast
 import numpy as np
 import torch
 
-from headgrid import arguments, masks, parts
+from headgrid import activations, masks, parts
 from headgrid.anatomy import Anatomy
 from headgrid.grammar import parse
 from headgrid.parts import Parts
@@ -170,22 +170,50 @@ class Selection:
             where every entry is selected. A parameter of which nothing is selected is absent, so an empty selection
             gives `{}`. The order is that of `named_parameters()`. A tensor is a view of a vector along one axis,
             expanded over the others: it is read-only in effect (`.clone()` it to write to it) and costs one byte per
-            row or column.
+            row or column. Under grouped-query attention the masks of a head's key and value weights are those of its
+            `siblings` too; `zero_` switches off the head alone.
         """
         return masks.masks(self.anatomy, self.parts)
 
     def training_only(self, model: torch.nn.Module) -> AbstractContextManager[None]:
-        """A context in which only the selected entries of `model` get gradients.
+        """A context in which only the selected entries of `model` are trained.
 
-        Parameters of which nothing is selected get none at all; in the others the gradient is zero outside the mask.
-        A step of an optimiser without weight decay or momentum from before then moves only what is selected; weight
-        decay moves every entry of a parameter that has a gradient, so set it to 0. All is as before when the context
-        ends, an exception included.
+        Parameters of which nothing is selected get no gradient at all; in the others the gradient is zero outside the
+        mask. Weight decay and momentum move entries whose gradient is zero, too: after each step of an optimizer of
+        `torch.optim`, or derived from one, what is not selected is put back. Where something else updates the
+        parameters, weight decay must be 0. What is frozen (`requires_grad` is False: the model under PEFT's adapters)
+        stays so, selected or not. Under grouped-query attention the selected key and value weights of a head are
+        those of its `siblings` too. All is as before when the context ends, an exception included.
 
         Raises:
-            ValueError: when the model does not have the selected parameters, or has them in other shapes.
+            TypeError: when `model` is no module.
+            ValueError: when the model does not have the selected parameters, or has them in other shapes; when all of
+                them are frozen.
         """
-        return masks.training_only(arguments.model(model), self.masks())
+        return masks.training_only(model, self.masks())
+
+    def zero_(self, model: torch.nn.Module) -> None:
+        """Switch the selected heads and neurons of `model` off, in place, by zeroing the weights that read them.
+
+        These are `W_O` of a head and `W_out` of a neuron, with what a LoRA adapter adds to them, and no others: the
+        key and value weights that a head shares with its `siblings` stay, and so does what a block adds by itself
+        (`b_O`, `b_out`). It is the same function as `headgrid.ablate(model, selection)`, and takes the same selections.
+
+        Raises:
+            TypeError: when `model` is no module.
+            ValueError: when a part is no activation (an embedding, a norm, `l1h2.q`); when the model does not have the
+                selected parameters, has them in other shapes, or is on the meta device.
+        """
+        masks.zero_(model, masks.masks(self.anatomy, activations.outputs(self.anatomy, self.parts)))
+
+    @cached_property
+    def siblings(self) -> Selection:
+        """The heads that read key or value weights of this selection and are not in it, with all of their weights.
+
+        Under grouped-query attention the key and value weights of `l1h2` are those of other heads as well: to change
+        them changes these heads. Without it there are none.
+        """
+        return Selection(self.anatomy, parts.siblings(self.anatomy, self.parts))
 
     def to_json(self) -> str:
         """This selection as a line of JSON, for a file or a message; `from_json` reads it back."""

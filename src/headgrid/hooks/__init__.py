@@ -1,37 +1,36 @@
 """Recording and ablating activations, by the same slots as masks and weights: `record` and `ablate`.
 
-What a selection means here is one rule. **A head is its `z`**, the `[batch, pos, d_head]` that enters `W_O`, and it is
-named by its output side: `l1h2` (whose other weights come with it) or `l1h2.o`. **A neuron is its activation**, the
-`[batch, pos]` that enters `W_out`: `l0 mlp n5`, `l0 mlp`. `l1 attn` is all heads of a layer, and `l1` these and all
-neurons; what is shared by all heads or neurons comes with all of them and is left as it is, so that after
-`ablate(model, "l1 attn")` the attention still adds its `b_O`. A part with no activation (an embedding, a norm on its
-own, `l1h2.q`, an expert) is an error that names it, never passed over.
+What a selection means here is the rule of `headgrid.activations`: a head is its `z`, which enters `W_O`, and a neuron
+what enters `W_out`; whatever has no activation is an error that names it.
 
 The heads of a decoder's attention to the encoder are `cross l0h1`. Where a forward pass runs a layer several times
 (ALBERT), every run is recorded, and ablated. Contexts nest: an inner one sees what the outer ones have changed.
+
+Within a context models run as they are written, so that hooks are what runs: nothing is compiled, in any thread
+(`torch.compile` passes over hooks), and transformers' gradient checkpointing is off (it would run layers again when the
+hooks are gone).
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
-from types import TracebackType
-from typing import Any, Generic, TypeAlias, TypeVar
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 
 import torch
 
+from headgrid import arguments
+from headgrid.activations import activations
 from headgrid.anatomy import Anatomy, AnatomyError
-from headgrid.hooks.ablation import Ablation, Mode
+from headgrid.hooks.ablation import Ablation
+from headgrid.hooks.attached import Attached, Hooks
 from headgrid.hooks.cache import Cache, Keep, NotRecorded, Recording
-from headgrid.hooks.taps import Act, Tap, activations, layer_taps, matched, taps, templates
+from headgrid.hooks.modes import Inputs, Mode, checked, checked_reference
+from headgrid.hooks.taps import Act, Tap, layer_taps, matched, taps, templates
 from headgrid.models import dissect
 from headgrid.selection import Selectable, Selection
 
 __all__ = ["Cache", "NotRecorded", "ablate", "record"]
-
-Inputs: TypeAlias = torch.Tensor | Mapping[str, torch.Tensor]
-T = TypeVar("T")
 
 
 def record(
@@ -64,10 +63,13 @@ def record(
     Raises:
         AnatomyError: when there are no heads to find; it names templates for `layers`.
         SelectionError: when a text does not parse, or names what the model does not have.
+        TypeError: for an argument of a wrong kind.
         ValueError: when a selection is of another model or has parts with no activation, or a template fits nothing.
+        RuntimeError: within the context, where gradient checkpointing runs a layer with its backward pass.
     """
-    if keep not in ("last", "all"):
-        raise ValueError(f"keep is 'last' or 'all', not {keep!r}")
+    arguments.model(model)
+    arguments.flag("detach", detach)
+    arguments.one_of("keep", keep, ("last", "all"))
     if selection is None and layers is None:
         raise ValueError("say what to record: a selection such as 'l1h2 | l0 mlp', or layers='l0-3'")
     anatomy: Anatomy | None = None
@@ -76,12 +78,12 @@ def record(
     if selection is not None or (layers is not None and template is None):
         anatomy = _anatomy(model, selection, layers if template is None else None)
     if anatomy is not None and selection is not None:
-        found += taps(model, anatomy, activations(anatomy.select(selection)))
+        found += _taps(model, anatomy, selection, "recorded")
     if template is not None:
         found += matched(model, template)
     elif anatomy is not None and layers is not None:
         found += layer_taps(model, anatomy, anatomy.select(layers))
-    return _Attached(lambda: _recording(anatomy, found, detach, keep))
+    return Attached(model, lambda: _recording(anatomy, found, detach, keep))
 
 
 def ablate(
@@ -105,42 +107,63 @@ def ablate(
               then flow through the mean, and positions that only fill up the batch count.
             - "resample": that of another row, which is drawn once for a context, the same for all activations: from
               `reference`, or without one from the other rows of the batch.
+            - a number: that number everywhere.
             - a tensor, broadcast to `[batch, pos, d_head]` of each head or, with four axes, to
-              `[batch, pos, n_selected, d_head]`; for neurons to `[batch, pos, n_selected]`. With heads and neurons
-              both selected it can only be a number, a tensor without axes.
-            - a mapping from texts to such tensors, which must name all that is selected: `{"l1h2": z, "l0 mlp": a}`;
-              or a `Cache` that holds it, whose last pass counts.
+              `[batch, pos, n_selected, d_head]`, in the order of the heads' numbers; for neurons to
+              `[batch, pos, n_selected]`. Two axes that could be heads or positions are refused.
+            - a mapping from texts to such numbers and tensors, which must name all that is selected, and nothing twice:
+              `{"l1h2": z, "l0 mlp": a}`; or a `Cache` that holds it, whose last pass counts.
+
+            What was read from a `Cache` must have the batch and the positions of the pass that it is put into.
         reference: token ids or keyword arguments, with which the model is called when the context is entered, without
             gradients and in the mode that it is in (`eval()` or not); or the `Cache` of such a call. In a mean the
-            positions where its `attention_mask` is 0 do not count.
-        per_position: whether the mean is over the batch only, and each position has its own.
+            positions where its `attention_mask` is 0 do not count. Rows to resample have no such positions, and as
+            many as the pass.
+        per_position: whether the mean is over the batch only, and each position has its own: of a reference with as
+            many positions.
         generator: the source of the rows that are drawn.
 
     Returns:
-        The context manager. When it ends, by an exception too, no hook is left. It warns when the model was called
-        and never came to what was to be ablated.
+        The context manager. When it ends, by an exception too, no hook is left. It warns when the model was not called
+        at all.
 
     Raises:
         AnatomyError, SelectionError: as in `record`.
-        ValueError: as in `record`, and for a mode that does not fit; for shapes that do not, while the model runs.
+        TypeError: for an argument of a wrong kind, but for `mode`.
+        ValueError: as in `record`, and for a mode that is none or does not fit what is selected; for sizes of the batch
+            and positions that do not, while the model runs.
         NotRecorded: when a `Cache` does not hold what is selected.
+        RuntimeError: when the context ends and the model was called, and its forward pass never came to what was to be
+            ablated; within it as in `record`.
     """
+    arguments.model(model)
+    arguments.flag("per_position", per_position)
     anatomy = _anatomy(model, selection)
-    found = taps(model, anatomy, activations(anatomy.select(selection)))
-    if isinstance(mode, str) and mode not in ("zero", "mean", "resample"):
-        raise ValueError(f"mode is 'zero', 'mean', 'resample', a tensor or a mapping of tensors, not {mode!r}")
-    if reference is not None and (not isinstance(mode, str) or mode == "zero"):
-        raise ValueError("a reference is of use with the modes 'mean' and 'resample' only")
-    if isinstance(mode, torch.Tensor) and mode.ndim and len({tap.where[0] for tap in found}) > 1:
-        raise ValueError("one tensor cannot stand for heads and for neurons: give a mapping, {'l1h2': z, 'l0 mlp': a}")
+    found = _taps(model, anatomy, selection, "ablated")
+    dtype = next((one.dtype for one in model.parameters() if one.is_floating_point()), None)
+    given = checked(anatomy, found, mode, dtype)
+    inputs = checked_reference(reference, given, per_position)
+    if per_position and given != "mean":
+        raise ValueError("per_position is of use with the mode 'mean' only")
+    if generator is not None:
+        what = "a torch.Generator, which draws the rows of the mode 'resample'"
+        arguments.of_kind("generator", generator, torch.Generator, what)
+        if given != "resample":
+            raise ValueError("a generator is of use with the mode 'resample' only")
 
-    def enter() -> tuple[None, list[tuple[Tap, Act]], Ablation]:
-        masks = reference if isinstance(reference, Mapping) and not isinstance(reference, Cache) else {}
-        recorded = _run(model, anatomy, found, reference)
-        ablation = Ablation(anatomy, found, mode, recorded, masks, per_position, generator)
-        return None, [(tap, ablation.act(tap)) for tap in found], ablation
+    def enter() -> Hooks[None]:
+        ablation = Ablation(found, given, _run(model, anatomy, found, inputs), per_position, generator)
+        return Hooks(None, [(tap, ablation.act(tap)) for tap in found], lambda _: ablation.begin(), ablation.fired)
 
-    return _Attached(enter, model)
+    return Attached(model, enter)
+
+
+def _taps(model: torch.nn.Module, anatomy: Anatomy, selection: Selectable, what: str) -> list[Tap]:
+    """The taps of what is selected; a warning where that is nothing, unless the word for it was written."""
+    chosen = anatomy.select(selection)
+    if not chosen and not (isinstance(selection, str) and selection.strip().lower() == "none"):
+        warnings.warn(f"the selection is empty: nothing is {what}", stacklevel=3)
+    return taps(model, anatomy, activations(anatomy, chosen.parts))
 
 
 def _anatomy(model: torch.nn.Module, *selections: Selectable | None) -> Anatomy:
@@ -167,16 +190,14 @@ def _anatomy(model: torch.nn.Module, *selections: Selectable | None) -> Anatomy:
     return anatomy
 
 
-def _recording(
-    anatomy: Anatomy | None, found: Sequence[Tap], detach: bool, keep: Keep
-) -> tuple[Cache, list[tuple[Tap, Act]], None]:
+def _recording(anatomy: Anatomy | None, found: Sequence[Tap], detach: bool, keep: Keep) -> Hooks[Cache]:
     """A new cache, and what fills it."""
     cache = Cache(anatomy, found, keep)
 
     def act(tap: Tap) -> Act:
         def copy(x: torch.Tensor) -> None:
             read = tap.read(x.detach())
-            cache.kept[tap.where].append(Recording(read.clone() if tap.index is None else read, tap.own))
+            cache.keep(tap, Recording(read.clone() if tap.index is None else read, tap.own))
 
         def pass_on(x: torch.Tensor) -> torch.Tensor:
             read = tap.read(x)
@@ -186,13 +207,13 @@ def _recording(
             if tap.where[0] == "z":
                 heads = read.unbind(-2)
                 read = torch.stack(heads, -2)
-            cache.kept[tap.where].append(Recording(read, tap.own, heads))
+            cache.keep(tap, Recording(read, tap.own, heads))
             # a copy of a hidden state, so that the model adds nothing to what was recorded
             return tap.write(x, read.clone() if tap.index is None else read)
 
         return copy if detach else pass_on
 
-    return cache, [(tap, act(tap)) for tap in found], None
+    return Hooks(cache, [(tap, act(tap)) for tap in found], cache.begin)
 
 
 def _run(
@@ -201,48 +222,6 @@ def _run(
     """The recording of a reference, by a forward pass where it is not one already."""
     if reference is None or isinstance(reference, Cache):
         return reference
-    with torch.no_grad(), _Attached(lambda: _recording(anatomy, found, True, "last")) as cache:
+    with torch.no_grad(), Attached(model, lambda: _recording(anatomy, found, True, "last")) as cache:
         model(**reference) if isinstance(reference, Mapping) else model(reference)
     return cache
-
-
-class _Attached(AbstractContextManager[T], Generic[T]):
-    """Hooks that last as long as a context; it can be entered again, within itself too."""
-
-    def __init__(
-        self, enter: Callable[[], tuple[T, list[tuple[Tap, Act]], Ablation | None]],
-        model: torch.nn.Module | None = None,
-    ) -> None:  # fmt: skip
-        self._enter, self._model = enter, model
-        self._open: list[tuple[ExitStack, Ablation | None, list[int]]] = []
-
-    def __enter__(self) -> T:
-        value, acts, ablation = self._enter()
-        calls: list[int] = []
-        with ExitStack() as handles:
-
-            def begin(*_: Any) -> None:
-                calls.append(1)
-                if ablation is not None:
-                    ablation.begin()
-
-            if self._model is not None:
-                handles.callback(self._model.register_forward_pre_hook(begin).remove)
-            for tap, act in acts:
-                for handle in tap.attach(act):
-                    handles.callback(handle.remove)
-            self._open.append((handles.pop_all(), ablation, calls))
-        return value
-
-    def __exit__(
-        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        handles, ablation, calls = self._open.pop()
-        handles.close()
-        never = [tap.name for tap, fired in ablation.fired.items() if not fired] if ablation is not None else []
-        if never and calls and kind is None:
-            warnings.warn(
-                f"the model was called, but its forward pass never came to {', '.join(never[:6])}: nothing was ablated "
-                "there",
-                stacklevel=2,
-            )

@@ -10,12 +10,31 @@ from typing import Literal, TypeAlias
 
 import torch
 
+from headgrid import arguments
+from headgrid.activations import Where, activations
 from headgrid.anatomy import Anatomy
-from headgrid.hooks.taps import Tap, Where, activations
+from headgrid.hooks.taps import Tap
 
 Keep = Literal["last", "all"]
 Place: TypeAlias = int | tuple[str, int]
 """A layer of the stack without a name, or the name of a stack and a layer of it."""
+
+MASKS = {"": "attention_mask", "encoder": "attention_mask", "decoder": "decoder_attention_mask",
+         "cross": "decoder_attention_mask"}  # fmt: skip
+"""Stack -> the input that says which of its positions are tokens, and which only fill up the batch."""
+
+_RECORDED = "_headgrid_recorded"
+"""The attribute of tensors that were read from a cache: they stand for the batch and positions of their own pass."""
+
+
+def is_recorded(tensor: torch.Tensor) -> bool:
+    """Whether a tensor is a recording as a `Cache` gives it, and not computed from one."""
+    return bool(getattr(tensor, _RECORDED, False))
+
+
+def _recorded(tensor: torch.Tensor) -> torch.Tensor:
+    setattr(tensor, _RECORDED, True)
+    return tensor
 
 
 class NotRecorded(KeyError):  # noqa: N818
@@ -39,10 +58,12 @@ class Recording:
     def at(self, positions: list[int] | int | None) -> torch.Tensor:
         """The heads or neurons at these places, one head without an axis for it; everything for None."""
         if positions is None:
-            return self.whole
-        if isinstance(positions, int):
-            return self.heads[positions] if self.heads else self.whole[..., positions, :]
-        return self.whole.index_select(-self.axes, torch.tensor(positions, device=self.whole.device))
+            found = self.whole
+        elif isinstance(positions, int):
+            found = self.heads[positions] if self.heads else self.whole[..., positions, :]
+        else:
+            found = self.whole.index_select(-self.axes, torch.tensor(positions, device=self.whole.device))
+        return _recorded(found)
 
 
 class Cache(Mapping[str, torch.Tensor]):
@@ -59,6 +80,10 @@ class Cache(Mapping[str, torch.Tensor]):
     forward pass runs a layer several times or `keep="all"` kept several passes; then `cache[text]` is an error.
     The axes `batch, pos` are those of the model: a vision tower that packs its images has one axis, `patches`.
 
+    What is read is a recording of the batch and positions of its own pass: put into another one it must have the same
+    (`headgrid.ablate`), where a tensor that was computed from it is broadcast. Of a layer that is run several times in
+    a pass, the runs of a pass that broke off are dropped when the next one begins.
+
     With `record(..., detach=False)` the tensors of single heads, of `z` and of `mlp` are those that the model went on
     with: `torch.autograd.grad(loss, cache["l1h2"])` is the gradient at that head's z.
     """
@@ -69,6 +94,41 @@ class Cache(Mapping[str, torch.Tensor]):
         self.kept: dict[Where, deque[Recording]] = {
             tap.where: deque(maxlen=tap.uses if keep == "last" else None) for tap in found
         }
+        self.masks: dict[str, torch.Tensor] = {}
+        self._came = dict.fromkeys(self.kept, 0)
+
+    def begin(self, inputs: Mapping[str, object]) -> None:
+        """A forward pass of the whole model begins, with these arguments."""
+        self.masks = {
+            name: mask.detach()
+            for name in set(MASKS.values())
+            if isinstance(mask := inputs.get(name), torch.Tensor) and mask.ndim == 2
+        }
+        for where, tap in self.taps.items():
+            for _ in range(self._came[where] % tap.uses):
+                self.kept[where].pop()
+                self._came[where] -= 1
+
+    def keep(self, tap: Tap, recording: Recording) -> None:
+        """An activation has passed."""
+        self.kept[tap.where].append(recording)
+        self._came[tap.where] += 1
+
+    def last(self, tap: Tap, name: str) -> tuple[torch.Tensor, ...]:
+        """The recordings of a tap's heads or neurons in the last pass, one for each run of the layer, on all its axes.
+
+        Raises:
+            NotRecorded: when they are not recorded, or no pass has come to them, or the last one broke off.
+        """
+        places = self.places(tap.where, tap.numbers, name)
+        kept = list(self.kept[tap.where])[-tap.uses :]
+        if not kept:
+            raise NotRecorded(f"the cache holds no forward pass that came to {name}")
+        if len(kept) < tap.uses or self._came[tap.where] % tap.uses:
+            raise NotRecorded(
+                f"the last forward pass of the cache broke off between runs of {name}: record another one"
+            )
+        return tuple(recording.at([places] if isinstance(places, int) else places) for recording in kept)
 
     def runs(self, what: str) -> list[torch.Tensor]:
         """All kept recordings of what a text names, in the order of the forward pass; `[]` before the first.
@@ -76,6 +136,7 @@ class Cache(Mapping[str, torch.Tensor]):
         Raises:
             NotRecorded: when it is not among what is recorded.
             SelectionError: when the text does not parse, or names what the model does not have.
+            TypeError: when it is no text.
             ValueError: when it names several activations, or what has none.
         """
         where, positions = self.find(what)
@@ -126,10 +187,11 @@ class Cache(Mapping[str, torch.Tensor]):
         return {_place(where): tap.numbers for where, tap in self.taps.items() if where[0] == "mlp"}
 
     def _whole(self, where: Where) -> torch.Tensor:
-        return _only([recording.whole for recording in self.kept[where]], self.taps[where].name)
+        return _only([recording.at(None) for recording in self.kept[where]], self.taps[where].name)
 
     def find(self, what: str) -> tuple[Where, list[int] | int | None]:
         """Where the named activation is recorded, and the places of its heads or neurons among those recorded there."""
+        what = arguments.text("the key of a cache", what, what="a text such as 'l1h2', 'l0 mlp' or 'l3 in'")
         if plain := re.fullmatch(r"\s*(?:([a-z]+)\s+)?l(\d+)\s+(in|out|mlp)\s*", what.lower()):
             stack = "" if plain[1] in (None, "text") else plain[1]
             where: Where = (plain[3], stack, int(plain[2]))  # type: ignore[assignment]
@@ -138,7 +200,7 @@ class Cache(Mapping[str, torch.Tensor]):
             return where, None
         if self._anatomy is None:
             raise NotRecorded(f"{what} is not recorded; recorded are {self._recorded}")
-        wanted = activations(self._anatomy.select(what))
+        wanted = activations(self._anatomy, self._anatomy.select(what).parts)
         if len(wanted) != 1:
             raise ValueError(f"{what} is {len(wanted)} activations; ask for those of one layer, or read cache.z")
         ((where, numbers),) = wanted.items()

@@ -10,28 +10,25 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from math import prod
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
 import torch
 
-from headgrid import parts
-from headgrid.anatomy import Anatomy, Bools, Stack
-from headgrid.parts import Parts
-from headgrid.roles import NORMS, role_of
+from headgrid.activations import READ_BY, Where
+from headgrid.anatomy import Anatomy, Stack
 from headgrid.selection import Selection
 from headgrid.slots import Slot, stored_axes
+from headgrid.torch_state import shielded
 
-Kind = Literal["z", "mlp", "in", "out"]
 Act = Callable[[torch.Tensor], torch.Tensor | None]
 """What is done with an activation; what it returns takes its place."""
 
-Where = tuple[Kind, str, int]
-"""What passes there, of which stack, in which layer."""
-
-_READ_BY = {"z": "W_O", "mlp": "W_out"}
 _POINTS = {"z": "hook_z", "mlp": "hook_post"}
 """Where the weight is a parameter of the whole block (HookedTransformer), the module that its input passes through."""
+
+_BRIDGED = "._original_component"
+"""What a TransformerLens bridge calls the module that it wraps. In compatibility mode some read its weight themselves,
+and always after what they read has passed their `hook_in`."""
 
 
 @dataclass(eq=False)
@@ -58,6 +55,7 @@ class Tap:
     uses: int = 1
     block: torch.nn.Module | None = None
     _lead: tuple[int, ...] = field(default=(), init=False)
+    _on: dict[torch.device, torch.Tensor] = field(default_factory=dict, init=False)
 
     @property
     def name(self) -> str:
@@ -76,12 +74,11 @@ class Tap:
         """The wanted entries, shape `[batch, pos, *index]`: a copy, or `x` itself where all are."""
         if self.index is None:
             return x
-        self.index = self.index.to(x.device)
         if self.axes > 1:
             x = x.flatten(-self.axes)
         if x.ndim == 2 and len(self._lead) == 2 and x.shape[0] == prod(self._lead):
             x = x.reshape(*self._lead, -1)
-        return x[..., self.index]
+        return x[..., self._index(x.device)]
 
     def write(self, x: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
         """A copy of `x` with other wanted entries; what was `read`, written, is `x`."""
@@ -89,7 +86,13 @@ class Tap:
             return values
         values = values.to(x).reshape(*x.shape[: x.ndim - self.axes], -1)
         flat = x.flatten(-self.axes) if self.axes > 1 else x
-        return flat.index_copy(-1, self.index.flatten(), values).reshape(x.shape)
+        return flat.index_copy(-1, self._index(x.device).flatten(), values).reshape(x.shape)
+
+    def _index(self, device: torch.device) -> torch.Tensor:
+        if device not in self._on:
+            assert self.index is not None
+            self._on[device] = self.index.to(device)
+        return self._on[device]
 
     def attach(self, act: Act) -> Iterator[Any]:
         """Hook `act` to the activation, as it is in the module; what it returns replaces it. The handles, to remove."""
@@ -130,57 +133,7 @@ def _first(given: tuple[Any, ...], named: dict[str, Any]) -> int | str:
     return next(key for key, value in named.items() if isinstance(value, torch.Tensor) and value.is_floating_point())
 
 
-def activations(selection: Selection) -> dict[Where, tuple[int, ...]]:
-    """The activations that a selection is: where, and the numbers of the heads or neurons there.
-
-    A head is its `z` if its `W_O` is selected, and its other weights come with it; a neuron likewise by its `W_out`.
-    What all heads or neurons of a block share comes with all of them, a layer's norms with the whole layer.
-
-    Raises:
-        ValueError: naming the parts that are no activation.
-    """
-    anatomy, chosen = selection.anatomy, selection.parts
-    found: dict[Where, tuple[int, ...]] = {}
-    left: Parts = {}
-    for stack in anatomy.stacks:
-        prefix = f"{stack.name}:" if stack.name else ""
-        heads, every_head, some_head = _taken(stack, chosen, prefix + "W_O")
-        neurons, every_neuron, some_neuron = _taken(stack, chosen, prefix + "W_out")
-        for layer in range(stack.n_layers):
-            for kind, taken in (("z", heads), ("mlp", neurons)):
-                if numbers := tuple(np.flatnonzero(taken[layer]).tolist()):
-                    found[kind, stack.name, layer] = numbers  # type: ignore[index]
-        whole = every_head & every_neuron & (some_head | some_neuron)
-        with_it: dict[str, Bools] = {
-            "q": heads, "o": heads, "neuron": neurons, "attn rest": every_head & some_head,
-            "mlp rest": every_neuron & some_neuron, **dict.fromkeys(NORMS, whole),
-        }  # fmt: skip
-        if stack.n_heads:
-            with_it |= dict.fromkeys("kv", np.asarray(parts.per_group(stack, heads).any(axis=-1)))
-        for key in set(stack.exists) & set(chosen):
-            covered = with_it.get(role_of(key).owner)
-            left[key] = chosen[key] if covered is None else chosen[key] & ~covered
-    left = parts.nonempty(left.items())
-    if left:
-        raise ValueError(
-            f"{Selection(anatomy, left)} is no activation of its own. Those are a head's z, selected with its output "
-            "side (l1h2, or l1h2.o), a neuron's (l0 mlp n5, selected with its W_out), all of a block (l1 attn, l0 mlp) "
-            "and of a layer (l1). Mixers, experts that are stored together, embeddings and single norms have none"
-        )
-    return found
-
-
-def _taken(stack: Stack, chosen: Parts, key: str) -> tuple[Bools, Bools, Bools]:
-    """Which parts of a role are chosen `[n_layers, n_parts]`, if all are, and if there are any, `[n_layers, 1]`."""
-    there = stack.exists.get(key)
-    if there is None:
-        none = np.zeros((stack.n_layers, 1), np.bool_)
-        return np.zeros((stack.n_layers, max(1, stack.n_heads)), np.bool_), ~none, none
-    taken = chosen.get(key, np.zeros_like(there))
-    every, some = (taken | ~there).all(axis=1, keepdims=True), there.any(axis=1, keepdims=True)
-    return taken, np.asarray(every), np.asarray(some)
-
-
+@shielded()
 def taps(model: torch.nn.Module, anatomy: Anatomy, wanted: dict[Where, tuple[int, ...]]) -> list[Tap]:
     """The taps of these activations.
 
@@ -193,10 +146,19 @@ def taps(model: torch.nn.Module, anatomy: Anatomy, wanted: dict[Where, tuple[int
 def _tap(model: torch.nn.Module, anatomy: Anatomy, where: Where, numbers: tuple[int, ...]) -> Tap:
     kind, name, layer = where
     stack = anatomy.stack(name)
-    slots = stack.places[_READ_BY[kind], layer]
+    slots = stack.places[READ_BY[kind], layer]
     path, _, leaf = slots[0].parameter.rpartition(".")
     path = path.removesuffix(".base_layer")  # what an adapter adds reads the same: both are within the outer module
     module, after = model.get_submodule(path), False
+    outer = model.get_submodule(path.rpartition(".")[0])
+    if isinstance(module, torch.jit.ScriptModule):
+        raise ValueError(f"{path} is traced or scripted by torch.jit, which runs without hooks: use the model itself")
+    if isinstance(outer, torch.nn.MultiheadAttention):
+        raise ValueError(
+            f"{slots[0].parameter} is read by torch's MultiheadAttention itself: what it reads cannot be hooked"
+        )
+    if path.endswith(_BRIDGED) and isinstance(point := getattr(outer, "hook_in", None), torch.nn.Module):
+        module, after = point, True
     if leaf != "weight":
         point = getattr(module, _POINTS[kind], None)
         if not isinstance(point, torch.nn.Module):
