@@ -54,9 +54,15 @@ def test_an_anatomy_holds_no_reference_to_the_model() -> None:
     assert anatomy.n_heads == 4
 
 
-def test_an_unknown_family_is_refused_with_the_families_that_are_known() -> None:
-    with pytest.raises(AnatomyError, match=r"'mamba', which is not in the table. .* glm, glm4, glm4_moe, gpt2"):
+def test_an_unknown_family_is_refused_with_its_reason_and_the_closest_families() -> None:
+    with pytest.raises(AnatomyError) as fault:
         hg.dissect(transformers.MambaConfig(num_hidden_layers=2, hidden_size=16, vocab_size=31))
+    first, *below = str(fault.value).splitlines()
+    assert first == (
+        "MambaForCausalLM is of the family 'mamba', which is not in the table. No guess from its names and shapes "
+        "holds: backbone.layers: the config names no number of attention heads"
+    )
+    assert any("The table has" in line and "jamba" in line for line in below)
 
 
 def test_a_multi_query_falcon_has_one_key_value_head_whatever_its_config_says() -> None:

@@ -20,7 +20,7 @@ from torch import nn
 
 import headgrid as hg
 from headgrid.anatomy import Anatomy, AnatomyError, Slot, Stack
-from headgrid.models.huggingface import on_meta
+from headgrid.models.configs import on_meta
 from headgrid.models.verify import SIDES, Proof, VerifyError, verify
 from headgrid.models.verify.expected import Layer
 from headgrid.models.verify.passes import Passes

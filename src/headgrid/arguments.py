@@ -59,6 +59,34 @@ def printable(text: str) -> str:
     )
 
 
+def brief(fault: BaseException) -> str:
+    """What an exception says, as the end of a sentence: one line, short, without control characters."""
+    lines = [line.strip() for line in str(fault).splitlines() if line.strip()]
+    said = next((line for line in lines if not line.endswith(":")), "")  # a heading alone says nothing
+    text = printable(said)
+    if not text or isinstance(fault, LookupError):
+        text = f"{type(fault).__name__} {text}".strip()
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+
+
+def readable(message: str, *, first: int = 200, most: int = 4000) -> str:
+    """A message whose first line is its reason: short, bounded, and without control characters.
+
+    Args:
+        message: what is to be said, the reason first.
+        first: the most characters of the first line; a longer one is broken where a sentence or a part of one ends.
+        most: the most characters of all.
+    """
+    message = "\n".join(printable(line) for line in message.split("\n"))
+    reason, _, rest = message.partition("\n")
+    if len(reason) > first:
+        ends = (reason.rfind(mark, first // 5, first) + len(mark.rstrip()) for mark in (". ", "; ", ": ", ", ", " "))
+        at = next((end for end in ends if end > first // 5), first)
+        message = "\n".join(filter(None, [reason[:at], reason[at:].lstrip(), rest]))
+    more = f"\n... and {len(message) - most:,} characters more"
+    return message if len(message) <= most else message[:most] + more
+
+
 def flag(name: str, value: Any) -> bool:
     """True or False, and nothing that merely counts as one of them."""
     if isinstance(value, bool | np.bool_):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from headgrid.arguments import readable
 from headgrid.roles import ROLES
 
 if TYPE_CHECKING:
@@ -19,7 +20,13 @@ if TYPE_CHECKING:
 
 
 class AnatomyError(ValueError):
-    """A model's parameters do not fit the table: which one, what was expected, and what was found."""
+    """A model's parameters do not fit the table: which one, what was expected, and what was found.
+
+    The first line is the reason; what is allowed and what to do stand below it.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(readable(message))
 
 
 @dataclass(frozen=True)

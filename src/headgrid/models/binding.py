@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from headgrid.anatomy import Anatomy, AnatomyError, Slot, Stack
+from headgrid.arguments import shown
 from headgrid.models.family import Family, Line
 from headgrid.roles import ROLES, rank
 from headgrid.slots import Stored, stored_axes
@@ -79,10 +80,10 @@ def bind(rows: Sequence[Family], config: Any, named: Named, family: str, **descr
         _no_layers(rows, named)
     unused = tuple(name for name in named.unused if name not in placed)
     if strangers := [name for name in named.shapes if name not in placed and name not in unused]:
+        more = f" and {len(strangers) - 2} more" if len(strangers) > 2 else ""
         raise AnatomyError(
-            f"{named.name} has parameters that the row for {family!r} does not place: {', '.join(strangers[:6])}"
-            f"{', ...' if len(strangers) > 6 else ''}. Remove the modules that own them, or add a line for them "
-            "to headgrid/models/families"
+            f"{named.name} has parameters that the row for {family!r} does not place: {', '.join(strangers[:2])}"
+            f"{more}. Remove the modules that own them, or add a line for them to headgrid/models/families"
         )
     parameters = {name: shape for name, shape in named.shapes.items() if name not in unused}
     return Anatomy(
@@ -103,9 +104,11 @@ def _stack(row: Family, config: Any, named: Named, taken: set[str]) -> tuple[Sta
     if prefix is not None:
         n_layers = len({int(rest.split(".")[0]) for path in named.known if (rest := path.removeprefix(prefix)) != path})
         uses = _uses(row, said, n_layers, named)
-        sizes["n"] = int(getattr(said, row.n_heads))
-        kv_heads = row.kv_heads if isinstance(row.kv_heads, int) else getattr(said, row.kv_heads, None)
-        sizes["g"] = int(kv_heads or sizes["n"])
+        sizes["n"] = _number(said, row.n_heads)
+        if isinstance(row.kv_heads, int):
+            sizes["g"] = row.kv_heads
+        else:
+            sizes["g"] = _number(said, row.kv_heads) if getattr(said, row.kv_heads, None) else sizes["n"]
         for layer in range(n_layers):
             lines = [(line, (f"{prefix}{layer}.",)) for line in row.in_layer()]
             known = {letter: size for letter, size in sizes.items() if letter not in PER_LAYER}
@@ -154,6 +157,18 @@ def _owned(slots: list[Slot], named: Named) -> list[Slot]:
             if by_rank[0].parameter == alias:
                 other |= {own: alias, alias: own}
     return [replace(slot, parameter=other.get(slot.parameter, slot.parameter)) for slot in slots]
+
+
+def _number(said: Any, key: str) -> int:
+    """A number of heads that a config says.
+
+    Raises:
+        AnatomyError: when it says none, or none that there can be.
+    """
+    found = getattr(said, key, None)
+    if isinstance(found, bool) or not isinstance(found, int) or found < 1:
+        raise AnatomyError(f"the {type(said).__name__} says {key} = {shown(found)}, and a model has at least 1")
+    return found
 
 
 def _uses(row: Family, said: Any, n_layers: int, named: Named) -> int:
@@ -313,6 +328,7 @@ def _misfit(place: _Place, shape: tuple[int, ...], sizes: Mapping[str, int], why
     letters = sorted({letter for axis in stored_axes(place.axes) for letter in axis.letters if letter in sizes})
     given = ", ".join(f"{letter} = {sizes[letter]}" for letter in letters)
     return (
-        f"{place.path} has the shape {list(shape)}, but {place.role} of this family is stored as {place.axes!r} with "
-        f"{given}: {why}. The number of heads in the config may be wrong, or the weights may be quantised or sharded"
+        f"{place.path} has the shape {list(shape)}, but {place.role} of this family is stored as {place.axes!r}\n"
+        f"with {given}: {why}. The number of heads in the config may be wrong, or the weights may be quantised or "
+        "sharded"
     )

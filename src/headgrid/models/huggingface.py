@@ -10,38 +10,22 @@ from typing import Any
 import torch
 
 from headgrid.anatomy import Anatomy, AnatomyError
+from headgrid.arguments import shown
 from headgrid.models.binding import Named, bind
+from headgrid.models.configs import on_meta, said_of
 from headgrid.models.families import FAMILIES
 from headgrid.models.family import Family
 from headgrid.models.vocabulary import vocabulary
 
 
 def from_config(config: Any) -> Anatomy:
-    """The anatomy of a transformers config: the model is built on the meta device, which allocates no weights."""
-    return from_model(on_meta(config))
+    """The anatomy of a transformers config: the model is built on the meta device, which allocates no weights.
 
-
-def on_meta(config: Any) -> torch.nn.Module:
-    """The model that a config describes, without weights: of its own architecture if it names one."""
-    import transformers
-
-    kinds = [getattr(transformers, name, None) for name in getattr(config, "architectures", None) or ()]
-    with torch.device("meta"):
-        for kind in kinds:
-            if kind is not None:
-                return kind._from_config(config)  # type: ignore[no-any-return]
-        for auto in (
-            transformers.AutoModelForSeq2SeqLM,
-            transformers.AutoModelForSpeechSeq2Seq,
-            transformers.AutoModelForImageTextToText,
-            transformers.AutoModelForMaskedLM,
-            transformers.AutoModelForCausalLM,
-            transformers.AutoModelForImageClassification,
-            transformers.AutoModel,
-        ):
-            if type(config) in auto._model_mapping:
-                return auto.from_config(config)  # type: ignore[no-any-return]
-    raise AnatomyError(f"transformers has no model for a {type(config).__name__}")
+    Raises:
+        AnatomyError: when it describes no model, and as `from_model`.
+    """
+    with said_of(f"the {type(config).__name__}"):
+        return from_model(on_meta(config))
 
 
 def from_model(model: torch.nn.Module) -> Anatomy:
@@ -67,7 +51,8 @@ def rows_for(config: Any, parameters: Named) -> tuple[list[Family], dict[str, An
         try:
             found = guess(config, parameters)
         except AnatomyError as fault:
-            raise AnatomyError(f"{unknown}\n{fault}") from fault
+            reason, _, below = str(unknown).partition("\n")
+            raise AnatomyError(f"{reason}. {fault}\n{below}") from fault
     return list(found.rows), {"standing": "guess", "doubts": found.doubts}
 
 
@@ -86,7 +71,7 @@ def rows_of(config: Any, name: str) -> list[Family]:
     """The rows of the table that serve a config: one for each stack.
 
     Raises:
-        AnatomyError: for a family that is not in the table, naming the families that are and the closest one.
+        AnatomyError: for a family that is not in the table, naming the closest of those that are.
     """
     return list(_stacks(_row(config, name), config, name))
 
@@ -108,14 +93,14 @@ def _row(config: Any, name: str) -> Family:
     for family in FAMILIES.get(model_type, ()):
         if all(bool(getattr(config, key, False)) == value for key, value in family.when.items()):
             return family
-    close = difflib.get_close_matches(model_type, FAMILIES, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
+    close = difflib.get_close_matches(model_type, FAMILIES, n=4, cutoff=0.5)
+    near = f"Its names that are closest to {shown(model_type)}: {', '.join(close)}. " if close else ""
     no_heads = (
         ""
         if getattr(config, "num_attention_heads", None)
-        else f" The config of {model_type!r} names no attention heads, so there may be none to select."
+        else f"The config of {shown(model_type)} names no attention heads, so there may be none to select. "
     )
     raise AnatomyError(
-        f"{name} is of the family {model_type!r}, which is not in the table.{hint}{no_heads} "
-        f"The table has {', '.join(sorted(FAMILIES))}; a new family is a row in headgrid/models/families"
+        f"{name} is of the family {shown(model_type)}, which is not in the table\n{no_heads}The table has "
+        f"{len(FAMILIES)} families, in headgrid/models/families. {near}A new family is a row there"
     )

@@ -14,18 +14,18 @@ none. Masks hold for the parameters that are there: take the anatomy after the m
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import torch
 
 from headgrid.anatomy import Anatomy, AnatomyError
+from headgrid.arguments import shown
+from headgrid.models import configs
 from headgrid.models.binding import Named, Shapes, bind
 from headgrid.models.families.lens import HOOKED, HOOKED_ENCODER, HOOKED_MIXTURE, NATIVE, hooked_shapes
 from headgrid.models.family import Family, Line
@@ -212,15 +212,19 @@ def from_lens_config(config: Any) -> Anatomy:
     Raises:
         AnatomyError: when the configuration leaves a size open.
     """
-    settings = dict(config if isinstance(config, Mapping) else config.to_dict())
-    given = SimpleNamespace(**{**_DEFAULTS, **settings})
-    for size in ("n_layers", "d_model", "d_head", "n_ctx", "d_vocab"):
-        if not isinstance(getattr(given, size, None), int) or getattr(given, size) < 1:
-            raise AnatomyError(f"the configuration says {size} = {getattr(given, size, None)}; a model needs a number")
-    if given.n_heads < 1:
-        given.n_heads = given.d_model // given.d_head
-    given.d_mlp = given.d_mlp or 4 * given.d_model
-    return _hooked(given.model_name, dict(hooked_shapes(given)), given)
+    source = "the dictionary" if isinstance(config, Mapping) else f"the {type(config).__name__}"
+    with configs.said_of(source):
+        settings = dict(config if isinstance(config, Mapping) else config.to_dict())
+        configs.bounded(settings, source)
+        given = SimpleNamespace(**{**_DEFAULTS, **settings})
+        for size in ("n_layers", "d_model", "d_head", "n_ctx", "d_vocab"):
+            said = getattr(given, size, None)
+            if not isinstance(said, int) or isinstance(said, bool) or said < 1:
+                raise AnatomyError(f"{source} says {size} = {shown(said)}; a model needs a number of at least 1")
+        if given.n_heads < 1:
+            given.n_heads = given.d_model // given.d_head
+        given.d_mlp = given.d_mlp or 4 * given.d_model
+        return _hooked(str(given.model_name), dict(hooked_shapes(given)), given)
 
 
 _DEFAULTS = {
@@ -241,22 +245,7 @@ def from_file(path: str | os.PathLike[str]) -> Anatomy:
     Raises:
         AnatomyError: when there is no such file, or it is not the configuration of a known model.
     """
-    file = Path(path) / "config.json" if Path(path).is_dir() else Path(path)
-    if not file.is_file():
-        raise AnatomyError(
-            f"there is no file {str(file)!r}, and headgrid downloads nothing: give a folder with a config.json, "
-            "such a file, or a model that is loaded"
-        )
-    try:
-        settings = json.loads(file.read_text())
-    except ValueError as fault:
-        raise AnatomyError(f"{file} is not JSON: {fault}") from fault
+    settings = configs.read(path)
     if is_lens_config(settings):
         return from_lens_config(settings)
-
-    from transformers import CONFIG_MAPPING
-
-    model_type = settings.get("model_type") if isinstance(settings, dict) else None
-    if model_type not in CONFIG_MAPPING:
-        raise AnatomyError(f"{file} has model_type {model_type!r}, which is none of the installed transformers'")
-    return from_config(CONFIG_MAPPING[model_type].from_dict(settings))
+    return from_config(configs.made(settings, shown(os.fspath(path))))

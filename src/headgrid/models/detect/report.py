@@ -33,19 +33,29 @@ def _written(row: Family, others: Sequence[Family], indent: str) -> str:
     return "Family(\n" + "".join(f"{indent}    {setting},\n" for setting in settings) + f"{indent})"
 
 
+SHOWN = {"matched": 24, "not": 10, "row": 60}
+"""How many lines of each part of a refusal are shown."""
+
+
 def refusal(config: Any, named: Named, found: Found, faults: Sequence[str]) -> str:
-    """A message in three parts: what matched, what did not, and the row as far as it goes."""
+    """A message in four parts, each of a few lines: why, what matched, what did not, and the row as far as it goes."""
     model_type = str(getattr(config, "model_type", "") or "unknown")
     lines = [(row.stack, line) for row in found.rows for line in (*row.in_layer(), *row.in_ends())]
     matched = table([(f"{stack}:{line.role}" if stack else line.role, line) for stack, line in lines])
-    strange = _grouped(found.strangers, named)
+    did_not = [*found.faults, *(fault.splitlines()[0] for fault in faults), *_grouped(found.strangers, named)]
     parts = [
-        f"No guess from the names and shapes of {named.name} ({model_type}) holds.",
-        f"What matched:\n{matched or '        nothing'}",
-        "What did not:\n" + "\n".join(f"        {line}" for line in [*found.faults, *faults, *strange]),
-        f"The row to write, in headgrid/models/families, as far as it is known:\n{_row(found, model_type)}",
+        f"No guess from its names and shapes holds: {did_not[0] if did_not else 'nothing is known of it'}",
+        f"What matched:\n{_first('matched', matched.splitlines()) or '        nothing'}",
+        f"What did not:\n{_first('not', [f'        {line}' for line in did_not])}",
+        "The row to write, in headgrid/models/families, as far as it is known:",
+        _first("row", _row(found, model_type).splitlines()),
     ]
     return "\n".join(parts)
+
+
+def _first(part: str, lines: Sequence[str]) -> str:
+    more = [f"        ... and {len(lines) - SHOWN[part]} more"] if len(lines) > SHOWN[part] else []
+    return "\n".join([*lines[: SHOWN[part]], *more])
 
 
 def _row(found: Found, model_type: str) -> str:
