@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import random
+import time
+
 import pytest
 import tiny
+from transformers import LlamaConfig
 
 import headgrid as hg
+from headgrid import parts
 
 gqa = hg.dissect(tiny.model("llama with grouped-query attention"))  # 3 layers, 6 heads in 2 groups, 22 neurons
 gpt2 = hg.dissect(tiny.model("gpt2"))  # 3 layers, 4 heads, 22 neurons
@@ -118,3 +123,76 @@ def test_the_marks_of_an_error_stand_under_the_fault() -> None:
     reason, text, marks = str(caught.value).splitlines()
     assert (text, marks) == ("    l0 | l1h9", "            ^")
     assert reason == caught.value.reason
+
+
+def test_the_message_of_a_long_text_is_what_is_around_the_fault() -> None:
+    text = "l0h1 | " * 300_000 + "l1h9 | " + "l0h2 | " * 300_000 + "l0"
+    with pytest.raises(hg.SelectionError) as caught:
+        gqa.select(text)
+    fault = caught.value
+    assert fault.text is text
+    assert (text[fault.start : fault.end], fault.start) == ("9", 2_100_003)
+    _, around, marks = str(fault).splitlines()
+    assert around[marks.index("^") - 3 :].startswith("l1h9 |")
+    assert len(str(fault)) < 500
+
+
+HUGE = ["x" * 10**7, "l0 " + "y" * 10**7, "l0h1." + "z" * 10**7, "7" * 10**7, "l" + "7" * 10**7, "l0h1 " * 10**6]
+
+
+@pytest.mark.parametrize("text", [*HUGE, "h.1." * 10**6], ids=lambda text: text[:6])
+def test_a_huge_word_has_a_short_error(text: str) -> None:
+    start = time.process_time()
+    with pytest.raises(hg.SelectionError) as caught:
+        gqa.select(text)
+    assert len(str(caught.value)) < 1500
+    assert time.process_time() - start < 5
+
+
+def test_what_moves_a_cursor_is_a_blank_in_an_error() -> None:
+    with pytest.raises(hg.SelectionError) as caught:
+        gqa.select("l0 | \x1b[31mred\x07\u202e")
+    assert all(one.isprintable() or one == "\n" for one in str(caught.value))
+
+
+def one_by_one(anatomy: hg.Anatomy, terms: list[str]) -> hg.Selection:
+    """The union of some terms, each read by itself: what a text of all of them must be."""
+    found: parts.Parts = {}
+    for term in dict.fromkeys(terms):
+        found = parts.union(found, anatomy.select(term).parts)
+    return hg.Selection(anatomy, found)
+
+
+def test_long_unions_are_the_unions_of_their_terms_and_quick() -> None:
+    large = hg.dissect(LlamaConfig(num_hidden_layers=80, num_attention_heads=64, num_key_value_heads=8))
+    rng = random.Random(0)
+    patterns = ["l{0}h{1}", "l{0}h{1}.q", "l{0}g{2}.v", "l{0} mlp n{3}", "L{0} H{1}", "l{0} mlp n{3}.W_out"]
+    terms = [
+        rng.choice(patterns).format(rng.randrange(80), rng.randrange(64), rng.randrange(8), rng.randrange(11008))
+        for _ in range(64_000)
+    ]
+    large.select("l0h1 | l0 mlp n3")
+    for what in (" | ".join(terms), ",".join(terms), terms, [(i % 80, i % 64) for i in range(64_000)]):
+        start = time.process_time()
+        large.select(what)
+        assert time.process_time() - start < 2.5, "0.2 to 0.7 seconds on an idle core; it was over a minute"
+    few = terms[:300]
+    assert large.select(" | ".join(few)) == one_by_one(large, few)
+    assert large.select("full - " + " - ".join(few)) == large.select("full") - one_by_one(large, few)
+    assert large.select(" & ".join(f"~{term}" for term in few)) == ~one_by_one(large, few)
+
+
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        ("l0h1 | l0h1 | embed | embed", "embed | l0h1"),
+        ("l0 - l0h1 - l0h1 - l0h2.q, embed", "embed | l0 - (l0h1 | l0h2.q)"),
+        ("l0h1 - l0h1.q | l1h2", "l1h2 | (l0h1 - l0h1.q)"),
+        ("l0h1 & l0 | l1h2 & l0", "l0h1"),
+        ("l0h0-1 & l0h1-2 & l0h0-1", "l0h1 | l0g0.k | l0g0.v"),
+        ("(l0h1) | (l0h2 - (l0h2.q))", "l0h1 | l0h2.o | l0h2.v | l0h2.k"),
+        ("~(~l0h1 & ~l1h2)", "l0h1 | l1h2"),
+    ],
+)
+def test_gathered_terms_keep_the_order_of_operators(text: str, same: str) -> None:
+    assert gqa.select(text) == gqa.select(same)

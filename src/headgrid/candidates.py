@@ -16,7 +16,7 @@ import numpy as np
 
 from headgrid import parts
 from headgrid.anatomy import Anatomy, Stack, count_of
-from headgrid.grammar import sides_of
+from headgrid.gathered import sides_of
 from headgrid.reader import Reader, SelectionError
 from headgrid.roles import ENDS, role_of
 from headgrid.spelling import Word, vocabulary

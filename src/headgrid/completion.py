@@ -13,7 +13,8 @@ from itertools import islice
 
 from headgrid.anatomy import Anatomy, Stack, count_of
 from headgrid.candidates import FEW, NAMES, Item, Words
-from headgrid.grammar import MAIN, stacks_of
+from headgrid.elsewhere import meant
+from headgrid.names import home_of, stacks_of
 
 MOST = 12
 """How many words are offered at most."""
@@ -66,7 +67,7 @@ def complete(anatomy: Anatomy, text: str, at: int) -> Completions:
 def _cut(anatomy: Anatomy, text: str) -> tuple[int, Stack | None]:
     """Where the last term of a text begins, and the stack where its words are looked up; None where none can begin."""
     stacks = stacks_of(anatomy)
-    around = [stacks.get(MAIN, anatomy.main)]
+    around = [home_of(anatomy)[0]]
     start, closed = 0, False
     for found in _CUT.finditer(text):
         operator = found["operator"]
@@ -87,8 +88,11 @@ def _terms(anatomy: Anatomy, stack: Stack, typed: str) -> Iterator[Item]:
         if inside := re.match(rf"{name}\s+", typed, re.IGNORECASE):
             yield from Words(anatomy, stacks[name], f"{name} ").terms(typed[inside.end() :])
             return
-    begun = typed.strip().lower()
     here = Words(anatomy, stack, "")
+    if (there := meant(typed)) and there.length == len(typed) and there.text:  # as it is written elsewhere
+        yield from islice(here.terms(there.text), FEW)
+    typed = re.sub(r"^(?:layers?|blocks?)[\s_]*(?=\d)", "l", typed, flags=re.IGNORECASE)
+    begun = typed.strip().lower()
     yield from here.terms(typed)
     yield from ((name, _size(other)) for name, other in stacks.items() if name.startswith(begun))
     others = [Words(anatomy, other, f"{name} ") for name, other in stacks.items() if other is not stack]

@@ -122,6 +122,23 @@ def siblings(anatomy: Anatomy, chosen: Parts) -> Parts:
     return found
 
 
+def spread(stack: Stack, chosen: Bools, role: str, letter: str) -> Bools:
+    """The parts of a role that belong to chosen numbered pieces, `[n_layers, n_parts]` or what broadcasts to it.
+
+    Args:
+        stack: the stack of layers.
+        chosen: which pieces, `[n_layers, numbers]`.
+        role: a role of theirs.
+        letter: what the numbers count, as in `look`.
+    """
+    axis = role_of(role).part_axis
+    if letter == "n" and axis == "g":
+        return np.asarray(per_group(stack, chosen).any(axis=-1))
+    if letter == "g" and axis == "n":
+        return np.asarray(chosen[:, stack.kv_head_of])
+    return chosen if letter in ("", "n", "g") else chosen[:, : stack.exists[role].shape[1]]
+
+
 def per_group(stack: Stack, of_heads: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """An array over heads with the heads of each key/value head side by side: `[n_layers, n_kv_heads, heads each]`."""
     return of_heads.reshape(len(of_heads), stack.n_kv_heads, stack.n_heads // stack.n_kv_heads)
@@ -144,7 +161,7 @@ def look(stack: Stack, chosen: Parts, roles: Iterable[str], letter: str) -> tupl
     there = np.zeros((1, 1), np.bool_)
     whole, some = ~there, there
     for role in roles:
-        exists = _exists(stack, role, letter)
+        exists = existing(stack, role, letter)
         there = there | exists
         if role in chosen and letter == "":
             any_chosen, all_chosen = rows(stack.exists[role], chosen[role])
@@ -183,7 +200,7 @@ _SEEN: dict[tuple[int, int], tuple[weakref.ref[Bools], weakref.ref[Bools], Bools
 
 
 @lru_cache(maxsize=4096)
-def _exists(stack: Stack, role: str, letter: str) -> Bools:
+def existing(stack: Stack, role: str, letter: str) -> Bools:
     """Which numbered pieces have parts of this role, shape `[n_layers, numbers]`."""
     return np.asarray(_numbered(stack, stack.exists[role], role, letter).any(axis=-1))
 
@@ -202,10 +219,16 @@ def _numbered(stack: Stack, bits: Bools, role: str, letter: str) -> Bools:
 
 def parameter(anatomy: Anatomy, name: str) -> Parts:
     """The parts that lie in one parameter, under its own name or a tied one."""
+    return parameters(anatomy, (name,))
+
+
+def parameters(anatomy: Anatomy, names: Iterable[str]) -> Parts:
+    """The parts that lie in some parameters, under their own names or tied ones."""
     found: Parts = {}
-    for slot in anatomy.slots_of[anatomy.aliases.get(name, name)]:
-        bits = found.setdefault(slot.key, np.zeros_like(anatomy.exists[slot.key]))
-        bits[slot.layer or 0, slot.numbers] = True
+    for name in names:
+        for slot in anatomy.slots_of[anatomy.aliases.get(name, name)]:
+            bits = found.setdefault(slot.key, np.zeros_like(anatomy.exists[slot.key]))
+            bits[slot.layer or 0, slot.numbers] = True
     return {key: found[key] for key in sorted(found, key=rank)}
 
 

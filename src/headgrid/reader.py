@@ -9,9 +9,17 @@ from dataclasses import dataclass
 from functools import cache
 from typing import NoReturn
 
+AROUND = 60
+"""How many characters of a long text are shown before its faulty piece, of that piece, and after it."""
+
+LONGEST_WORD = 200
+"""What is longer is no misspelt word of a model: nothing is suggested for it."""
+
 
 class SelectionError(ValueError):
     """A text that names what this model does not have, or that does not parse.
+
+    Its message is the reason, and the text with marks under the faulty piece; of a long text what is around it.
 
     Attributes:
         text: what was given.
@@ -21,8 +29,24 @@ class SelectionError(ValueError):
 
     def __init__(self, text: str, start: int, end: int, reason: str) -> None:
         self.text, self.start, self.end, self.reason = text, start, end, reason
-        shown = re.sub(r"\s", " ", text)  # one line, so that the marks stand under what they mark
-        super().__init__(f"{reason}\n    {shown}\n    {' ' * start}{'^' * max(1, end - start)}")
+        first, last = max(0, start - AROUND), min(len(text), max(end, start) + AROUND, start + 2 * AROUND)
+        cut = "..." if first else ""
+        shown = cut + plain(text[first:last]) + ("..." if last < len(text) else "")
+        marks = " " * (len(cut) + start - first) + "^" * max(1, min(end, last) - start)
+        super().__init__(f"{reason}\n    {shown}\n    {marks}")
+
+    def __reduce__(self) -> tuple[type[SelectionError], tuple[str, int, int, str]]:
+        return type(self), (self.text, self.start, self.end, self.reason)
+
+
+def plain(text: str) -> str:
+    """A text on one line, as long as it was: what moves a cursor or colours a terminal is a blank."""
+    return "".join(one if one.isprintable() else " " for one in text)
+
+
+def short(text: str) -> str:
+    """A piece of a text to be named in a sentence, quoted."""
+    return repr(plain(text) if len(text) <= AROUND else plain(text[: AROUND - 3]) + "...")
 
 
 @dataclass(frozen=True)
@@ -74,7 +98,8 @@ class Reader:
             allowed = f"{span(n)}, a range such as 0-{n - 1}, a list such as [0,{n - 1}], or *"
             self.fail(self.at, len(self.here()), f"a {noun} is missing here: {allowed}")
         if len(digits) > 9 or int(digits) >= n:
-            self.fail(self.at, len(digits), f"there is no {noun} {digits}; this model's {noun}s are {span(n)}")
+            named = digits if len(digits) <= 20 else digits[:20] + "..."
+            self.fail(self.at, len(digits), f"there is no {noun} {named}; this model's {noun}s are {span(n)}")
         self.at += len(digits)
         return int(digits)
 
@@ -115,10 +140,25 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern, re.IGNORECASE)
 
 
-def closest(found: str, words: Iterable[str]) -> str:
-    """The end of a sentence about a word that is none: the one that may have been meant."""
-    close = difflib.get_close_matches(found.lower(), list(words), n=1, cutoff=0.5)
+def closest(found: str, words: Iterable[str], alike: float = 0.5) -> str:
+    """The end of a sentence about a word that is none: the one that may have been meant.
+
+    Never one with other numbers than were found: a suggestion does not move to another layer or head.
+    """
+    if len(found) > LONGEST_WORD:
+        return "."
+    numbers = _numbers(found)
+    same = [word for word in words if _numbers(word) == numbers or not _INDEX.search(word)]
+    close = difflib.get_close_matches(found.lower(), same, n=1, cutoff=alike)
     return f"; did you mean {close[0]!r}?" if close else "."
+
+
+_INDEX = re.compile(r"\.\d+(?=\.|$)|^l\d|^[hge]\d|\bn\d")
+"""Where a word has the number of a layer or head in it; the number of `ln1` is none."""
+
+
+def _numbers(word: str) -> list[int]:
+    return [int(digits) for digits in re.findall(r"\d{1,18}", word)]
 
 
 def span(n: int) -> str:

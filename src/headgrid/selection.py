@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeAlias, Union, cast
+from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Union as OneOf
 
 import numpy as np
 import torch
 
-from headgrid import activations, masks, parts
+from headgrid import activations, indices, masks, parts
 from headgrid.anatomy import Anatomy
-from headgrid.grammar import parse
+from headgrid.gathered import Union
+from headgrid.grammar import gather, parse
 from headgrid.parts import Parts
 from headgrid.reader import SelectionError
 from headgrid.spelling import spell
@@ -22,7 +24,9 @@ from headgrid.torch_state import shielded
 if TYPE_CHECKING:
     from headgrid.masks import ParamMasks
 
-Selectable: TypeAlias = Union[str, "Selection", tuple[int, int], Iterable["str | Selection | tuple[int, int]"]]
+Selectable: TypeAlias = OneOf[
+    str, "Selection", tuple[int, int], np.ndarray[Any, Any], torch.Tensor, Mapping[int, Iterable[int]], Iterable[Any]
+]
 
 
 class Selection:
@@ -55,29 +59,9 @@ class Selection:
         """What `Anatomy.select` returns; see there."""
         if isinstance(what, Selection):
             return what._of(anatomy)
-        if isinstance(what, str):
-            return cls(anatomy, parse(anatomy, what))
-        if _is_pair(what):
-            what = [cast(tuple[int, int], what)]
-        if isinstance(what, Iterable):
-            found: Parts = {}
-            main = anatomy.main
-            has_heads = {layer for layer in range(main.n_layers) if ("W_O", layer) in main.places}
-            heads = np.zeros((main.n_layers, main.n_heads), dtype=np.bool_)
-            for one in what:
-                if _is_pair(one):
-                    layer, head = cast(tuple[int, int], one)
-                    inside = 0 <= layer < main.n_layers and 0 <= head < main.n_heads
-                    if not inside or main.name or layer not in has_heads:
-                        parse(anatomy, f"l{layer}h{head}")  # says what is wrong
-                    heads[layer, head] = True
-                else:
-                    found = parts.union(found, cls.of(anatomy, cast(Selectable, one)).parts)
-            return cls(anatomy, parts.union(found, parts.heads(main, heads)) if heads.any() else found)
-        raise TypeError(
-            f"select takes a text such as 'l1h2 | l0 mlp', a (layer, head) pair, a selection, or a list of these, "
-            f"not {type(what).__name__}"
-        )
+        found = Union(anatomy)
+        _gather(found, what)
+        return cls(anatomy, found.parts())
 
     def _of(self, anatomy: Anatomy) -> Selection:
         if self.anatomy != anatomy:
@@ -238,8 +222,58 @@ class Selection:
         return anatomy.select(text)
 
 
-def _is_pair(what: object) -> bool:
-    return isinstance(what, tuple) and len(what) == 2 and all(isinstance(one, int | np.integer) for one in what)
+def _gather(found: Union, what: Any) -> None:
+    """Add all that can be selected to a union."""
+    if isinstance(what, str):
+        gather(found, (what,))
+    elif isinstance(what, Selection):
+        found.add(what._of(found.anatomy).parts)
+    elif isinstance(what, tuple) and (head := indices.pair(what)) is not None:
+        indices.add_pairs(found, np.array([head], dtype=object))
+    elif (array := indices.array(what)) is not None and array.dtype.kind not in "OUT":
+        indices.add_array(found, array, what)
+    elif isinstance(what, Mapping):
+        indices.add_by_layer(found, what)
+    elif not isinstance(what, Iterable) or isinstance(what, bytes | bytearray):
+        hint = "a layer is 'l3', a head 'l3h7' or (3, 7)" if isinstance(what, int | float | np.number) else ""
+        indices.refused(what, hint)
+    elif isinstance(what, tuple) and len(what) == 2 and all(map(_counts, what)):
+        if what[0].shape != what[1].shape:
+            raise ValueError(f"layers and heads are as many, not {len(what[0])} and {len(what[1])}")
+        indices.add_pairs(found, np.stack([np.asarray(indices.array(one)) for one in what], axis=-1))
+    else:
+        _gather_each(found, what)
+
+
+def _gather_each(found: Union, what: Iterable[Any]) -> None:
+    """Add each item of a list; those that are pairs together."""
+    pairs: list[tuple[int, int]] = []
+    texts: list[str] = []
+    any_there = False
+    for one in what:
+        any_there = True
+        if isinstance(one, str):
+            texts.append(one)
+        elif (head := indices.pair(one)) is not None:
+            pairs.append(head)
+        elif indices.whole_number(one) is not None:
+            indices.refused(what, "numbers alone could be layers or heads: a head is a pair, (layer, head)")
+        else:
+            _gather(found, one)
+    if texts:
+        gather(found, dict.fromkeys(texts))
+    if pairs:
+        indices.add_pairs(found, np.array(pairs, dtype=object))
+    if not any_there and isinstance(what, Iterator):
+        raise ValueError(
+            "select was given an iterator with nothing in it, or nothing left in it: "
+            "make a list of it, once; an empty list selects nothing"
+        )
+
+
+def _counts(value: object) -> bool:
+    """Whether this is an array of whole numbers along one axis, as `nonzero` gives one for each axis."""
+    return isinstance(value, np.ndarray | torch.Tensor) and value.ndim == 1 and "int" in str(value.dtype)
 
 
 def _another(title: str, anatomy: Anatomy) -> ValueError:

@@ -159,7 +159,7 @@ def _spell_word(stack: Stack, word: Word, chosen: Parts, unspelled: Parts) -> It
 def _left(stack: Stack, bits: Bools, fits: Bools, role: str, letter: str) -> Bools | None:
     """What a word leaves of a role's parts where it fits; None for nothing. Millions of neurons are seldom copied."""
     if letter:
-        left = bits > _spread(stack, fits, role, letter)
+        left = bits > parts.spread(stack, fits, role, letter)
         if not left.any():
             return None
     else:
@@ -169,16 +169,3 @@ def _left(stack: Stack, bits: Bools, fits: Bools, role: str, letter: str) -> Boo
         left[fits[:, 0]] = False
     left.flags.writeable = False  # so that `parts.rows` remembers what it finds
     return left
-
-
-def _spread(stack: Stack, fits: Bools, role: str, letter: str) -> Bools:
-    """The parts of a role that belong to the numbered words that fit."""
-    axis = role_of(role).part_axis
-    spread = np.zeros_like(stack.exists[role])
-    if letter == "n" and axis == "g":
-        spread |= parts.per_group(stack, fits).any(axis=-1)
-    elif letter == "g" and axis == "n":
-        spread |= fits[:, stack.kv_head_of]
-    else:
-        spread |= fits
-    return spread

@@ -19,7 +19,7 @@ import numpy as np
 from headgrid import parts
 from headgrid.anatomy import Anatomy, Bools, Stack, count_of
 from headgrid.candidates import NAMES
-from headgrid.grammar import MAIN
+from headgrid.names import MAIN
 from headgrid.parts import MLP, Parts
 from headgrid.roles import ENDS, bare, role_of
 from headgrid.widget.looks import Looks, Piece, handles

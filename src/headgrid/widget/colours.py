@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from headgrid.grammar import MAIN
+from headgrid.names import MAIN
 from headgrid.scan import Scan
 from headgrid.widget.places import Layers, Places
 from headgrid.widget.wire import Colours, Metric

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from headgrid.grammar import MAIN
+from headgrid.names import MAIN
 from headgrid.widget.shapes import Lines, Rects, Shape, Words, width_of
 from headgrid.widget.wire import Band, Column
 
