@@ -124,10 +124,10 @@ def test_layers_without_heads_stay_without_colour() -> None:
         (SOME.T, r"\[6, 3\] cannot colour 3 layers; give one of shape \[3, 6\] for its heads or \[3\] for its MLPs or"),
         (1.5, r"shape \[\] cannot colour"),
         (np.ones((3, 6, 1)), r"shape \[3, 6, 1\]"),
-        ([[1.0, 2.0], [3.0]], "no array of numbers, all rows of one length"),
-        ([["a"] * 6] * 3, "give an array of numbers"),
-        (SOME * 1j, "an array of complex128 cannot be colours"),
-        (object(), "object .* cannot be colours: give an array of numbers"),
+        ([[1.0, 2.0], [3.0]], "numbers in an array, NaN where one is missing, all rows of one length, not"),
+        ([["a"] * 6] * 3, "colours should be numbers in an array"),
+        (SOME * 1j, "colours should be numbers in an array.*, not an array of shape .* complex128"),
+        (object(), "colours should be numbers in an array.*, not <object object"),
         (np.where(SOME > 2, np.inf, SOME), r"the value at \[2, 3\] is inf, which has no colour"),
         (np.where(SOME > 2, -1e300, SOME), r"is -1e\+300, which has no colour \(float32 ends at 3.4e\+38\)"),
         (torch.ones(3, 6, device="meta"), "meta device"),
@@ -141,7 +141,7 @@ def test_what_cannot_be_colours_is_refused_and_changes_nothing(given: Any, messa
     grid = hg.HeadGrid(tiny.model(LLAMA))
     grid.colour_by(SOME, label="before")
     before = grid.colours
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         grid.colour_by(given)
     assert grid.colours == before
 

@@ -122,10 +122,7 @@ def number(name: str, value: Any, *, least: float | None = None, what: str = "",
     found = _scalar(value)
     if isinstance(found, bool) or not isinstance(found, int | float):
         raise TypeError(f"{name} is {what or 'a number'}, not {shown(value)}")
-    try:
-        found = float(found)
-    except OverflowError:  # a whole number beyond all floats
-        found = math.inf if found > 0 else -math.inf
+    found = _float(found)
     if math.isnan(found) or (finite and math.isinf(found)) or (least is not None and found < least):
         kind = what or ("a finite number" if finite else "a number")
         raise ValueError(f"{name} is {kind}{_range(least, None)}, not {shown(value)}")
@@ -216,7 +213,7 @@ def device(name: str, value: Any) -> torch.device:
     try:
         found = torch.device(value)
         torch.empty(0, device=found)
-    except (RuntimeError, AssertionError, NotImplementedError, UnicodeError) as fault:
+    except (RuntimeError, AssertionError, ImportError, NotImplementedError, UnicodeError) as fault:
         raise ValueError(f"{name} is a device that torch can use here, such as 'cpu', not {shown(value)}") from fault
     return found
 
@@ -242,8 +239,12 @@ def real_numbers(name: str, value: Any, what: str) -> npt.NDArray[np.float64]:
         found = np.asarray(value)
     except Exception as fault:  # rows of several lengths, and whatever an object's own conversion raises
         raise ValueError(f"{name} should be {what}, all rows of one length, not {shown(value)}") from fault
-    if found.dtype.kind == "O" and all(one is None or _scalar(one) is not None for one in found.flat):
-        known = [math.nan if one is None else number(f"each of {name}", one, finite=False) for one in found.flat]
+    if (
+        found.dtype.kind == "O"
+        and value is not None
+        and all(one is None or _scalar(one) is not None for one in found.flat)
+    ):
+        known = [_float(math.nan if one is None else _scalar(one) or 0) for one in found.flat]
         found = np.array(known).reshape(found.shape)
     if found.dtype.kind not in "biuf":
         raise TypeError(f"{name} should be {what}, not {shown(value)}")
@@ -271,6 +272,14 @@ def _scalar(value: Any) -> bool | int | float | None:
     if isinstance(value, numbers.Integral):
         return int(value)
     return float(value) if isinstance(value, numbers.Real) else None
+
+
+def _float(value: float) -> float:
+    """A number as a float; a whole number beyond all floats is infinite."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def _range(least: float | None, below: int | None) -> str:

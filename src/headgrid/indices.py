@@ -6,7 +6,7 @@ exactly that of the heads, a list of plain numbers. Python's own True and False 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 
 from headgrid.anatomy import Anatomy
-from headgrid.arguments import shown
+from headgrid.arguments import items, shown
 from headgrid.gathered import Union
 from headgrid.grammar import parse
 from headgrid.names import home_of
@@ -26,6 +26,13 @@ ALLOWED = (
     "a text such as 'l1h2 | l0 mlp', a (layer, head) pair, a selection, a list of these, a boolean array "
     "[n_layers, n_heads], or the rows of its nonzero()"
 )
+
+
+_MOST = 10**9
+"""Numbers beyond this are no layers or heads of any model, and too long to be spelled out."""
+
+
+_HEADS = "a list (a dictionary is layer -> list of heads: {0: [1, 2]})"
 
 
 def refused(value: object, hint: str = "") -> NoReturn:
@@ -142,10 +149,9 @@ def add_by_layer(found: Union, given: Mapping[Any, Any]) -> None:
     pairs: list[tuple[int, int]] = []
     for layer, heads in given.items():
         at = whole_number(layer)
-        listed = heads.tolist() if isinstance(heads, np.ndarray | torch.Tensor) else heads
-        if at is None or isinstance(listed, str | bytes | Mapping) or not isinstance(listed, Iterable):
+        if at is None or getattr(heads, "is_meta", False):
             refused(given, hint)
-        numbers = [whole_number(head) for head in listed]
+        numbers = [whole_number(head) for head in items(f"the value of layer {shown(at)}", heads, _HEADS, empty=True)]
         if None in numbers:
             refused(given, hint)
         pairs += [(at, number) for number in numbers if number is not None]
@@ -156,8 +162,8 @@ def add_by_layer(found: Union, given: Mapping[Any, Any]) -> None:
 
 def _no_such_head(anatomy: Anatomy, layer: int, head: int) -> NoReturn:
     for noun, number in (("layer", layer), ("head", head)):
-        if number < 0:
-            text = f"({layer}, {head})"
-            raise SelectionError(text, 0, len(text), f"there is no {noun} {number}; {noun}s are counted from 0")
+        if not 0 <= number < _MOST:
+            text = f"({shown(layer)}, {shown(head)})"
+            raise SelectionError(text, 0, len(text), f"there is no {noun} {shown(number)}; {noun}s are counted from 0")
     parse(anatomy, f"l{layer}h{head}")  # says what is wrong
     raise SelectionError(f"l{layer}h{head}", 0, 0, f"there is no head {head} in layer {layer}")

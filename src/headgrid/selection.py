@@ -12,7 +12,7 @@ from typing import Union as OneOf
 import numpy as np
 import torch
 
-from headgrid import activations, indices, masks, parts
+from headgrid import activations, arguments, indices, masks, parts
 from headgrid.anatomy import Anatomy
 from headgrid.gathered import Union
 from headgrid.grammar import gather, parse
@@ -46,7 +46,13 @@ class Selection:
     parts: Parts
 
     def __init__(self, anatomy: Anatomy, chosen: Parts) -> None:
-        for bits in chosen.values():
+        arguments.of_kind("anatomy", anatomy, Anatomy, "an Anatomy, as headgrid.dissect makes it")
+        for key, bits in arguments.of_kind("parts", chosen, dict, "a dictionary, as that of another selection").items():
+            there = anatomy.exists.get(key) if isinstance(key, str) else None
+            if there is None or not isinstance(bits, np.ndarray) or (bits.dtype, bits.shape) != (np.bool_, there.shape):
+                wanted = "one of its roles" if there is None else f"booleans {list(there.shape)}"
+                said = f"{arguments.shown(key)} is {arguments.shown(bits)}"
+                raise TypeError(f"parts of {anatomy.name} are {wanted}; {said}")
             bits.flags.writeable = False
         object.__setattr__(self, "anatomy", anatomy)
         object.__setattr__(self, "parts", chosen)
@@ -57,6 +63,7 @@ class Selection:
     @classmethod
     def of(cls, anatomy: Anatomy, what: Selectable) -> Selection:
         """What `Anatomy.select` returns; see there."""
+        arguments.of_kind("anatomy", anatomy, Anatomy, "an Anatomy, as headgrid.dissect makes it")
         if isinstance(what, Selection):
             return what._of(anatomy)
         found = Union(anatomy)
@@ -68,23 +75,25 @@ class Selection:
             raise _another(self.anatomy.title, anatomy)
         return self
 
-    def _other(self, other: object) -> Parts | None:
-        """The parts of the other side of an operator, or None where it is nothing that can be selected."""
+    def _other(self, other: str | Selection) -> Parts:
+        """The parts of the other side of an operator."""
         if isinstance(other, str):
             return parse(self.anatomy, other)
-        return other._of(self.anatomy).parts if isinstance(other, Selection) else None
+        if isinstance(other, Selection):
+            return other._of(self.anatomy).parts
+        raise TypeError(
+            f"a selection is joined and compared with a selection or a text such as 'l1h2', not "
+            f"{arguments.shown(other)}; anatomy.select(...) makes a selection of a list or an array"
+        )
 
     def __or__(self, other: str | Selection) -> Selection:
-        found = self._other(other)
-        return NotImplemented if found is None else Selection(self.anatomy, parts.union(self.parts, found))
+        return Selection(self.anatomy, parts.union(self.parts, self._other(other)))
 
     def __and__(self, other: str | Selection) -> Selection:
-        found = self._other(other)
-        return NotImplemented if found is None else Selection(self.anatomy, parts.intersection(self.parts, found))
+        return Selection(self.anatomy, parts.intersection(self.parts, self._other(other)))
 
     def __sub__(self, other: str | Selection) -> Selection:
-        found = self._other(other)
-        return NotImplemented if found is None else Selection(self.anatomy, parts.difference(self.parts, found))
+        return Selection(self.anatomy, parts.difference(self.parts, self._other(other)))
 
     def __xor__(self, other: str | Selection) -> Selection:
         return (self - other) | (self.anatomy.select(other) - self)
@@ -212,11 +221,13 @@ class Selection:
         Raises:
             ValueError: when it was made for another anatomy, which is named, or when the line is not of `to_json`.
         """
+        arguments.of_kind("anatomy", anatomy, Anatomy, "an Anatomy, as headgrid.dissect makes it")
+        arguments.text("line", line, what="a line of JSON, as to_json writes it")
         try:
             read = json.loads(line)
-            text, model, fingerprint = read["selection"], read["model"], read["fingerprint"]
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
-            raise ValueError(f"this is no selection as to_json writes it: {line[:80]!r}") from error
+            text, model, fingerprint = (arguments.text(key, read[key]) for key in ("selection", "model", "fingerprint"))
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise ValueError(f"this is no selection as to_json writes it: {arguments.shown(line)}") from error
         if fingerprint != anatomy.fingerprint:
             raise _another(model, anatomy)
         return anatomy.select(text)

@@ -31,7 +31,7 @@ import torch
 
 from headgrid import arguments
 from headgrid.anatomy import count_of
-from headgrid.arguments import integer, items, one_of
+from headgrid.arguments import integer, items, one_of, shown
 from headgrid.circuits.factors import Circuits
 from headgrid.circuits.norms import LN
 from headgrid.circuits.products import KINDS, Kind, Work, direct, kept_layer, scored
@@ -122,7 +122,8 @@ class Composition:
         """
         layer, head = integer("layer", layer), integer("head", head)
         if (layer, head) not in self.heads:
-            raise ValueError(f"l{layer}h{head} is not among the {len(self.heads)} heads that were compared")
+            said = f"l{shown(layer)}h{shown(head)}"
+            raise ValueError(f"{said} is not among the {len(self.heads)} heads that were compared")
         at = self.heads.index((layer, head))
         return self._pairs(kinds, arguments.number("z", z, finite=False), at)
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import torch
 
-from headgrid.arguments import integer
+from headgrid.arguments import integer, shown
 from headgrid.circuits import scores
 from headgrid.circuits.factors import Circuits
 from headgrid.circuits.norms import LN, Norms, check_finite
@@ -228,7 +228,7 @@ class Describer:
 
     def _k(self, kind: str, rank: int) -> int:
         if self.k is not None and self.k > rank:
-            raise ValueError(f"{self.k} directions were asked for; {kind} has {rank}, so k can be 1 to {rank}")
+            raise ValueError(f"{shown(self.k)} directions were asked for; {kind} has {rank}, so k can be 1 to {rank}")
         return min(DIRECTIONS, rank) if self.k is None else self.k
 
     def _summaries(self, given: Sequence[tuple[str, Spectrum, tuple[str, ...]]]) -> list[CircuitSummary]:

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
+from headgrid.arguments import real_numbers
 from headgrid.names import MAIN
 from headgrid.scan import Scan
 from headgrid.widget.places import Layers, Places
@@ -204,23 +204,7 @@ def _placed(found: Floats, layers: Layers, n_cells: int | None) -> tuple[npt.NDA
 
 def _numbers(what: Any) -> Floats:
     """An array of floats, NaN where something is missing."""
-    if isinstance(what, torch.Tensor):
-        if what.is_meta:
-            raise ValueError("a tensor on the meta device holds no numbers to colour by; give one with values")
-        what = what.detach().cpu()
-        what = (what.to(torch.float64) if what.is_floating_point() else what).numpy()
-    if isinstance(what, np.ma.MaskedArray):
-        what = np.ma.filled(what.astype(float), np.nan)
-    try:
-        raw = np.asarray(what)
-    except (TypeError, ValueError) as fault:
-        raise ValueError(f"{type(what).__name__} is no array of numbers, all rows of one length: {fault}") from None
-    kind = raw.dtype.kind
-    if kind == "O" and all(one is None or isinstance(one, int | float | np.number) for one in raw.flat):
-        raw, kind = raw.astype(float), "f"  # None is a missing number
-    if kind not in "biuf":
-        raise ValueError(f"{_named(what)} cannot be colours: give an array of numbers, NaN where one is missing")
-    found: Floats = raw.astype(np.float64)
+    found = real_numbers("colours", what, "numbers in an array, NaN where one is missing")
     with np.errstate(over="ignore"):
         infinite = np.isinf(found.astype(np.float32))
     if infinite.any():
@@ -230,8 +214,3 @@ def _numbers(what: Any) -> Floats:
             f"(float32 ends at {np.finfo(np.float32).max:.1e}); give NaN where a value is missing"
         )
     return found
-
-
-def _named(what: Any) -> str:
-    dtype = getattr(what, "dtype", None)
-    return f"an array of {dtype}" if dtype is not None else f"{type(what).__name__} {what!r:.60}"

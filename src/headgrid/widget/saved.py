@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, MutableMapping
 from dataclasses import dataclass, replace
 
 from headgrid.anatomy import Anatomy, count_of
+from headgrid.arguments import shown
 from headgrid.masks import ParamMasks
 from headgrid.selection import Selectable, Selection
 from headgrid.widget.cells import Cells
@@ -143,7 +144,7 @@ class Saved(MutableMapping[str, Selection]):
         found = self._items.get(_spelled(name)) if isinstance(name, str) else None
         if found is None:
             names = ", ".join(repr(one) for one in list(self._items)[:FEW]) + (" ..." if len(self._items) > FEW else "")
-            said = f"there is no saved selection {_short(repr(name), 90)}; "
+            said = f"there is no saved selection {shown(name)}; "
             raise KeyError(said + (f"there are {names}" if names else "nothing is saved yet"))
         return found
 
@@ -170,7 +171,7 @@ def named(name: str) -> str:
         ValueError: when it cannot be one.
     """
     if not isinstance(name, str):
-        raise ValueError(f"a saved selection is named by a text, not by {type(name).__name__}")
+        raise ValueError(f"a saved selection is named by a text, not by {shown(name)}")
     name = _spelled(name)
     if not 1 <= len(name) <= LONGEST:
         long = f"this one has {count_of(len(name), 'character')}" if name else "this one is empty"
@@ -197,7 +198,7 @@ def coloured(colour: str) -> str:
         ValueError: when it is none.
     """
     if not isinstance(colour, str) or not re.fullmatch(r"#[0-9a-fA-F]{6}", colour):
-        raise ValueError(f"{_short(repr(colour), 40)} is no colour; give one such as '#d55e00'")
+        raise ValueError(f"{shown(colour)} is no colour; give one such as '#d55e00'")
     return colour.lower()
 
 

@@ -103,7 +103,7 @@ def _check_inputs(inputs: Mapping[str, torch.Tensor]) -> None:
     if not inputs:
         raise ValueError("inputs are empty: give what the model is called with, such as {'input_ids': ids}, or None")
     for name, value in inputs.items():
-        if not isinstance(name, str) or not isinstance(value, torch.Tensor) or not value.ndim or not value.numel():
+        if not isinstance(name, str) or not isinstance(value, torch.Tensor) or not value.ndim or value.is_meta:
             said = f"{arguments.shown(name)} is {arguments.shown(value)}"
             raise TypeError(f"inputs are tensors by the names of the model's arguments, each a batch of one; {said}")
 
