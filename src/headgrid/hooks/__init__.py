@@ -25,6 +25,7 @@ from headgrid.anatomy import Anatomy, AnatomyError
 from headgrid.hooks.ablation import Ablation
 from headgrid.hooks.attached import Attached, Hooks
 from headgrid.hooks.cache import Cache, Keep, NotRecorded, Recording
+from headgrid.hooks.execution import refuse_compiling
 from headgrid.hooks.modes import Inputs, Mode, checked, checked_reference
 from headgrid.hooks.taps import Act, Tap, layer_taps, matched, taps, templates
 from headgrid.models import dissect
@@ -67,6 +68,7 @@ def record(
         ValueError: when a selection is of another model or has parts with no activation, or a template fits nothing.
         RuntimeError: within the context, where gradient checkpointing runs a layer with its backward pass.
     """
+    refuse_compiling()
     arguments.model(model)
     arguments.flag("detach", detach)
     arguments.one_of("keep", keep, ("last", "all"))
@@ -136,6 +138,7 @@ def ablate(
         RuntimeError: when the context ends and the model was called, and its forward pass never came to what was to be
             ablated; within it as in `record`.
     """
+    refuse_compiling()
     arguments.model(model)
     arguments.flag("per_position", per_position)
     anatomy = _anatomy(model, selection)

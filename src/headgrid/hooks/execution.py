@@ -29,15 +29,13 @@ class _Eager:
 
     @contextmanager
     def held_for(self, model: torch.nn.Module) -> Iterator[None]:
-        if torch.compiler.is_compiling():
-            raise RuntimeError(_WITHIN)
         if not hasattr(torch.compiler, "set_stance"):
             _refuse_compiled(model)
             yield
             return
         with self.lock:
             if not self.open:
-                self.held = _stance()
+                self.held = torch.compiler.set_stance("force_eager")
             self.open += 1
         try:
             yield
@@ -48,19 +46,22 @@ class _Eager:
                     self.held.__exit__(None, None, None)
 
 
-_WITHIN = (
-    "activations cannot be recorded or ablated within a compiled function, where hooks are compiled away: call the "
-    "function within the context instead"
-)
 _eager = _Eager()
 
 
-def _stance() -> Any:
-    """Nothing runs compiled from here on; leaving what is returned restores what was before."""
-    try:
-        return torch.compiler.set_stance("force_eager")
-    except RuntimeError as fault:  # torch refuses it where code that it compiles is running
-        raise RuntimeError(_WITHIN) from fault
+def refuse_compiling() -> None:
+    """
+    Raises:
+        RuntimeError: when this is called by code that is compiled.
+    """
+    running = None
+    if not torch.compiler.is_compiling() and "torch._dynamo.eval_frame" in sys.modules:
+        running = torch._C._dynamo.eval_frame.get_eval_frame_callback()
+    if torch.compiler.is_compiling() or running is not None:
+        raise RuntimeError(
+            "activations cannot be recorded or ablated within a compiled function, where hooks are compiled away: call "
+            "the function within the context instead"
+        )
 
 
 def _refuse_compiled(model: torch.nn.Module) -> None:
@@ -83,6 +84,7 @@ def as_written(model: torch.nn.Module) -> Iterator[None]:
     Raises:
         RuntimeError: within compiled code; for a compiled model, with torch before 2.6.
     """
+    refuse_compiling()
     with _eager.held_for(model):
         off = [module for module in model.modules() if getattr(module, _FLAG, False) is True]
         try:

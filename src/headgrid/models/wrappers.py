@@ -176,7 +176,8 @@ def _known(module: torch.nn.Module, path: str, own: str) -> str | None:
                 at, step = at.modules_to_save, steps.pop(0)
         elif step not in STEPS and not (step in ("base_layer", "token_adapter") and _has_adapters(at, step)):
             kept.append(step)
-        at = getattr(at, "_modules", {}).get(step)
+        below = getattr(at, "_modules", {})
+        at = below[step] if step in below else None  # noqa: SIM401 (torch.jit's dictionary has no get)
     return ".".join(kept)
 
 
