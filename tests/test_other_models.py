@@ -149,6 +149,41 @@ def test_a_bridge_is_recorded_and_ablated_as_by_its_own_hooks(family: str) -> No
     assert_close(cache["l1 out"], cached["blocks.1.hook_out"])
 
 
+@pytest.mark.parametrize("family", ["gpt2", LLAMA, "gemma2", "qwen3", "mistral", "phi3"])
+@pytest.mark.parametrize("no_processing", [True, False])
+def test_a_bridge_in_compatibility_mode_is_recorded_and_ablated_as_by_its_own_hooks(
+    family: str, no_processing: bool
+) -> None:
+    from transformer_lens.model_bridge.sources import build_bridge_from_module
+
+    original = tiny.fresh(family).float()
+    bridge: Any = build_bridge_from_module(original, type(original).__name__, hf_config=original.config)
+    bridge.enable_compatibility_mode(disable_warnings=True, no_processing=no_processing)
+    given = tiny.inputs(family)["input_ids"]
+
+    def neuron_3_off(x: torch.Tensor, hook: Any) -> torch.Tensor:
+        return x.index_fill(-1, torch.tensor([3]), 0)
+
+    with torch.no_grad():
+        clean = bridge(given)
+        point = "blocks.0.mlp.out.hook_in"
+        whole = bridge.run_with_hooks(given, fwd_hooks=[(point, lambda x, hook: torch.zeros_like(x))])
+        single = bridge.run_with_hooks(given, fwd_hooks=[(point, neuron_3_off)])
+        _, cached = bridge.run_with_cache(given)
+        with ablate(bridge, "l0 mlp"):
+            assert_close(bridge(given), whole)
+        with ablate(bridge, "l0 mlp n3"), record(bridge, "l0 mlp n[3,5]") as cache:
+            assert_close(bridge(given), single)
+        assert not torch.allclose(whole, clean)
+        assert not torch.allclose(single, clean)
+        assert not cache["l0 mlp n3"].any()
+        assert_close(cache["l0 mlp n5"][..., 0], cached[point][..., 5])
+        with record(bridge, "l1 attn | l0 mlp") as cache:
+            bridge(given)
+        with ablate(bridge, "l1 attn | l0 mlp", cache):
+            assert_close(bridge(given), clean)
+
+
 def test_the_head_of_a_fine_tuned_model_is_ablated_with_what_its_adapter_adds() -> None:
     """By hand: the z that enters the outer module, which the matrix and the adapter both read."""
     peft = pytest.importorskip("peft")
