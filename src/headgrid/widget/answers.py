@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -68,30 +68,57 @@ class Answers:
         self._tokenizer, self._places = tokenizer, places
         self._stamps = None if weights is None else Stamps(weights)
         self._lock = threading.RLock()
-        self._age = 0
+        self._age = self._changes = 0
         self._forget()
 
     @property
     def readable(self) -> bool:
-        """Whether there is a model to read."""
-        return self._stamps is not None
+        """Whether there are weights to read: of any cell at all."""
+        return self._stamps is not None and self._stamps.readable
 
     @property
     def age(self) -> int:
-        """A number that changes when a change of the weights was seen."""
+        """A number that changes when a change of the weights was seen, and when all was forgotten."""
         return self._age
 
+    @property
+    def changes(self) -> int:
+        """How often a change of the weights was seen."""
+        return self._changes
+
     def tabs(self, cell: int) -> list[Tab]:
-        """The tabs of a cell."""
+        """The tabs of a cell: none where it has no weights that could be read."""
         place = self._places[cell]
-        return [] if place is None or not self.readable else list(TABS[place.kind])
+        return [] if place is None or self._stamps is None or self.missing(cell) else list(TABS[place.kind])
+
+    def missing(self, cell: int) -> str:
+        """Why there is nothing to read of a cell that has circuits; "" where there is."""
+        place = self._places[cell]
+        if place is None or self._stamps is None or self._stamps.holds(place):
+            return ""
+        return "Its weights are on the meta device: shapes without numbers, of which nothing can be read."
+
+    def look(self, cells: Iterable[int], whole: bool, check: Callable[[], object]) -> None:
+        """See whether the weights of some cells, or those of the whole model, were changed.
+
+        Args:
+            cells: the cells.
+            whole: whether to look at everything.
+            check: called often, and may raise.
+        """
+        places = [place for cell in cells if (place := self._places[cell]) is not None]
+        if self._stamps is not None:
+            for place in places:
+                self._check(place.stack, place, check)
+            for stack in self._places.stacks if whole else ():
+                self._check(stack, None, check)
 
     # ---- one cell
 
     def known(self, cell: int, ln: Ln) -> Answer | None:
         """What was found before, if the weights are still what they were."""
         place = self._places[cell]
-        if place is None or not self.readable:
+        if place is None or self._stamps is None:
             return None
         try:
             self._check(place.stack, place)
@@ -167,6 +194,8 @@ class Answers:
         if len({place.stack for place in places}) != 1:
             return None
         try:
+            for place in places:
+                self._check(place.stack, place)
             describer, _ = self._describer(places[0].stack, ln)
             found = panels.of_head(describer.heads([(place.layer, place.number) for place in places]))[0]
             found = panels.few(found)
@@ -228,17 +257,19 @@ class Answers:
         self._describers: dict[tuple[str, str], tuple[Describer, tuple[str, ...]]] = {}
         self._scans: dict[tuple[str, str, str], Scan] = {}
 
-    def _check(self, stack: str, place: Place | None) -> int:
+    def _check(self, stack: str, place: Place | None, check: Callable[[], object] = lambda: None) -> int:
         """Forget everything if the weights of a place (of its whole stack, for None) are not what they were.
 
         Returns:
             The age of what is known: what is computed from here on is kept if nothing was forgotten in the meantime.
         """
         assert self._stamps is not None
-        now = self._stamps.look(stack, place)
+        now = self._stamps.look(stack, place, check)
         with self._lock:
             if self._stamps.changed(now):
+                self._changes += 1
                 self._forget()
+            self._stamps.keep(now)  # last: whoever is interrupted before sees the change again
             return self._age
 
     def _keep(self, cell: int, ln: Ln, answer: Answer, age: int) -> Answer:

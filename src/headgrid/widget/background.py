@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import pathlib
 import time
 from collections.abc import Callable, Sequence
@@ -9,8 +10,9 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any, cast
 
 from headgrid.anatomy import Bools
+from headgrid.torch_state import shielded
 from headgrid.weights import Weights
-from headgrid.widget import colours, comparison, hosts, inspector, panels
+from headgrid.widget import colours, comparison, hosts, inspector, panels, transaction
 from headgrid.widget.answers import Answer, Answers
 from headgrid.widget.colours import Quantity
 from headgrid.widget.places import Places
@@ -31,11 +33,19 @@ PATIENCE = 3.0
 SCANNING = "reading every head"
 
 
+_log = logging.getLogger(__name__)
+
+
 @cache
 def panel() -> str:
     """The code of the inspector, which comes after the grid; "" where it was not built."""
     path = pathlib.Path(__file__).parent / "static" / "panel.js"
     return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def _log_fault(error: Exception) -> None:
+    """What only looks whether something is still true shows no fault of its own: whoever reads the weights does."""
+    _log.debug("headgrid could not look at the weights: %s", error)
 
 
 class Background:
@@ -61,6 +71,7 @@ class Background:
         self._asleep = False
         self._compared: tuple[object, ...] = ()
         self._age = 0
+        self._painted = -1  # the changes of the weights that were seen before what the colours show was computed
 
     @property
     def quantities(self) -> Sequence[Quantity]:
@@ -70,6 +81,15 @@ class Background:
 
     # ---- its life
 
+    @property
+    def state(self) -> tuple[Any, ...]:
+        """What it knows of what is shown; to be set to what it was, if to anything."""
+        return self._age, self.watched, self._asleep, self._painted
+
+    @state.setter
+    def state(self, before: tuple[Any, ...]) -> None:
+        self._age, self.watched, self._asleep, self._painted = before
+
     def sleep(self) -> None:
         """Nobody looks any more: stop what runs, end the thread, and forget what can be read again."""
         self._asleep, self.watched, self._compared = True, False, ()
@@ -77,18 +97,81 @@ class Background:
         self.answers.forget()
         self._set("progress", IDLE)
 
+    def watch(self) -> None:
+        """Somebody may look from now on."""
+        if not self.watched:
+            self.watched = True
+            hosts.after_each_cell(self)
+
     def wake(self) -> None:
         """Somebody looks: what was stopped is asked for again."""
-        grid, slept = self._grid, self._asleep
-        self._asleep, self.watched = False, True
+        slept = self._asleep
+        self._asleep = False
+        self.watch()
         if slept:
             self._age = self.answers.age  # what is shown stays, unless the weights changed in the meantime
-            if grid.summary["pending"]:
-                self.focus(cast(Focus, grid.focus))
-            self.look_again()
-            if grid.colours["recolour"] < grid.recolour["n"]:
-                self.recolour(cast(Recolour, grid.recolour))
+            self.resume()
+        else:
+            self._grid._compare()
+        self.look()
+
+    def resume(self) -> None:
+        """Ask again for whatever was asked for and is not answered."""
+        grid = self._grid
+        if grid.summary["pending"] or grid.summary["focus"] != grid.focus["n"]:
+            self.focus(cast(Focus, grid.focus))
+        self.look_again()
+        if grid.colours["recolour"] < grid.recolour["n"]:
+            self.recolour(cast(Recolour, grid.recolour))
+        else:
+            self._set("progress", IDLE)
+        if grid.completions["complete"] != grid.complete["n"]:
+            grid._complete()
+        self._compared = ()
         grid._compare()
+
+    # ---- whether what is shown is still true
+
+    def look(self) -> None:
+        """Have looked whether what is shown is still what the weights say: they may be trained meanwhile."""
+        if self.watched and self._grid.model is not None:
+            self.worker.submit("look", self._look, _log_fault)
+
+    def look_now(self) -> None:
+        """The same at once, for what is to be kept, such as a picture."""
+        with shielded():
+            self._looked(*self._see(lambda: None))
+
+    def _look(self, turn: Turn) -> None:
+        turn.show(partial(self._looked, *self._see(turn.check)))
+
+    def _see(self, check: Callable[[], object]) -> tuple[Bools, int]:
+        """The cells that write nothing now, and how many changes of the weights were seen."""
+        grid = self._grid
+        self.answers.look(self._shown, bool(grid.colours["metric"]), check)
+        return inspector.writes_nothing(grid._cells, grid.model, check=check), self.answers.changes
+
+    def _looked(self, silent: Bools, changes: int) -> None:
+        grid = self._grid
+
+        def change() -> None:
+            grid._show_silent(silent)
+            if grid.colours["metric"] and 0 <= self._painted < changes:
+                self._painted = -1
+                self._set("colours", {**grid.colours, "label": f"{grid.colours['label']}, before the weights changed"})
+            if self.answers.age != self._age:
+                self.look_again()
+                grid._compare()
+
+        transaction.run(grid, change)
+
+    @property
+    def _shown(self) -> tuple[int, ...]:
+        """The cells whose weights are compared with each other, and shown so."""
+        asked = self._compared
+        return asked[0].cells if asked and isinstance(asked[0], Together) else ()
+
+    # ---- its end
 
     def close(self) -> None:
         """Stop everything for good."""
@@ -122,8 +205,10 @@ class Background:
         grid, cell, ln = self._grid, focus["cell"], focus["ln"]
         self.worker.cancel("focus", "details")
         self.show_panel()  # a browser asks about no cell where it only wants the code
-        tabs = self.answers.tabs(cell) if inspector.is_cell(grid._cells, cell) else []
-        summary = inspector.summary(grid._cells, grid._silent, focus, tabs)
+        here = inspector.is_cell(grid._cells, cell)
+        tabs = self.answers.tabs(cell) if here else []
+        silent = inspector.writes_nothing(grid._cells, grid.model, cell) if here else grid._silent
+        summary = inspector.summary(grid._cells, silent, focus, tabs, self.answers.missing(cell) if here else "")
         if not tabs:
             grid.summary = dict(summary)
         elif (known := self.answers.known(cell, ln)) is not None:
@@ -132,6 +217,7 @@ class Background:
             grid.summary = dict(summary)
             self.worker.submit("focus", partial(self._read, summary), partial(self._not_read, summary))
         self._age = self.answers.age
+        self.look()
 
     def look_again(self) -> None:
         """Have the cell in focus read again if a change of the weights was seen since, or is seen now."""
@@ -215,11 +301,11 @@ class Background:
 
     def colour_by(self, what: Any, label: str | None, diverging: bool | None, ln: Ln) -> None:
         """What `HeadGrid.colour_by` does; it takes the lock itself, and only to write."""
-        grid = self._grid
+        grid, changes = self._grid, -1
         if isinstance(what, str):
             asked = colours.quantity(what, self.quantities)
             try:
-                found = self.coloured(asked, ln, self.telling(lambda write: write()), None, label, diverging)
+                found, changes = self.coloured(asked, ln, self.telling(lambda write: write()), None, label, diverging)
             finally:
                 self._set("progress", IDLE)
         elif what is None:
@@ -227,9 +313,21 @@ class Background:
         else:
             main = grid.anatomy.main.name
             found = colours.of_array(self.places, grid._cells.absent, main, what, label, diverging)
-        with self.lock:
+
+        def change() -> None:
             self.stop_colours()
+            self._painted = changes
             self._set("colours", found)
+
+        transaction.run(grid, change)
+
+    def take_over(self, other: Background) -> None:
+        """Take over the colours of another grid of the same model."""
+        if other._grid.colours["label"]:
+            self._set("colours", {**other._grid.colours, "recolour": 0})
+            if 0 <= other._painted == other.answers.changes:
+                self.answers.look((), True, lambda: None)
+                self._painted = self.answers.changes
 
     def recolour(self, asked: Recolour) -> None:
         """Have the cells coloured as the browser asks."""
@@ -259,10 +357,15 @@ class Background:
         cancelled: Callable[[], bool] | None = None,
         label: str | None = None,
         diverging: bool | None = None,
-    ) -> Colours:
-        """The colours of a number of every head; this takes as long as it takes, and needs no lock."""
+    ) -> tuple[Colours, int]:
+        """The colours of a number of every head, and how many changes of the weights had been seen before.
+
+        This takes as long as it takes, and needs no lock.
+        """
+        self.answers.look((), True, lambda: None)
+        changes = self.answers.changes
         scans = self.answers.scans(what.family, ln, tell, cancelled)
-        return colours.of_scans(self.places, what, scans, label, diverging)
+        return colours.of_scans(self.places, what, scans, label, diverging), changes
 
     def telling(self, show: Callable[[Callable[[], None]], None]) -> Callable[[int, int], None]:
         """A function that reports progress, not too often.
@@ -281,11 +384,12 @@ class Background:
         return tell
 
     def _colour(self, asked: Recolour, what: Quantity, turn: Turn) -> None:
-        found = self.coloured(what, asked["ln"], self.telling(turn.show), turn.cancelled)
-        turn.show(partial(self._set_colours, {**found, "recolour": asked["n"]}))
+        found, changes = self.coloured(what, asked["ln"], self.telling(turn.show), turn.cancelled)
+        turn.show(partial(self._set_colours, {**found, "recolour": asked["n"]}, changes))
 
-    def _set_colours(self, found: Colours) -> None:
+    def _set_colours(self, found: Colours, changes: int = -1) -> None:
         if self._grid.recolour["n"] == found["recolour"]:
+            self._painted = changes
             self._set("progress", IDLE)
             self._set("colours", found)
 

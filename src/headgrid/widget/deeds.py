@@ -30,6 +30,15 @@ class Ledger:
         self.done = 0
         self._known: dict[_Known, None] = {}
 
+    @property
+    def state(self) -> tuple[int, dict[_Known, None]]:
+        """What was done so far; to be set to what it was, if to anything."""
+        return self.done, dict(self._known)
+
+    @state.setter
+    def state(self, before: tuple[int, dict[_Known, None]]) -> None:
+        self.done, self._known = before
+
     def new(self, deeds: Sequence[Deed]) -> list[Deed]:
         """Those of some deeds that are not done yet, each once, in order."""
         fresh: dict[_Known, Deed] = {}

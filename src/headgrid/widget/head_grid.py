@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import anywidget
@@ -25,7 +25,7 @@ from headgrid.masks import ParamMasks
 from headgrid.models import dissect
 from headgrid.selection import Selectable, Selection
 from headgrid.weights import Weights
-from headgrid.widget import colours, comparison, fallback, inspector, messages, typed
+from headgrid.widget import colours, comparison, fallback, inspector, messages, transaction, typed
 from headgrid.widget.background import IDLE, Background
 from headgrid.widget.plan import cells_of, plan
 from headgrid.widget.present import Present
@@ -43,16 +43,13 @@ STATIC = pathlib.Path(__file__).parent / "static"
 class _Selection(traitlets.TraitType[Selection, Selectable]):
     """A trait that takes whatever `Anatomy.select` takes."""
 
-    def validate(self, obj: Any, value: Selectable) -> Selection:
-        return obj.anatomy.select(value)  # type: ignore[no-any-return]
-
     def set(self, obj: Any, value: Selectable) -> None:
         """Set it, and have all that follows done, before a message of the browser is taken: that may be another thread.
 
         JupyterLab has messages of widgets handled by a thread of their own, so that a busy cell does not hold them up.
         """
-        with obj._background.lock:
-            super().set(obj, value)
+        chosen = obj.anatomy.select(value)
+        obj._change(lambda present: present.history.change(chosen))
 
 
 def _dict(default: Any = None) -> traitlets.Dict[str, Any]:
@@ -88,6 +85,8 @@ class HeadGrid(anywidget.AnyWidget):
     _esm = (STATIC / "widget.js").read_text(encoding="utf-8")
     _css = (STATIC / "widget.css").read_text(encoding="utf-8")
 
+    _torn = False  # whether an interrupt may have left one thing unlike another
+
     selection = _Selection()
 
     plan: traitlets.Dict[str, Any] = traitlets.Dict(read_only=True).tag(sync=True)
@@ -121,7 +120,7 @@ class HeadGrid(anywidget.AnyWidget):
         self.tokenizer = tokenizer
         self._silent = inspector.writes_nothing(self._cells, self.model)
         self._background = Background(self, weights)
-        self._present = Present(self._cells, self.anatomy.select(select), self._tell_saved)
+        self._present = Present(self._cells, self.anatomy.select(select), self._save)
         self.set_trait("plan", plan(self._cells, self._silent, self._background.quantities))
         self.set_trait("saved", self._present.saved)
         # whatever follows from it is written before the browser is told; it counts its views where that starts at 0
@@ -147,8 +146,7 @@ class HeadGrid(anywidget.AnyWidget):
         Returns:
             The selection that is on then; the same one where there is nothing to take back.
         """
-        with self._background.lock:
-            self.selection = self._present.history.undo()
+        self._change(lambda present: present.history.undo())
         return self.selection
 
     def redo(self) -> Selection:
@@ -157,8 +155,7 @@ class HeadGrid(anywidget.AnyWidget):
         Returns:
             The selection that is on then; the same one where there is nothing to make again.
         """
-        with self._background.lock:
-            self.selection = self._present.history.redo()
+        self._change(lambda present: present.history.redo())
         return self.selection
 
     @property
@@ -169,7 +166,7 @@ class HeadGrid(anywidget.AnyWidget):
     def colour_by(
         self, what: Any, *, label: str | None = None, diverging: bool | None = None, ln: Ln = "folded"
     ) -> None:
-        """Colour the cells by a number of each.
+        """Colour the cells by a number of each, in every view of this grid; `copy` gives a grid of its own.
 
         Args:
             what: the name of a number that is computed from the weights, such as `copying_score`, `ov_norm`, `ov_top`,
@@ -177,7 +174,7 @@ class HeadGrid(anywidget.AnyWidget):
                 `[n_layers, n_heads]` for the heads, `[n_layers]` for the MLPs or `[n_cells]` for every cell, in an
                 array, a tensor or nested lists; of a model with several stacks, those of its main one, or a dictionary
                 from the name of a stack to its numbers. None takes the colours away.
-            label: what the legend says.
+            label: what the legend says. It adds that the weights have changed, where those of a name have since.
             diverging: whether the middle of the scale means zero; by default when there are numbers of both signs.
             ln: of a number by its name, whether norms are folded into the weights or these are raw.
 
@@ -190,6 +187,25 @@ class HeadGrid(anywidget.AnyWidget):
         label = None if label is None else arguments.text("label", label)
         diverging = None if diverging is None else arguments.flag("diverging", diverging)
         self._background.colour_by(what, label, diverging, arguments.one_of("ln", ln, LNS))
+
+    def copy(self) -> HeadGrid:
+        """A grid of its own of the same model, with the same selection, saved selections and colours.
+
+        All views of one grid show the same, in earlier cells of a notebook too. Give each cell that is to keep what it
+        shows a copy.
+
+        Example:
+            >>> later = grid.copy()
+            >>> later.colour_by("ov_norm")  # `grid` keeps its colours
+        """
+        with self._background.lock:
+            new = type(self)(self.anatomy if self.model is None else self.model, self.tokenizer, select=self.selection)
+            new._background.take_over(self._background)
+            if self.saved:
+                new._save(lambda: setattr(new.saved, "state", self.saved.state))
+        return new
+
+    __copy__ = copy
 
     def plot(self, ax: Axes | None = None, **style: Any) -> Axes:
         """Draw the heads of the main stack with matplotlib, in the colours of the grid; the selected ones are outlined.
@@ -238,11 +254,30 @@ class HeadGrid(anywidget.AnyWidget):
 
     # ---- Python -> browser
 
-    @traitlets.observe("selection")
-    def _on_selection(self, change: Any) -> None:
-        with self._background.lock:
-            self._present.history.change(change["new"])
-            self._write(None)
+    def _change(self, move: Callable[[Present], object]) -> None:
+        """Change what is selected, write all that follows from it, and then tell observers of it."""
+
+        def change() -> object:
+            move(self._present)
+            return self._adopt(None)
+
+        transaction.run(self, change, self._tell)
+
+    def _adopt(self, error: QueryError | None) -> object:
+        """Take over what is selected now, and write what follows from that; what was selected before.
+
+        To be called with the lock held.
+        """
+        was, now = self._trait_values.get("selection"), self._present.selection
+        if was is not now or error or self._torn:
+            self._trait_values["selection"] = now
+            self._write(error)
+        return was
+
+    def _tell(self, was: object) -> None:
+        """Tell observers that something else is selected now than was."""
+        if was is not self.selection:
+            self._notify_trait("selection", was, self.selection)
 
     def _write(self, error: QueryError | None) -> None:
         """Everything on the wire that follows from what is selected. To be called with the lock held."""
@@ -254,12 +289,25 @@ class HeadGrid(anywidget.AnyWidget):
             self.cells = pack(on)  # last: an observer may select something else at that, which writes all of it again
             self._background.look_again()
             self._compare()
+            self._background.look()
+
+    def _show_silent(self, silent: Bools) -> None:
+        """Show which cells write nothing, where they are others than before. To be called with the lock held."""
+        new = plan(self._cells, silent, self._background.quantities)
+        if new != self.plan:
+            self._silent = silent
+            self.set_trait("plan", new)
+
+    def _save(self, change: Callable[[], None]) -> None:
+        """Change what is saved, and then tell of it."""
+        transaction.run(self, change, lambda _: self._tell_saved())
 
     def _tell_saved(self) -> None:
         """The saved selections are another set now: views and observers are told."""
         change = {"name": "saved", "old": self.saved, "new": self.saved, "owner": self, "type": "change"}
-        with self._background.lock:
+        try:
             self.notify_change(traitlets.Bunch(change))
+        finally:
             if self.saved:
                 self._background.show_panel()
 
@@ -267,13 +315,15 @@ class HeadGrid(anywidget.AnyWidget):
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
         """What a message from the browser calls. Until there is one, nobody looks at what a selection would tell."""
-        self._background.watched = True
-        with self._background.lock:
-            messages.take(self, sync_data, super().set_state)
+        self._background.watch()
+        messages.take(self, sync_data, super().set_state)
 
     @traitlets.observe("complete")
     def _on_complete(self, change: Any) -> None:
-        self.completions = dict(typed.completed(self.anatomy, cast(Complete, change["new"])))
+        self._complete()
+
+    def _complete(self) -> None:
+        self.completions = dict(typed.completed(self.anatomy, cast(Complete, self.complete)))
 
     @traitlets.observe("focus")
     def _on_focus(self, change: Any) -> None:
@@ -298,9 +348,13 @@ class HeadGrid(anywidget.AnyWidget):
 
     def close(self) -> None:
         """Close the widget, and stop what it computes."""
-        if (background := self.__dict__.get("_background")) is not None:  # there is none if no model could be placed
-            background.close()
-        super().close()
+        try:
+            super().close()
+        finally:
+            if (
+                background := self.__dict__.get("_background")
+            ) is not None:  # there is none if no model could be placed
+                background.close()
 
     # ---- where no widget can run
 
@@ -312,7 +366,8 @@ class HeadGrid(anywidget.AnyWidget):
         bundle = super()._repr_mimebundle_(**kwargs)
         if bundle is None:
             return None
-        self._background.watched = True
+        self._background.watch()
+        self._background.look_now()
         with self._background.lock:
             self._compare()
         data, metadata = bundle

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import weakref
 import zlib
-from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,47 +51,62 @@ _Step = dict[str, _Role]
 
 
 class _Steps:
-    """Steps, the last one on top, bounded by their number and by the bytes that they do not share."""
+    """Steps, the last one on top, bounded by their number and by the bytes that they do not share. Never changed."""
 
-    def __init__(self) -> None:
-        self._steps: deque[_Step] = deque()
-        self._sizes: deque[int] = deque()
+    def __init__(self, steps: tuple[_Step, ...] = (), sizes: tuple[int, ...] = ()) -> None:
+        self._steps, self._sizes = steps, sizes
 
     def __len__(self) -> int:
         return len(self._steps)
 
-    def push(self, step: _Step) -> None:
-        self._sizes.append(_size(step, self._steps[-1] if self._steps else {}))
-        self._steps.append(step)
-        while len(self._steps) > MOST_STEPS or (len(self._steps) > 1 and sum(self._sizes) > MOST_BYTES):
-            self._steps.popleft()
-            self._sizes.popleft()
-            self._sizes[0] = _size(self._steps[0], {})  # what the forgotten step shared is now the next one's own
+    @property
+    def top(self) -> _Step:
+        """The last step."""
+        return self._steps[-1]
 
-    def pop(self) -> _Step:
-        self._sizes.pop()
-        return self._steps.pop()
+    def pushed(self, step: _Step) -> _Steps:
+        """These and one more."""
+        steps = [*self._steps, step]
+        sizes = [*self._sizes, _size(step, self._steps[-1] if self._steps else {})]
+        while len(steps) > MOST_STEPS or (len(steps) > 1 and sum(sizes) > MOST_BYTES):
+            del steps[0], sizes[0]
+            sizes[0] = _size(steps[0], {})  # what the forgotten step shared is now the next one's own
+        return _Steps(tuple(steps), tuple(sizes))
 
-    def clear(self) -> None:
-        self._steps.clear()
-        self._sizes.clear()
+    def popped(self) -> _Steps:
+        """All but the last."""
+        return _Steps(self._steps[:-1], self._sizes[:-1])
 
 
 class History:
     """What a selection was before, and what it was before it went back.
 
+    Each change is one assignment: whoever is interrupted in it leaves the history of before or that of after.
+
     Args:
         present: the selection that is on at first.
 
     Attributes:
-        present: the selection that is on.
+        now: the selection that is on, what is before it and what is after it; to be set to what it was, if to anything.
     """
 
     def __init__(self, present: Selection) -> None:
-        self.present = present
-        self._past, self._future = _Steps(), _Steps()
+        self.now = present, _Steps(), _Steps()
         # of the arrays that were packed last; most of them will be there again
         self._packed: dict[int, tuple[weakref.ref[Bools], _Role]] = {}
+
+    @property
+    def present(self) -> Selection:
+        """The selection that is on."""
+        return self.now[0]
+
+    @property
+    def _past(self) -> _Steps:
+        return self.now[1]
+
+    @property
+    def _future(self) -> _Steps:
+        return self.now[2]
 
     @property
     def undo_steps(self) -> int:
@@ -107,28 +121,29 @@ class History:
     def change(self, selection: Selection) -> None:
         """One step on: what could be done again is forgotten. Nothing happens where this selection is on already."""
         if selection is not self.present and selection != self.present:
-            self._past.push(self._pack(self.present.parts))
-            self._future.clear()
-            self.present = selection
+            self.now = selection, self._past.pushed(self._pack(self.present.parts)), _Steps()
 
     def undo(self) -> Selection:
         """One step back, where there is one; the selection that is on then."""
-        return self._move(self._past, self._future)
+        if self._past:
+            here, there = self._moved(self._past.top)
+            self.now = there, self._past.popped(), self._future.pushed(here)
+        return self.present
 
     def redo(self) -> Selection:
         """One step forth, where there is one; the selection that is on then."""
-        return self._move(self._future, self._past)
-
-    def _move(self, source: _Steps, target: _Steps) -> Selection:
-        if source:
-            here = self._pack(self.present.parts)
-            target.push(here)
-            known = {role.bits: self.present.parts[key] for key, role in here.items()}
-            step = source.pop()
-            parts = {key: _reused(role, known) for key, role in step.items()}
-            self._packed = {id(bits): (weakref.ref(bits), step[key]) for key, bits in parts.items()}
-            self.present = Selection(self.present.anatomy, parts)
+        if self._future:
+            here, there = self._moved(self._future.top)
+            self.now = there, self._past.pushed(here), self._future.popped()
         return self.present
+
+    def _moved(self, step: _Step) -> tuple[_Step, Selection]:
+        """The step that leads back here, and the selection of a step."""
+        here = self._pack(self.present.parts)
+        known = {role.bits: self.present.parts[key] for key, role in here.items()}
+        parts = {key: _reused(role, known) for key, role in step.items()}
+        self._packed = {id(bits): (weakref.ref(bits), step[key]) for key, bits in parts.items()}
+        return here, Selection(self.present.anatomy, parts)
 
     def _pack(self, chosen: Parts) -> _Step:
         """A step of these parts; arrays with the same bits are one, in this step and the one that was packed before."""

@@ -3,8 +3,37 @@
 from __future__ import annotations
 
 import sys
+import weakref
 from collections.abc import Callable
-from typing import Any
+from contextlib import suppress
+from typing import Any, Protocol
+
+
+class Watches(Protocol):
+    """Whoever wants to know that a cell has run."""
+
+    def look(self) -> None:
+        """Called after each cell."""
+
+
+_watching: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+def after_each_cell(who: Watches) -> None:
+    """Have `who.look()` called after each cell of a notebook, for as long as it lives; nowhere else."""
+    shell: Any = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    if shell is None:
+        return
+    if not _watching:
+        with suppress(ValueError):
+            shell.events.unregister("post_run_cell", _look)
+        shell.events.register("post_run_cell", _look)
+    _watching.add(who)
+
+
+def _look(*_: object) -> None:
+    for who in list(_watching):
+        who.look()
 
 
 def after_cell(call: Callable[[], object]) -> bool:

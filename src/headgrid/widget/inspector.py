@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 from typing import cast
 
@@ -12,6 +13,7 @@ from headgrid import parts
 from headgrid.anatomy import Bools
 from headgrid.parts import Parts
 from headgrid.roles import ENDS, bare, role_of
+from headgrid.slots import Slot
 from headgrid.widget.cells import Cells
 from headgrid.widget.wire import Focus, Place, Summary, Tab
 
@@ -25,7 +27,7 @@ OUTPUTS = ("W_O", "W_out", "b_out", "expert.W_out", "expert.b_out")
 """The roles that write to the residual stream on behalf of a head or an MLP."""
 
 
-def summary(cells: Cells, silent: Bools, focus: Focus, tabs: list[Tab]) -> Summary:
+def summary(cells: Cells, silent: Bools, focus: Focus, tabs: list[Tab], missing: str = "") -> Summary:
     """The answer to a focus as far as it is known at once: all but what its tabs show.
 
     Args:
@@ -33,6 +35,7 @@ def summary(cells: Cells, silent: Bools, focus: Focus, tabs: list[Tab]) -> Summa
         silent: the cells that write nothing, shape `[n_cells]`.
         focus: the question; a cell that there is not gets an empty answer.
         tabs: the tabs of that cell.
+        missing: why it has none, if it could have some.
     """
     cell, nothing = focus["cell"], {**NOTHING, "focus": focus["n"], "ln": focus["ln"]}
     if not is_cell(cells, cell):
@@ -44,7 +47,7 @@ def summary(cells: Cells, silent: Bools, focus: Focus, tabs: list[Tab]) -> Summa
         "title": title,
         "name": name,
         "places": _places(cells, chosen),
-        "notes": _notes(cells, bool(silent[cell]), chosen),
+        "notes": [*([missing] if missing else []), *_notes(cells, bool(silent[cell]), chosen)],
         "ln": focus["ln"],
         "tabs": tabs,
         "circuits": [],
@@ -105,23 +108,49 @@ def _notes(cells: Cells, silent: bool, chosen: Parts) -> list[str]:
     return notes
 
 
-def writes_nothing(cells: Cells, model: torch.nn.Module | None) -> Bools:
-    """The cells of heads and MLPs whose output weights are all zero, shape `[n_cells]`; none where no weights are."""
-    if model is None or any(parameter.is_meta for parameter in model.parameters()):
+def writes_nothing(
+    cells: Cells, model: torch.nn.Module | None, cell: int | None = None, check: Callable[[], object] = lambda: None
+) -> Bools:
+    """The cells of heads and MLPs whose output weights are all zero now; none where no weights are.
+
+    Args:
+        cells: the grid.
+        model: its model.
+        cell: the one to look at; all by default.
+        check: called often, and may raise.
+
+    Returns:
+        Shape `[n_cells]`.
+    """
+    if model is None:
         return np.zeros(cells.n_cells, dtype=np.bool_)
-    weights = dict(model.named_parameters())
+    chosen = None if cell is None else cells.describe(cell)[2]
     exists = cells.anatomy.exists
     others = {key: bits for key, bits in exists.items() if bare(key) not in OUTPUTS}
     silent = {key: np.zeros_like(bits) for key, bits in exists.items() if bare(key) in OUTPUTS}
     for slot in cells.anatomy.slots:
-        if slot.role in OUTPUTS:
-            view = slot.of(weights[slot.parameter].detach())
-            view = view if role_of(slot.key).part_axis else view[None]
-            # one entry tells almost every part that writes something; only the others are read in full
-            quiet = view.reshape(len(view), -1)[:, 0] == 0 if view.dim() < 3 else view[:, 0, 0] == 0
-            if quiet.any():
-                quiet[quiet.clone()] = ~view[quiet].flatten(1).any(1)
-            silent[slot.key][slot.layer or 0, slot.numbers] = quiet.cpu().numpy()
+        row = slot.layer or 0
+        if slot.role in OUTPUTS and (chosen is None or (slot.key in chosen and chosen[slot.key][row].any())):
+            check()
+            silent[slot.key][row, slot.numbers] = _zero(slot, model)
     with_silent, _ = cells.look(parts.nonempty({**others, **silent}.items()))
     without, _ = cells.look(others)
     return with_silent & ~without
+
+
+def _zero(slot: Slot, model: torch.nn.Module) -> Bools | bool:
+    """Which parts of a slot are zero, one boolean each; none where no numbers are, on the meta device or freed."""
+    try:
+        parameter = model.get_parameter(slot.parameter).detach()
+        view = slot.of(parameter)
+    except (AttributeError, RuntimeError, ValueError):  # whoever reads it will say so
+        return False
+    if parameter.is_meta:
+        return False
+    view = view if role_of(slot.key).part_axis else view[None]
+    # one entry tells almost every part that writes something; only the others are read in full
+    quiet = view.reshape(len(view), -1)[:, 0] == 0 if view.dim() < 3 else view[:, 0, 0] == 0
+    if quiet.any():
+        quiet[quiet.clone()] = ~view[quiet].flatten(1).any(1)
+    found: Bools = quiet.cpu().numpy()
+    return found

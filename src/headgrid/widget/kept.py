@@ -83,9 +83,9 @@ def compare(grid: HeadGrid) -> tuple[Comparison, Arrows]:
 
 def _in_order(grid: HeadGrid, focus: int, on: Bools, partial: Bools) -> list[int]:
     """The cell in focus, then the selected cells that have circuits, whole before partly selected, then the others."""
-    tabs = grid._background.answers.tabs
+    places = grid._background.places
     present = [int(cell) for bits in (on, partial) for cell in np.flatnonzero(bits & ~grid._cells.absent)]
-    present.sort(key=lambda cell: not tabs(cell))  # which keeps the order otherwise
+    present.sort(key=lambda cell: places[cell] is None)  # which keeps the order otherwise
     here = [focus] if inspector.is_cell(grid._cells, focus) else []
     return list(dict.fromkeys([*here, *present]))
 
@@ -97,7 +97,8 @@ def _summary(grid: HeadGrid, focus: Focus) -> Summary:
     answer = answers.read(cell, ln) if tabs else NOTHING
     if answer.pending:
         *_, answer = answer, *answers.deepen(cell, ln, _never)
-    summary = inspector.summary(grid._cells, grid._silent, focus, tabs)
+    here = inspector.is_cell(grid._cells, cell)
+    summary = inspector.summary(grid._cells, grid._silent, focus, tabs, answers.missing(cell) if here else "")
     return {**summary, "circuits": answer.circuits, "partners": answer.partners, "pending": []}
 
 

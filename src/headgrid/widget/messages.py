@@ -6,9 +6,9 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from headgrid.widget import incoming
+from headgrid.widget import incoming, transaction
 from headgrid.widget.incoming import Message
-from headgrid.widget.wire import Deed
+from headgrid.widget.wire import Deed, QueryError
 
 if TYPE_CHECKING:
     from headgrid.widget.head_grid import HeadGrid
@@ -17,7 +17,7 @@ Setter = Callable[[dict[str, Any]], None]
 
 
 def take(grid: HeadGrid, data: Any, set_state: Setter) -> None:
-    """Take a message over. To be called with the lock held.
+    """Take a message over.
 
     An observer of the user's may raise on the way; what else came is not lost by that.
 
@@ -26,38 +26,47 @@ def take(grid: HeadGrid, data: Any, set_state: Setter) -> None:
         data: what came.
         set_state: ipywidgets' own way to take over what was found to be right.
     """
-    message = incoming.sift(data, grid)
-    state = message.state
-    deeds = state.pop("deeds", None)
-    with ExitStack() as steps:  # what was put in last comes first, and all of it comes, whatever raises on the way
-        steps.callback(_refuse, grid, message)
-        steps.callback(set_state, state)
-        if deeds is not None:
-            _do(grid, deeds, message, set_state)
+    present = grid._present
+
+    def change() -> tuple[object, bool, QueryError | None]:
+        message = incoming.sift(data, grid)
+        was, saved, state = grid.selection, present.saved.state, message.state
+        deeds = state.pop("deeds", None)
+        with ExitStack() as steps:  # what was put in last comes first, and all of it comes, whatever raises on the way
+            steps.callback(_refuse, grid, message)
+            steps.callback(set_state, state)
+            if deeds is not None:
+                _do(grid, deeds, message, set_state)
+        return was, saved is not present.saved.state, message.said() if message.faults else message.error
+
+    def tell(found: tuple[object, bool, QueryError | None]) -> None:
+        was, saved, error = found
+        with ExitStack() as steps:
+            steps.callback(_say, grid, error)
+            steps.callback(grid._tell, was)
+            if saved:
+                grid._tell_saved()
+
+    transaction.run(grid, change, tell)
 
 
 def _do(grid: HeadGrid, deeds: list[Deed], message: Message, set_state: Setter) -> None:
-    """Do the deeds of a message, and then tell of all that they came to."""
+    """Do the deeds of a message, and then write all that they came to."""
     present = grid._present
     new = present.new(deeds)
     for n in message.skipped:
         present.skip(n)
 
-    def select() -> None:
-        if grid.selection is not present.selection:
-            grid.selection = present.selection
-
     def answer() -> None:
         if new or message.skipped:
+            grid._trait_values["selection"] = present.selection
             grid._write(message.error)
 
     with ExitStack() as steps:
         steps.callback(answer)
-        steps.callback(select)
         steps.callback(set_state, {"deeds": deeds})
-        with grid.hold_trait_notifications():  # observers of `saved` are called once all is done
-            faults, message.error = present.take(new)
-            message.faults += faults
+        faults, message.error = present.take(new)
+        message.faults += faults
 
 
 def _refuse(grid: HeadGrid, message: Message) -> None:
@@ -66,3 +75,9 @@ def _refuse(grid: HeadGrid, message: Message) -> None:
         grid._write(message.said())
     if message.refused:
         grid.send_state(message.refused)
+
+
+def _say(grid: HeadGrid, error: QueryError | None) -> None:
+    """Say what was refused, even where an observer has selected something else since."""
+    if error and grid.text["error"] != error:
+        grid._write(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from headgrid.anatomy import Bools
 from headgrid.selection import Selection
@@ -21,7 +22,7 @@ class Present:
     Args:
         cells: its cells.
         selection: what is selected at first.
-        changed: called after each change of the saved selections.
+        change: is given each change of the saved selections, to make it and to tell of it.
 
     Attributes:
         history: what is selected, and what leads there.
@@ -29,13 +30,22 @@ class Present:
         answered: the number of the last query that was answered.
     """
 
-    def __init__(self, cells: Cells, selection: Selection, changed: Callable[[], None]) -> None:
+    def __init__(self, cells: Cells, selection: Selection, change: Callable[[Callable[[], None]], object]) -> None:
         self._cells = cells
         self.history = History(selection)
-        self.saved = Saved(cells, changed)
+        self.saved = Saved(cells, change)
         self.answered = 0
         self._ledger = Ledger()
         self._looked: tuple[Selection, Bools, Bools] | None = None
+
+    @property
+    def state(self) -> tuple[Any, ...]:
+        """All of it; to be set to what it was, if to anything."""
+        return self.history.now, self.saved.state, self._ledger.state, self.answered
+
+    @state.setter
+    def state(self, before: tuple[Any, ...]) -> None:
+        self.history.now, self.saved.state, self._ledger.state, self.answered = before
 
     @property
     def selection(self) -> Selection:
@@ -81,10 +91,10 @@ class Present:
     def skip(self, n: int) -> None:
         """Count a deed as done, and as answered, that cannot be understood."""
         self._ledger.skip(n)
-        self.answered = n
+        self.answered = max(self.answered, n)
 
     def take(self, deeds: Sequence[Deed]) -> tuple[list[str], QueryError | None]:
-        """Do the deeds of one message that are new, in their order.
+        """Do the deeds of one message that are new, in their order, and tell nobody.
 
         Returns:
             Why deeds were refused, which count as done, and what is wrong with the text of the last query.
@@ -104,7 +114,7 @@ class Present:
 
     def _query(self, deed: Deed) -> QueryError | None:
         """Select what a text says, or say why it selects nothing."""
-        self.answered = deed["n"]
+        self.answered = max(self.answered, deed["n"])  # two pages may count alike
         found = typed.read(self._cells.anatomy, deed["value"])
         if not isinstance(found, Selection):
             return found
@@ -124,13 +134,13 @@ class Present:
                 whole = self._cells.parts_of(self._bits(deed["value"]) & ~self._cells.absent)
                 self.history.change(Selection(self._cells.anatomy, whole))
             case "save":
-                self.saved[name] = self.selection
+                self.saved.put(name, self.selection)
             case "recall":
                 self.history.change(self.saved[name])
             case "remove":
-                del self.saved[name]
+                self.saved.drop(name)
             case "tint":
-                self.saved.colour(name, deed["value"])
+                self.saved.tint(name, deed["value"])
 
     def _bits(self, piece: str) -> Bools:
         n_cells = self._cells.n_cells

@@ -55,9 +55,18 @@ class Saved(MutableMapping[str, Selection]):
         SelectionError: when a text names what the model does not have.
     """
 
-    def __init__(self, cells: Cells, changed: Callable[[], None]) -> None:
-        self._cells, self._changed = cells, changed
+    def __init__(self, cells: Cells, change: Callable[[Callable[[], None]], object]) -> None:
+        self._cells, self._change = cells, change
         self._items: dict[str, _Item] = {}
+
+    @property
+    def state(self) -> dict[str, _Item]:
+        """All of them, in an object that is never changed; to be set to what it was, if to anything."""
+        return self._items
+
+    @state.setter
+    def state(self, before: dict[str, _Item]) -> None:
+        self._items = before
 
     @property
     def _anatomy(self) -> Anatomy:
@@ -67,6 +76,10 @@ class Saved(MutableMapping[str, Selection]):
         return self._item(name).selection
 
     def __setitem__(self, name: str, what: Selectable) -> None:
+        self._change(lambda: self.put(name, what))
+
+    def put(self, name: str, what: Selectable) -> None:
+        """Save a selection, and tell nobody; `drop` and `tint` likewise."""
         name = named(name)
         chosen = self._anatomy.select(what)
         if not chosen:
@@ -74,13 +87,15 @@ class Saved(MutableMapping[str, Selection]):
         if name not in self._items and len(self._items) >= MOST:
             raise ValueError(f"{MOST} selections are saved, which is all that there can be; remove one first")
         colour = self._items[name].colour if name in self._items else self._next_colour()
-        self._items[name] = _Item(chosen, colour, self._wire(name, chosen, colour))
-        self._changed()
+        self._items = {**self._items, name: _Item(chosen, colour, self._wire(name, chosen, colour))}
 
     def __delitem__(self, name: str) -> None:
+        self._change(lambda: self.drop(name))
+
+    def drop(self, name: str) -> None:
+        """Forget a selection."""
         self._item(name)
-        del self._items[_spelled(name)]
-        self._changed()
+        self._items = {one: item for one, item in self._items.items() if one != _spelled(name)}
 
     def __iter__(self) -> Iterator[str]:
         return iter(list(self._items))
@@ -125,9 +140,13 @@ class Saved(MutableMapping[str, Selection]):
             name: its name.
             colour: as in HTML, `#d55e00`.
         """
+        self._change(lambda: self.tint(name, colour))
+
+    def tint(self, name: str, colour: str) -> None:
+        """Give a selection another colour."""
         item, colour = self._item(name), coloured(colour)
-        self._items[_spelled(name)] = replace(item, colour=colour, wire={**item.wire, "colour": colour})
-        self._changed()
+        new = replace(item, colour=colour, wire={**item.wire, "colour": colour})
+        self._items = {**self._items, _spelled(name): new}
 
     def masks(self) -> dict[str, ParamMasks | None]:
         """Name -> parameter masks, as the `weight_restrictions` of devinterp's `susceptibilities`.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from headgrid.anatomy import Stack
 from headgrid.roles import ENDS, NORMS, role_of
 from headgrid.weights import Weights
@@ -24,26 +26,60 @@ class Stamps:
     def __init__(self, weights: Weights) -> None:
         self._weights = weights
         self._seen: Seen = {}
+        self._parameters: dict[tuple[str, str, int], frozenset[str]] = {}
 
     def of(self, stack: str) -> Weights:
         """The weights of one stack of the model."""
         return self._weights.at(stack)
 
-    def look(self, stack: str, place: Place | None) -> Seen:
-        """What there is now of all that a place depends on, or a whole stack for None."""
+    def look(self, stack: str, place: Place | None, check: Callable[[], object] = lambda: None) -> Seen:
+        """What there is now of all that a place depends on, or a whole stack for None.
+
+        Args:
+            stack, place: the place.
+            check: called between any two weights, and may raise.
+        """
+        found: Seen = {}
+        for one in self._stacks(stack):
+            for role, layer in _read_by(one, place):
+                check()
+                found[one.name, role, layer] = self.of(one.name).stamp(role, layer)
+        return found
+
+    @property
+    def readable(self) -> bool:
+        """Whether any weights of the model hold numbers: those on the meta device are shapes alone."""
+        return any(not parameter.is_meta for parameter in self._weights.model.parameters())
+
+    def holds(self, place: Place) -> bool:
+        """Whether the weights that a place depends on hold numbers, all of them."""
+        names, model = self._names(place), self._weights.model
+        try:
+            return not any(model.get_parameter(name).is_meta for name in names)
+        except AttributeError:  # parameters are gone: whoever reads them will say so
+            return True
+
+    def _names(self, place: Place) -> frozenset[str]:
+        """The parameters that a place depends on."""
+        at = place.kind, place.stack, place.layer
+        if at not in self._parameters:
+            slots = {one: one.places for one in self._stacks(place.stack)}
+            found = (slot for one in slots for key in _read_by(one, place) for slot in slots[one].get(key, ()))
+            self._parameters[at] = frozenset(slot.parameter for slot in found)
+        return self._parameters[at]
+
+    def _stacks(self, stack: str) -> list[Stack]:
+        """A stack and those that all share, each once."""
         weights = self.of(stack)
-        stacks = [weights.stack, *(one for one in weights.anatomy.stacks if not one.n_layers)]
-        return {
-            (one.name, role, layer): self.of(one.name).stamp(role, layer)
-            for one in dict.fromkeys(stacks)
-            for role, layer in _read_by(one, place)
-        }
+        return list(dict.fromkeys([weights.stack, *(one for one in weights.anatomy.stacks if not one.n_layers)]))
 
     def changed(self, now: Seen) -> bool:
-        """Whether any of it is not what it was. After a change, whatever was seen before counts as never seen."""
-        changed = any(self._seen.get(at, stamp) != stamp for at, stamp in now.items())
-        self._seen = now if changed else self._seen | now
-        return changed
+        """Whether any of it is not what it was."""
+        return any(self._seen.get(at, stamp) != stamp for at, stamp in now.items())
+
+    def keep(self, now: Seen) -> None:
+        """Compare with this from now on. After a change, whatever was seen before counts as never seen."""
+        self._seen = now if self.changed(now) else self._seen | now
 
 
 def _read_by(stack: Stack, place: Place | None) -> set[tuple[str, int | None]]:

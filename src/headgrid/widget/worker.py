@@ -24,8 +24,10 @@ from functools import partial
 from headgrid.circuits.progress import Cancelled
 from headgrid.torch_state import shielded
 
-LANES = ("focus", "comparison", "arrows", "colours", "details")
-"""What can be asked for, the most urgent first: `details` are what nobody waits for, such as token pairs."""
+LANES = ("focus", "comparison", "arrows", "colours", "details", "look")
+"""What can be asked for, the most urgent first: `details` are what nobody waits for, such as token pairs, and `look`
+is whether what is shown is still true.
+"""
 
 IDLE = 20.0
 """Seconds after which a thread without work ends; the next job starts a new one."""
@@ -101,7 +103,7 @@ class Worker:
             self._stop(lane)
             self._resting = False
             self._waiting[lane] = self._last[lane] = turn
-            if self._thread is None:
+            if self._thread is None or not self._thread.is_alive():  # an interrupt may have come before its start
                 self._thread = threading.Thread(target=self._serve, name="headgrid", daemon=True)
                 self._thread.start()
             self._state.notify_all()
@@ -207,6 +209,11 @@ class Worker:
                         deliver()
                     except Exception:  # it would end the thread, or be lost in the loop
                         _log.exception("headgrid could not show what it found")
+                    except BaseException:  # an interrupt; it is to be shown all the same
+                        self._outbox.appendleft((turn, deliver))
+                        if turn.loop is not None and turn.loop.is_running():
+                            turn.loop.call_soon_threadsafe(self._drain)
+                        raise
 
     def _stop(self, lane: str) -> None:
         self._waiting.pop(lane, None)
