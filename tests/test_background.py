@@ -20,6 +20,7 @@ import headgrid as hg
 from headgrid.widget import background as module
 from headgrid.widget import hosts
 from headgrid.widget.answers import Answers
+from headgrid.widget.background import Background
 
 
 def views(grid: hg.HeadGrid, count: int) -> None:
@@ -257,6 +258,24 @@ def test_a_cell_that_nobody_looks_at_ends_once_all_is_there(monkeypatch: pytest.
     assert len(shell.called) == 1, "in the next cell again"
 
 
+def test_grids_that_somebody_looks_at_are_looked_through_after_each_cell_by_one_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shell = Shell(allow_stdin=True)
+    monkeypatch.setitem(sys.modules, "IPython", shell)
+    monkeypatch.setattr(hosts, "_watching", weakref.WeakSet())
+    grids = [hg.HeadGrid(*hg.demo()) for _ in range(2)]
+    for grid in grids:
+        grid.set_state({"_view_count": 1})
+        grid.set_state({"_view_count": 0})
+        grid.set_state({"_view_count": 1})
+    assert len(shell.called) == 1
+    looked: list[object] = []
+    monkeypatch.setattr(Background, "look", lambda background: looked.append(background))
+    shell.called[0](None)
+    assert len(looked) == 2
+
+
 class Shell:
     """What `hosts` reads of IPython and of a kernel, and the calls that wait for the end of a cell."""
 
@@ -276,4 +295,4 @@ class Shell:
         self.called.append(call)
 
     def unregister(self, _: str, call: Any) -> None:
-        self.called.remove(call)
+        self.called.remove(call)  # a ValueError where it is not there, as in IPython

@@ -23,7 +23,7 @@ from headgrid.widget.wire import TRAITS
 
 LLAMA = "llama with grouped-query attention"
 POINTS = {"select": 120}
-FEWER = 30
+FEWER = 12
 
 WHERE = tuple(str(Path(module.__file__ or "").parent) for module in (hg, traitlets, ipywidgets))
 """The folders whose lines are interrupted, besides those of `contextlib`."""

@@ -44,7 +44,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import numpy.typing as npt
 
-from headgrid.arguments import shown, text
+from headgrid.arguments import printable, shown, text
 from headgrid.roles import ENDS, rank, role_of
 from headgrid.slots import AnatomyError, Slot, overlaps
 
@@ -165,6 +165,9 @@ class Anatomy:
     unused: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        for name in ("name", "family"):  # of a config, which anybody may have written
+            object.__setattr__(self, name, printable(getattr(self, name)))
+        object.__setattr__(self, "doubts", tuple(map(printable, self.doubts)))
         for stack in self.stacks:
             if stack.n_heads and (stack.n_kv_heads < 1 or stack.n_heads % stack.n_kv_heads):
                 raise AnatomyError(

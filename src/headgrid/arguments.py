@@ -37,7 +37,7 @@ def shown(value: object) -> str:
     if isinstance(value, np.ndarray):
         return f"an array of shape {list(value.shape)} and {value.dtype}"
     if isinstance(value, torch.nn.Module):
-        return f"a {type(value).__name__}"
+        return f"a {printable(type(value).__name__)}"
     try:
         text = _short.repr(value)
     except Exception:  # an object whose repr fails is still to be named
@@ -54,9 +54,21 @@ def printable(text: str) -> str:
     """
     if text.isprintable():
         return text
-    return "".join(
-        one if one.isprintable() else " " if one.isspace() else one.encode("unicode_escape").decode() for one in text
-    )
+    return "".join(map(_printable, text))
+
+
+def printable_lines(text: str) -> str:
+    """The same of a text of several lines, which stay lines."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
+def _printable(letter: str) -> str:
+    if letter.isprintable():
+        return letter
+    if letter.isspace():
+        return " "
+    half = "\ud800" <= letter <= "\udfff"  # of a character, which no message can carry
+    return "\N{REPLACEMENT CHARACTER}" if half else letter.encode("unicode_escape").decode()
 
 
 def brief(fault: BaseException) -> str:
@@ -77,7 +89,7 @@ def readable(message: str, *, first: int = 200, most: int = 4000) -> str:
         first: the most characters of the first line; a longer one is broken where a sentence or a part of one ends.
         most: the most characters of all.
     """
-    message = "\n".join(printable(line) for line in message.split("\n"))
+    message = printable_lines(message)
     reason, _, rest = message.partition("\n")
     if len(reason) > first:
         ends = (reason.rfind(mark, first // 5, first) + len(mark.rstrip()) for mark in (". ", "; ", ": ", ", ", " "))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from headgrid.anatomy import count_of
-from headgrid.arguments import flag, of_kind, shown
+from headgrid.arguments import flag, of_kind, printable, shown
 from headgrid.masks import ParamMasks
 from headgrid.selection import Selection
 
@@ -137,7 +137,7 @@ def preview(
     for name, counts in list(_counts(what, model)):  # whatever is wrong is said before anything is printed
         root.add(name.split("."), *counts)
         if plain and (counts[0] or counts[2]):
-            print(name, file=out)
+            print(printable(name), file=out)
     if plain:
         return
     shared = _shared(what)
@@ -204,11 +204,12 @@ def _heading(root: Branch) -> str:
 
 
 def _rich(root: Branch) -> Tree:
-    from rich.markup import escape
+    from rich.text import Text
     from rich.tree import Tree
 
-    def line(name: str, branch: Branch) -> str:
-        return f"{escape(name)}  [blue]{branch.bar}[/blue] {branch.percent}  [dim]{branch.figures}[/dim]"
+    def line(name: str, branch: Branch) -> Text:  # no markup: a name may have brackets
+        bar, figures = (branch.bar, "blue"), (branch.figures, "dim")
+        return Text.assemble(f"{printable(name)}  ", bar, f" {branch.percent}  ", figures)
 
     def grow(tree: Tree, branch: Branch) -> None:
         for name, below in branch.shown():
@@ -227,7 +228,7 @@ def _html(root: Branch, shared: str = "") -> str:
             f'<span style="display:block;width:{share:.2f}%;min-width:{2 if share else 0}px;height:100%;'
             'background:#2f7fd1;border-radius:2px"></span></span>'
         )
-        return f"{html.escape(name)} {bar} {branch.percent} <small>{branch.figures}</small>"
+        return f"{html.escape(printable(name))} {bar} {branch.percent} <small>{branch.figures}</small>"
 
     def grow(branch: Branch) -> str:
         items = "".join(f"<li>{line(name, below)}{grow(below)}</li>" for name, below in branch.shown())

@@ -41,7 +41,7 @@ class NotRecorded(KeyError):  # noqa: N818
     """What was asked of a `Cache` was not recorded; the message says what was."""
 
     def __str__(self) -> str:
-        return str(self.args[0])
+        return arguments.printable_lines(str(self.args[0]))
 
 
 @dataclass(frozen=True)

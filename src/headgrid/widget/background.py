@@ -307,7 +307,7 @@ class Background:
             try:
                 found, changes = self.coloured(asked, ln, self.telling(lambda write: write()), None, label, diverging)
             finally:
-                self._set("progress", IDLE)
+                transaction.run(grid, partial(self._set, "progress", IDLE))
         elif what is None:
             found = colours.NONE
         else:

@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from headgrid.arguments import real_numbers
+from headgrid.arguments import printable, real_numbers
 from headgrid.names import MAIN
 from headgrid.scan import Scan
 from headgrid.widget.places import Layers, Places
 from headgrid.widget.wire import Colours, Metric
+
+LONGEST = 200
+"""Characters of a label."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -177,9 +180,15 @@ def _painted(values: Floats, label: str, diverging: bool | None, ends: tuple[flo
         high = max(abs(low), abs(high))
         low = -high
     return {
-        **NONE, "label": label or "values", "low": low, "high": high, "diverging": bool(diverging),
+        **NONE, "label": _said(label) or "values", "low": low, "high": high, "diverging": bool(diverging),
         "values": small.tobytes(),
     }  # fmt: skip
+
+
+def _said(label: str) -> str:
+    """A label as a legend shows it: on one line, and not longer than that."""
+    said = printable(label[: LONGEST + 1]).strip()
+    return said if len(said) <= LONGEST else said[: LONGEST - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
 def _placed(found: Floats, layers: Layers, n_cells: int | None) -> tuple[npt.NDArray[np.intp], Floats]:

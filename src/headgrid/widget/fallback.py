@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from headgrid.anatomy import Bools
+from headgrid.arguments import printable_lines
 from headgrid.widget import picture
 from headgrid.widget.picture import State
 from headgrid.widget.wire import Band, Colours
@@ -40,7 +41,7 @@ def text(title: str, selection: str, bands: list[Band], absent: Bools, on: Bools
             marks = ["absent" if no else _state(a, b) for a, b, no in zip(*cells_of, strict=True)]
             cells = "".join(f" {MARKS[mark]:^{width}}" for mark, width in zip(marks, widths, strict=True))
             lines.append(f"  {row['label']:>{head}}{cells}".rstrip())
-    return "\n".join(lines)
+    return printable_lines("\n".join(lines))
 
 
 def html(

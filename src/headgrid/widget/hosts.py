@@ -20,9 +20,9 @@ _watching: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 def after_each_cell(who: Watches) -> None:
-    """Have `who.look()` called after each cell of a notebook, for as long as it lives; nowhere else."""
-    shell: Any = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-    if shell is None:
+    """Have `who.look()` called after each cell of a notebook that somebody looks at, for as long as `who` lives."""
+    shell = _shell()
+    if getattr(shell, "events", None) is None or _alone(shell):
         return
     if not _watching:
         with suppress(ValueError):
@@ -46,16 +46,24 @@ def after_cell(call: Callable[[], object]) -> bool:
     Returns:
         Whether it will be called: not in a notebook that somebody looks at, in a terminal or in a script.
     """
-    shell: Any = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-    try:
-        alone = shell.kernel.get_parent("shell")["content"]["allow_stdin"] is False
-    except (AttributeError, KeyError, TypeError):
-        return False
+    shell = _shell()
 
     def once(*_: object) -> None:
         shell.events.unregister("post_run_cell", once)
         call()
 
-    if alone:
+    if alone := _alone(shell):
         shell.events.register("post_run_cell", once)
     return alone
+
+
+def _shell() -> Any:
+    return getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+
+
+def _alone(shell: Any) -> bool:
+    """Whether the cell that runs now is one of a notebook that is run to be saved."""
+    try:
+        return bool(shell.kernel.get_parent("shell")["content"]["allow_stdin"] is False)
+    except (AttributeError, KeyError, TypeError):
+        return False

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, MutableMapping
 from dataclasses import dataclass, replace
 
 from headgrid.anatomy import Anatomy, count_of
-from headgrid.arguments import shown
+from headgrid.arguments import printable, shown
 from headgrid.masks import ParamMasks
 from headgrid.selection import Selectable, Selection
 from headgrid.widget.cells import Cells
@@ -109,9 +109,9 @@ class Saved(MutableMapping[str, Selection]):
     def __repr__(self) -> str:
         if not self._items:
             return "nothing is saved"
-        wide = max(len(_line(name)) for name in self._items)
+        wide = max(len(printable(name)) for name in self._items)
         return "\n".join(
-            f"{_line(name):<{wide}}  {item.colour}  {item.wire['counts']}  {_short(str(item.selection), 60)}"
+            f"{printable(name):<{wide}}  {item.colour}  {item.wire['counts']}  {_short(str(item.selection), 60)}"
             for name, item in self._items.items()
         )
 
@@ -224,10 +224,6 @@ def coloured(colour: str) -> str:
 def said(error: Exception) -> str:
     """What an error of this module says."""
     return str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-
-
-def _line(name: str) -> str:
-    return re.sub(r"\s", " ", name)
 
 
 def _short(text: str, longest: int) -> str:

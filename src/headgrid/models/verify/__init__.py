@@ -163,7 +163,7 @@ def _verify(
 
 def _print(done: int, total: int, name: str) -> None:
     end = "\n" if done == total else ""
-    print(f"\rverified {done} of {total} layers ({name})", end=end, file=sys.stderr, flush=True)
+    print(f"\rverified {done} of {total} layers ({arguments.printable(name)})", end=end, file=sys.stderr, flush=True)
 
 
 def _unseen(

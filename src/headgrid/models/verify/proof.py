@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from headgrid.anatomy import Anatomy, Bools, count_of
+from headgrid.arguments import printable, printable_lines
 from headgrid.models.verify.expected import SIDES
 from headgrid.models.verify.stand_in import VerifyError
 from headgrid.models.verify.statements import Check
@@ -74,12 +75,13 @@ class Proof:
         return self
 
     def __repr__(self) -> str:
-        return f"<Proof: {self._verdict()}>"
+        return printable(f"<Proof: {self._verdict()}>")
 
     def __str__(self) -> str:
         failed = [f"  {check.where} {check.side}: {check.text}" for check in self.failures]
         more = [f"  and {len(failed) - _SHOWN:,} more"] if len(failed) > _SHOWN else []
-        return "\n".join([self._verdict(), *failed[:_SHOWN], *more, *(f"  note: {note}" for note in self.notes)])
+        said = [self._verdict(), *failed[:_SHOWN], *more, *(f"  note: {note}" for note in self.notes)]
+        return printable_lines("\n".join(said))
 
     def _verdict(self) -> str:
         heads = {check.where for check in self.failures if check.head is not None}

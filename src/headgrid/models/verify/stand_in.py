@@ -13,9 +13,14 @@ from typing import Any
 
 import torch
 
+from headgrid.arguments import printable_lines
+
 
 class VerifyError(ValueError):
     """A proof that could not be done, or does not hold: why, and what to do about it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable_lines(message))
 
 
 def stand_in(model: torch.nn.Module) -> tuple[torch.nn.Module, dict[str, torch.nn.Parameter]]:
