@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from typing import Any
 
 import pytest
@@ -86,3 +88,18 @@ def broken_off(*_: Any) -> None:
 
 
 # ---- contexts
+
+
+def test_a_cache_is_pickled_and_copied_without_its_model() -> None:
+    model = tiny.model(LLAMA)
+    with record(model, "l1h[0,2] | l0 mlp n3", layers="l2") as cache:
+        model(BATCH, attention_mask=torch.ones_like(BATCH))
+    written = pickle.dumps(cache)
+    assert len(written) < 150_000 < sum(one.numel() * one.element_size() for one in model.parameters())
+    for again in (pickle.loads(written), copy.deepcopy(cache), copy.copy(cache)):
+        assert list(again) == list(cache)
+        assert all(torch.equal(again[name], cache[name]) for name in cache)
+        with ablate(model, "l1h2", again), torch.no_grad():
+            assert_close(model(BATCH).logits, model(BATCH).logits)
+        with ablate(model, "l1h2", "mean", reference=again), torch.no_grad():
+            model(BATCH)

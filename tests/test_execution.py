@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -249,10 +250,11 @@ def test_a_weight_that_is_read_by_itself_is_an_error_at_the_end() -> None:
         assert_close(model(BATCH).logits, tiny.model(LLAMA)(BATCH).logits)
     with pytest.raises(RuntimeError, match="never came to l0 mlp"), ablate(model, "l0 mlp | l1h1"), torch.no_grad():
         model(BATCH)
-    with record(model, "l0 mlp") as cache, torch.no_grad():
+    with (
+        pytest.raises(RuntimeError, match="never came to l0 mlp: nothing was recorded"),
+        record(model, "l0 mlp | l1h1"),
+    ):
         model(BATCH)
-    with pytest.raises(KeyError, match="no forward pass has come to l0 mlp"):
-        cache["l0 mlp"]
 
 
 def test_a_skipped_layer_is_an_error_at_the_end() -> None:
@@ -294,6 +296,57 @@ def test_functional_calls_and_parallel_wrappers_of_one_device_run_hooks() -> Non
     parallel = torch.nn.DataParallel(model)
     with ablate(parallel, "l1h1"), torch.no_grad():
         assert_close(parallel(BATCH).logits, expected)
+
+
+def test_parallel_wrappers_of_several_devices_refuse_what_a_replica_cannot_know() -> None:
+    parallel = torch.nn.DataParallel(tiny.fresh(LLAMA))
+    parallel.device_ids = [0, 1]
+    for attempt in (
+        lambda: record(parallel, "l1h1"),
+        lambda: ablate(parallel, "l1h1", "mean"),
+        lambda: ablate(parallel, "l1h1", "resample"),
+    ):
+        with pytest.raises(ValueError, match="DataParallel runs 2 replicas"):
+            attempt()
+    ablate(parallel, "l1h1")
+    ablate(parallel, "l1h1", 0.5)
+
+
+class _Torch(torch.nn.Module):
+    """A model of torch's own layers, which have a fast path of their own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.config = SimpleNamespace(
+            model_type="torch", hidden_size=48, num_attention_heads=4, num_hidden_layers=2, intermediate_size=22,
+            vocab_size=31,
+        )  # fmt: skip
+        self.embed_tokens = torch.nn.Embedding(31, 48)
+        layer = torch.nn.TransformerEncoderLayer(48, 4, 22, batch_first=True, dropout=0.0)
+        self.layers = torch.nn.TransformerEncoder(layer, 2).layers
+        self.lm_head = torch.nn.Linear(48, 31)
+
+    def forward(self, given: torch.Tensor) -> torch.Tensor:
+        x = self.embed_tokens(given)
+        for layer in self.layers:
+            x = layer(x)
+        return self.lm_head(x)
+
+
+@pytest.mark.filterwarnings("ignore:.*is not in headgrid's table")
+def test_the_fast_path_of_torchs_layers_is_not_taken_and_what_they_read_themselves_is_refused() -> None:
+    torch.manual_seed(0)
+    model = _Torch().eval()
+    zeroed = copy.deepcopy(model)
+    with torch.no_grad():
+        zeroed.layers[0].linear2.weight[:, [3, 5]] = 0
+        with ablate(model, "l0 mlp n[3,5]"):
+            got = model(BATCH)
+        assert_close(got, zeroed(BATCH))
+        assert not torch.allclose(got, model(BATCH))
+    for context in (ablate, record):
+        with pytest.raises(ValueError, match=r"MultiheadAttention reads layers.1.self_attn.out_proj.weight itself"):
+            context(model, "l1h2")
 
 
 def test_static_generation_runs_hooks() -> None:

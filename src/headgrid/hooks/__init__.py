@@ -25,7 +25,7 @@ from headgrid.anatomy import Anatomy, AnatomyError
 from headgrid.hooks.ablation import Ablation
 from headgrid.hooks.attached import Attached, Hooks
 from headgrid.hooks.cache import Cache, Keep, NotRecorded, Recording
-from headgrid.hooks.execution import refuse_compiling
+from headgrid.hooks.execution import refuse_compiling, refuse_replicas
 from headgrid.hooks.modes import Inputs, Mode, checked, checked_reference
 from headgrid.hooks.taps import Act, Tap, layer_taps, matched, taps, templates
 from headgrid.models import dissect
@@ -66,12 +66,14 @@ def record(
         SelectionError: when a text does not parse, or names what the model does not have.
         TypeError: for an argument of a wrong kind.
         ValueError: when a selection is of another model or has parts with no activation, or a template fits nothing.
-        RuntimeError: within the context, where gradient checkpointing runs a layer with its backward pass.
+        RuntimeError: when the context ends and the model was called, and its forward pass never came to what was to be
+            recorded; within it, where gradient checkpointing runs a layer again in the backward pass.
     """
     refuse_compiling()
     arguments.model(model)
     arguments.flag("detach", detach)
     arguments.one_of("keep", keep, ("last", "all"))
+    refuse_replicas(model, "a recording would be of one of them")
     if selection is None and layers is None:
         raise ValueError("say what to record: a selection such as 'l1h2 | l0 mlp', or layers='l0-3'")
     anatomy: Anatomy | None = None
@@ -146,6 +148,9 @@ def ablate(
     dtype = next((one.dtype for one in model.parameters() if one.is_floating_point()), None)
     given = checked(anatomy, found, mode, dtype)
     inputs = checked_reference(reference, given, per_position)
+    constant = isinstance(given, tuple) and not any(one.recorded for one in given)
+    if given != "zero" and not constant:
+        refuse_replicas(model, "means, rows and recordings would be of one of them")
     if per_position and given != "mean":
         raise ValueError("per_position is of use with the mode 'mean' only")
     if generator is not None:
@@ -156,7 +161,8 @@ def ablate(
 
     def enter() -> Hooks[None]:
         ablation = Ablation(found, given, _run(model, anatomy, found, inputs), per_position, generator)
-        return Hooks(None, [(tap, ablation.act(tap)) for tap in found], lambda _: ablation.begin(), ablation.fired)
+        acts = [(tap, ablation.act(tap)) for tap in found]
+        return Hooks(None, acts, lambda _: ablation.begin(), ablation.never, "ablated")
 
     return Attached(model, enter)
 
@@ -216,7 +222,8 @@ def _recording(anatomy: Anatomy | None, found: Sequence[Tap], detach: bool, keep
 
         return copy if detach else pass_on
 
-    return Hooks(cache, [(tap, act(tap)) for tap in found], cache.begin)
+    acts = [(tap, act(tap)) for tap in found]
+    return Hooks(cache, acts, cache.begin, lambda: [tap for tap in found if not cache.kept[tap.where]], "recorded")
 
 
 def _run(

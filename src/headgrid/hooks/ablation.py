@@ -76,6 +76,10 @@ class Ablation:
 
         return replace
 
+    def never(self) -> list[Tap]:
+        """The activations that no pass has come to."""
+        return [tap for tap, fired in self.fired.items() if not fired]
+
     def begin(self) -> None:
         """A forward pass of the whole model begins: one that broke off before must not count as runs of this one."""
         for tap, fired in self.fired.items():

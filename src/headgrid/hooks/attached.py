@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import torch
 
@@ -28,13 +28,15 @@ class Hooks(Generic[T]):
         value: what the context gives.
         acts: what is done at each tap.
         begin: called with its arguments when a forward pass of the whole model begins.
-        fired: how often the model came to each tap that it must come to; None where it need not.
+        never: the taps that the model has not come to yet.
+        done: what is done there, in a sentence.
     """
 
     value: T
     acts: Sequence[tuple[Tap, Act]]
     begin: Callable[[Mapping[str, Any]], None]
-    fired: Mapping[Tap, int] | None = None
+    never: Callable[[], Sequence[Tap]]
+    done: Literal["ablated", "recorded"]
 
 
 @dataclass
@@ -50,13 +52,14 @@ class Attached(AbstractContextManager[T], Generic[T]):
 
     def __init__(self, model: torch.nn.Module, enter: Callable[[], Hooks[T]]) -> None:
         self._model, self._enter = model, enter
+        self._inside: torch.nn.Module | None = None
         self._open: list[_Open[T]] = []
 
     def __enter__(self) -> T:
         one = _Open(self._enter())
         with ExitStack() as handles:
             handles.enter_context(as_written(self._model))
-            inside = _inside(self._model)
+            inside = self._inside = self._inside or _inside(self._model)
             signature = inspect.signature(inside.forward)
 
             def begin(_: torch.nn.Module, given: tuple[Any, ...], named: dict[str, Any]) -> None:
@@ -84,16 +87,15 @@ class Attached(AbstractContextManager[T], Generic[T]):
     ) -> None:
         one = self._open.pop()
         one.handles.close()
-        if kind is not None or not one.hooks.fired:
-            return
-        never = [tap.name for tap, fired in one.hooks.fired.items() if not fired]
-        if never and (one.passes or any(one.hooks.fired.values())):
+        never = [tap.name for tap in one.hooks.never()] if kind is None else []
+        ablated = one.hooks.done == "ablated"
+        if never and (one.passes or (ablated and len(never) < len(one.hooks.acts))):
             raise RuntimeError(
-                f"the model was called, but its forward pass never came to {', '.join(never[:6])}: nothing was ablated "
-                "there. Either these inputs do not need it, or the model reads its weights without calling the module "
-                "that holds them"
+                f"the model was called, but its forward pass never came to {', '.join(never[:6])}: nothing was "
+                f"{one.hooks.done} there. Either these inputs do not need it, or the model reads its weights without "
+                "calling the module that holds them"
             )
-        if never:
+        if never and ablated:  # a cache says by itself that it holds nothing
             warnings.warn(
                 f"the model was not called while {', '.join(never[:6])} was to be ablated. What was traced, exported "
                 "or copied from a model before has no hooks",

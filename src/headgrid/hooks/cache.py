@@ -66,6 +66,15 @@ class Recording:
         return _recorded(found)
 
 
+@dataclass(frozen=True)
+class _Spot:
+    """What a cache knows of a tap: not its module, so that to copy or pickle a cache is not to do so with a model."""
+
+    name: str
+    numbers: tuple[int, ...]
+    uses: int
+
+
 class Cache(Mapping[str, torch.Tensor]):
     """What `record` recorded: a mapping from text to tensor, filled by forward passes.
 
@@ -90,7 +99,7 @@ class Cache(Mapping[str, torch.Tensor]):
 
     def __init__(self, anatomy: Anatomy | None, found: Sequence[Tap], keep: Keep) -> None:
         self._anatomy = anatomy
-        self.taps: dict[Where, Tap] = {tap.where: tap for tap in found}
+        self.taps = {tap.where: _Spot(tap.name, tap.numbers, tap.uses) for tap in found}
         self.kept: dict[Where, deque[Recording]] = {
             tap.where: deque(maxlen=tap.uses if keep == "last" else None) for tap in found
         }

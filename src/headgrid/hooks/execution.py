@@ -96,6 +96,19 @@ def as_written(model: torch.nn.Module) -> Iterator[None]:
                 setattr(module, _FLAG, True)
 
 
+def refuse_replicas(model: torch.nn.Module, what: str) -> None:
+    """
+    Raises:
+        ValueError: when a model is run as several replicas, each of which sees a piece of the batch.
+    """
+    for module in model.modules():
+        if isinstance(module, torch.nn.DataParallel) and len(module.device_ids) > 1:
+            raise ValueError(
+                f"DataParallel runs {len(module.device_ids)} replicas, each on a piece of the batch: {what}. Use the "
+                "model inside, model.module"
+            )
+
+
 def refuse_recomputation(name: str, with_gradients: bool) -> None:
     """Called where a hook runs.
 

@@ -155,7 +155,8 @@ def _tap(model: torch.nn.Module, anatomy: Anatomy, where: Where, numbers: tuple[
         raise ValueError(f"{path} is traced or scripted by torch.jit, which runs without hooks: use the model itself")
     if isinstance(outer, torch.nn.MultiheadAttention):
         raise ValueError(
-            f"{slots[0].parameter} is read by torch's MultiheadAttention itself: what it reads cannot be hooked"
+            f"torch's MultiheadAttention reads {slots[0].parameter} itself: what it reads cannot be hooked. "
+            "Selection.zero_ switches heads off in the weights"
         )
     if path.endswith(_BRIDGED) and isinstance(point := getattr(outer, "hook_in", None), torch.nn.Module):
         module, after = point, True
