@@ -48,7 +48,7 @@ def without_biases(model: torch.nn.Module) -> torch.nn.Module:
     for stack in hg.dissect(model).stacks:
         for slot in stack.slots:
             bias = slot.role.startswith("b_") or slot.role in ("ln1.b", "ln_final.b", "q_norm.b", "k_norm.b")
-            if bias or slot.role in ("pos.other", "W_OG"):
+            if bias or slot.role in ("pos.other", "rel_pos_bias", "W_OG"):
                 with torch.no_grad():
                     slot.of(model.get_parameter(slot.parameter)).zero_()
     for module in model.modules():

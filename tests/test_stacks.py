@@ -25,7 +25,7 @@ hybrid = hg.dissect(tiny.model("lfm2"))  # heads in layer 1 only, convolutions i
     ("text", "same"),
     [
         ("encoder l2h3", "ENCODER L2 H3"),
-        ("encoder", "encoder l* | encoder pos | encoder ln_final"),
+        ("encoder", "encoder l* | encoder ln_final"),
         ("encoder (l0h1 | l2)", "encoder l0h1 | encoder l2"),
         ("full", "encoder | decoder | cross | embed"),
         ("~encoder", "decoder, cross, embed"),
@@ -58,7 +58,11 @@ def test_a_head_of_one_stack_is_in_the_parameters_of_that_stack_alone() -> None:
         ("l2h3", "l2h3", "say which stack 'l2h3' is in: 'encoder l2h3', 'decoder l2h3' or 'cross l2h3'"),
         ("decoder l2", "2", "there is no layer 2; this model's layers are 0 to 1"),
         ("cross l0 mlp", "cross l0 mlp", "layer 0 of this model has no such piece; it has attn"),
-        ("encoder types", "types", "this model has no 'types' here; it has embed, unembed, encoder embed, encoder pos"),
+        (
+            "encoder types",
+            "types",
+            "this model has no 'types' here; it has embed, unembed, encoder embed, encoder ln_final",
+        ),
         ("encoder foo", "foo", "'foo' is not a word of this model"),
     ],
 )
@@ -94,16 +98,28 @@ def test_each_stack_has_bands_of_its_own_and_what_is_shared_stands_around_them()
     assert [tab["label"] for tab in cells.stacks] == ["encoder", "decoder", "cross"]
     assert [(band["stack"], band["title"]) for band in cells.bands] == [
         ("", "before the layers"),
-        ("encoder", "before the layers"),
         ("encoder", "layers"),
         ("encoder", "after the layers"),
-        ("decoder", "before the layers"),
         ("decoder", "layers"),
         ("decoder", "after the layers"),
         ("cross", "layers"),
     ]
     assert [tab["label"] for tab in Cells(llava).stacks] == ["text", "vision"]
     assert Cells(mixture).stacks == []
+
+
+def test_a_column_of_a_table_of_distances_is_selected_with_the_head_whose_scores_it_moves() -> None:
+    """T5 has one table in the first layer of a stack, UMT5 one in each: column h is a part of head h, where it lies."""
+    umt5 = hg.dissect(tiny.model("umt5"))
+    path = "{0}.block.{1}.layer.0.SelfAttention.relative_attention_bias.weight"
+    for anatomy, stack, layers in ((t5, "encoder", [0]), (t5, "decoder", [0]), (umt5, "encoder", [0, 1, 2])):
+        for layer in layers:
+            mask = anatomy.select(f"{stack} l{layer}h2").masks()[path.format(stack, layer)]
+            assert mask.shape == (8, 4)
+            assert mask.all(dim=0).tolist() == mask.any(dim=0).tolist() == [False, False, True, False]
+            assert list(anatomy.select(f"{stack} l{layer}h2.rel_pos_bias").masks()) == [path.format(stack, layer)]
+    assert not [name for name in t5.select("encoder l1h2").masks() if "relative" in name]
+    assert not [name for name in umt5.select("cross l0").masks() if "relative" in name]
 
 
 def test_albert_has_one_layer_and_says_how_often_it_is_run() -> None:

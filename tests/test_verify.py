@@ -70,9 +70,22 @@ def test_a_proof_says_what_it_is_about() -> None:
 def test_heads_that_a_norm_couples_are_proven_with_its_scale_held_fixed_and_said_to_be() -> None:
     proof = verify(tiny.model("olmo2"))
     assert proof
-    (note,) = proof.notes
-    assert note.startswith("l0, l1, l2: a norm over all heads couples their query and key sides")
-    assert verify(tiny.model("qwen3")).notes == ()  # a norm of each head by itself couples nothing
+    assert proof.notes[1].startswith("l0, l1, l2: a norm over all heads couples their query and key sides")
+    assert len(verify(tiny.model("qwen3")).notes) == 1  # a norm of each head by itself couples nothing
+
+
+def test_a_proof_says_what_it_is_not_about() -> None:
+    proof = verify(tiny.model("qwen3"))
+    assert proof.not_asked == ("W_in", "W_gate", "W_out", "ln1.w", "ln2.w", "W_E", "ln_final.w", "W_U")
+    assert proof.notes == (
+        "not asked about: W_in, W_gate, W_out, ln1.w, ln2.w, W_E, ln_final.w, W_U; of what is in the attention's way, "
+        "only that no entry moves single heads",
+    )
+    assert repr(proof).endswith("; not asked about: MLPs, norms, embeddings, unembedding>")
+    anatomy = proof.anatomy
+    assert {slot.role for slot in anatomy.slots} - set(proof.not_asked) == {
+        "W_Q", "W_K", "W_V", "W_O", "q_norm.w", "k_norm.w",
+    }  # fmt: skip
 
 
 def test_heads_whose_weights_are_zero_are_proven_like_any_other() -> None:

@@ -199,6 +199,7 @@ CONFIGS: dict[str, tuple[str, dict[str, object]]] = {
     "t5 with a gated mlp": ("T5Config", {**T5, "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}),
     "t5": ("T5Config", {**T5, "feed_forward_proj": "relu"}),
     "mt5": ("MT5Config", T5),
+    "umt5": ("UMT5Config", T5),
     "bart": (
         "BartConfig",
         {"encoder_layers": 3, "decoder_layers": 2, "encoder_attention_heads": 6, "decoder_attention_heads": 4,
@@ -309,7 +310,7 @@ def inputs(name: str) -> dict[str, torch.Tensor]:
         return {"pixel_values": random(2, 3, 15, 15)}
     if name == "whisper":  # the encoder's convolutions halve the length: 30 frames for 15 positions
         return {"input_features": random(2, 8, 30), "decoder_input_ids": tokens}
-    if name.startswith(("t5", "mt5", "bart")):
+    if name.startswith(("t5", "mt5", "umt5", "bart")):
         return {"input_ids": tokens, "decoder_input_ids": tokens[:, :5]}
     if name in ("llava", "paligemma", "gemma3 with vision"):
         n_image, size = {"llava": (9, 15), "paligemma": (9, 15), "gemma3 with vision": (4, 20)}[name]

@@ -46,7 +46,7 @@ import numpy.typing as npt
 
 from headgrid.arguments import printable, shown, text
 from headgrid.roles import ENDS, rank, role_of
-from headgrid.slots import AnatomyError, Slot, overlaps
+from headgrid.slots import AnatomyError, Slot, misspelt, overlaps
 
 if TYPE_CHECKING:
     from headgrid.selection import Selectable, Selection
@@ -174,6 +174,9 @@ class Anatomy:
                     f"{self.name} has {stack.n_heads} query heads for {stack.n_kv_heads} key/value heads: "
                     "the first must be a multiple of the second"
                 )
+        for role, axes, one in {(slot.role, slot.axes, slot.n_parts == 1): None for slot in self.slots}:
+            if fault := misspelt(role, axes, one):
+                raise AnatomyError(f"{role} of {self.name} cannot be stored as {axes!r}: {fault}")
         for name, shape in self.parameters.items():
             slots = self.slots_of[name]
             if not slots:

@@ -38,6 +38,7 @@ ROLES: dict[str, Role] = {
     "W_Q_pos": Role("n m h", "q"),
     "b_Q_pos": Role("n h", "q"),
     "sink": Role("n", "q"),
+    "rel_pos_bias": Role("n p", "q"),
     "W_K": Role("g m h", "k"),
     "W_K.lora_B": Role("g x h", "k"),
     "b_K": Role("g h", "k"),
@@ -116,12 +117,15 @@ ROLES: dict[str, Role] = {
 }
 """Every role, in the order of a forward pass. A norm's gain and bias are `.w` and `.b`, as in TransformerLens.
 
-A norm of queries or keys that all heads share is `q_norm`; `q_gain` is that of a norm with a gain for each head. Latent
-attention has the names of its paper (DeepSeek-V2): `W_DQ, W_UQ, W_QR` make a query from a latent and `W_DKV, W_KR,
-W_UK, W_UV` keys and values. `W_OG` gates a head's output. `.lora_A` and `.lora_B` are the factors of an adapter that
-lie along heads or neurons; the other one, which all share, is `attn.other` or `mlp.other`. `stem` is what makes the
-first hidden states where that is not a table of embeddings (patches, convolutions, projections), `top` what reads the
-last ones where it is not the unembedding (poolers, classifiers), `mixer` what mixes positions in a layer without heads.
+A norm of queries or keys that all heads share is `q_norm`; `q_gain` is that of a norm with a gain for each head. A
+`sink` is a head's logit of attending to nothing. `rel_pos_bias` is what is added to a head's scores by distance: UMT5
+has a table in each layer, T5 one in the first layer of a stack, which all of its layers read. There the column of head
+h is a part of `l0h{h}`, as it is stored, and moves head h of every layer. Latent attention has the names of its paper
+(DeepSeek-V2): `W_DQ, W_UQ, W_QR` make a query from a latent and `W_DKV, W_KR, W_UK, W_UV` keys and values. `W_OG`
+gates a head's output. `.lora_A` and `.lora_B` are the factors of an adapter that lie along heads or neurons; the other
+one, which all share, is `attn.other` or `mlp.other`. `stem` is what makes the first hidden states where that is not a
+table of embeddings (patches, convolutions, projections), `top` what reads the last ones where it is not the
+unembedding (poolers, classifiers), `mixer` what mixes positions in a layer without heads.
 """
 
 NORMS = ("ln1", "ln1_post", "ln2", "ln2_post")

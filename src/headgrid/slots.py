@@ -125,7 +125,7 @@ class Slot:
     def n_parts(self) -> int:
         """How many parts lie in this slot: heads, key/value heads, neurons, experts, or 1."""
         letter = ROLES[self.role].part_axis
-        return self.sizes[letter] if letter else 1
+        return self.sizes.get(letter, 1) if letter else 1
 
     @property
     def numbers(self) -> slice:
@@ -256,3 +256,22 @@ def overlaps(slots: Sequence[Slot]) -> Iterator[tuple[tuple[int, ...], int]]:
         return  # as nearly always; to look for places takes much longer
     for place in np.argwhere(times != 1):
         yield tuple(int(i) for i in place), int(times[tuple(place)])
+
+
+@lru_cache(maxsize=4096)
+def misspelt(role: str, axes: str, one_part: bool) -> str:
+    """Why no weight of a role can be stored so: its axes must have each letter of the role once; "" where they can.
+
+    Args:
+        role: a key of `ROLES`.
+        axes: how its stored axes are made of letters.
+        one_part: whether only one part of the role lies there: the letter of its parts may be missing then.
+    """
+    if ROLES[role].axes == "...":
+        return ""
+    wanted = sorted(ROLES[role].axes.split())
+    found = sorted(one for axis in stored_axes(axes) for one in (*axis.outer, *axis.factors) if one.isalpha())
+    letter = ROLES[role].part_axis
+    if found == wanted or (one_part and letter is not None and sorted([*found, letter]) == wanted):
+        return ""
+    return f"its letters are {', '.join(ROLES[role].axes.split())}, each once, and not {', '.join(found) or 'none'}"

@@ -39,6 +39,8 @@ def attention(found: Evidence, reading: Reading, shape: Shape, s: Sizes) -> Iter
         yield from _norm(found, reading, shape, s)
     elif kind == "sink" and shape == (s.n,):
         yield "sink", "n"
+    elif kind == "relative" and len(shape) == 2 and s.n in shape:
+        yield "rel_pos_bias", "p' n" if shape[1] == s.n else "n p'"
     elif kind in ("relative", "other"):
         yield "attn.other", "..."
     elif kind in ("DQ", "UQ", "DKV", "UKV", "ln_q", "ln_kv"):

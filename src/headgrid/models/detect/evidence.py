@@ -63,7 +63,6 @@ class Evidence:
         self.questions, self.pre_norm = questions, pre_norm
         self.readings: dict[str, tuple[Reading, Shape]] = {}
         self.strangers: dict[str, str] = {}
-        layers_with: dict[str, int] = {}
         for paths in layers.values():
             mixers = {path.split(".")[0] for path in paths if set(path.split(".")) & STATE_SPACE}
             for path, shape in paths.items():
@@ -72,8 +71,6 @@ class Evidence:
                     self.strangers[path] = "its name is not one of those that are known"
                     continue
                 self.readings.setdefault(reading.path, (reading, shape))
-                layers_with[reading.path] = layers_with.get(reading.path, 0) + 1
-        self._in_one_layer = {path for path, times in layers_with.items() if times == 1 and len(layers) > 1}
 
     def has(self, block: str, *kinds: str) -> bool:
         """Whether some parameter reads as one of these."""
@@ -93,11 +90,6 @@ class Evidence:
     def latent(self) -> bool:
         """Whether keys and values are made from a latent (DeepSeek)."""
         return self.has("self", "UKV")
-
-    @property
-    def relative(self) -> list[str]:
-        """Tables of relative positions that stand in one layer and serve all."""
-        return [r.path for r, _ in self.readings.values() if r.kind == "relative" and r.path in self._in_one_layer]
 
     def sizes(self, n: int, widths: Iterable[int]) -> Sizes | str:
         """The sizes, or a sentence that says why they cannot be told.

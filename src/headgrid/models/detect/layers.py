@@ -27,8 +27,7 @@ def lines_of(found: Evidence, sizes: Sizes) -> dict[str, list[Line]]:
         for role, axes in written:
             path = f"{reading.path.split('.')[0]}.**" if role == "mixer" else reading.path
             kind = (".b" if reading.bias else ".w") if role.startswith(("ln", "q_norm", "k_norm")) else ""
-            if reading.path not in found.relative:
-                lines[of][Line(role + kind, path, axes)] = None
+            lines[of][Line(role + kind, path, axes)] = None
     return {block: list(found) for block, found in lines.items()}
 
 

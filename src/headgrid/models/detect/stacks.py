@@ -127,8 +127,6 @@ def _row(stack: Layers, named: Named, questions: Questions, found: Found) -> Fam
         return Family(stack=stack.stack)
     stack.cross = text_of(lines["cross"]) if lines["cross"] else ""
     ends = dict(stack.ends)
-    for path in evidence.relative:
-        ends[f"{stack.path}.{min(stack.shapes)}.{path}"] = "pos.other"
     m = sizes.m
     return Family(
         body=stack.body,

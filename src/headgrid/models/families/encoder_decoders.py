@@ -21,12 +21,14 @@ _T5_MLP = """
         W_out   layer.{0}.DenseReluDense.wo.weight     m f
         ln2.w   layer.{0}.layer_norm.weight            m
 """
-# the first layer's relative_attention_bias [buckets, n] is used by every layer of its stack: it belongs to none. Its
-# column i is head i's in EVERY layer. Cross-attention has none.
+# [buckets, n]: in UMT5 a table in each layer; in T5 one in the first layer of a stack, whose column i is added to the
+# scores of head i in EVERY layer. Cross-attention has none.
+_T5_TABLE = """
+        rel_pos_bias  layer.0.SelfAttention.relative_attention_bias.weight   p' n
+"""
 _T5_ENDS = """
-        pos.other   block.0.layer.0.SelfAttention.relative_attention_bias.weight   ...
-        ln_final.w  final_layer_norm.weight                                        m
-        W_E         embed_tokens.weight                                            v m
+        ln_final.w  final_layer_norm.weight   m
+        W_E         embed_tokens.weight       v m
 """  # embed_tokens: another name of `shared` (unless untied, when `shared` is read by nothing)
 
 T5_ENCODER = Family(
@@ -39,7 +41,7 @@ T5_ENCODER = Family(
     kv_heads="num_heads",
     d_model="d_model",
     d_head="d_kv",  # d_kv * num_heads need not be d_model
-    layer=_T5_ATTENTION.format(0, "SelfAttention") + _T5_MLP.format(1),
+    layer=_T5_ATTENTION.format(0, "SelfAttention") + _T5_TABLE + _T5_MLP.format(1),
     ends=_T5_ENDS,
 )
 T5_DECODER = replace(
@@ -47,7 +49,7 @@ T5_DECODER = replace(
     stack="decoder",
     body="transformer.decoder",
     n_layers="num_decoder_layers",
-    layer=_T5_ATTENTION.format(0, "SelfAttention") + _T5_MLP.format(2),
+    layer=_T5_ATTENTION.format(0, "SelfAttention") + _T5_TABLE + _T5_MLP.format(2),
 )
 T5_CROSS = replace(
     T5_DECODER,
@@ -57,7 +59,7 @@ T5_CROSS = replace(
 )
 
 T5 = Family(
-    model_types=("t5", "mt5"),
+    model_types=("t5", "mt5", "umt5"),
     body="transformer",
     # {encoder,decoder}.embed_tokens and lm_head are other names of `shared`: in transformers 5 tie_word_embeddings is
     # True whatever a config says (configuration_t5:83). flan-t5 and t5-v1.1 have an lm_head of their own

@@ -9,7 +9,9 @@ asked what a head is; it is compared with what the scores, and what comes of the
     output   the entries of the output projection that read what h alone puts there; zeroing them is ablating h
     block    the heads and the bias add up to the attention's output, and no entry of the attention is left over
 
-Nothing is asked about the rest: neurons, embeddings, tables of positions, norms outside the attention.
+What lies in no head must move all heads alike: an entry that moves the scores or values of single heads is theirs.
+Nothing else is asked about the rest: neurons, embeddings, norms outside the attention; the proof lists them. Where a
+layer does not attend as all this supposes, no head of it is blamed: the proof says what it did not understand.
 
 A forward pass asks this of every head of every layer: each row of the batch holds the same few tokens, and in each
 another head attends. In the order of reading:
@@ -20,6 +22,7 @@ another head attends. In the order of reading:
     `expected.py`     what an anatomy says of each head
     `findings.py`     what a pass shows of each head
     `passes.py`       the passes that it takes to ask about every head
+    `picture.py`      whether a layer attends as the proof supposes
     `statements.py`   the two compared, and the difference in words
     `proof.py`        the result
 """
@@ -40,9 +43,11 @@ from headgrid.models.proven import mark
 from headgrid.models.verify.expected import SIDES
 from headgrid.models.verify.findings import Found
 from headgrid.models.verify.passes import Passes, Place, Progress
+from headgrid.models.verify.picture import oddities
 from headgrid.models.verify.proof import Proof
 from headgrid.models.verify.stand_in import VerifyError
 from headgrid.models.verify.statements import Check, compare
+from headgrid.roles import rank
 from headgrid.torch_state import shielded
 
 __all__ = ["SIDES", "Check", "Proof", "VerifyError", "verify"]
@@ -130,6 +135,7 @@ def _verify(
         odd = sorted(name for name, _ in {*shapes.items()} ^ {*anatomy.parameters.items()})
         raise VerifyError(f"the anatomy is of another model than {type(model).__name__}: they differ in {odd[0]}")
     checks: list[Check] = []
+    not_understood: dict[str, str] = {}
     coupled: dict[str, list[str]] = {}
     with shielded(), torch.enable_grad():
         passes = Passes(model, anatomy, inputs, _print if progress is True else progress or None)
@@ -144,20 +150,29 @@ def _verify(
                     sides = [side for side in SIDES if any(check.side == side and not check.ok for check in here)]
                     coupled.setdefault(" and ".join(sides), []).append(again[-1].where)
                     here = again
+            if not all(check.ok for check in here):
+                runs = [*found, *(() if held_fixed is None else held_fixed[place])]
+                layer = passes.layers[place]
+                if what := oddities(layer, runs, layer.stack.uses * (1 if held_fixed is None else 2)):
+                    not_understood[here[-1].where] = what[0]
+                    continue
             checks += here
     missing, notes = _unseen(anatomy, findings, passes.refused)
     complete = not notes  # every stack that has heads was seen
-    trusted = {
-        slot.role for layer in passes.layers.values() for slot in layer.slots if layer.free(slot.parameter).any()
-    }
-    if trusted:
-        notes.append(f"not asked about: {', '.join(sorted(trusted))}")
+    asked = {slot for layer in passes.layers.values() for slot in layer.slots if not layer.free(slot.parameter).any()}
+    not_asked = dict.fromkeys(sorted({slot.role for slot in anatomy.slots if slot not in asked}, key=rank))
+    if not_asked:
+        notes.append(
+            f"not asked about: {', '.join(not_asked)}; of what is in the attention's way, only that no entry moves "
+            "single heads"
+        )
     for kinds, places in coupled.items():
         notes.append(
             f"{', '.join(places)}: a norm over all heads couples their {kinds} sides, so changing one head moves the "
             "others a little; with the norm's scale held fixed each head is its own"
         )
-    proof = Proof(anatomy, (*checks, *missing), tuple(notes), time.perf_counter() - began)
+    seconds = time.perf_counter() - began
+    proof = Proof(anatomy, (*checks, *missing), tuple(notes), seconds, not_understood, tuple(not_asked))
     return replace(proof, anatomy=mark(model, anatomy)) if proof and complete else proof
 
 

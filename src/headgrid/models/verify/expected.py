@@ -55,6 +55,13 @@ class Layer:
         self.slots = [slot for slot in here if ROLES[slot.role].owner in ATTENTION]
         # what reads the residual stream before the attention does moves every head
         self.names = {slot.parameter for slot in here if ROLES[slot.role].owner not in ("ln1", "mixer")}
+        # what lies in no head of this layer and may be read by its attention all the same
+        self.outside = {slot.parameter for slot in self.stack.slots if slot.role == "rel_pos_bias"} - self.names
+        self.outside |= {slot.parameter for slot in anatomy.slots if slot.layer is None}
+        self.outside |= {slot.parameter for slot in here} - self.names
+        self.sinks = {slot.parameter for slot in self.slots if slot.role == "sink"}
+        # of which a text of a few tokens reads some entries only: those of its distances
+        self.partly = {slot.parameter for slot in self.slots if slot.role == "rel_pos_bias"}
         self._wanted: dict[tuple[str, str], Bools] = {}
         self._free: dict[str, Bools] = {}
         for slot in self.slots:
@@ -68,6 +75,8 @@ class Layer:
                         slot.along(canvases[head])[part] = True
             if slot.role in _BESIDE or (ROLES[slot.role].owner == "attn rest" and slot.role not in _SHARED):
                 slot.along(self._free.setdefault(slot.parameter, self.nothing(slot.parameter)))[...] = True
+                if slot.role not in _BESIDE:
+                    self.outside.add(slot.parameter)
 
     def of(self, side: str, name: str) -> Bools:
         """The entries of a parameter that are this side of each head, shape `[n_heads, *canvas]`."""
@@ -76,6 +85,17 @@ class Layer:
     def free(self, name: str) -> Bools:
         """The entries of a parameter of which nothing is expected, on its canvas."""
         return self._free.get(name, self.nothing(name))
+
+    def lies_in(self, name: str, canvas: Sequence[int]) -> Bools:
+        """Of which heads each entry of a parameter is, in this layer or in another one: `[n_heads, *canvas]`."""
+        found = np.zeros((self.n_heads, *canvas), dtype=np.bool_)
+        for slot in self.anatomy.slots_of[name]:
+            if ROLES[slot.role].part_axis in ("n", "g") and slot.stack == self.stack.name:
+                for head in range(self.n_heads):
+                    part = self._part(slot, head)
+                    if part is not None and 0 <= part < slot.n_parts:
+                        slot.along(found[head])[part] = True
+        return found
 
     def nothing(self, name: str, *leading: int) -> Bools:
         """No entry of a parameter, shape `[*leading, *canvas]`."""

@@ -17,6 +17,7 @@ import torch
 from headgrid.anatomy import Anatomy
 from headgrid.models.verify.expected import Layer, spelled
 from headgrid.models.verify.findings import Found, Recorder
+from headgrid.models.verify.picture import odd_site
 from headgrid.models.verify.stand_in import VerifyError, inputs_for, stand_in
 from headgrid.models.verify.watch import Site, Use, Watch
 from headgrid.roles import ROLES
@@ -138,11 +139,15 @@ class Passes:
             for kept in ([*heads, None],) if program.rows else ([first], [None]):
                 watch = self._watched(program, kept, frozen)
                 runs: Counter[Place] = Counter()
+                last: Place | None = None
                 ends: dict[Place, int] = {}
                 for number, site in enumerate(watch.sites):
                     place = self._place(watch, number)
                     if place is None:
+                        if last is not None:
+                            found[last][runs[last] - 1].odd.append("it takes a softmax more than once")
                         continue
+                    last = place
                     if len(found.setdefault(place, [])) == runs[place]:
                         found[place].append(Found(site.scores.shape[1]))
                     here = found[place][runs[place]]
@@ -215,14 +220,19 @@ class Passes:
         at, read = _projection(watch.uses, range(site.n_uses, after), site.pattern)
         heads = [head for head in watch.kept if head is not None and head < found.n_heads]
         names = layer.names if end < 0 else {slot.parameter for slot in layer.slots}
-        uses = [use for use in watch.uses[end + 1 : at] if use.names & names]
-        n_before = len([use for use in watch.uses[end + 1 : site.n_uses] if use.names & names])
+        since = watch.sites[number - 1].n_uses if number else 0  # what lies in no layer is looked for in this one only
+        wanted = [
+            use.names & names or (i >= since and use.names & layer.outside) for i, use in enumerate(watch.uses[:at])
+        ]
+        uses = [watch.uses[i] for i in range(end + 1, at) if wanted[i]]
+        n_before = sum(map(bool, wanted[end + 1 : site.n_uses]))
         lengths, scores = _asked(site, heads)
         recorder = Recorder(layer, found, heads, lengths)
         recorder.add("scores", scores, uses[:n_before], names)
+        found.odd += odd_site(site, watch.rows, self.n_tokens)
         if read is not None:
             by_row = read.reshape(watch.rows, -1, read.shape[-1])
-            recorder.add("values", by_row[: len(heads), -1], uses, names)
+            recorder.add_values(by_row, uses, names, site)
             recorder.add_output(watch.uses[at], by_row.detach(), watch.kept)
         return at
 

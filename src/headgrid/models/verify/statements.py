@@ -9,9 +9,10 @@ from math import inf, isnan, prod
 import numpy as np
 
 from headgrid.anatomy import Bools, count_of
-from headgrid.models.verify.expected import SIDES, Layer, index, numbered, spelled
+from headgrid.models.verify.expected import SIDES, Layer, index, numbered, on_canvas, spelled
 from headgrid.models.verify.findings import Found
-from headgrid.models.verify.watch import ANYWHERE, BEFORE, LAST
+from headgrid.models.verify.watch import ANYWHERE, BEFORE, LAST, Entries
+from headgrid.slots import canvas_shape
 
 TOLERANCE = 1e-4
 """The largest relative error at which two sums of float32 numbers count as equal."""
@@ -46,6 +47,15 @@ class Check:
     def where(self) -> str:
         """Which head or layer: `l3h2`, `decoder l0`."""
         return spelled(self.stack, self.layer, self.head)
+
+
+def _opened(every: Sequence[Entries], shape: Sequence[int]) -> list[int]:
+    """The shape of the smallest array over a parameter in which these entries are told apart."""
+    if any(len(entries) != len(shape) for entries in every) or len(shape) == 1:
+        return list(shape)
+    there = [entries for entries in every if all(along.any() for along in entries)]
+    same = [all(np.array_equal(entries[i], there[0][i]) for entries in there) for i in range(len(shape))]
+    return [1 if alike else size for alike, size in zip(same, shape, strict=True)]
 
 
 def compare(layer: Layer, runs: Sequence[Found]) -> list[Check]:
@@ -83,6 +93,7 @@ class _Sides:
         self.both = min(layer.n_heads, found.n_heads)
         names = {slot.parameter for slot in layer.slots} | {name for _, name in found.reached}
         pairs = [(side, pair) for name in sorted(names) for side, pair in self._pairs(name)]
+        self.strays = self._strays()
         self.wrong = {side: [(pair, pair.wrong()) for other, pair in pairs if other == side] for side in SIDES[:-1]}
 
     def _pairs(self, name: str) -> list[tuple[str, _Pair]]:
@@ -93,9 +104,12 @@ class _Sides:
         output, output_whole = self._reached("output", name)
         # what acts at the last position only, and not as a value, scales what the head gives
         gate = values[LAST] & ~values[BEFORE] & ~want["value"]
+        # a sink is one more logit of the softmax, or scales what comes of it by the same number
+        sink = gate & want["query"] if name in self.layer.sinks else gate & False
+        gate = gate & ~sink
         told = scores[LAST] | scores[BEFORE] | want["query"] | want["key"]
         return [
-            ("query", _Pair(name, want["query"], scores[LAST] & ~free, scores_whole[LAST])),
+            ("query", _Pair(name, want["query"], (scores[LAST] | sink) & ~free, scores_whole[LAST])),
             ("query", _Pair(name, want["query"] & False, scores[ANYWHERE] & ~told & ~free, scores_whole[ANYWHERE])),
             ("key", _Pair(name, want["key"], scores[BEFORE] & ~free, scores_whole[BEFORE])),
             ("value", _Pair(name, want["value"], values[BEFORE] & ~free, values_whole[BEFORE])),
@@ -106,7 +120,10 @@ class _Sides:
     def _reached(self, what: str, name: str) -> tuple[Bools, Bools]:
         nothing = self.layer.nothing(name, 3, self.both)
         reached = self.found.reached.get((what, name), nothing)[:, : self.both]
-        return reached, self.found.whole.get((what, name), np.ones((3, self.both), np.bool_))[:, : self.both]
+        whole = np.ones((3, self.both), dtype=np.bool_)
+        if name not in self.layer.partly:
+            whole = self.found.whole.get((what, name), whole)[:, : self.both]
+        return reached, whole
 
     def head(self, head: int, side: str) -> tuple[float, str]:
         """The measured number of one side of one head, and what is wrong with it."""
@@ -119,7 +136,50 @@ class _Sides:
                 return measured, f"zeroing its W_O differs from ablating its z by {measured:.1e} of the output"
         else:
             measured = float(sum(self._misplaced(pair, head) for pair in wrong))
-        return measured, self._sentence(wrong, head, side) if wrong else ""
+        if not wrong and (stray := self.strays.get((side, head))):
+            return stray
+        return measured, self._sentence(wrong, head, side) if wrong else self._no_side(head, side)
+
+    def _no_side(self, head: int, side: str) -> str:
+        """What is to be said of a head which, by the table, has no weights of a side."""
+        if any(s == side and pair.wanted[head].any() for s, pairs in self.wrong.items() for pair, _ in pairs):
+            return ""
+        what, place = next((what, place) for kind, what, place in _SAID if kind == f"{side} side")
+        there = [
+            f"{slot.parameter}, which the table calls {slot.role}, is"
+            for slot in self.layer.slots
+            if self._reached(what, slot.parameter)[0][place, head].any()
+        ]
+        return f"the table has no weight of the {side} side of head {head}" + (f"; {there[0]}" if there else "")
+
+    def _strays(self) -> dict[tuple[str, int], tuple[float, str]]:
+        """Side and head -> how many entries move it and not all heads, and lie in no head; and the sentence."""
+        found: dict[tuple[str, int], tuple[float, str]] = {}
+        for (what, name), by_head in self.found.strays.items():
+            shape = self.layer.anatomy.parameters[name]
+            every = [entries for uses in by_head.values() for at in uses for entries in at]
+            slots = self.layer.anatomy.slots_of[name]
+            canvas = [max(pair) for pair in zip(_opened(every, shape), canvas_shape(slots), strict=True)]
+            moved = np.zeros((3, self.both, *canvas), dtype=np.bool_)
+            for head, uses in by_head.items():
+                for at in uses if head < self.both else ():
+                    for place, entries in enumerate(at):
+                        moved[place, head] |= on_canvas(entries, shape, canvas)[0]
+            of = self.layer.lies_in(name, canvas)[: self.both]
+            somewhere = moved[ANYWHERE].any(axis=0)
+            stray = moved[ANYWHERE] & ~of & (somewhere & ~moved[ANYWHERE].all(axis=0))
+            for head in np.flatnonzero(stray.any(axis=tuple(range(1, stray.ndim)))).tolist():
+                mine = stray[head]
+                heads = np.flatnonzero(moved[ANYWHERE][:, mine].all(axis=1)).tolist()
+                before = bool((moved[BEFORE, head] & mine).any())
+                side = ("key" if before else "query") if what == "scores" else "value" if before else "output"
+                called = " and ".join(dict.fromkeys(slot.role for slot in slots))
+                text = (
+                    f"{name}{index(mine, shape)}, which the table calls {called}, moves only the {what} of "
+                    f"{numbered('head', heads)} and lies in no head"
+                )
+                found.setdefault((side, head), (float(mine.sum()) * prod(shape) / mine.size, text))
+        return found
 
     def _heads(self) -> str:
         return count_of(self.found.n_heads, "head")

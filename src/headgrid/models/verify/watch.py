@@ -153,7 +153,8 @@ class Use:
     def _cut(self, value: Any) -> Any:
         """An argument of the call that brings no other parameter's graph with it."""
         if isinstance(value, torch.Tensor):
-            return value.detach() if any(value is live for live in self.live) else value
+            # a copy: the call may be one that changes it
+            return value.detach().clone() if any(value is live for live in self.live) else value
         return list(map(self._cut, value)) if isinstance(value, (list, tuple)) else value
 
 
@@ -163,14 +164,31 @@ class Site:
 
     Attributes:
         scores: what the softmax is taken of, `[rows, heads, queries, keys]`.
+        whole: the same as the model has it. Where gradients are `cut`, none comes through what each row's own head has
+            of it: what acts through the scores is known from them, even where they are read beside the softmax.
         pattern: what the model goes on with: the softmax, cut off from the scores, and 0 for heads that are not the
             row's.
         n_uses: how many uses came before it.
     """
 
     scores: torch.Tensor
+    whole: torch.Tensor
     pattern: torch.Tensor
     n_uses: int
+    kept: Sequence[int | None]
+    cut: bool = False
+
+    def __post_init__(self) -> None:
+        self.whole.register_hook(self._without_own)  # type: ignore[no-untyped-call]
+
+    def _without_own(self, gradient: torch.Tensor) -> torch.Tensor | None:
+        if not self.cut:
+            return None
+        by_head = gradient.clone().reshape(self.scores.shape)
+        for row, head in enumerate(self.kept):
+            if head is not None and head < by_head.shape[1]:
+                by_head[row, head] = 0
+        return by_head.reshape(gradient.shape)
 
 
 @dataclass(eq=False)
@@ -209,15 +227,15 @@ class Watch(TorchFunctionMode):
         kwargs = kwargs or {}
         function = FROZEN.get(function, function) if self.frozen else function
         if function is F.scaled_dot_product_attention:
-            output = self._attended(*args, **kwargs)
-        else:
-            output = function(*args, **kwargs)
-            if function in _SOFTMAX:
-                output = self._after_softmax(args, kwargs, output)
-            elif function in _LARGEST and len(list(_tensors((*args, *kwargs.values())))) == 1:
-                alone = isinstance(output, torch.Tensor)
-                # some take the largest score off all before a softmax: a shift, through which nothing is to be learnt
-                output = output.detach() if alone else type(output)(tuple(one.detach() for one in output))
+            with self:  # what it is made of passes through here, one call after the other
+                return self._attended(*args, **kwargs)
+        output = function(*args, **kwargs)
+        if function in _SOFTMAX:
+            output = self._after_softmax(args, kwargs, output)
+        elif function in _LARGEST and len(list(_tensors((*args, *kwargs.values())))) == 1:
+            alone = isinstance(output, torch.Tensor)
+            # some take the largest score off all before a softmax: a shift, through which nothing is to be learnt
+            output = output.detach() if alone else type(output)(tuple(one.detach() for one in output))
         results = list(_tensors((output,)))
         if not results:
             return output
@@ -272,10 +290,7 @@ class Watch(TorchFunctionMode):
             scores = scores.masked_fill(~attn_mask, torch.finfo(scores.dtype).min)
         elif attn_mask is not None:
             scores = scores + attn_mask
-        pattern = scores.softmax(-1)
-        if scores.requires_grad and not scores.shape[0] % self.rows:
-            pattern = self._keep_heads(scores, pattern)
-        return pattern.to(value.dtype) @ value
+        return scores.softmax(-1).to(value.dtype) @ value
 
     def _keep_heads(self, scores: torch.Tensor, pattern: torch.Tensor) -> torch.Tensor:
         """Note a site, and return the pattern in which each row of the batch keeps its own head only."""
@@ -285,7 +300,7 @@ class Watch(TorchFunctionMode):
         for row, head in enumerate(self.kept):
             keep[row, slice(None) if head is None else slice(head, head + 1)] = 1
         kept = (pattern.detach().reshape(shape) * keep).reshape(pattern.shape).requires_grad_()
-        self.sites.append(Site(by_head, kept, len(self.uses)))
+        self.sites.append(Site(by_head, scores, kept, len(self.uses), self.kept))
         if self.at_site is not None:
             self.at_site(self)
         return kept
