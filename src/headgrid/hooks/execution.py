@@ -56,7 +56,8 @@ def refuse_compiling() -> None:
     """
     running = None
     if not torch.compiler.is_compiling() and "torch._dynamo.eval_frame" in sys.modules:
-        running = torch._C._dynamo.eval_frame.get_eval_frame_callback()
+        asked = getattr(torch._C._dynamo.eval_frame, "get_eval_frame_callback", None)  # not in the oldest torch
+        running = asked() if asked is not None else None
     if torch.compiler.is_compiling() or running is not None:
         raise RuntimeError(
             "activations cannot be recorded or ablated within a compiled function, where hooks are compiled away: call "
