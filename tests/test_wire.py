@@ -58,7 +58,7 @@ def test_every_structure_that_crosses_has_its_typescript() -> None:
     assert found >= {"Plan", "Band", "StackTab", "Row", "Column"}
     for name in found:
         assert f"export interface {name} {{" in written
-    assert 'standing: "table" | "guess" | "proven";' in written
+    assert 'standing: "table" | "doubted" | "guess" | "proven";' in written
     assert "stacks: StackTab[];" in written
 
 

@@ -35,6 +35,8 @@ export interface Sizes {
 
 const NOTES: Record<Plan["standing"], string> = {
   table: "",
+  doubted:
+    "Where the model itself is stored is known, but not all that changes its heads lies in them. Vera acts on 12 modules.",
   guess:
     "The family 'NewModel' is not in headgrid's table, so the layout was guessed from the names of its parameters; headgrid.prove(model) tests it.",
   proven:

@@ -1,4 +1,4 @@
-/** The badge of a layout that was guessed. Its note is a tooltip, and opens below for fingers and keyboards. */
+/** The badge of a layout that was guessed, or that is doubted. Its note is a tooltip, and opens below for fingers and keyboards. */
 import { button, freshId, make, setText } from "./dom";
 import type { Plan } from "./wire";
 
@@ -10,6 +10,7 @@ export interface Badge {
 
 const WORDS: Record<Plan["standing"], string> = {
   table: "",
+  doubted: "doubted",
   guess: "guessed layout, not proven",
   proven: "guessed layout, proven",
 };
@@ -37,7 +38,7 @@ export function makeBadge(signal: AbortSignal): Badge {
       badge.title = text;
       badge.hidden = !word;
       badge.disabled = !text;
-      badge.classList.toggle("hg-warn", standing === "guess");
+      badge.classList.toggle("hg-warn", standing === "guess" || standing === "doubted");
       if (!word || !text) open(false);
     },
   };

@@ -58,7 +58,7 @@ export interface Metric {
 export interface Plan {
   version: number;
   model: string;
-  standing: "table" | "guess" | "proven";
+  standing: "table" | "doubted" | "guess" | "proven";
   standing_note: string;
   stacks: StackTab[];
   bands: Band[];

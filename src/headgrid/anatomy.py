@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 __all__ = ["Anatomy", "AnatomyError", "Slot", "Stack", "count_of"]
 
 Bools = npt.NDArray[np.bool_]
-Standing = Literal["table", "guess", "proven"]
+Standing = Literal["table", "doubted", "guess", "proven"]
 
 
 def count_of(n: int, singular: str, plural: str = "") -> str:
@@ -140,8 +140,12 @@ class Anatomy:
         d_vocab: the number of tokens that it embeds; 0 where it embeds none.
         parameters: name -> stored shape, in the order of `named_parameters()`; a tied tensor is there once.
         aliases: other name -> name in `parameters`, for tied tensors.
-        standing: how it came about: from the `table`, from a `guess`, or a guess that was `proven` by forward passes.
-        doubts: what shapes leave open of a guess, each with the answer that it gives.
+        standing: how it came about: from the `table`, from it but `doubted`, from a `guess`, or a guess that was
+            `proven` by forward passes.
+        doubts: what is open, in sentences: what shapes do not show of a guess, with the answer that it gives; and
+            whose parameters (an adapter's) change heads without being in them.
+        altered: name of a parameter -> what acts on it (an adapter), so that its values alone are not the weights that
+            are used.
         n_ctx, act_fn, normalization_type, positional_embedding_type: TransformerLens' words for a config; None where
             nothing says so.
         unused: parameters that the model holds and its forward pass never reads; they are in no part.
@@ -163,6 +167,7 @@ class Anatomy:
     normalization_type: str | None = None
     positional_embedding_type: str | None = None
     unused: tuple[str, ...] = ()
+    altered: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("name", "family"):  # of a config, which anybody may have written

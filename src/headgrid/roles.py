@@ -51,6 +51,7 @@ ROLES: dict[str, Role] = {
     "b_V": Role("g h", "v"),
     "W_UV": Role("g c h", "v"),
     "W_OG": Role("n m h", "o"),
+    "W_OG.lora_B": Role("n x h", "o"),
     "b_OG": Role("n h", "o"),
     "W_O": Role("n h m", "o"),
     "W_O.lora_A": Role("n h x", "o"),

@@ -109,7 +109,8 @@ class Weights:
         return LayerProducts(self["W_Q"], self["W_K"])
 
     def __repr__(self) -> str:
-        return f"Weights({self.anatomy.title}: {', '.join(self.roles)})"
+        notes = "".join(f" {note}" for note in self.notes())
+        return f"Weights({self.anatomy.title}: {', '.join(self.roles)}){notes}"
 
     @shielded()
     def read(self, role: str, layer: int | None = None, *, normalize: str | None = None) -> torch.Tensor:
@@ -150,6 +151,25 @@ class Weights:
         return torch.nn.functional.normalize(found, dim=letters.index(normalize), eps=torch.finfo(found.dtype).tiny)
 
     @shielded()
+    def notes(self, *roles: str, layer: int | None = None) -> tuple[str, ...]:
+        """What is not in the weights that are stored though it is in those that are used, in sentences.
+
+        Args:
+            roles: the roles that are asked about; all by default.
+            layer: the layer that is asked about; all by default, and what belongs to no layer.
+        """
+        by: dict[str, dict[str, None]] = {}
+        for (role, at), slots in self.stack.places.items():
+            if (not roles or role in roles) and layer in (None, at):
+                for slot in slots:
+                    name = self.anatomy.aliases.get(slot.parameter, slot.parameter)
+                    if what := self.anatomy.altered.get(name):
+                        by.setdefault(what, {})[role] = None
+        return tuple(
+            f"There is an adapter ({what}, on {', '.join(on)}): its weights are included only once they are merged."
+            for what, on in by.items()
+        )
+
     def stamp(self, role: str, layer: int | None = None) -> tuple[object, ...]:
         """What changes when these weights do, for whoever keeps a result that was computed from them.
 

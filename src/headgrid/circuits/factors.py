@@ -33,6 +33,15 @@ Kind = Literal["ov", "qk", "mlp"]
 Factors = tuple[torch.Tensor, torch.Tensor]
 
 
+READ: dict[Kind, tuple[str, ...]] = {
+    "ov": ("ln1.w", "W_V", "W_DKV", "ln_kv.w", "W_UV", "W_O", "ln1_post.w"),
+    "qk": ("ln1.w", "W_Q", "W_DQ", "ln_q.w", "W_UQ", "W_QR", "W_K", "W_DKV", "ln_kv.w", "W_UK", "W_KR", "q_norm.w",
+           "k_norm.w", "q_gain", "k_gain"),
+    "mlp": ("ln2.w", "W_in", "W_gate", "W_out", "expert.W_in", "expert.W_gate", "expert.W_out", "ln2_post.w"),
+}  # fmt: skip
+"""Circuit -> the roles that it is made of, where a layer has them."""
+
+
 class Circuits:
     """The circuits of one stack of a model.
 
@@ -258,9 +267,7 @@ class Circuits:
                 "Latent attention: the latents are normalised, so parts of a product have scales that depend on the "
                 "token; only gains are folded in."
             )
-        own = {"ov": ("W_V", "W_O"), "qk": ("W_Q", "W_K"), "mlp": ("W_in", "W_gate", "W_out")}[kind]
-        if any(f"{role}.lora_{side}" in there for role in own for side in "AB"):
-            yield "There is an adapter: its weights are included only once they are merged."
+        yield from self.weights.notes(*(role for role in READ[kind] if role in there), layer=layer)
         multiplier = scaling.residual_multiplier(self.weights.model, self._stack, layer)
         if multiplier != 1 and kind != "qk":
             yield f"What a block adds to the stream is multiplied by {multiplier:g} first: this is shown without it."
@@ -296,7 +303,7 @@ class Circuits:
             if role in there
         ):
             yield "Biases are left out: they add to a score what depends on the query alone or on the key alone."
-        if self.ln == "folded" and anatomy.standing != "table" and not scaling.is_said(model, stack, layer):
+        if self.ln == "folded" and anatomy.standing in ("guess", "proven") and not scaling.is_said(model, stack, layer):
             yield "No attribute of the attention says how scores are scaled: 1 / sqrt(d_head) is a guess."
         cap = scaling.soft_cap(model, stack, layer)
         if cap is not None:

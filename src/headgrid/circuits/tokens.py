@@ -108,6 +108,7 @@ class Vocabulary:
     def notes(self) -> tuple[str, ...]:
         """What is left out of what is read, a sentence each."""
         found, stack = [], self.weights.stack
+        found += [note.rstrip(".") for role, home in self._homes.items() for note in home.notes(role)]
         if "W_E" in self._homes and stack.roles("ln_embed"):
             found.append("The norm of the embeddings is left out of the tokens that are read")
         if "W_E" in self._homes and stack.name == "cross":

@@ -36,11 +36,12 @@ def dissect(source: Any) -> Anatomy:
         AnatomyError: when names or shapes are not what the family's row expects, or, for a family that is not in the
             table, when no guess holds; when the weights are quantised or sharded. A model is placed entirely or
             refused.
+        TypeError: when `source` is none of these.
 
     Warns:
         UserWarning: when the family is not in the table and the anatomy is a guess. Its `standing` says so too, until
-            `verify` has proven it.
-        TypeError: when `source` is none of these.
+            `verify` has proven it. And when an adapter changes heads by parameters that are not in them: `doubts` says
+            which.
     """
     if isinstance(source, Anatomy):
         return source
@@ -53,6 +54,8 @@ def dissect(source: Any) -> Anatomy:
             f"guess from names and shapes. {'; '.join([*anatomy.doubts, 'headgrid.verify tells'])}",
             stacklevel=2,
         )
+    elif anatomy.doubts and anatomy.standing == "doubted":
+        warnings.warn(f"{anatomy.name} is doubted: {'; '.join(anatomy.doubts)}", stacklevel=2)
     return anatomy
 
 

@@ -17,7 +17,7 @@ SETTLED = ("how q, k and v lie along", "how the rows of queries and of the outpu
 
 def mark(model: torch.nn.Module, anatomy: Anatomy) -> Anatomy:
     """Remember that this layout of this very model has been proven; the anatomy says so from now on."""
-    if anatomy.standing == "table":
+    if anatomy.standing in ("table", "doubted"):
         return anatomy
     left = tuple(doubt for doubt in anatomy.doubts if not any(settled in doubt for settled in SETTLED))
     _PROVEN[model] = replace(anatomy, standing="proven", doubts=left)

@@ -2,41 +2,27 @@
 
 A wrapper's parameters have names of its own, and masks are handed over with the wrapper, so an anatomy has the
 wrapper's names. The table has those of the model inside, so both are kept: `Named.known` maps the one to the other.
-
-An adapter (PEFT's LoRA) adds two factors to a matrix. The one on the side of the heads or neurons is theirs, entry for
-entry, as the matrix is:
-
-    q_proj  [(n h), m]  +=  lora_B [(n h), x]  @  lora_A [x, m]          rows of lora_B belong to heads
-    o_proj  [m, (n h)]  +=  lora_B [m, x]      @  lora_A [x, (n h)]      columns of lora_A belong to heads
-
-The other factor is read by all of them: it is one part, of `attn.other` or `mlp.other`.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
-from headgrid.anatomy import Anatomy, AnatomyError
+from headgrid.anatomy import Anatomy, AnatomyError, Standing
+from headgrid.models import adapters
 from headgrid.models.binding import Named, bind
-from headgrid.models.family import Line
 from headgrid.models.huggingface import rows_for
 from headgrid.models.vocabulary import vocabulary
-from headgrid.roles import role_of
 
 STEPS = {"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
 """What torch.compile, FSDP and activation checkpointing put into the names of what they wrap."""
 
-AROUND, ADAPTER = "<around>.", "<adapter>"
-"""Steps that no module's name has: what is beside the model, or beside a matrix, is not mistaken for its own."""
-
-PER_HEAD = {"W_Q": "lora_B", "W_K": "lora_B", "W_V": "lora_B", "W_O": "lora_A", "W_in": "lora_B", "W_gate": "lora_B",
-            "W_out": "lora_A"}  # fmt: skip
-"""Role -> the factor of its adapter that lies along heads or neurons."""
+AROUND = "<around>."
+"""A step that no module's name has: what is beside the model is not mistaken for its own."""
 
 FOUR_BIT = {"Linear4bit": "4-bit", "Params4bit": "4-bit", "Linear8bitLt": "8-bit", "Int8Params": "8-bit",
             "WQLinear_GEMM": "4-bit", "WQLinear_GEMV": "4-bit", "HQQLinear": "packed"}  # fmt: skip
@@ -51,7 +37,7 @@ class Unwrapped:
         model: the transformers model, or None where there is none.
         path: where it is, `""` for the module itself.
         named: the module's parameters: `named.known` has the names that they have in a plain model; those of adapters
-            have the step `ADAPTER` behind their module's, and those around the model begin with `AROUND`.
+            have the step `adapters.ADAPTER` behind their module's, and those around the model begin with `AROUND`.
     """
 
     model: torch.nn.Module | None
@@ -74,18 +60,61 @@ def from_module(module: torch.nn.Module) -> Anatomy:
             f"{type(module).__name__} has no config with a model_type, and no transformers model inside it, so its "
             "family is not known. Give the model itself, or a module that holds it"
         )
-    config: Any = inside.model.config
+    try:
+        return _placed(module, inside)
+    except AnatomyError as fault:
+        if why := _recomputed(inside.model, inside.path):
+            raise AnatomyError(f"{why}\n{fault}") from fault
+        raise
+
+
+def _placed(module: torch.nn.Module, inside: Unwrapped) -> Anatomy:
+    """The anatomy of a model that was found in a module.
+
+    Raises:
+        AnatomyError: when a parameter of the model cannot be placed.
+    """
+    model: Any = inside.model
+    config = model.config
     clean = {path: own for path, own in inside.named.known.items() if not _is_added(path)}
-    rows, how = rows_for(config, replace(_only(inside.named, clean), name=type(inside.model).__name__))
+    rows, how = rows_for(config, replace(_only(inside.named, clean), name=type(model).__name__))
     rows = [
-        replace(row, layer=_adapted(row.layer, row.in_layer()), ends=_adapted(row.ends, row.in_ends())) for row in rows
+        replace(row, layer=adapters.adapted(row.layer, row.in_layer()), ends=adapters.adapted(row.ends, row.in_ends()))
+        for row in rows
     ]
     rows[0] = replace(rows[0], ends=rows[0].ends + "".join(_around(inside.named)))
-    return bind(rows, config, inside.named, str(config.model_type), **how, **vocabulary(config))
+    anatomy = bind(rows, config, inside.named, str(config.model_type), **how, **vocabulary(config))
+    altered, doubts = adapters.altered(module, anatomy)
+    standing: Standing = "doubted" if doubts and anatomy.standing == "table" else anatomy.standing
+    return replace(anatomy, altered=altered, doubts=(*anatomy.doubts, *doubts), standing=standing)
+
+
+def _recomputed(model: torch.nn.Module, path: str) -> str:
+    """A sentence about the first module whose weight is no parameter but made of others; "" where there is none."""
+    for inner, one in model.named_modules():
+        where = ".".join(filter(None, [path, inner]))
+        if hasattr(one, "parametrizations"):
+            name = next(iter(one.parametrizations))
+            return (
+                f"{where}.{name} is computed from other parameters (torch.nn.utils.parametrize), and they have no "
+                f"heads: parametrize.remove_parametrizations(module, {name!r}) makes it a parameter"
+            )
+        for name in dict(one.named_parameters(recurse=False)):
+            plain, _, suffix = name.rpartition("_")
+            if plain and suffix in ("orig", "g", "v") and isinstance(getattr(one, plain, None), torch.Tensor):
+                return (
+                    f"{where}.{plain} is computed from {name} at each pass (pruning, weight_norm or spectral_norm): "
+                    "prune.remove, remove_weight_norm or remove_spectral_norm makes it a parameter"
+                )
+        if type(one).__module__.startswith("peft.") and type(one).__name__.startswith("AdaptedAttention"):
+            return (
+                f"{where} is PEFT's {type(one).__name__}, put around an attention: what it adds has no place in a head"
+            )
+    return ""
 
 
 def _is_added(path: str) -> bool:
-    return path.startswith(AROUND) or f".{ADAPTER}." in path
+    return path.startswith(AROUND) or f".{adapters.ADAPTER}." in path
 
 
 def _only(named: Named, known: dict[str, str]) -> Named:
@@ -163,73 +192,24 @@ def _known(module: torch.nn.Module, path: str, own: str) -> str | None:
     steps = inside.split(".")
     while steps:
         step = steps.pop(0)
-        if _has_adapters(at) and step != "base_layer":
-            # lora_A.default.weight, or lora_embedding_A.default, a parameter in a dictionary
-            active = _active(at, own)
-            if steps and steps[0] in active:
-                return ".".join([*kept, ADAPTER, step, *steps[1:]])
-            return None
-        if hasattr(at, "modules_to_save") and hasattr(at, "original_module"):
-            if step == "original_module" or (step == "modules_to_save" and steps[0] not in _active(at, own)):
+        if adapters.is_tuner(at):
+            if step != "base_layer":
+                return adapters.own_name(at, kept, [step, *steps], own)
+            if adapters.replaces(at):
+                return None
+        elif adapters.is_saved(at):
+            reading = adapters.used(at)
+            if step == "original_module" and reading:
                 return None
             if step == "modules_to_save":
+                if steps[0] not in reading:
+                    return None
                 at, step = at.modules_to_save, steps.pop(0)
-        elif step not in STEPS and not (step in ("base_layer", "token_adapter") and _has_adapters(at, step)):
+        elif step not in STEPS and not (step == "token_adapter" and adapters.is_tuner(getattr(at, step, None))):
             kept.append(step)
         below = getattr(at, "_modules", {})
         at = below[step] if step in below else None  # noqa: SIM401 (torch.jit's dictionary has no get)
     return ".".join(kept)
-
-
-def _has_adapters(module: Any, inside: str = "base_layer") -> bool:
-    """Whether a module is one of PEFT's: a matrix, with adapters beside it."""
-    modules = getattr(module, "_modules", {})
-    tuner = modules.get(inside) if inside == "token_adapter" else module
-    return inside in modules and hasattr(tuner, "adapter_layer_names")
-
-
-def _active(module: Any, own: str) -> list[str]:
-    active = list(module.active_adapters)
-    if len(active) > 1:
-        raise AnatomyError(
-            f"{own} is one of {len(active)} active adapters ({', '.join(active)}), and one head would have several "
-            "places in each. Activate one: set_adapter"
-        )
-    return active
-
-
-# ---- adapters
-
-
-def _adapted(text: str, lines: Iterator[Line]) -> str:
-    """Lines with those of the adapters that their modules may have."""
-    added: dict[Line, None] = {}
-    for line in lines:
-        module, _, last = line.path.rpartition(".")
-        if "*" in line.path or last == "bias" or not module:
-            continue
-        factor, axes = PER_HEAD.get(line.role), _two(line.axes)
-        if factor and len(axes) == 2:
-            along = next(axis for axis in axes if axis != "m")
-            stored = f"{along} x'" if factor == "lora_B" else f"x' {along}"
-            added[Line(f"{line.role}.{factor}", f"{module}.{ADAPTER}.{factor}.weight", stored)] = None
-        added.setdefault(Line(_rest(line.role), f"{module}.{ADAPTER}.**", "..."))
-    return text + "".join(f"\n {line.role} {line.path} {line.axes}" for line in added)
-
-
-def _two(axes: str) -> list[str]:
-    """The stored axes of a matrix, each as it is written."""
-    return re.findall(r"\((?:[^()]|\([^()]*\))+\)|[^\s()]+", axes)
-
-
-def _rest(role: str) -> str:
-    """The role of what an adapter has besides: a part of its own, in the piece of the model that the matrix is in."""
-    owner = role_of(role).owner
-    if owner in ("q", "k", "v", "o", "attn rest"):
-        return "attn.other"
-    if owner in ("neuron", "expert", "mlp rest"):
-        return "mlp.other"
-    return "mixer" if owner == "mixer" else "stem" if owner in ("embed", "pos", "types", "stem") else "top"
 
 
 # ---- what has no head axis

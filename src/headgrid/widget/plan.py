@@ -19,6 +19,7 @@ from headgrid.widget.wire import VERSION, Plan, pack
 
 STANDINGS = {
     "table": "",
+    "doubted": "Where the model itself is stored is known, but not all that changes its heads lies in them.",
     "guess": "This layout was guessed from names, shapes and the config. headgrid.verify(model) proves or refutes it.",
     "proven": "This layout was guessed, and then proven by forward passes of this very model.",
 }

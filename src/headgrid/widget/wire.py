@@ -24,7 +24,7 @@ import numpy.typing as npt
 VERSION = 5
 
 Kind = Literal["head", "mixer", "mlp", "expert", "norm", "rest", "embed"]
-Standing = Literal["table", "guess", "proven"]
+Standing = Literal["table", "doubted", "guess", "proven"]
 Ln = Literal["folded", "raw"]
 Tab = Literal["ov", "qk", "mlp", "composition"]
 Composes = Literal["Q", "K", "V"]
@@ -100,7 +100,7 @@ class Plan(TypedDict):
 
     version: int
     model: str  # one line that names the model
-    standing: Standing  # whether its layout is from the table of families, guessed, or guessed and then proven
+    standing: Standing  # of its layout: from the table of families, from it but doubted, guessed, or proven
     standing_note: str  # one sentence on that; "" for a layout from the table
     stacks: list[StackTab]  # what there is to switch between; empty or one: everything is shown
     bands: list[Band]
