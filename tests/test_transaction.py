@@ -13,6 +13,7 @@ import ipywidgets
 import numpy as np
 import pytest
 import tiny
+import torch
 import traitlets
 from hands import Browser, deed
 from ipywidgets.widgets.widget import _put_buffers
@@ -67,6 +68,7 @@ def interrupted(act: Callable[[], object], at: int) -> tuple[int, bool]:
         pass
     finally:
         sys.settrace(before)
+        torch.set_grad_enabled(True)  # which torch's own contexts do not see to where their last line is interrupted
     return count, done
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import pathlib
 import time
 from collections.abc import Callable, Sequence
@@ -10,11 +9,11 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any, cast
 
 from headgrid.anatomy import Bools
-from headgrid.torch_state import shielded
 from headgrid.weights import Weights
 from headgrid.widget import colours, comparison, hosts, inspector, panels, transaction
 from headgrid.widget.answers import Answer, Answers
 from headgrid.widget.colours import Quantity
+from headgrid.widget.freshness import Freshness
 from headgrid.widget.places import Places
 from headgrid.widget.together import Together
 from headgrid.widget.wire import Arrows, Colours, Comparison, Focus, Ln, Progress, Recolour, Summary
@@ -33,19 +32,11 @@ PATIENCE = 3.0
 SCANNING = "reading every head"
 
 
-_log = logging.getLogger(__name__)
-
-
 @cache
 def panel() -> str:
     """The code of the inspector, which comes after the grid; "" where it was not built."""
     path = pathlib.Path(__file__).parent / "static" / "panel.js"
     return path.read_text(encoding="utf-8") if path.exists() else ""
-
-
-def _log_fault(error: Exception) -> None:
-    """What only looks whether something is still true shows no fault of its own: whoever reads the weights does."""
-    _log.debug("headgrid could not look at the weights: %s", error)
 
 
 class Background:
@@ -59,6 +50,8 @@ class Background:
 
     Attributes:
         watched: whether anybody may look: until then nothing is computed for a selection.
+        compared: the selected heads that are compared, and the age of the answers that this was asked with.
+        freshness: looks whether what is shown is still true.
     """
 
     def __init__(self, grid: HeadGrid, weights: Weights | None) -> None:
@@ -69,9 +62,9 @@ class Background:
         self.lock = self.worker.lock
         self.watched = self._waits = False
         self._asleep = False
-        self._compared: tuple[object, ...] = ()
+        self.compared: tuple[object, ...] = ()
         self._age = 0
-        self._painted = -1  # the changes of the weights that were seen before what the colours show was computed
+        self.freshness = Freshness(grid, self)
 
     @property
     def quantities(self) -> Sequence[Quantity]:
@@ -84,15 +77,15 @@ class Background:
     @property
     def state(self) -> tuple[Any, ...]:
         """What it knows of what is shown; to be set to what it was, if to anything."""
-        return self._age, self.watched, self._asleep, self._painted
+        return self._age, self.watched, self._asleep, self.freshness.painted
 
     @state.setter
     def state(self, before: tuple[Any, ...]) -> None:
-        self._age, self.watched, self._asleep, self._painted = before
+        self._age, self.watched, self._asleep, self.freshness.painted = before
 
     def sleep(self) -> None:
         """Nobody looks any more: stop what runs, end the thread, and forget what can be read again."""
-        self._asleep, self.watched, self._compared = True, False, ()
+        self._asleep, self.watched, self.compared = True, False, ()
         self.worker.rest()
         self.answers.forget()
         self._set("progress", IDLE)
@@ -127,49 +120,17 @@ class Background:
             self._set("progress", IDLE)
         if grid.completions["complete"] != grid.complete["n"]:
             grid._complete()
-        self._compared = ()
+        self.compared = ()
         grid._compare()
 
-    # ---- whether what is shown is still true
-
     def look(self) -> None:
-        """Have looked whether what is shown is still what the weights say: they may be trained meanwhile."""
-        if self.watched and self._grid.model is not None:
-            self.worker.submit("look", self._look, _log_fault)
-
-    def look_now(self) -> None:
-        """The same at once, for what is to be kept, such as a picture."""
-        with shielded():
-            self._looked(*self._see(lambda: None))
-
-    def _look(self, turn: Turn) -> None:
-        turn.show(partial(self._looked, *self._see(turn.check)))
-
-    def _see(self, check: Callable[[], object]) -> tuple[Bools, int]:
-        """The cells that write nothing now, and how many changes of the weights were seen."""
-        grid = self._grid
-        self.answers.look(self._shown, bool(grid.colours["metric"]), check)
-        return inspector.writes_nothing(grid._cells, grid.model, check=check), self.answers.changes
-
-    def _looked(self, silent: Bools, changes: int) -> None:
-        grid = self._grid
-
-        def change() -> None:
-            grid._show_silent(silent)
-            if grid.colours["metric"] and 0 <= self._painted < changes:
-                self._painted = -1
-                self._set("colours", {**grid.colours, "label": f"{grid.colours['label']}, before the weights changed"})
-            if self.answers.age != self._age:
-                self.look_again()
-                grid._compare()
-
-        transaction.run(grid, change)
+        """Have looked whether what is shown is still what the weights say; it is what `hosts` calls after a cell."""
+        self.freshness.look()
 
     @property
-    def _shown(self) -> tuple[int, ...]:
-        """The cells whose weights are compared with each other, and shown so."""
-        asked = self._compared
-        return asked[0].cells if asked and isinstance(asked[0], Together) else ()
+    def seen_anew(self) -> bool:
+        """Whether a change of the weights was seen since the cell in focus was read."""
+        return self.answers.age != self._age
 
     # ---- its end
 
@@ -224,7 +185,7 @@ class Background:
         focus = cast(Focus, self._grid.focus)
         if self.answers.tabs(focus["cell"]):
             self.answers.known(focus["cell"], focus["ln"])
-            if self.answers.age != self._age:
+            if self.seen_anew:
                 self.focus(focus)
 
     def _read(self, summary: Summary, turn: Turn) -> None:
@@ -264,9 +225,9 @@ class Background:
             return
         now = Together.of(self.places, on, ln)
         asked = now, self.answers.age
-        if asked == self._compared:
+        if asked == self.compared:
             return
-        self._compared = asked
+        self.compared = asked
         grid = self._grid
         shown, arrows = cast(Comparison, grid.comparison), cast(Arrows, grid.arrows)
         if shown["ln"] != ln:
@@ -316,7 +277,7 @@ class Background:
 
         def change() -> None:
             self.stop_colours()
-            self._painted = changes
+            self.freshness.painted = changes
             self._set("colours", found)
 
         transaction.run(grid, change)
@@ -325,9 +286,9 @@ class Background:
         """Take over the colours of another grid of the same model."""
         if other._grid.colours["label"]:
             self._set("colours", {**other._grid.colours, "recolour": 0})
-            if 0 <= other._painted == other.answers.changes:
+            if 0 <= other.freshness.painted == other.answers.changes:
                 self.answers.look((), True, lambda: None)
-                self._painted = self.answers.changes
+                self.freshness.painted = self.answers.changes
 
     def recolour(self, asked: Recolour) -> None:
         """Have the cells coloured as the browser asks."""
@@ -389,7 +350,7 @@ class Background:
 
     def _set_colours(self, found: Colours, changes: int = -1) -> None:
         if self._grid.recolour["n"] == found["recolour"]:
-            self._painted = changes
+            self.freshness.painted = changes
             self._set("progress", IDLE)
             self._set("colours", found)
 

@@ -84,7 +84,7 @@ def plot(grid: HeadGrid, ax: Axes | None = None, **style: Any) -> Axes:
     allowed = list(inspect.signature(plots.grid).parameters)
     if strangers := [name for name in style if name not in allowed]:
         raise TypeError(f"plot takes what headgrid.plots.grid does, {', '.join(allowed)}; not {strangers[0]!r}")
-    grid._background.look_now()
+    grid._background.freshness.look_now()
     with grid._background.lock:
         found, selection = cast(Colours, dict(grid.colours)), grid.selection
     cells = grid._background.places.stacks[grid.anatomy.main.name].cells("head")

@@ -367,7 +367,7 @@ class HeadGrid(anywidget.AnyWidget):
         if bundle is None:
             return None
         self._background.watch()
-        self._background.look_now()
+        self._background.freshness.look_now()
         with self._background.lock:
             self._compare()
         data, metadata = bundle

@@ -88,7 +88,7 @@ class State:
 
 def state_of(grid: HeadGrid, marks: Sequence[str] = ()) -> State:
     """The present state of a grid, with the saved selections of these names marked."""
-    grid._background.look_now()
+    grid._background.freshness.look_now()
     with grid._background.lock:
         cells, selection = grid._cells, grid.selection
         on, partial = cells.look(selection.parts)
