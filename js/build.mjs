@@ -24,18 +24,27 @@ const builds = [
   { ...bundled, entryPoints: ["src/offline.ts"] },
 ];
 
-/** A few bytes in a hundred less than esbuild leaves, by several passes over the whole module. */
+/**
+ * A few bytes in a hundred less than esbuild leaves, by several passes over the whole module. Functions become arrows
+ * where they can: none of them is called by `new`.
+ */
 const smaller = async (script) => {
   const { code } = await minify(script, {
     module: true,
     ecma: 2022,
-    compress: { passes: 4 },
+    compress: { passes: 4, unsafe_arrows: true },
     format: { ascii_only: true, comments: false },
   });
   return `${code}\n`;
 };
 
+/** Without the blank that esbuild leaves before a variable's value. */
+const smallerSheet = (sheet) => sheet.replaceAll(/(--[\w-]+): /g, "$1:");
+
 await mkdir(outdir, { recursive: true });
 for (const { outputFiles } of await Promise.all(builds.map((one) => build(one))))
   for (const { path, text } of outputFiles)
-    await writeFile(join(outdir, basename(path)), path.endsWith(".js") ? await smaller(text) : text);
+    await writeFile(
+      join(outdir, basename(path)),
+      path.endsWith(".js") ? await smaller(text) : smallerSheet(text),
+    );

@@ -318,6 +318,16 @@ def test_scripts_that_need_require_js_still_get_it() -> None:
     assert [url for url in elsewhere(html) if "require" in url]
 
 
+def test_diagrams_are_still_drawn_and_nothing_is_loaded_for_them_where_there_are_none() -> None:
+    def loads(*cells: Any) -> list[bool]:
+        return ["mermaid.esm" in converted(notebook(*cells), template_name=name) for name in ("lab", "classic")]
+
+    output = nbformat.v4.new_output("display_data", {"text/vnd.mermaid": "graph TD; A-->B"})
+    assert loads(nbformat.v4.new_code_cell("diagram", outputs=[output])) == [True, True]
+    assert loads(nbformat.v4.new_markdown_cell("```mermaid\ngraph TD; A-->B\n```")) == [True, True]
+    assert loads(nbformat.v4.new_markdown_cell("# A lesson")) == [False, False]
+
+
 def test_a_notebook_is_not_changed_by_being_converted() -> None:
     nb = notebook(view("one", **{"text/plain": "HeadGrid"}), widgets={"one": saved(grid_of())})
     before = json.dumps(nb, sort_keys=True)

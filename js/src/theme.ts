@@ -29,13 +29,42 @@ function parentOf(node: Element): Element | null {
   return root instanceof ShadowRoot ? root.host : null;
 }
 
+const themeOn = (ground: readonly number[]): Theme => (luminance(ground) < 0.18 ? "dark" : "light");
+
+/** A colour that hides what is behind it; null for any other. */
+function opaque(colour: string): number[] | null {
+  const found = channels(colour);
+  return found && found[3] > 0.5 ? found : null;
+}
+
+/** What an element says of its theme, as in `<body class="vscode-dark">`; null where it says nothing, or both. */
+export function themeSaid({ attributes }: Element): Theme | null {
+  const said = [...attributes]
+    .map(({ name, value }) => (/class|theme|mode/.test(name) ? value : ""))
+    .join(" ");
+  const [light, dark] = [/\blight\b/i, /\bdark\b/i].map((word) => word.test(said));
+  // VS Code's "vscode-high-contrast" is a dark one: the other has "light" in its name as well.
+  return light !== dark ? (dark ? "dark" : "light") : /high-contrast/.test(said) ? "dark" : null;
+}
+
 /** The theme of the first opaque background behind an element; shadow hosts are crossed. */
 export function themeBehind(element: Element): Theme {
-  for (let node = parentOf(element); node; node = parentOf(node)) {
-    const colour = channels(getComputedStyle(node).backgroundColor);
-    if (colour && colour[3] > 0.5) return luminance(colour) < 0.18 ? "dark" : "light";
+  const chain: Element[] = [];
+  for (let node = parentOf(element); node; node = parentOf(node)) chain.push(node);
+  for (const node of chain) {
+    const ground = opaque(getComputedStyle(node).backgroundColor);
+    if (ground) return themeOn(ground);
   }
-  return "light";
+  // All is transparent, as in a frame of VS Code: then what the host calls its ground, what it says of its theme, and at
+  // last its text, which is light on what is dark. A page that chose the system's dark colours has light text too.
+  const named = opaque(getComputedStyle(element).columnRuleColor);
+  if (named) return themeOn(named);
+  for (const node of chain) {
+    const said = themeSaid(node);
+    if (said) return said;
+  }
+  const text = chain[0] && channels(getComputedStyle(chain[0]).color);
+  return text && luminance(text) > 0.4 ? "dark" : "light";
 }
 
 /** Keeps `data-theme` of the root in step with the page, and calls back after each change. */
@@ -46,19 +75,8 @@ export function followTheme(root: HTMLElement, signal: AbortSignal, changed: () 
     changed();
   };
   const observer = new MutationObserver(update);
-  for (const node of [document.documentElement, document.body]) {
-    observer.observe(node, {
-      attributes: true,
-      attributeFilter: [
-        "class",
-        "style",
-        "data-theme",
-        "data-jp-theme-light",
-        "data-jp-theme-name",
-        "data-color-mode",
-      ],
-    });
-  }
+  // Whatever the attribute: each host has its own.
+  for (const node of [document.documentElement, document.body]) observer.observe(node, { attributes: true });
   atEnd(signal, () => observer.disconnect());
   for (const query of ["(prefers-color-scheme: dark)", "(forced-colors: active)"]) {
     on(matchMedia(query), "change", update, signal);

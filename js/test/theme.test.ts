@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { channels, luminance } from "../src/theme";
+import { make } from "../src/dom";
+import { channels, luminance, themeBehind, themeSaid } from "../src/theme";
 
 describe("the theme", () => {
   it("reads computed colours", () => {
@@ -12,5 +13,25 @@ describe("the theme", () => {
   it("tells dark from light by luminance", () => {
     expect(luminance([17, 17, 17])).toBeLessThan(0.18);
     expect(luminance([255, 255, 255])).toBeCloseTo(1);
+  });
+
+  it("reads what hosts say of their theme", () => {
+    const said = (attributes: Record<string, string>) => themeSaid(make("div", attributes));
+    expect(said({ class: "vscode-dark notebook" })).toBe("dark");
+    expect(said({ class: "vscode-high-contrast" })).toBe("dark");
+    expect(said({ class: "vscode-high-contrast vscode-high-contrast-light" })).toBe("light");
+    expect(said({ "data-vscode-theme-kind": "vscode-high-contrast-light" })).toBe("light");
+    expect(said({ theme: "dark" })).toBe("dark");
+    expect(said({ class: "darker moonlight" })).toBeNull();
+    expect(said({ class: "light dark" })).toBeNull();
+    expect(said({ id: "dark" })).toBeNull();
+  });
+
+  it("believes what is painted behind before what is said", () => {
+    const inner = make("div");
+    document.body.append(
+      make("div", { class: "dark", style: "background-color: rgb(255, 255, 255)" }, inner),
+    );
+    expect(themeBehind(inner)).toBe("light");
   });
 });

@@ -4,8 +4,8 @@
 
 It is nbconvert's own HTML, whichever template of it is chosen, but for what a page loads from other hosts: widgets of
 headgrid are drawn from the state that the notebook was saved with, by `js/src/offline.ts`; widgets of other libraries
-are shown by what they have for viewers without widgets; MathJax and require.js are loaded only where something in the
-notebook needs them.
+are shown by what they have for viewers without widgets; MathJax, Mermaid and require.js are loaded only where something
+in the notebook needs them.
 
 The state is in the notebook if nbclient or `jupyter nbconvert --execute` ran it, or if JupyterLab's setting "Save
 Widget State Automatically" was on. Without it each grid is a picture.
@@ -30,6 +30,7 @@ TEMPLATE = """
 {%- extends 'index.html.j2' -%}
 {%- block html_head_js_requirejs -%}{% if resources.headgrid.require %}{{ super() }}{% endif %}{%- endblock -%}
 {%- block html_head_js_jquery -%}{% if resources.headgrid.require %}{{ super() }}{% endif %}{%- endblock -%}
+{%- block html_head_js_mermaidjs -%}{% if resources.headgrid.mermaid %}{{ super() }}{% endif %}{%- endblock -%}
 {%- block html_head_js_mathjax -%}{% if resources.headgrid.math %}{{ super() }}{% endif %}{%- endblock -%}
 {% block body_footer %}{{ resources.headgrid.scripts }}{{ super() }}{% endblock body_footer %}
 """
@@ -37,6 +38,7 @@ TEMPLATE = """
 STYLE = "<style>[data-headgrid]>figure{margin:0}[data-headgrid]>.hg-drawn+figure{display:none}</style>"
 
 MATH = re.compile(r"\$[^$\s][^$]*\$|\$\$|\\\(|\\\[|\\begin\{")
+MERMAID = "text/vnd.mermaid"
 PRETTY = ("text/markdown", "text/latex")
 RUNS = ("text/html", "application/javascript")
 
@@ -76,9 +78,11 @@ class _Places(Preprocessor):
             elif len(data) > 1:
                 del data[embed.VIEW_TYPE]
         nb.metadata.pop("widgets", None)  # for which the template would load a manager from elsewhere
+        texts = list(_texts(nb))
         resources["headgrid"] = {
             "scripts": f"{STYLE}{embed.script(used)}\n{embed.loader()}\n" if used else "",
-            "math": any(MATH.search(text) for text in _texts(nb)),
+            "math": any(MATH.search(text) for text in texts),
+            "mermaid": any(MERMAID in data for data in _outputs(nb)) or any("mermaid" in text for text in texts),
             "require": any("require" in text for data in _outputs(nb) for text in _of(data, RUNS)),
         }
         return nb, resources
