@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
+import transformers
 from transformers import PreTrainedModel
 
 import headgrid as hg
@@ -87,6 +88,46 @@ def test_devinterps_masks_of_every_head_are_judged(family: str, record_property:
     verdict = judged(model, hg.dissect(model))
     record_property("devinterp", verdict)
     assert verdict.split(":")[0] in ("right", "incomplete", "wrong", "refused")
+
+
+ALONE = {
+    "Bart": {}, "MBart": {}, "Pegasus": {}, "TrOCR": {}, "Blenderbot": {}, "PLBart": {},
+    "Whisper": {"max_target_positions": 19},
+}  # fmt: skip
+"""Decoders that can attend to an encoder, and stand alone as causal models -> what else their config wants."""
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_devinterps_words_select_the_same_in_a_decoder_that_stands_alone(name: str) -> None:
+    from devinterp.slt.weight_restrictions import create_param_masks
+
+    model = getattr(transformers, f"{name}ForCausalLM")(
+        getattr(transformers, f"{name}Config")(
+            vocab_size=31, d_model=24, encoder_layers=2, decoder_layers=2, encoder_attention_heads=4,
+            decoder_attention_heads=4, encoder_ffn_dim=20, decoder_ffn_dim=20, max_position_embeddings=19,
+            pad_token_id=0, bos_token_id=1, eos_token_id=2, decoder_start_token_id=2, **ALONE[name],
+        )
+    )  # fmt: skip
+    anatomy = hg.dissect(model)
+    pieces = ["", " attn", " mlp", *(f"{kind}{i}" for kind in "hg" for i in range(4))]
+    for word in ["full", "embed", *(f"l{layer}{piece}" for layer in range(2) for piece in pieces)]:
+        theirs, selection = create_param_masks(model, word), anatomy.select(word)
+        ours = selection.masks()
+        for parameter in theirs:
+            shape = model.get_parameter(parameter).shape
+            assert not (dense(theirs, parameter, shape) & ~dense(ours, parameter, shape)).any(), (word, parameter)
+        if word in ("full", "l0", "l1"):
+            assert ours == theirs, "a whole layer has its attention to the encoder in it"
+        assert anatomy.select(str(selection)) == selection
+    assert anatomy.select("unembed").masks() == {tied(model): None}
+    for words in ("l0 - cross l0", "l0h1 | l1", "~l0"):
+        assert anatomy.select(str(anatomy.select(words))) == anatomy.select(words)
+
+
+def tied(model: PreTrainedModel) -> str:
+    """The name under which the unembedding stands among the parameters."""
+    weight = model.get_output_embeddings().weight
+    return next(name for name, parameter in model.named_parameters() if parameter is weight)
 
 
 def judged(model: PreTrainedModel, anatomy: hg.Anatomy) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 
 from headgrid import parts
 from headgrid.anatomy import Anatomy, Bools, Stack
+from headgrid.names import MAIN, home_of
 from headgrid.parts import ATTENTION, LAYER, MLP, SIDES, Parts
 from headgrid.roles import ENDS, NORMS, bare, role_of
 
@@ -69,8 +70,13 @@ def _words(anatomy: Anatomy, chosen: Parts) -> Iterator[str]:
         if stack.name and parts.equal(mine, stack.exists):
             yield stack.name
             continue
+        home, beside = home_of(anatomy)
+        alone = f"{MAIN} " if beside and stack is home and not stack.name else before  # than what a bare `l0` names
         for word in vocabulary(stack):
-            yield from (before + text for text in _spell_word(stack, word, chosen, unspelled))
+            yield from (
+                (before if word.text or word.suffix else alone) + text
+                for text in _spell_word(stack, word, chosen, unspelled)
+            )
         for owner in ENDS:
             roles = stack.roles(owner)
             if roles and not parts.difference(parts.end(anatomy, stack, owner), chosen):
