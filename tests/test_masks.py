@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 import copy
+import io
+import pickle
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import tiny
 import torch
@@ -181,3 +185,80 @@ def test_contexts_of_training_leave_no_hook_on_optimizers() -> None:
     with pytest.raises(ZeroDivisionError), hg.dissect(model).select("l1h2").training_only(model):
         1 / 0  # noqa: B018
     assert (len(optimizer._global_optimizer_pre_hooks), len(optimizer._global_optimizer_post_hooks)) == before
+
+
+def one_mask() -> torch.Tensor:
+    mask = hg.dissect(tiny.model("gpt2")).select("l1h2").masks()["transformer.h.1.attn.c_attn.weight"]
+    assert mask is not None
+    return mask
+
+
+def in_place(mask: torch.Tensor) -> None:
+    mask |= torch.ones_like(mask)
+
+
+WRITES: dict[str, Callable[[torch.Tensor], object]] = {
+    "a row": lambda mask: mask.__setitem__(0, True),
+    "an entry": lambda mask: mask.__setitem__((0, 3), True),
+    "by a mask": lambda mask: mask.__setitem__(torch.ones_like(mask), True),
+    "a view of a row": lambda mask: mask[0].__setitem__(3, True),
+    "a row filled": lambda mask: mask[0].fill_(True),
+    "an entry filled": lambda mask: mask[0, 0].fill_(True),
+    "all filled": lambda mask: mask.fill_(True),
+    "turned": lambda mask: mask.T.__setitem__(0, True),
+    "rows of it": lambda mask: [row.zero_() for row in mask],
+    "unbound": lambda mask: mask.unbind(0)[1].zero_(),
+    "in place": in_place,
+    "copied into": lambda mask: mask[1].copy_(torch.ones(84, dtype=torch.bool)),
+    "an output": lambda mask: torch.logical_not(torch.zeros(84, dtype=torch.bool), out=mask[0]),
+    "logical": lambda mask: mask[0].logical_or_(torch.tensor(True)),
+    "through numpy": lambda mask: mask.numpy().__setitem__(0, True),
+    "through an array": lambda mask: np.asarray(mask[0]).__setitem__(0, True),
+    "detached": lambda mask: mask.detach()[0].fill_(True),
+    "on its own device": lambda mask: mask.to("cpu")[0].fill_(True),
+    "masked": lambda mask: torch.Tensor.masked_fill_(mask[0], torch.tensor(True), True),
+}
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+def test_a_mask_cannot_be_written_to_and_a_copy_can(write: Callable[[torch.Tensor], object]) -> None:
+    mask = one_mask()
+    before = mask.clone()
+    with pytest.raises((RuntimeError, ValueError), match=r"mask\.clone\(\)|read-only|more than one element"):
+        write(mask)
+    assert torch.equal(mask, before)
+    write(before)
+    assert not torch.equal(mask, before)
+
+
+def test_what_is_computed_from_a_mask_is_a_plain_tensor_and_it_stays_small() -> None:
+    mask, weight = one_mask(), tiny.model("gpt2").get_parameter("transformer.h.1.attn.c_attn.weight").detach()
+    dense = torch.zeros(mask.shape, dtype=torch.bool)
+    dense[:, [*range(14, 21), *range(42, 49), *range(70, 77)]] = True
+    for found, expected in [
+        (mask | ~mask, torch.ones_like(dense)), (~mask, ~dense), (mask & dense, dense), (mask.clone(), dense),
+        (mask * weight, dense * weight), (weight * mask, dense * weight), (mask.float(), dense.float()),
+        (torch.where(mask, weight, 0.0), torch.where(dense, weight, 0.0)), (mask.nonzero(), dense.nonzero()),
+        (weight[mask], weight[dense]), (mask.sum(), dense.sum()), (weight.masked_fill(mask, 0), weight * ~dense),
+        (torch.stack([mask, mask]), torch.stack([dense, dense])), (mask.reshape(-1), dense.reshape(-1)),
+        (torch.func.vmap(lambda row: row & mask[0])(dense), dense),
+    ]:  # fmt: skip
+        assert type(found) is torch.Tensor
+        assert torch.equal(found, expected)
+    assert torch.equal(mask, dense)
+    assert weight.clone().masked_fill_(mask, 0).equal(weight * ~dense)
+    buffer = io.BytesIO()
+    torch.save({"mask": mask}, buffer)
+    assert len(buffer.getvalue()) < 4000
+    buffer.seek(0)
+    for again in (pickle.loads(pickle.dumps(mask)), copy.deepcopy(mask), copy.copy(mask),
+                  torch.load(buffer, weights_only=True)["mask"]):  # fmt: skip
+        assert torch.equal(again, dense)
+        assert again.untyped_storage().nbytes() == 84
+
+
+def test_a_compiled_function_reads_masks() -> None:
+    mask = one_mask()
+    weight = torch.randn(mask.shape)
+    compiled = torch.compile(lambda mask, weight: weight * mask, backend="eager", fullgraph=True)
+    assert torch.equal(compiled(mask, weight), weight * mask.clone())

@@ -53,6 +53,15 @@ def test_heads_that_share_selected_keys_and_values_are_named_where_there_are_any
     assert "read by l1h[0-1] too" in _html(Branch(""), "read by l1h[0-1] too")
 
 
+def test_the_order_of_devinterps_preview_is_taken_too() -> None:
+    masks = anatomy.select("l1h2 | embed").masks()
+    assert printed(model, masks) == printed(masks, model)
+    assert printed(model, anatomy.select("l1h2")) == printed(anatomy.select("l1h2"))
+    for wrong in ((model,), (model, model)):
+        with pytest.raises(TypeError, match="what is a Selection, or masks"):
+            preview(*wrong)
+
+
 def test_masks_alone_say_whole_where_the_size_is_not_known() -> None:
     text = printed(anatomy.select("l1h2 | embed").masks())
     assert "embed_tokens.weight  ████████████ 100%  whole" in text

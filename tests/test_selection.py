@@ -81,8 +81,8 @@ def test_what_cannot_be_selected_is_refused_with_what_can() -> None:
         anatomy.select([(0, 1), (0, 7)])
 
 
-def test_the_head_mask_is_true_at_the_heads_that_are_selected_whole() -> None:
-    mask = anatomy.select("l1h2 | l0h3-4 | l2h0.q").head_mask()
+def test_selected_heads_is_true_at_the_heads_that_are_selected_whole() -> None:
+    mask = anatomy.select("l1h2 | l0h3-4 | l2h0.q").selected_heads()
     assert mask.shape == (3, 6)
     assert mask.dtype == torch.bool
     assert mask.nonzero().tolist() == [[0, 3], [0, 4], [1, 2]]

@@ -79,7 +79,7 @@ def test_pairs_are_of_the_language_model_and_refused_where_no_stack_is_the_main_
         t5.select((1, 2))
 
 
-def test_sizes_are_those_of_the_main_stack_and_a_head_mask_is_of_the_stack_that_is_named() -> None:
+def test_sizes_are_those_of_the_main_stack_and_selected_heads_are_of_the_stack_that_is_named() -> None:
     assert (llava.n_layers, llava.n_heads, llava.stack("vision").n_layers, llava.stack("vision").n_heads) == (
         3,
         6,
@@ -87,10 +87,10 @@ def test_sizes_are_those_of_the_main_stack_and_a_head_mask_is_of_the_stack_that_
         5,
     )
     selection = llava.select("l1h2 | vision l3h4")
-    assert selection.head_mask().nonzero().tolist() == [[1, 2]]
-    assert selection.head_mask("vision").nonzero().tolist() == [[3, 4]]
+    assert selection.selected_heads().nonzero().tolist() == [[1, 2]]
+    assert selection.selected_heads("vision").nonzero().tolist() == [[3, 4]]
     with pytest.raises(ValueError, match="has no stack 'audio'; it has '', 'vision'"):
-        selection.head_mask("audio")
+        selection.selected_heads("audio")
 
 
 def test_each_stack_has_bands_of_its_own_and_what_is_shared_stands_around_them() -> None:

@@ -45,6 +45,7 @@ import numpy as np
 import numpy.typing as npt
 
 from headgrid.arguments import printable, shown, text
+from headgrid.frozen import Frozen, read_only, settled
 from headgrid.roles import ENDS, rank, role_of
 from headgrid.slots import AnatomyError, Slot, misspelt, overlaps
 
@@ -63,7 +64,7 @@ def count_of(n: int, singular: str, plural: str = "") -> str:
 
 
 @dataclass(frozen=True, eq=False)
-class Stack:
+class Stack(Frozen):
     """A sequence of layers, or what several stacks share: then it has the name "" and no layers.
 
     Attributes:
@@ -103,14 +104,12 @@ class Stack:
         }
         for slot in self.slots:
             there[slot.key][slot.layer or 0, slot.numbers] = True
-        for bits in there.values():
-            bits.flags.writeable = False
-        return there
+        return read_only({key: settled(bits, ours=True) for key, bits in there.items()})
 
     @cached_property
     def kv_head_of(self) -> npt.NDArray[np.intp]:
         """The key/value head that each query head reads, shape `[n_heads]`: `h // (n_heads // n_kv_heads)`."""
-        return np.arange(self.n_heads) // max(1, self.n_heads // max(1, self.n_kv_heads))
+        return settled(np.arange(self.n_heads) // max(1, self.n_heads // max(1, self.n_kv_heads)))
 
     def roles(self, *owners: str) -> list[str]:
         """The keys of the roles that this stack has of these owners, in the order of a forward pass."""
@@ -122,11 +121,11 @@ class Stack:
         found: dict[tuple[str, int | None], tuple[Slot, ...]] = {}
         for slot in (*self.slots, *self.tied):
             found[slot.role, slot.layer] = (*found.get((slot.role, slot.layer), ()), slot)
-        return found
+        return read_only(found)
 
 
 @dataclass(frozen=True, eq=False)
-class Anatomy:
+class Anatomy(Frozen):
     """What one model is made of: dimensions, parameters, and the slots that place every entry of them.
 
     Two anatomies are equal when their parameters and slots are: two models of one shape share their selections.
@@ -173,6 +172,8 @@ class Anatomy:
         for name in ("name", "family"):  # of a config, which anybody may have written
             object.__setattr__(self, name, printable(getattr(self, name)))
         object.__setattr__(self, "doubts", tuple(map(printable, self.doubts)))
+        object.__setattr__(self, "parameters", read_only(self.parameters))
+        object.__setattr__(self, "aliases", read_only(self.aliases))
         for stack in self.stacks:
             if stack.n_heads and (stack.n_kv_heads < 1 or stack.n_heads % stack.n_kv_heads):
                 raise AnatomyError(
@@ -286,7 +287,11 @@ class Anatomy:
 
     @cached_property
     def n_params(self) -> int:
-        """The number of entries of all parameters; a tied tensor counts once."""
+        """The number of entries of all parameters; a tied tensor counts once.
+
+        TransformerLens' `cfg.n_params` is another number: that of the projections of attention and MLP alone, without
+        embeddings, biases and norms. PyTorch's `sum(p.numel() for p in model.parameters())` is this one.
+        """
         return sum(prod(shape) for shape in self.parameters.values())
 
     @cached_property
@@ -316,7 +321,7 @@ class Anatomy:
         found: dict[str, list[Slot]] = {name: [] for name in self.parameters}
         for slot in self.slots:
             found[slot.parameter].append(slot)
-        return {name: tuple(slots) for name, slots in found.items()}
+        return read_only({name: tuple(slots) for name, slots in found.items()})
 
     @cached_property
     def slots_at(self) -> dict[tuple[str, int], tuple[Slot, ...]]:
@@ -325,31 +330,34 @@ class Anatomy:
         for slot in self.slots:
             at = slot.key, slot.layer or 0
             found[at] = (*found.get(at, ()), slot)
-        return found
+        return read_only(found)
 
     @cached_property
     def exists(self) -> dict[str, Bools]:
         """Key of a role -> which of its parts there are, of all stacks: as in `Stack.exists`."""
-        return {key: bits for stack in self.stacks for key, bits in stack.exists.items()}
+        return read_only({key: bits for stack in self.stacks for key, bits in stack.exists.items()})
 
     @cached_property
     def names(self) -> dict[str, str]:
         """Every parameter name, exact and in lower case, tied names included -> its name in `parameters`."""
         exact = {**self.aliases, **{name: name for name in self.parameters}}
-        return {name.lower(): stored for name, stored in exact.items()} | exact
+        return read_only({name.lower(): stored for name, stored in exact.items()} | exact)
 
     def select(self, what: Selectable) -> Selection:
         """The set of parts that a text names.
 
         Args:
-            what: a text such as `l1h2 | l0 mlp`; a (layer, head) pair; a selection of an equal anatomy; or a list of
-                these, which stands for their union.
+            what: a text such as `l1h2 | l0 mlp`; a (layer, head) pair; a selection of an equal anatomy; a boolean
+                array `[n_layers, n_heads]` of numpy, torch or pandas, as `scores > 0.4` is one, or its `nonzero()` or
+                `argwhere`; a dictionary `{layer: [heads]}`; or a list of these, which stands for their union.
 
         Returns:
             The selection.
 
         Raises:
             SelectionError: when the text does not parse or names what this model does not have; it shows the place.
+            TypeError: for what selects nothing: a number, scores without a threshold, True.
+            ValueError: for an array of another shape, or one that could be read in two ways.
         """
         from headgrid.selection import Selection  # the one doorway up: a selection is made from its anatomy
 

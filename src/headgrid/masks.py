@@ -6,7 +6,7 @@ is a vector or a small array along these, expanded over the others: a union of h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from typing import Any
@@ -22,6 +22,70 @@ from headgrid.slots import canvas_shape
 
 ParamMasks = dict[str, torch.Tensor | None]
 """Parameter name -> boolean mask of its shape, or None for the whole parameter: what devinterp calls by this name."""
+
+
+class Mask(torch.Tensor):
+    """A boolean tensor of which many entries are one byte, so that it cannot be written to: a view is one as well.
+
+    torch itself refuses to write to all of such a tensor, and not to a row of it: `mask[0] = True` would set every row.
+    Everything else is a plain tensor's: what is computed from it, and its copy, which `clone` makes.
+    """
+
+    @classmethod
+    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if torch.compiler.is_compiling():  # a compiled function reads it; it is not guarded there
+            with torch._C.DisableTorchFunctionSubclass():
+                return func(*args, **kwargs)
+        name = getattr(func, "__name__", "")
+        written = kwargs.get("out") if "out" in kwargs else args[0] if args and _writes(name) else None
+        if isinstance(written, Mask) or (isinstance(written, tuple) and any(isinstance(one, Mask) for one in written)):
+            raise RuntimeError(
+                "a mask cannot be written to: many of its entries are one, and would change with it. "
+                "Write to a copy: mask.clone(); or select something else"
+            )
+        with torch._C.DisableTorchFunctionSubclass():
+            found = func(*args, **kwargs)
+            if func == _BASE:  # the compiler of torch asks for it, and for its own, until there is none
+                return found
+            if isinstance(found, np.ndarray):
+                found.flags.writeable = False
+            elif type(found) in (tuple, list):
+                return type(found)(_guarded(one, args) for one in found)
+            return _guarded(found, args)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        # a file of masks is one of plain tensors, which loads without this library, and with weights_only as well
+        return self.as_subclass(torch.Tensor).__reduce_ex__(protocol)  # type: ignore[no-untyped-call]
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> torch.Tensor:
+        return self  # it cannot change
+
+
+def _guarded(found: Any, given: Iterable[Any]) -> Any:
+    """A result as a mask, where it is a view of one, or several of its entries are one byte."""
+    if type(found) is not torch.Tensor or found.dtype != torch.bool or found.layout != torch.strided:
+        return found
+    try:
+        at = found.untyped_storage().data_ptr()
+    except NotImplementedError:  # within a transform of torch.func
+        return found
+    views = at and any(isinstance(one, Mask) and one.untyped_storage().data_ptr() == at for one in given)
+    if views or any(step == 0 and size > 1 for step, size in zip(found.stride(), found.shape, strict=True)):
+        return found.as_subclass(Mask)
+    return found
+
+
+def _writes(name: str) -> bool:
+    """Whether a function of torch writes to its first argument."""
+    return name == "__setitem__" or (name.startswith("__i") and name in _IN_PLACE) or name[-1:] == "_" != name[-2:-1]
+
+
+_BASE: Any = vars(torch._C.TensorBase)["_base"].__get__
+_OPERATORS = ("add", "sub", "mul", "div", "truediv", "floordiv", "mod", "pow", "and", "or", "xor")
+_IN_PLACE = {
+    f"__i{name}__" for name in ("add", "sub", "mul", "div", "truediv", "floordiv", "mod", "pow", "and", "or", "xor")
+}
 
 
 def masks(anatomy: Anatomy, chosen: Parts) -> ParamMasks:
@@ -56,7 +120,7 @@ def masks(anatomy: Anatomy, chosen: Parts) -> ParamMasks:
             first = canvas.take([0], axis)
             if (canvas == first).all():  # nothing is told apart along it
                 canvas = first
-        found[name] = torch.from_numpy(np.ascontiguousarray(canvas)).expand(slots[0].shape)
+        found[name] = torch.from_numpy(np.ascontiguousarray(canvas)).expand(slots[0].shape).as_subclass(Mask)
     return found
 
 

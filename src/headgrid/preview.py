@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
@@ -108,7 +108,11 @@ class Branch:
 
 
 def preview(
-    what: Selection | ParamMasks, model: torch.nn.Module | None = None, *, plain: bool = False, file: Any = None
+    what: Selection | ParamMasks | torch.nn.Module,
+    model: torch.nn.Module | Selection | ParamMasks | None = None,
+    *,
+    plain: bool = False,
+    file: Any = None,
 ) -> None:
     """Print the tree of the parameters that are selected: a bar, the percentage, and `selected of total`.
 
@@ -118,7 +122,7 @@ def preview(
     Args:
         what: a selection, or masks as `Selection.masks()` returns them.
         model: the model that masks are of, for the sizes of the parameters that the masks do not show: those that are
-            whole (None) or absent. A selection knows them already.
+            whole (None) or absent. A selection knows them already. devinterp's order, the model first, is taken too.
         plain: print the names of the parameters alone, one per line.
         file: where to print; standard output by default. In a notebook, HTML is displayed instead.
 
@@ -126,12 +130,15 @@ def preview(
         TypeError: for what is no selection and no masks, and other arguments of a wrong kind.
         ValueError: when a mask is of a parameter that `model` does not have, or has another shape than it.
     """
+    if isinstance(what, torch.nn.Module) and not isinstance(model, torch.nn.Module):
+        what, model = cast("Selection | ParamMasks", model), what
+    what = cast("Selection | ParamMasks", what)
     of_kind("what", what, (Selection, Mapping), "a Selection, or masks as its masks() gives them")
     plain = flag("plain", plain)
     if file is not None and not callable(getattr(file, "write", None)):
         raise TypeError(f"file is what can be written to, as sys.stdout, not {shown(file)}")
     if model is not None:
-        of_kind("model", model, torch.nn.Module, "the model that masks are of, a torch.nn.Module, or None")
+        model = of_kind("model", model, torch.nn.Module, "the model that masks are of, a torch.nn.Module, or None")
     out = sys.stdout if file is None else file
     root = Branch("")
     for name, counts in list(_counts(what, model)):  # whatever is wrong is said before anything is printed

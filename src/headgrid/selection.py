@@ -14,10 +14,12 @@ import torch
 
 from headgrid import activations, arguments, indices, masks, parts
 from headgrid.anatomy import Anatomy
+from headgrid.frozen import read_only, settled
 from headgrid.gathered import Union
 from headgrid.grammar import gather, parse
 from headgrid.parts import Parts
 from headgrid.reader import SelectionError
+from headgrid.roles import rank
 from headgrid.spelling import spell
 from headgrid.torch_state import shielded
 
@@ -47,15 +49,39 @@ class Selection:
 
     def __init__(self, anatomy: Anatomy, chosen: Parts) -> None:
         arguments.of_kind("anatomy", anatomy, Anatomy, "an Anatomy, as headgrid.dissect makes it")
-        for key, bits in arguments.of_kind("parts", chosen, dict, "a dictionary, as that of another selection").items():
+        given = arguments.of_kind("parts", chosen, Mapping, "a dictionary, as that of another selection")
+        for key, bits in given.items():
             there = anatomy.exists.get(key) if isinstance(key, str) else None
             if there is None or not isinstance(bits, np.ndarray) or (bits.dtype, bits.shape) != (np.bool_, there.shape):
                 wanted = "one of its roles" if there is None else f"booleans {list(there.shape)}"
                 said = f"{arguments.shown(key)} is {arguments.shown(bits)}"
                 raise TypeError(f"parts of {anatomy.name} are {wanted}; {said}")
-            bits.flags.writeable = False
+            if (bits > there).any():
+                raise ValueError(f"parts of {anatomy.name}: {key} has some that there are not; see its exists")
+        self._keep(anatomy, {role: settled(given[role]) for role in sorted(given, key=rank) if given[role].any()})
+
+    def _keep(self, anatomy: Anatomy, chosen: Parts) -> None:
         object.__setattr__(self, "anatomy", anatomy)
-        object.__setattr__(self, "parts", chosen)
+        object.__setattr__(self, "parts", read_only(chosen))
+
+    @classmethod
+    def _new(cls, anatomy: Anatomy, chosen: Parts) -> Selection:
+        """A selection of arrays that were just made, and that nobody else will write to."""
+        made = cls.__new__(cls)
+        made._keep(anatomy, {role: settled(bits, ours=True) for role, bits in chosen.items()})
+        return made
+
+    def __reduce__(self) -> tuple[type[Selection], tuple[Anatomy, Parts]]:
+        return type(self), (self.anatomy, dict(self.parts))
+
+    def __copy__(self) -> Selection:
+        return self
+
+    def __deepcopy__(self, _: dict[int, Any]) -> Selection:
+        return self
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError("a Selection does not change; make a new one with |, &, - or anatomy.select(...)")
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError("a Selection does not change; make a new one with |, &, - or anatomy.select(...)")
@@ -68,7 +94,7 @@ class Selection:
             return what._of(anatomy)
         found = Union(anatomy)
         _gather(found, what)
-        return cls(anatomy, found.parts())
+        return cls._new(anatomy, found.parts())
 
     def _of(self, anatomy: Anatomy) -> Selection:
         if self.anatomy != anatomy:
@@ -87,19 +113,19 @@ class Selection:
         )
 
     def __or__(self, other: str | Selection) -> Selection:
-        return Selection(self.anatomy, parts.union(self.parts, self._other(other)))
+        return Selection._new(self.anatomy, parts.union(self.parts, self._other(other)))
 
     def __and__(self, other: str | Selection) -> Selection:
-        return Selection(self.anatomy, parts.intersection(self.parts, self._other(other)))
+        return Selection._new(self.anatomy, parts.intersection(self.parts, self._other(other)))
 
     def __sub__(self, other: str | Selection) -> Selection:
-        return Selection(self.anatomy, parts.difference(self.parts, self._other(other)))
+        return Selection._new(self.anatomy, parts.difference(self.parts, self._other(other)))
 
     def __xor__(self, other: str | Selection) -> Selection:
         return (self - other) | (self.anatomy.select(other) - self)
 
     def __invert__(self) -> Selection:
-        return Selection(self.anatomy, parts.difference(parts.everything(self.anatomy), self.parts))
+        return Selection._new(self.anatomy, parts.difference(parts.everything(self.anatomy), self.parts))
 
     def __le__(self, other: str | Selection) -> bool:
         return not self - other
@@ -130,12 +156,14 @@ class Selection:
 
     @cached_property
     def n_params(self) -> int:
-        """The number of selected entries of all parameters."""
+        """The number of selected entries of all parameters, a part of `Anatomy.n_params`."""
         return parts.n_params(self.anatomy, self.parts)
 
     @shielded()
-    def head_mask(self, stack: str | None = None) -> torch.Tensor:
-        """Which heads are selected whole: a boolean tensor `[n_layers, n_heads]`.
+    def selected_heads(self, stack: str | None = None) -> torch.Tensor:
+        """Which heads are selected whole: a boolean tensor `[n_layers, n_heads]`, True at those that are.
+
+        It is no `head_mask` of transformers, which is 1 at the heads that are kept: that is its opposite, `~`.
 
         Args:
             stack: the name of the stack, of a model that has several; its main one by default, which is the language
@@ -152,7 +180,7 @@ class Selection:
     @shielded()
     def heads(self) -> list[tuple[int, int]]:
         """The heads of the main stack that are selected whole, as (layer, head) pairs in order."""
-        return [(int(layer), int(head)) for layer, head in self.head_mask().nonzero()]
+        return [(int(layer), int(head)) for layer, head in self.selected_heads().nonzero()]
 
     @shielded()
     def masks(self) -> ParamMasks:

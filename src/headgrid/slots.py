@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from headgrid.arguments import readable
+from headgrid.frozen import Frozen, read_only
 from headgrid.roles import ROLES
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def stored_axes(axes: str) -> tuple[Stored, ...]:
 
 
 @dataclass(frozen=True)
-class Slot:
+class Slot(Frozen):
     """A place in a stored parameter: weights of one role in one layer.
 
     Most roles have one slot in a layer. Where heads or experts are stored apart, each place is a slot of its own, and
@@ -110,6 +111,9 @@ class Slot:
     sizes: Mapping[str, int] = field(hash=False)
     first: int = 0
     stack: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sizes", read_only(self.sizes))
 
     @cached_property
     def key(self) -> str:

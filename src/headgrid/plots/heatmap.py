@@ -53,7 +53,7 @@ def grid(
         label: what the numbers are, written at the colour bar.
         diverging: whether colours go two ways from 0, equally far; by default when there are values of both signs.
         selected: heads to outline: booleans `[n_layers, n_heads]`, or a `Selection`, of which the heads of the main
-            stack that are selected whole (for another stack: `selection.head_mask("encoder")`).
+            stack that are selected whole (for another stack: `selection.selected_heads("encoder")`).
         annotate: write the number into each cell.
         low, high: the ends of the colour scale. By default they are the smallest and largest value, but an outlier
             does not flatten all others, and a narrow range is not stretched to all colours (`headgrid.scales.limits`).
@@ -113,7 +113,7 @@ def grid(
 
 def _chosen(selected: Any, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
     of_selection = isinstance(selected, Selection)
-    given = selected.head_mask() if isinstance(selected, Selection) else selected
+    given = selected.selected_heads() if isinstance(selected, Selection) else selected
     found = real_numbers("selected", given, "booleans [n_layers, n_heads] or a Selection")
     if np.asarray(given).dtype != np.bool_:  # scores, say, of which any but zero would be outlined
         raise TypeError(f"selected should be booleans [n_layers, n_heads] or a Selection, not {shown(selected)}")

@@ -142,8 +142,9 @@ class History:
         here = self._pack(self.present.parts)
         known = {role.bits: self.present.parts[key] for key, role in here.items()}
         parts = {key: _reused(role, known) for key, role in step.items()}
-        self._packed = {id(bits): (weakref.ref(bits), step[key]) for key, bits in parts.items()}
-        return here, Selection(self.present.anatomy, parts)
+        there = Selection._new(self.present.anatomy, parts)
+        self._packed = {id(bits): (weakref.ref(bits), step[key]) for key, bits in there.parts.items()}
+        return here, there
 
     def _pack(self, chosen: Parts) -> _Step:
         """A step of these parts; arrays with the same bits are one, in this step and the one that was packed before."""

@@ -82,7 +82,7 @@ class Present:
         """Switch some cells on and others off: what else is on, and finer choices elsewhere, stay."""
         shown = self.look()[0]
         chosen = self._cells.click(self.selection.parts, shown | off, (shown | on) & ~off)
-        self.history.change(Selection(self._cells.anatomy, chosen))
+        self.history.change(Selection._new(self._cells.anatomy, chosen))
 
     def new(self, deeds: Sequence[Deed]) -> list[Deed]:
         """Those of some deeds that are not done yet."""
@@ -132,7 +132,7 @@ class Present:
                 self._edit(self._bits(deed["value"]), self._bits(deed["off"]))
             case "only":
                 whole = self._cells.parts_of(self._bits(deed["value"]) & ~self._cells.absent)
-                self.history.change(Selection(self._cells.anatomy, whole))
+                self.history.change(Selection._new(self._cells.anatomy, whole))
             case "save":
                 self.saved.put(name, self.selection)
             case "recall":
