@@ -95,7 +95,7 @@ def dissected(model: Any) -> Any:
 
 def selected(model: Any) -> Any:
     selection = hg.dissect(model).select("l1h2 | l0 mlp n3-9 | pos")
-    return [selection.masks(), selection.head_mask(), selection.n_params, str(~selection)]
+    return [selection.masks(), selection.selected_heads(), selection.n_params, str(~selection)]
 
 
 def weights(model: Any) -> Any:
