@@ -11,6 +11,7 @@ import transformers
 
 import headgrid as hg
 from headgrid.anatomy import Slot, Stack
+from headgrid.circuits.factors import Circuits
 from headgrid.circuits.norms import Kind, Norm, Norms, kind_of
 from headgrid.weights import Weights
 
@@ -256,6 +257,33 @@ def test_a_norm_that_cannot_be_read_is_left_out_and_said(odd: Callable[[], torch
     assert norms.before(0, "attn").name == "ln1"
     (note,) = norms.notes
     assert "transformer.h.1.ln_1.weight" in note
+
+
+@pytest.mark.parametrize("leaf", ["weight", "bias"])
+@pytest.mark.parametrize("by_data", [False, True])
+def test_a_norm_that_met_nan_counts_again_once_it_is_mended(leaf: str, by_data: bool) -> None:
+    model = tiny.fresh("gpt2")
+    broken = getattr(model.transformer.h[1].ln_1, leaf)
+    target, good = (broken.data if by_data else broken), broken.detach().clone()
+    expected = Circuits(Weights(model)).ov(1).AB
+    circuits = Circuits(Weights(model))
+    with torch.no_grad():
+        target[3] = torch.nan
+        assert any("ln_1.weight" in note for note in circuits.notes("ov", 1))
+        target.copy_(good)
+    assert not any("ln_1" in note for note in (*circuits.notes("ov", 1), *circuits.norms.notes))
+    torch.testing.assert_close(circuits.ov(1).AB, expected, rtol=0, atol=0)
+
+
+def test_a_norm_that_was_replaced_is_asked_anew() -> None:
+    model = tiny.fresh("gpt2")
+    norms = Norms(Weights(model))
+    assert norms.before(1, "attn").centred
+    weight, bias = model.transformer.h[1].ln_1.weight, model.transformer.h[1].ln_1.bias
+    model.transformer.h[1].ln_1 = Softened().double()
+    model.transformer.h[1].ln_1.weight, model.transformer.h[1].ln_1.bias = weight, bias
+    assert norms.before(1, "attn").gain is None
+    assert len(norms.notes) == 1
 
 
 def test_a_gain_of_nan_is_refused_by_name() -> None:

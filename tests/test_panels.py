@@ -402,3 +402,20 @@ def test_an_experts_place_has_its_number() -> None:
     _, cell, places = answers(tiny.model("mixtral"))
     assert places[cell("l1e3")] == Place("expert", "", 1, 3)
     assert places[cell("l1h3")] == Place("head", "", 1, 3)
+
+
+def test_composition_that_failed_for_another_layer_is_asked_again_once_that_is_mended() -> None:
+    model = tiny.fresh("gpt2").float()
+    found, cell, _ = answers(model)
+    good = whole(found, cell("l0h2")).partners
+    other, cell, _ = answers(model)
+    broken = model.transformer.h[2].ln_1.weight
+    kept = broken.detach().clone()
+    with torch.no_grad():
+        broken[3] = torch.nan
+        failed = whole(other, cell("l0h2"))
+        assert failed.partners is not None
+        assert "ln_1.weight" in failed.partners["error"]
+        broken.copy_(kept)
+    assert whole(other, cell("l0h2")).partners == good
+    assert other.known(cell("l0h2"), "folded").pending == [], "and then it is kept"

@@ -534,20 +534,59 @@ def test_without_a_tokenizer_tokens_are_their_ids() -> None:
     assert vocabulary.strings(torch.tensor([[3, 4], [5, 30]])) == [[3, 4], [5, 30]]
 
 
-def test_a_tokenizer_of_another_size_is_refused_when_larger_and_noted_when_smaller() -> None:
+def test_a_tokenizer_of_another_size_is_noted_and_never_refused() -> None:
     weights = Weights(tiny.model("gpt2"))
-    sized = {n: fast(models.WordLevel(ids_of([f"w{i}" for i in range(n)]), "w0"), None) for n in (19, 31, 32)}
+    sized = {n: fast(models.WordLevel(ids_of([f"w{i}" for i in range(n)]), "w0"), None) for n in (19, 31, 36)}
     assert Vocabulary(weights, sized[31]).notes == ()
     assert Vocabulary(weights, sized[19]).notes == (
         "The tokenizer has no token for 12 of the 31 rows of the vocabulary",
     )
     assert Vocabulary(weights, sized[19]).strings(torch.tensor([18, 19])) == ["w18", "[id 19]"]
-    for larger in (sized[32], sized[32].backend_tokenizer):
-        with pytest.raises(
-            ValueError, match=r"has 32 tokens, more than the 31 of the model.*resize_token_embeddings\(32"
-        ):
-            Vocabulary(weights, larger)
-    assert Vocabulary(Weights(tiny.model("vit")), sized[32]).d_vocab == 0
+    for larger in (sized[36], sized[36].backend_tokenizer):
+        vocabulary = Vocabulary(weights, larger)
+        assert vocabulary.notes == (
+            "The model has no row for 5 of the tokenizer's tokens (w31, w32, w33, ...). "
+            "Is it the tokenizer that the model was trained with?",
+        )
+        assert vocabulary.strings(torch.tensor([30, 31, 36])) == ["w30", "w31", "[id 36]"]
+    assert Vocabulary(Weights(tiny.model("vit")), sized[36]).d_vocab == 0
+
+
+def test_an_added_token_beyond_the_embedding_leaves_every_answer_as_it_was() -> None:
+    """Gemma 3 ships one token more than its text model has rows."""
+    model, words = tiny.model("gpt2"), [f"w{i}" for i in range(31)]
+    own, more = (fast(models.WordLevel(ids_of(words), "w0"), None) for _ in range(2))
+    more.add_special_tokens({"additional_special_tokens": ["<image_soft_token>"]})
+    assert (len(own), len(more)) == (31, 32)
+    one, two = (hg.summarize(model, "l1h2", tokenizer) for tokenizer in (own, more))
+    assert one.ov.write_tokens.top == two.ov.write_tokens.top
+    assert one.ov.pairs.sources == two.ov.pairs.sources
+    (note,) = {*two.notes, *two.ov.notes} - {*one.notes, *one.ov.notes}
+    assert note == "The model has no row for 1 of the tokenizer's tokens (<image_soft_token>)"
+    assert "[id" not in repr(two.ov.write_tokens)
+
+
+def test_rows_without_a_token_are_counted_by_their_ids_and_not_by_sizes() -> None:
+    """As many tokens as rows, but three of the ids are not used and three lie beyond."""
+    ids = [*range(10), *range(13, 34)]
+    vocabulary = {f"w{i}": i for i in ids}
+    tokenizer = SimpleNamespace(
+        convert_ids_to_tokens=lambda i: {i: w for w, i in vocabulary.items()}.get(i), get_vocab=lambda: vocabulary
+    )
+    lacking, beyond = Vocabulary(Weights(tiny.model("gpt2")), tokenizer).notes
+    assert lacking == "The tokenizer has no token for 3 of the 31 rows of the vocabulary"
+    assert beyond.startswith("The model has no row for 3 of the tokenizer's tokens (w31, w32, w33).")
+
+
+def test_a_tokenizer_that_cannot_say_its_size_is_asked_for_the_ids_alone() -> None:
+    def refuses() -> int:
+        raise NotImplementedError
+
+    for sized in ({}, {"get_vocab": refuses}, {"get_vocab_size": refuses}, {"n_vocab": None}):
+        tokenizer = SimpleNamespace(convert_ids_to_tokens=lambda i: f"w{i}", **sized)
+        found = Vocabulary(Weights(tiny.model("gpt2")), tokenizer)
+        assert found.notes == ()
+        assert found.strings(torch.tensor([3])) == ["w3"]
 
 
 def test_all_pairs_of_strings_and_ids_agree_for_both_sides_of_a_table() -> None:

@@ -59,7 +59,7 @@ class Describer:
         n_tokens: how many tokens for each side of a direction.
 
     Raises:
-        ValueError: for a `k` or `n_tokens` below 1, another `ln`, or a tokenizer of another vocabulary.
+        ValueError: for a `k` or `n_tokens` below 1, or another `ln`.
     """
 
     def __init__(

@@ -82,7 +82,7 @@ _NORMS_OF: dict[Block, tuple[str, ...]] = {
 class Norms:
     """The norms of one stack of a model: which ones stand before and after a block, and what they do.
 
-    Gains are read anew each time; how a norm works is asked once.
+    Gains are read anew each time; how a norm works is asked once of each module, and again where it could not be told.
 
     Args:
         weights: the stack, as `Weights` reads it.
@@ -90,12 +90,13 @@ class Norms:
 
     def __init__(self, weights: Weights) -> None:
         self._weights, self._stack = weights, weights.stack
-        self._kinds: dict[str, Kind | None] = {}
+        self._kinds: dict[str, tuple[torch.nn.Module, Kind]] = {}
+        self._asked: dict[str, Slot] = {}
 
     @property
     def notes(self) -> tuple[str, ...]:
         """A sentence for each norm that was asked for so far and could not be read."""
-        return tuple(_note(name) for name, kind in self._kinds.items() if kind is None)
+        return tuple(_note(name) for name, slot in self._asked.items() if self._kind(slot) is None)
 
     def notes_on(self, layer: int, block: Block) -> tuple[str, ...]:
         """A sentence for each norm around or in a block of a layer that could not be read."""
@@ -109,7 +110,7 @@ class Norms:
             found += self._encoder.notes
         return tuple(found)
 
-    @cached_property
+    @property
     def on_stream(self) -> bool:
         """Whether the norms after the blocks act on the stream, the block's input included, as BERT's do.
 
@@ -189,10 +190,16 @@ class Norms:
         return NONE if kind is None else Norm(name, weight + kind.plus_one, kind.centred)
 
     def _kind(self, slot: Slot) -> Kind | None:
-        if slot.parameter not in self._kinds:
-            path, _, leaf = slot.parameter.rpartition(".")
-            self._kinds[slot.parameter] = kind_of(self._weights.model.get_submodule(path), leaf)
-        return self._kinds[slot.parameter]
+        name, (path, _, leaf) = slot.parameter, slot.parameter.rpartition(".")
+        module, (known, kind) = self._weights.model.get_submodule(path), self._kinds.get(name, (None, None))
+        if known is module:
+            return kind
+        self._asked[name], kind = slot, kind_of(module, leaf)
+        if kind is None:
+            self._kinds.pop(name, None)
+        else:
+            self._kinds[name] = module, kind
+        return kind
 
 
 @dataclass(frozen=True)

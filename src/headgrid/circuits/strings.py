@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from headgrid.arguments import shown
@@ -40,20 +40,13 @@ def _decoder(value: Any) -> str:
 class TokenStrings:
     """Calls make a readable string of a token id; which marks a tokenizer has for spaces is asked of its decoder.
 
-    Attributes:
-        size: how many tokens the tokenizer has; None where it does not say.
+    No tokenizer is refused for its size: whoever asks for an id that it does not know gets `[id 50300]`.
     """
 
-    def __init__(self, tokenizer: Any, d_vocab: int) -> None:
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
         self._of = getattr(tokenizer, _decoder(tokenizer))
         self._decodes = _decoder(tokenizer) == METHODS[-1]
-        count = getattr(tokenizer, "get_vocab_size", None) or getattr(tokenizer, "__len__", None)
-        self.size = getattr(tokenizer, "n_vocab", None) if count is None else int(count())
-        if d_vocab and self.size is not None and self.size > d_vocab:
-            raise ValueError(
-                f"the tokenizer has {self.size:,} tokens, more than the {d_vocab:,} of the model: give the tokenizer "
-                f"that the model was trained with, or resize the model (model.resize_token_embeddings({self.size}))"
-            )
         join = getattr(tokenizer, "convert_tokens_to_string", None)
         join = join or getattr(getattr(tokenizer, "decoder", None), "decode", None)
         self._bytes, self._marks = _joins(join, ["aĠb"]), _joins(join, ["a", "▁b"])
@@ -62,6 +55,19 @@ class TokenStrings:
         )
         self._added = {int(i): bool(getattr(token, "special", True)) for i, token in dict(added).items()}
         self._known: dict[int, str] = {}
+
+    def unlike(self, d_vocab: int) -> Iterator[str]:
+        """In sentences, which rows of a vocabulary have no token and which tokens have no row."""
+        ids = _ids(self._tokenizer)
+        if not d_vocab or not ids:
+            return
+        lacking, beyond = d_vocab - sum(i < d_vocab for i in ids), sorted(i for i in ids if i >= d_vocab)
+        if lacking:
+            yield f"The tokenizer has no token for {lacking:,} of the {d_vocab:,} rows of the vocabulary"
+        if beyond:
+            shown = ", ".join(map(self, beyond[:3])) + (", ..." if len(beyond) > 3 else "")
+            wrong = "" if self._added.keys() >= {*beyond} else ". Is it the tokenizer that the model was trained with?"
+            yield f"The model has no row for {len(beyond):,} of the tokenizer's tokens ({shown}){wrong}"
 
     def __call__(self, token_id: int) -> str:
         """The string of a token."""
@@ -80,6 +86,18 @@ class TokenStrings:
         if self._bytes and special is None and all(letter in BYTES for letter in text):
             return _text(bytes(BYTES[letter] for letter in text))
         return _escaped(text.replace("▁", " ") if self._marks and not special else text)
+
+
+def _ids(tokenizer: Any) -> set[int]:
+    """The ids that a tokenizer has a token for; none where it does not say."""
+    try:
+        if hasattr(tokenizer, "get_vocab"):
+            return {int(i) for i in dict(tokenizer.get_vocab()).values() if int(i) >= 0}
+        count = getattr(tokenizer, "get_vocab_size", None) or getattr(tokenizer, "__len__", None)
+        size = getattr(tokenizer, "n_vocab", None) if count is None else count()
+        return set(range(int(size or 0)))
+    except Exception:  # the code of others; what it does not say is asked of each id
+        return set()
 
 
 def _joins(join: Callable[[list[str]], str] | None, pieces: list[str]) -> bool:

@@ -47,8 +47,8 @@ def summarize(
 
     Raises:
         SelectionError: when `what` does not parse.
-        ValueError: when it names something else than the above, for `k` beyond the rank, a tokenizer of another
-            vocabulary, and NaN or inf in a weight, which it names.
+        ValueError: when it names something else than the above, for `k` beyond the rank, and for NaN or inf in a
+            weight, which it names.
         AnatomyError: when there are no weights to read.
     """
     if pairs is not None:

@@ -85,7 +85,7 @@ class Vocabulary:
         why_no_reads, why_no_writes: "" where directions can be read, else a sentence that says why not.
 
     Raises:
-        ValueError: for another `ln`, or a tokenizer with more tokens than the model has.
+        ValueError: for another `ln`.
         TypeError: for something that is no tokenizer.
     """
 
@@ -97,7 +97,7 @@ class Vocabulary:
             role: weights.at(home.name, as_stored=True) for role, home in homes.items() if isinstance(home, Stack)
         }
         self.d_vocab = max((self._slot(role).sizes["v"] for role in self._homes), default=0)
-        self._strings = None if tokenizer is None else TokenStrings(tokenizer, self.d_vocab)
+        self._strings = None if tokenizer is None else TokenStrings(tokenizer)
         # cross-attention writes to the decoder's stream
         written = next((one for one in weights.anatomy.stacks if one.name == "decoder"), weights.stack)
         self._written = weights.at(written.name, as_stored=True)
@@ -122,9 +122,8 @@ class Vocabulary:
                 found.append("The bias of the unembedding is left out of the tokens written")
             self._final()
             found += self._norms.notes
-        if self._strings is not None and self.d_vocab > (self._strings.size or self.d_vocab):
-            n = self.d_vocab - (self._strings.size or 0)
-            found.append(f"The tokenizer has no token for {n:,} of the {self.d_vocab:,} rows of the vocabulary")
+        if self._strings is not None:
+            found += self._strings.unlike(self.d_vocab)
         return tuple(found)
 
     def reads(self, directions: torch.Tensor, n: int = 10) -> TokenTable:

@@ -38,7 +38,7 @@ def scaling(model: torch.nn.Module, anatomy: Anatomy, stack: Stack, layer: int) 
         1 / sqrt(d_head) for most models and where no attribute says otherwise; the layer's own where layers differ
         (GPT-2's `scale_attn_by_inverse_layer_idx`), 1.0 for T5 and GPT-Neo.
     """
-    for module in _attention(model, stack, layer):
+    for module in attention(model, stack, layer):
         divisor = _number(module, _DIVISORS)
         factor = 1 / divisor if divisor else _number(module, _FACTORS)
         if factor is not None:
@@ -48,14 +48,14 @@ def scaling(model: torch.nn.Module, anatomy: Anatomy, stack: Stack, layer: int) 
 
 def is_said(model: torch.nn.Module, stack: Stack, layer: int) -> bool:
     """Whether an attribute says how the scores of a layer are scaled."""
-    return any(_number(module, _DIVISORS + _FACTORS) is not None for module in _attention(model, stack, layer))
+    return any(_number(module, _DIVISORS + _FACTORS) is not None for module in attention(model, stack, layer))
 
 
 def _without_attribute(model: torch.nn.Module, anatomy: Anatomy, stack: Stack, layer: int) -> float:
     if anatomy.family in _UNSCALED:
         return 1.0
     size = d_qk(stack, layer)
-    for module in _attention(model, stack, layer):
+    for module in attention(model, stack, layer):
         kinds: Any = getattr(module, "pos_att_type", None)
         if kinds is not None:  # DeBERTa: the sum of 1, 2 or 3 products is scaled as one
             size *= 1 + (len(kinds) if hasattr(module, "in_proj") else len({"c2p", "p2c"}.intersection(kinds)))
@@ -85,7 +85,7 @@ def rotary_gain(model: torch.nn.Module, stack: Stack, layer: int) -> tuple[float
         part or the first of a head. 0 where it is not known.
     """
     kind = ""
-    for module in _attention(model, stack, layer):
+    for module in attention(model, stack, layer):
         kind = kind or str(getattr(module, "layer_type", "") or "")
     for rotary in _rotary_modules(model, stack, layer):
         names = (f"{kind}_attention_scaling", "attention_scaling") if kind else ("attention_scaling",)
@@ -114,7 +114,7 @@ def positions(model: torch.nn.Module, anatomy: Anatomy, stack: Stack, layer: int
 
 def _rotates(model: torch.nn.Module, anatomy: Anatomy, stack: Stack, layer: int) -> bool:
     """Whether a layer of a rotary model rotates: some leave some layers without positions."""
-    for module in _attention(model, stack, layer):
+    for module in attention(model, stack, layer):
         if hasattr(module, "use_rope"):  # SmolLM3
             return bool(module.use_rope)
         if anatomy.family == "cohere2" and hasattr(module, "sliding_window"):
@@ -124,7 +124,7 @@ def _rotates(model: torch.nn.Module, anatomy: Anatomy, stack: Stack, layer: int)
 
 def soft_cap(model: torch.nn.Module, stack: Stack, layer: int) -> float | None:
     """The bound that scores are softly capped at before softmax (Gemma-2), or None."""
-    for module in _attention(model, stack, layer):
+    for module in attention(model, stack, layer):
         cap = _number(module, ("attn_logit_softcapping", "attn_scores_soft_cap"))
         if cap is None:
             cap = _number(getattr(module, "cfg", None), ("attn_scores_soft_cap",))
@@ -135,7 +135,7 @@ def soft_cap(model: torch.nn.Module, stack: Stack, layer: int) -> float | None:
 
 def clip(model: torch.nn.Module, stack: Stack, layer: int) -> float | None:
     """The bound that queries, keys and values are clipped at (OLMo, MPT), or None."""
-    for module in _attention(model, stack, layer):
+    for module in attention(model, stack, layer):
         for holder in (module, getattr(module, "config", None)):
             bound = _number(holder, ("clip_qkv",))
             if bound:
@@ -145,7 +145,7 @@ def clip(model: torch.nn.Module, stack: Stack, layer: int) -> float | None:
 
 def residual_multiplier(model: torch.nn.Module, stack: Stack, layer: int) -> float:
     """What a block's output is multiplied by before it is added to the stream: Granite's; 1.0 for others."""
-    said = (_number(module, ("residual_multiplier",)) for module in _attention(model, stack, layer))
+    said = (_number(module, ("residual_multiplier",)) for module in attention(model, stack, layer))
     return next((number for number in said if number is not None), 1.0)
 
 
@@ -175,7 +175,7 @@ def _number(holder: Any, names: tuple[str, ...]) -> float | None:
     return None
 
 
-def _attention(model: torch.nn.Module, stack: Stack, layer: int) -> Iterator[torch.nn.Module]:
+def attention(model: torch.nn.Module, stack: Stack, layer: int) -> Iterator[torch.nn.Module]:
     """The modules of a layer around its queries, from the inside out; without heads, around something else of it."""
     for module, inside in _around(model, stack, layer):
         if not inside:

@@ -38,17 +38,19 @@ class Answer:
         circuits, partners: as the wire has them.
         pending: the tabs that are not complete.
         summary: of a head that is not complete: what its circuits were made of.
+        faulty: whether something could not be computed beside the circuits.
     """
 
     circuits: list[Circuit]
     partners: Partners | None
     pending: list[Tab]
     summary: HeadSummary | None = field(default=None, repr=False)
+    faulty: bool = False
 
     @property
     def failed(self) -> bool:
         """Whether anything of it could not be computed."""
-        return any(circuit["error"] for circuit in self.circuits)
+        return self.faulty or any(circuit["error"] for circuit in self.circuits)
 
 
 NOTHING = Answer([], None, [])
@@ -166,25 +168,27 @@ class Answers:
         answer, place, age = self.read(cell, ln), self._places[cell], self._age
         assert place is not None
         if "composition" in answer.pending:
+            faulty = False
             try:
                 partners = self._partners(place, ln, cancelled)
             except Cancelled:
                 raise
             except Exception as fault:
-                partners = comparison.no_partners(panels.said(fault))
+                partners, faulty = comparison.no_partners(panels.said(fault)), True
             pending: list[Tab] = [tab for tab in answer.pending if tab != "composition"]
-            answer = self._keep(cell, ln, replace(answer, partners=partners, pending=pending), age)
+            answer = self._keep(cell, ln, replace(answer, partners=partners, pending=pending, faulty=faulty), age)
             yield answer
         if answer.summary is not None:
+            faulty = answer.faulty
             try:
                 deep = self._describer(place.stack, ln)[0].deepen(answer.summary, cancelled=cancelled)
                 circuits = panels.of_head(deep)
             except Cancelled:
                 raise
             except Exception as fault:
-                note = f"Token pairs are missing: {panels.said(fault)}"
+                note, faulty = f"Token pairs are missing: {panels.said(fault)}", True
                 circuits = [{**circuit, "notes": [*circuit["notes"], note]} for circuit in answer.circuits]
-            yield self._keep(cell, ln, Answer(circuits, answer.partners, []), age)
+            yield self._keep(cell, ln, Answer(circuits, answer.partners, [], faulty=faulty), age)
 
     # ---- several heads
 

@@ -49,7 +49,7 @@ HELP = {
 
 
 def describer(weights: Weights, tokenizer: Any, ln: Ln) -> tuple[Describer, tuple[str, ...]]:
-    """A describer, and what is to be said of all that it describes; a tokenizer that does not fit is left out."""
+    """A describer, and what is to be said of all that it describes; what is no tokenizer is left out."""
     try:
         return Describer(weights, tokenizer, ln=ln), ()
     except (TypeError, ValueError) as fault:

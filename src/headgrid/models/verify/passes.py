@@ -118,17 +118,22 @@ class Passes:
 
     def _run_alone(self, stack: str, names: Collection[str], frozen: bool) -> dict[Place, list[Found]]:
         """What is found when the smallest part of the model that has a stack and knows its inputs is run by itself."""
-        parts = [module for module in self.model.modules() if hasattr(type(module), "main_input_name")]
-        module = [part for part in parts if self._has(part, names)][-1:]  # the last one is the innermost
-        if not module or module[0] in (self.model, self.main.module):
-            return {}
         try:
-            program = self._program(module[0], inputs_for(module[0], self.n_tokens))
-            packed = "grid_thw" in program.inputs  # it takes pictures side by side and not in a batch
-            return self._run(replace(program, rows=0) if packed else program, frozen)
+            program = self._alone(names)
+            return {} if program is None else self._run(program, frozen)
         except VerifyError as fault:
             self.refused[stack] = str(fault)
         return {}
+
+    def _alone(self, names: Collection[str]) -> _Program | None:
+        """The smallest part of the model that has these parameters and knows its inputs, but not all of the model."""
+        parts = [module for module in self.model.modules() if hasattr(type(module), "main_input_name")]
+        module = [part for part in parts if self._has(part, names)][-1:]  # the last one is the innermost
+        if not module or module[0] in (self.model, self.main.module):
+            return None
+        program = self._program(module[0], inputs_for(module[0], self.n_tokens))
+        packed = "grid_thw" in program.inputs  # it takes pictures side by side and not in a batch
+        return replace(program, rows=0) if packed else program
 
     def _run(self, program: _Program, frozen: bool) -> dict[Place, list[Found]]:
         found: dict[Place, list[Found]] = {}
