@@ -70,6 +70,17 @@ def mesh_of(ax: Axes) -> QuadMesh:
     return mesh
 
 
+def contrast(one: Any, other: Any) -> float:
+    """The ratio of two colours as WCAG 2.2 defines it."""
+
+    def luminance(colour: Any) -> float:
+        red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour[:3])
+        return float(0.2126 * red + 0.7152 * green + 0.0722 * blue)
+
+    darker, lighter = sorted((luminance(one), luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
 def cells_of(ax: Axes) -> np.ndarray:
     return np.ma.filled(mesh_of(ax).get_array().astype(float), np.nan)
 
@@ -267,7 +278,16 @@ class TestGrid:
 
     def test_annotations_are_legible_on_dark_cells_and_on_light_ones(self) -> None:
         ax = plots.grid([[0.0, 1.0]], ax=new_axes(), annotate=True)
-        assert [text.get_color() for text in ax.texts] == ["white", "black"]
+        assert [text.get_color() for text in ax.texts] == ["#ffffff", "#000000"]
+
+    @pytest.mark.parametrize("diverging", [False, True])
+    def test_an_annotation_has_the_contrast_of_wcag_on_every_colour_of_the_scale(self, diverging: bool) -> None:
+        ax = plots.grid(np.linspace(-1 if diverging else 0, 1, 256).reshape(16, 16), ax=new_axes(), annotate=True)
+        assert len(ax.texts) == 256
+        cells = {text.get_position(): text for text in ax.texts}
+        fills = mesh_of(ax).to_rgba(cells_of(ax))
+        for (head, layer), text in cells.items():
+            assert contrast(fills[layer, head], mpl.colors.to_rgba(text.get_color())) >= 4.5
 
     @pytest.mark.parametrize("shape", [(2, 4), (12, 12), (32, 64), (126, 128)])
     @pytest.mark.parametrize("size", [(1.5, 1.5), (6, 5)])

@@ -23,7 +23,7 @@ from headgrid.plots.canvas import (
     size_of,
     thinned,
 )
-from headgrid.scales import limits
+from headgrid.scales import ink, limits
 from headgrid.selection import Selection
 
 if TYPE_CHECKING:
@@ -164,10 +164,12 @@ def _outline(ax: Axes, chosen: npt.NDArray[np.bool_], pitch: float) -> None:
 
 
 def _annotate(ax: Axes, cells: Floats, mesh: ScalarMappable, pitch: float) -> None:
+    from matplotlib.colors import to_hex
+
     places = [(int(layer), int(head)) for layer, head in np.argwhere(np.isfinite(cells))]
     texts = dict(zip(places, formatted(cells[np.isfinite(cells)]), strict=True))
     size = fitted(list(texts.values()), 0.84 * pitch, 0.84 * pitch)
     for (layer, head), text in texts.items():
         red, green, blue, _ = mesh.to_rgba(cells[layer, head])
-        dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.55
-        ax.text(head, layer, text, size=size, color="white" if dark else "black", ha="center", va="center_baseline")
+        colour = ink(to_hex((red, green, blue)))
+        ax.text(head, layer, text, size=size, color=colour, ha="center", va="center_baseline")
