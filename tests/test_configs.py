@@ -355,3 +355,54 @@ def test_a_kernel_that_another_thread_loads_meanwhile_is_not_refused() -> None:
     assert "a config alone needs no kernel" not in seen[0]
     assert seen[1] == "a config alone needs no kernel"
     assert hub_kernels.get_kernel is before
+
+
+# ---- refusals
+
+
+def _refusals() -> list[Any]:
+    """Refusals of many kinds, each a call."""
+    import torch
+    from torch import nn
+
+    foreign = [
+        "MambaForCausalLM", "RwkvForCausalLM", "XLMWithLMHeadModel", "LongformerForMaskedLM", "ConvBertForMaskedLM",
+        "AlignModel", "BarkModel", "AltCLIPModel", "Blip2Model", "DiffLlamaForCausalLM",
+    ]  # fmt: skip
+    calls: list[Any] = []
+    for name in foreign:
+        kind = getattr(transformers, name).config_class
+        calls.append(lambda kind=kind: hg.dissect(kind()))
+    probed = tiny.fresh("gpt2")
+    for i in range(40):
+        setattr(probed, f"probe_{i}", nn.Linear(28, 3))
+    several = nn.ModuleList([tiny.fresh("gpt2") for _ in range(30)])
+    misfit = tiny.fresh("gpt2")
+    misfit.config.n_head = 3
+    named = tiny.fresh("gpt2")
+    named.register_parameter("x" * 3000, nn.Parameter(torch.zeros(2)))
+    for model in (probed, several, misfit, named, nn.Linear(2, 3)):
+        calls.append(lambda model=model: hg.dissect(model))
+    calls += [
+        lambda: hg.dissect("n" * 200),
+        lambda: hg.Weights(transformers.LlamaConfig(**LLAMA)),
+        lambda: hg.Weights(tiny.model("gpt2")).read("W_Q"),
+        lambda: hg.Weights(tiny.model("gpt2")).read("W_UQ", 1),
+        lambda: hg.dissect({"n_layers": "x" * 1000, "d_model": 3, "d_head": 2}),
+    ]
+    return calls
+
+
+def test_the_first_line_of_a_refusal_is_its_reason_and_all_of_it_is_bounded() -> None:
+    lengths = []
+    for call in _refusals():
+        with pytest.raises((AnatomyError, TypeError)) as fault:
+            call()
+        said = str(fault.value)
+        first = said.splitlines()[0]
+        assert 10 < len(first) <= 200, said
+        assert not first.endswith(":"), said
+        assert "The table has" not in first, said
+        assert len(said) <= 4100, said
+        lengths.append(len(said))
+    assert sorted(lengths)[len(lengths) // 2] < 2500

@@ -307,7 +307,7 @@ def test_a_config_json_is_read_from_its_folder_or_by_its_name(tmp_path: Path) ->
     [
         (lambda _: None, "there is no file"),
         (lambda file: file.write_text("{"), "is not JSON"),
-        (lambda file: file.write_text("[]"), "model_type None"),
+        (lambda file: file.write_text("[]"), "and a config is an object"),
         (lambda file: file.write_text('{"model_type": "gpt9"}'), "model_type 'gpt9'"),
         (lambda file: file.write_text('{"model_type": "clip"}'), "not in the table"),
     ],

@@ -17,6 +17,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 
 from headgrid import arguments
 from headgrid.anatomy import Anatomy
+from headgrid.offloaded import not_here
 from headgrid.parts import Parts, rows
 from headgrid.slots import canvas_shape
 
@@ -133,7 +134,7 @@ def zero_(model: torch.nn.Module, chosen: ParamMasks) -> None:
     parameters = _parameters(model, chosen)
     for name in chosen:
         if parameters[name].is_meta:
-            raise ValueError(f"{name!r} is on the meta device: the model has no weights that could be zeroed")
+            raise ValueError(not_here(model, name))
     with torch.no_grad():
         for name, mask in chosen.items():
             weight = parameters[name]

@@ -27,6 +27,7 @@ from headgrid import arguments
 from headgrid.anatomy import Anatomy, AnatomyError, Slot
 from headgrid.factored import FactoredMatrix
 from headgrid.models import dissect
+from headgrid.offloaded import not_here
 from headgrid.roles import ENDS, ROLES
 from headgrid.torch_state import shielded
 
@@ -205,9 +206,7 @@ class Weights:
         """A view of one place, as it is stored, in canonical orientation; an AnatomyError if quantised or on meta."""
         parameter = self.model.get_parameter(slot.parameter)  # asked each time: it may have been replaced
         if parameter.is_meta:
-            raise AnatomyError(
-                f"{slot.parameter} is on the meta device: there is no weight to read. Load the model with its weights"
-            )
+            raise AnatomyError(not_here(self.model, slot.parameter))
         if not parameter.is_floating_point() or parameter.dtype.itemsize < 2:
             raise AnatomyError(
                 f"{slot.parameter} is quantised, stored as {parameter.dtype}, and its scales lie elsewhere: load the "

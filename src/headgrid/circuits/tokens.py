@@ -21,6 +21,7 @@ from headgrid.arguments import integer, one_of, shown
 from headgrid.circuits.norms import LN, LNS, NONE, Norm, Norms, finite
 from headgrid.circuits.readout import Sizes, extremes, product, sizes
 from headgrid.circuits.strings import TokenStrings
+from headgrid.offloaded import not_here
 from headgrid.weights import Weights
 
 Stamp = tuple[object, ...]
@@ -281,7 +282,7 @@ def _home(weights: Weights, role: str) -> Stack | str:
             f"stream {stack.d_model}: what is learnt in between would have to be applied first"
         )
     if weights.model.get_parameter(slot.parameter).is_meta:
-        return f"{slot.parameter} is on the meta device: there is no weight to read"
+        return not_here(weights.model, slot.parameter).splitlines()[0]
     return home
 
 

@@ -80,10 +80,11 @@ def bind(rows: Sequence[Family], config: Any, named: Named, family: str, **descr
         _no_layers(rows, named)
     unused = tuple(name for name in named.unused if name not in placed)
     if strangers := [name for name in named.shapes if name not in placed and name not in unused]:
+        few = ", ".join(name[:60] for name in strangers[:2])
         more = f" and {len(strangers) - 2} more" if len(strangers) > 2 else ""
         raise AnatomyError(
-            f"{named.name} has parameters that the row for {family!r} does not place: {', '.join(strangers[:2])}"
-            f"{more}. Remove the modules that own them, or add a line for them to headgrid/models/families"
+            f"{named.name} has parameters that the row for {family!r} does not place: {few}{more}. "
+            "Remove the modules that own them, or add a line for them to headgrid/models/families"
         )
     parameters = {name: shape for name, shape in named.shapes.items() if name not in unused}
     return Anatomy(

@@ -6,6 +6,7 @@ wrapper's names. The table has those of the model inside, so both are kept: `Nam
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -145,8 +146,9 @@ def unwrap(module: torch.nn.Module) -> Unwrapped:
     if not models and hasattr(getattr(module, "config", None), "model_type"):
         models[""] = module  # no class of transformers, but with a config of its own
     if len(models) > 1:
-        names = ", ".join(f"{path} ({type(one).__name__})" for path, one in models.items())
-        raise AnatomyError(f"{type(module).__name__} holds {len(models)} models: {names}. Dissect each by itself")
+        names = ", ".join(f"{path} ({type(one).__name__})" for path, one in itertools.islice(models.items(), 3))
+        more = f" and {len(models) - 3} more" if len(models) > 3 else ""
+        raise AnatomyError(f"{type(module).__name__} holds {len(models)} models: {names}{more}. Dissect each by itself")
     if not models:
         return Unwrapped(None, "", Named(type(module).__name__, {}, {}, {}))
     ((path, model),) = models.items()

@@ -33,7 +33,7 @@ def _written(row: Family, others: Sequence[Family], indent: str) -> str:
     return "Family(\n" + "".join(f"{indent}    {setting},\n" for setting in settings) + f"{indent})"
 
 
-SHOWN = {"matched": 24, "not": 10, "row": 60}
+SHOWN = {"matched": 16, "not": 8, "row": 40}
 """How many lines of each part of a refusal are shown."""
 
 
@@ -43,8 +43,11 @@ def refusal(config: Any, named: Named, found: Found, faults: Sequence[str]) -> s
     lines = [(row.stack, line) for row in found.rows for line in (*row.in_layer(), *row.in_ends())]
     matched = table([(f"{stack}:{line.role}" if stack else line.role, line) for stack, line in lines])
     did_not = [*found.faults, *(fault.splitlines()[0] for fault in faults), *_grouped(found.strangers, named)]
+    why = did_not[0] if did_not else "nothing is known of it"
+    if found.strangers and why.startswith(next(iter(found.strangers))):
+        why = f"nothing says what {next(iter(found.strangers))} is"
     parts = [
-        f"No guess from its names and shapes holds: {did_not[0] if did_not else 'nothing is known of it'}",
+        f"No guess from its names and shapes holds: {why if len(why) < 76 else why[:72] + '...'}",
         f"What matched:\n{_first('matched', matched.splitlines()) or '        nothing'}",
         f"What did not:\n{_first('not', [f'        {line}' for line in did_not])}",
         "The row to write, in headgrid/models/families, as far as it is known:",

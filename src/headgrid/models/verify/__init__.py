@@ -47,6 +47,7 @@ from headgrid.models.verify.picture import oddities
 from headgrid.models.verify.proof import Proof
 from headgrid.models.verify.stand_in import VerifyError
 from headgrid.models.verify.statements import Check, compare
+from headgrid.offloaded import not_here, offloaded
 from headgrid.roles import rank
 from headgrid.torch_state import shielded
 
@@ -130,6 +131,8 @@ def _verify(
 ) -> Proof:
     """Prove one anatomy of a model, and remember it if it was a guess."""
     began = time.perf_counter()
+    if (name := offloaded(model)) is not None:
+        raise VerifyError(not_here(model, name))
     shapes = {name: tuple(p.shape) for name, p in model.named_parameters() if name not in anatomy.unused}
     if shapes != dict(anatomy.parameters):
         odd = sorted(name for name, _ in {*shapes.items()} ^ {*anatomy.parameters.items()})
