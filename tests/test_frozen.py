@@ -17,6 +17,7 @@ import torch
 
 import headgrid as hg
 from headgrid import parts
+from headgrid.models.verify import VerifyError
 
 
 def caught(call: Callable[[], object]) -> Exception:
@@ -42,6 +43,7 @@ def values() -> dict[str, Any]:
         "SelectionError": caught(lambda: anatomy.select("l0 | l9h9")),
         "AnatomyError": caught(lambda: anatomy.slots[0].of(torch.zeros(2))),
         "NotRecorded": caught(lambda: recorded["l0h1"]),
+        "VerifyError": VerifyError("not proven, with what was seen"),
     }  # fmt: skip
     return found | {
         "Spectra": found["Scan"].ov,
@@ -68,6 +70,7 @@ COPIES: dict[str, Callable[[Any], Any]] = {
 NAMES = [
     "Selection", "Anatomy", "Stack", "Slot", "FactoredMatrix", "Scan", "Spectra", "Composition", "Pair", "HeadSummary",
     "MLPSummary", "Proof", "Check", "Cache", "masks", "SelectionError", "AnatomyError", "NotRecorded",
+    "VerifyError",
 ]  # fmt: skip
 
 
