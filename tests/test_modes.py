@@ -181,13 +181,13 @@ def test_what_a_mode_ignores_is_refused(mode: Any) -> None:
                  ablated(model, "l1h2", "mean"))  # fmt: skip
 
 
-@pytest.mark.parametrize("wrong", [5, True, "seed", torch.tensor(5), np.random.default_rng(0)], ids=repr)
+@pytest.mark.parametrize("wrong", [5, True, "seed", torch.tensor(5), np.random.default_rng(0)], ids=type)
 def test_a_generator_is_one_of_torch(wrong: Any) -> None:
     with pytest.raises(TypeError, match=r"generator is a torch.Generator, which draws the rows"):
         ablate(tiny.model(LLAMA), "l1h2", "resample", generator=wrong)
 
 
-@pytest.mark.parametrize("wrong", [5, True, "ids", [[3, 4]], np.zeros((2, 3), int), lambda: BATCH], ids=repr)
+@pytest.mark.parametrize("wrong", [5, True, "ids", [[3, 4]], np.zeros((2, 3), int), lambda: BATCH], ids=type)
 def test_a_reference_of_a_wrong_kind_is_refused(wrong: Any) -> None:
     for mode in ("mean", "resample"):
         with pytest.raises(TypeError, match="reference is token ids, a mapping of the model's arguments or a Cache"):
