@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import math
 import sys
 from typing import Any
 
+import numpy as np
 import pytest
 import tiny
 import torch
@@ -16,6 +18,7 @@ from headgrid.circuits import products
 from headgrid.circuits.composition import Composition, Pair, compose, partners
 from headgrid.circuits.factors import Circuits
 from headgrid.circuits.progress import Cancelled
+from headgrid.demo import repeated_tokens
 from headgrid.weights import Weights
 
 FAMILIES = [
@@ -382,3 +385,74 @@ def test_nan_in_a_weight_is_refused_by_the_parameter_s_name() -> None:
         model.transformer.h[1].attn.c_proj.weight[3, 4] = torch.nan
     with pytest.raises(ValueError, match=r"h\.1\.attn\.c_proj\.weight"):
         compose(model)
+
+
+def test_one_pair_of_the_shipped_model_is_an_outlier_and_it_is_the_one_that_carries() -> None:
+    """The oracle: the loss on the second copy, with the source's part in the target's keys or values taken away."""
+    model, tokenizer = hg.demo()
+    found = compose(model)
+    every = torch.cat([found.q_z, found.k_z, found.v_z])
+    z = every[every.isfinite()].numpy()
+    first, third = np.quantile(z, [0.25, 0.75])
+    assert found.outer_fence == pytest.approx(third + 3 * (third - first))
+    assert len(z) == 48
+    assert (z >= 3).sum() == 15
+    (outlier,) = [pair for pair in found.top(48) if pair.z > found.outer_fence]
+    assert (outlier.kind, outlier.source, outlier.target) == ("k", (0, 1), (1, 2))
+    ids = repeated_tokens(tokenizer)
+    moved = {pair: carried(model, ids, pair) for pair in found.top(4)}
+    assert moved[outlier] > 3, "nats"
+    assert max(abs(nats) for pair, nats in moved.items() if pair is not outlier and pair != outlier) < 0.2
+
+
+def carried(model: Any, ids: torch.Tensor, pair: Pair) -> float:
+    """By how much the loss on the second copy grows if the target reads, by one side, a stream without the source."""
+    layer, head = pair.source
+    source = model.transformer.h[layer].attn
+    attention = model.transformer.h[pair.target[0]].attn
+    m, h = source.embed_dim, source.head_dim
+    seen: dict[str, torch.Tensor] = {}
+
+    def loss() -> float:
+        with torch.no_grad():
+            logits = model(ids).logits[:, 51:-1]
+        return float(torch.nn.functional.cross_entropy(logits.flatten(0, 1), ids[:, 52:].flatten()))
+
+    def keep(module: torch.nn.Module, given: tuple[torch.Tensor, ...]) -> None:
+        part = given[0][..., head * h : (head + 1) * h]
+        seen["written"] = part @ module.weight[head * h : (head + 1) * h]
+
+    def without(module: torch.nn.Module, given: tuple[torch.Tensor, ...], output: torch.Tensor) -> torch.Tensor:
+        first = {"q": 0, "k": m, "v": 2 * m}[pair.kind] + pair.target[1] * h
+        read = model.transformer.h[pair.target[0]].ln_1(seen["stream"] - seen["written"])
+        output = output.clone()
+        output[..., first : first + h] = (read @ module.weight + module.bias)[..., first : first + h]
+        return output
+
+    def stream(module: torch.nn.Module, given: tuple[torch.Tensor, ...]) -> None:
+        seen["stream"] = given[0]
+
+    before = loss()
+    handles = [
+        source.c_proj.register_forward_pre_hook(keep),
+        model.transformer.h[pair.target[0]].ln_1.register_forward_pre_hook(stream),
+    ]
+    handles.append(attention.c_attn.register_forward_hook(without))
+    try:
+        return loss() - before
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def test_what_is_shown_of_a_composition_says_that_z_is_not_use() -> None:
+    found = compose(hg.demo()[0])
+    lines = repr(found).splitlines()
+    assert lines[1].startswith("  K l0h1 -> l1h2")
+    assert [line.endswith("stands out") for line in lines[1:6]] == [True, False, False, False, False]
+    assert lines[6] == "  z >= 3: 15 of 48 pairs; z > 19.9, far from the other pairs: 1"
+    assert "z above random is not use" in lines[7]
+    assert "z above random is not use" in found.notes[0]
+    few = compose(hg.demo()[0], "l0h1 | l1h2")
+    assert math.isnan(few.outer_fence)
+    assert "stands out" not in repr(few)

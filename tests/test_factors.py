@@ -506,7 +506,7 @@ def test_what_a_layer_does_not_have_is_said_with_what_it_has() -> None:
 def test_numbers_and_words_that_do_not_exist_are_refused() -> None:
     weights = Weights(tiny.model("gpt2"))
     circuits = Circuits(weights)
-    with pytest.raises(ValueError, match="ln is 'fold'; it should be 'folded'"):
+    with pytest.raises(ValueError, match="ln is 'folded' or 'raw', not 'fold'"):
         Circuits(weights, "fold")  # type: ignore[arg-type]
     with pytest.raises(IndexError, match="there is no layer 3; the layers are 0 to 2"):
         circuits.ov(3)

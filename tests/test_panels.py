@@ -17,7 +17,7 @@ import torch
 import headgrid as hg
 from headgrid.circuits.progress import Cancelled
 from headgrid.circuits.summary import CircuitSummary
-from headgrid.widget import panels, wire
+from headgrid.widget import comparison, panels, wire
 from headgrid.widget.answers import Answer, Answers
 from headgrid.widget.cells import Cells
 from headgrid.widget.places import Place, Places
@@ -269,13 +269,17 @@ def test_nan_among_the_tokens_leaves_the_directions(word: str) -> None:
         assert all((one["left"] is None) == spoils for one in circuit["directions"])
 
 
-def test_a_tokenizer_of_another_model_leaves_ids_and_says_so() -> None:
+def test_a_tokenizer_of_another_model_is_doubted_and_what_is_none_leaves_ids() -> None:
     _, tokenizer = hg.demo()  # it has more tokens than the tiny model embeds
     found, cell, _ = answers(tiny.model("gpt2"), tokenizer)
     for circuit in found.read(cell("l1h2"), "folded").circuits:
         assert circuit["error"] == ""
-        assert circuit["directions"][0]["left"]["top"][0].startswith("#")
-        assert any("Tokens are shown by their ids" in note and "31" in note for note in circuit["notes"])
+        assert not circuit["directions"][0]["left"]["top"][0].startswith("#")
+        assert any(
+            "The model has no row for 275 of the tokenizer's tokens" in note
+            and note.endswith("Is it the tokenizer that the model was trained with?")
+            for note in circuit["notes"]
+        )
     found, cell, _ = answers(tiny.model("gpt2"), "no tokenizer")
     assert any(
         "Tokens are shown by their ids" in note for note in by_title(found.read(cell("l1 mlp"), "raw"))["W_in"]["notes"]
@@ -419,3 +423,15 @@ def test_composition_that_failed_for_another_layer_is_asked_again_once_that_is_m
         broken.copy_(kept)
     assert whole(other, cell("l0h2")).partners == good
     assert other.known(cell("l0h2"), "folded").pending == [], "and then it is kept"
+
+
+def test_composition_says_that_z_is_not_use_in_the_panel_and_beside_arrows() -> None:
+    model, tokenizer = hg.demo()
+    found, cell, places = answers(model, tokenizer)
+    assert whole(found, cell("l1h2")).partners["notes"][0].startswith("z above random is not use")
+    heads = [cell(f"l{layer}h{head}") for layer in range(2) for head in range(4)]
+    shown = comparison.arrows(found.composed(heads, "folded", never), places)
+    assert shown["note"].startswith("z above random is not use")
+    assert shown["note"].endswith("Of these arrows 1 stand out from the others (z above 19.9).")
+    few = comparison.arrows(found.composed(heads[1:6:4], "folded", never), places)
+    assert few["note"].endswith("Ablate a head to see what it carries.")

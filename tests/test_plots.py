@@ -13,6 +13,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PatchCollection, QuadMesh
+from matplotlib.colors import to_hex
 from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
@@ -574,9 +575,20 @@ class TestComposition:
     def test_kinds_differ_in_colour_and_in_dashes(self) -> None:
         ax = plots.composition(COMPOSED, ax=new_axes(), n=60, z=0)
         looks = {(name[0], arrow.get_edgecolor(), str(arrow.get_linestyle())) for name, arrow in arrows_of(ax).items()}
-        assert sorted(kind for kind, *_ in looks) == ["k", "q", "v"]
-        assert len({colour for _, colour, _ in looks}) == len({dashes for *_, dashes in looks}) == 3
+        assert {kind for kind, *_ in looks} == {"k", "q", "v"}
+        assert len({(kind, dashes) for kind, _, dashes in looks}) == len({dashes for *_, dashes in looks}) == 3
         assert [text.get_text() for text in ax.get_legend().get_texts()][:3] == ["Q", "K", "V"]
+
+    def test_what_does_not_stand_out_from_the_models_own_pairs_is_grey_and_the_figure_says_why(self) -> None:
+        ax = plots.composition(compose(MODEL), ax=new_axes())
+        grey = {name for name, arrow in arrows_of(ax).items() if to_hex(arrow.get_edgecolor()) == "#a8a8a8"}
+        assert len(arrows_of(ax)) == 15
+        assert set(arrows_of(ax)) - grey == {"k l0h1 l1h2"}
+        said = [text.get_text() for text in ax.get_legend().get_texts()]
+        assert said[-2:] == ["z ≤ 19.9: as most pairs", "z is alignment, not use"]
+        few = plots.composition(compose(MODEL, "l0h1 | l1h2"), ax=new_axes())
+        assert {to_hex(arrow.get_edgecolor()) for arrow in arrows_of(few).values()} == {"#a8a8a8"}
+        assert few.get_legend().get_texts()[-2].get_text() == "too few pairs to compare"
 
     def test_one_kind_can_be_shown_alone(self) -> None:
         ax = plots.composition(COMPOSED, ax=new_axes(), kinds="K", z=1, n=100)

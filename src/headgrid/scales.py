@@ -141,13 +141,19 @@ def _usual(finite: Floats) -> Floats:
     for _ in range(2):  # where most values are one and the same, those that are not say how far values lie apart
         if sample.size < 5:
             return finite
-        first, third = np.quantile(sample, (0.25, 0.75))
-        if first < third:
-            far = FAR * (third - first)
-            within: Floats = finite[(finite >= first - far) & (finite <= third + far) | ~np.isin(finite, sample)]
+        low, high = outer_fences(sample)
+        if low < high:
+            within: Floats = finite[(finite >= low) & (finite <= high) | ~np.isin(finite, sample)]
             return within
-        sample = finite[finite != first]
+        sample = finite[finite != low]
     return finite
+
+
+def outer_fences(values: Floats) -> tuple[float, float]:
+    """Tukey's (1977): what lies beyond is an outlier, three quartile ranges and more away from the quartiles."""
+    first, third = np.quantile(values, (0.25, 0.75))
+    far = FAR * (third - first)
+    return float(first - far), float(third + far)
 
 
 def _apart(low: float | None, high: float | None, least: float, most: float) -> tuple[float, float]:

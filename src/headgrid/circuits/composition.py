@@ -16,6 +16,10 @@ hold exactly for every spectrum, so z has mean 0 and standard deviation 1 among 
 where both circuits have nearly rank one, large z are less rare. LayerNorm's centring leaves the target d_model - 1
 dimensions to read; as the source is turned in all of them, nothing changes.
 
+A large z is alignment and not use: a model need not send anything along it, and in a trained model most pairs are far
+from random. So pairs are to be seen among the model's own: `Composition.outer_fence` says which of them are outliers.
+Whether a pair carries anything is a question to a forward pass, with one of its ends ablated.
+
 How the products are computed, and how exactly: `headgrid.circuits.products`.
 """
 
@@ -37,9 +41,18 @@ from headgrid.circuits.norms import LN
 from headgrid.circuits.products import KINDS, Kind, Work, direct, kept_layer, scored
 from headgrid.circuits.progress import STOP, Progress, steps, stop_if
 from headgrid.circuits.targets import Place, heads_of, stack_of
+from headgrid.scales import outer_fences
 from headgrid.selection import Selectable
 from headgrid.torch_state import shielded
 from headgrid.weights import Weights
+
+NOT_USE = (
+    "z above random is not use: it says that weights are aligned, and not that the model sends anything along them. "
+    "Ablate a head to see what it carries"
+)
+
+FEWEST = 12
+"""The pairs that it takes to say which of them are outliers."""
 
 KINDS_SAID = "some of q, k and v, as a text or a list"
 
@@ -75,7 +88,7 @@ class Composition:
         baseline: 1/sqrt(d_model), the root-mean-square score of random orientations, whatever the spectra.
         ln: whether norms are folded into the weights.
         stack: the stack's name; "" for the main one of most models.
-        notes: what these matrices cannot say.
+        notes: what these matrices, and z, cannot say.
     """
 
     heads: tuple[Place, ...]
@@ -91,16 +104,37 @@ class Composition:
     notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
+        fence, every = self.outer_fence, self._every
         lines = [
             f"  {one.kind.upper()} {self._name(one.source)} -> {self._name(one.target)}  {one.value:.3f}  z {one.z:.1f}"
+            + ("  stands out" if one.z > fence else "")
             for one in self.top(5)
         ]
         of = f"Composition of {count_of(len(self.heads), 'head')}, norms {self.ln}, random {self.baseline:.3f}"
-        return "\n".join([of, *(lines or ["  no pair is above random"])])
+        said = f"  z >= 3: {int((every >= 3).sum()):,} of {count_of(every.numel(), 'pair')}"
+        if fence == fence:
+            said += f"; z > {fence:.1f}, far from the other pairs: {int((every > fence).sum()):,}"
+        return "\n".join([of, *(lines or ["  no pair is above random"]), said, f"  {NOT_USE}"])
+
+    @property
+    def outer_fence(self) -> float:
+        """The z above which a pair is an outlier among all of these, of every kind: Q3 + 3 (Q3 - Q1) (Tukey 1977).
+
+        NaN where there are fewer than 12 pairs. Random heads have a mean z of 0, a trained model's may lie anywhere:
+        what stands out from its own pairs is rarer than what stands out from random ones.
+        """
+        every = self._every
+        return outer_fences(every.numpy())[1] if every.numel() >= FEWEST else float("nan")
+
+    @property
+    def _every(self) -> torch.Tensor:
+        """The z of all pairs."""
+        z = torch.stack([self.q_z, self.k_z, self.v_z])
+        return z[z.isfinite()]
 
     @shielded()
     def top(self, n: int = 20, *, kinds: Iterable[str] = KINDS, z: float = 0.0) -> list[Pair]:
-        """The pairs of largest z, from the largest down.
+        """The pairs of largest z, from the largest down: aligned most by chance's measure, which is not use.
 
         Args:
             n: how many at most.
@@ -219,7 +253,8 @@ def compose(
         pass
     value, z = work.scores()
     layers = sorted({layer for layer, _ in heads})
-    notes = dict.fromkeys(note for kind in ("qk", "ov") for layer in layers for note in circuits.notes(kind, layer))
+    notes = dict.fromkeys([f"{NOT_USE}."])
+    notes |= dict.fromkeys(note for kind in ("qk", "ov") for layer in layers for note in circuits.notes(kind, layer))
     if name == "cross":
         value[1:], z[1:] = torch.nan, torch.nan
         notes["Keys and values of cross-attention are read from the encoder: only Q-composition is defined."] = None

@@ -209,7 +209,7 @@ class _Products:
     def __init__(self, probe: Probe, weights: Weights, layer: int) -> None:
         self._probe, self._weights, self._layer, self._norms = probe, weights, layer, Norms(weights)
         stack = weights.stack
-        self._kv_head_of = torch.as_tensor(stack.kv_head_of)
+        self._kv_head_of = torch.tensor(stack.kv_head_of.tolist())
         self._scale = scaling.scaling(weights.model, weights.anatomy, stack, layer)
         gain, n_turning = scaling.rotary_gain(weights.model, stack, layer)
         turning = slice(0, n_turning or None)

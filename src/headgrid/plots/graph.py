@@ -21,13 +21,17 @@ _LOOKS: dict[str, tuple[str, Any, float]] = {
     "v": (COLOURS[2], (0, (1, 1.3)), -0.16),
 }
 _THIN, _THICK = 0.8, 3.2
+PALER = "#a8a8a8"
+"""Of an arrow that is no outlier."""
 
 
 def composition(composition: Any, *, ax: Axes | None = None, n: int = 30, kinds: str = "QKV", z: float = 3.0) -> Axes:
     """Which heads read what earlier heads write: arrows from source to target, the strongest n of those above z.
 
     The larger its z (see `headgrid.circuits.composition`), the thicker an arrow, from the least drawn to the largest.
-    The title says how many of how many are drawn. Each arrow has an id for editors of SVG, such as `k l0h1 l1h2`.
+    An arrow is in color if it is an outlier among all pairs (`Composition.outer_fence`), and grey if it is not: z above
+    random is alignment of weights and not use, as the legend says. The title says how many of how many are drawn. Each
+    arrow has an id for editors of SVG, such as `k l0h1 l1h2`.
 
     Args:
         composition: what `hg.compose(model)` returns.
@@ -50,9 +54,10 @@ def composition(composition: Any, *, ax: Axes | None = None, n: int = 30, kinds:
     n_layers, n_heads = (1 + max(head[axis] for head in heads) for axis in (0, 1))
     found, n_pairs = _found(composition, wanted, len(heads))
     strong = [one for one in found if one[0] >= z]
+    fence = composition.outer_fence
     shown = strong[:n]
 
-    ax = axes(ax, max(3.2, min(8.0, 0.42 * n_heads + 2.2)), max(2.6, min(9.0, 0.55 * n_layers + 1.2)))
+    ax = axes(ax, max(4.5, min(9.3, 0.42 * n_heads + 3.3)), max(2.6, min(9.0, 0.55 * n_layers + 1.2)))
     from matplotlib.patches import FancyArrowPatch
 
     ax.set(
@@ -72,8 +77,9 @@ def composition(composition: Any, *, ax: Axes | None = None, n: int = 30, kinds:
         zorder=2,
     )
     widths = _widths([score for score, *_ in shown])
-    for (_, kind, source, target), line in reversed(list(zip(shown, widths, strict=True))):  # the strongest on top
+    for (score, kind, source, target), line in reversed(list(zip(shown, widths, strict=True))):  # the strongest on top
         colour, dashes, bend = _LOOKS[kind]
+        colour = colour if score > fence else PALER
         (from_layer, from_head), (to_layer, to_head) = heads[source], heads[target]
         ends: dict[str, Any] = {"posA": (from_head, from_layer), "posB": (to_head, to_layer), "shrinkA": radius + 0.5}
         style: dict[str, Any] = {"connectionstyle": f"arc3,rad={bend}", "color": colour, "zorder": 3}
@@ -96,7 +102,7 @@ def composition(composition: Any, *, ax: Axes | None = None, n: int = 30, kinds:
     ax.set_yticks(thinned(n_layers, height, 1.2 * font_size("medium")))
     ax.spines[["top", "right"]].set_visible(False)
     there = [kind for kind in wanted if not shown or any(one[1] == kind for one in shown)]
-    _legend(ax, there, [(score, line) for (score, *_), line in zip(shown, widths, strict=True)])
+    _legend(ax, there, [(score, line) for (score, *_), line in zip(shown, widths, strict=True)], fence)
     return ax
 
 
@@ -126,7 +132,7 @@ def _widths(scores: list[float]) -> list[float]:
     return [_THIN + (thick - _THIN) * ((score - least) / (most - least) if most > least else 0.5) for score in scores]
 
 
-def _legend(ax: Axes, kinds: list[str], drawn: list[tuple[float, float]]) -> None:
+def _legend(ax: Axes, kinds: list[str], drawn: list[tuple[float, float]], fence: float) -> None:
     from matplotlib.lines import Line2D
 
     keys = [
@@ -137,6 +143,10 @@ def _legend(ax: Axes, kinds: list[str], drawn: list[tuple[float, float]]) -> Non
         Line2D([], [], color=GREY, linewidth=line, label=f"z = {score:.3g}")
         for score, line in dict.fromkeys((drawn[0], drawn[-1]) if drawn else ())
     ]
+    if any(not score > fence for score, _ in drawn):
+        said = f"z ≤ {fence:.3g}: as most pairs" if fence == fence else "too few pairs to compare"
+        keys.append(Line2D([], [], color=PALER, linewidth=1.8, label=said))
+    keys.append(Line2D([], [], linestyle="none", label="z is alignment, not use"))
     ax.legend(
         handles=keys, loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize="small", handlelength=2.6,
         title="composition", title_fontsize="small", alignment="left",

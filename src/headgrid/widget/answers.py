@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from headgrid.circuits.composition import Composition, compose, partners
+from headgrid.circuits.composition import NOT_USE, Composition, compose, partners
 from headgrid.circuits.describe import Describer
 from headgrid.circuits.progress import Cancelled, Progress
 from headgrid.circuits.summary import HeadSummary
@@ -306,7 +306,7 @@ class Answers:
 
     def _partners(self, place: Place, ln: Ln, cancelled: Asked) -> Partners:
         circuits = self._describer(place.stack, ln)[0].circuits
-        notes = (*circuits.notes("ov", place.layer), *circuits.notes("qk", place.layer))
+        notes = (NOT_USE, *circuits.notes("ov", place.layer), *circuits.notes("qk", place.layer))
         pairs = partners(circuits, place.layer, place.number, cancelled=cancelled)
         baseline = circuits.weights.stack.d_model**-0.5
         return comparison.partners(pairs, place.stack, baseline, notes, self._places)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Sequence
 
-from headgrid.circuits.composition import Composition, Pair
+from headgrid.circuits.composition import NOT_USE, Composition, Pair
 from headgrid.widget import panels
 from headgrid.widget.places import Place, Places
 from headgrid.widget.wire import Arrow, Arrows, Circuit, Compared, Comparison, Composes, Partners
@@ -88,10 +88,14 @@ def arrows(found: Sequence[Composition], places: Places) -> Arrows:
     every = [arrow for one in found for arrow in arrows_of(one.top(MOST_ARROWS), one.stack, places)]
     every.sort(key=lambda arrow: -arrow["z"])
     n_heads = sum(len(one.heads) for one in found)
+    fences = [one.outer_fence for one in found if not math.isnan(one.outer_fence)]
+    out = sum(arrow["z"] > max(fences) for arrow in every) if fences else 0
+    among = f" Of these arrows {out:,} stand out from the others (z above {max(fences):.3g})." if fences else ""
+    none = f"None of {n_heads} heads composes with another more than random heads would."
     return {
         "arrows": every[:MOST_ARROWS],
         "baseline": _digits(found[0].baseline),
-        "note": "" if every else f"None of {n_heads} heads composes with another more than random heads would.",
+        "note": f"{NOT_USE}.{among}" if every else none,
     }
 
 
