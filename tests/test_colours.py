@@ -156,9 +156,62 @@ def test_a_scale_diverges_where_there_are_two_signs_and_is_then_symmetric() -> N
     ramp = np.arange(18.0).reshape(3, 6)
     assert ends(ramp - 3) == (True, -14.0, 14.0)
     assert ends(ramp - 3, diverging=False) == (False, -3.0, 14.0)
-    assert ends(ramp + 1) == (False, 1.0, 18.0)
+    assert ends(ramp + 1) == (False, 0.0, 18.0)
     assert ends(ramp + 1, diverging=True) == (True, -18.0, 18.0)
-    assert ends(ramp * 0) == (False, 0.0, 0.0)
+    assert ends(ramp * 0) == (False, 0.0, 1.0)
+
+
+def shades(grid: hg.HeadGrid) -> dict[str, float]:
+    """Word -> where between the ends of the scale the colour of its cell is, from 0 to 1."""
+    low, high = grid.colours["low"], grid.colours["high"]
+    return {word: min(1.0, max(0.0, (value - low) / (high - low))) for word, value in values(grid).items()}
+
+
+def test_noise_of_two_percent_is_not_stretched_to_all_colours_and_the_legend_says_its_spread() -> None:
+    grid = hg.HeadGrid(tiny.model(LLAMA))
+    noise = np.random.default_rng(0).uniform(0.99, 1.01, (3, 6))
+    for given in (5 * noise, -5 * noise):
+        grid.colour_by(given)
+        found = shades(grid).values()
+        assert max(found) - min(found) < 0.03
+        spread = np.ptp(given) / np.abs(given).max()
+        assert f"a spread of {100 * spread:.2g}%" in grid.colours["range"]
+
+
+def test_an_outlier_does_not_flatten_the_others_and_the_legend_says_where_it_is() -> None:
+    grid = hg.HeadGrid(tiny.model(LLAMA))
+    given = 1.0 + np.arange(18.0).reshape(3, 6) / 18
+    given[2, 5] = 300.0
+    grid.colour_by(given)
+    found = shades(grid)
+    assert found["l2h5"] == 1.0
+    assert found["l2h4"] - found["l0h0"] > 0.3
+    assert grid.colours["range"] == "1 to 1.89, a spread of 47%, 1 above, up to 300"
+
+
+def test_a_norm_is_shown_from_zero() -> None:
+    grid = hg.HeadGrid(tiny.model(LLAMA))
+    for name in ("ov_norm", "qk_norm"):
+        grid.colour_by(name)
+        assert grid.colours["low"] == 0.0
+        assert grid.colours["high"] >= max(values(grid).values())
+
+
+@pytest.mark.parametrize("kind", ["noise", "outlier", "two signs", "from a scan"])
+def test_a_grid_its_picture_and_its_plot_have_one_scale(kind: str) -> None:
+    grid = hg.HeadGrid(tiny.model(LLAMA))
+    random = np.random.default_rng(1).normal(size=(3, 6))
+    outlier = np.where(np.arange(18).reshape(3, 6) == 7, 90.0, 2 + random / 9)
+    given = {"noise": 5 + random / 50, "outlier": outlier, "two signs": random, "from a scan": "ov_norm"}[kind]
+    grid.colour_by(given)
+    ends = grid.colours["low"], grid.colours["high"]
+    drawn = grid.plot().collections[0]
+    assert drawn.get_clim() == ends
+    if kind != "from a scan":
+        assert hg.plots.grid(np.float32(given)).collections[0].get_clim() == pytest.approx(ends)
+    picture = str(grid.to_svg())
+    assert grid.colours["range"] in picture
+    assert (">beyond the scale<" in picture) == (kind == "outlier") == ("\N{GREATER-THAN OR EQUAL TO} " in picture)
 
 
 def test_nothing_takes_the_colours_away() -> None:

@@ -371,6 +371,7 @@ export class FakeModel implements Model {
       error: "",
       low: diverging ? -1 : 0,
       high: 1,
+      range: diverging ? "−0.98 to 0.97" : "0.02 to 0.98",
     });
     this.#dirty.clear();
   }

@@ -56,6 +56,13 @@ export function paintFills(
       if (roomy && !area.labelled) tick(sign.ticks, scene.marks.length ? { ...rect, y: rect.y + 4 } : rect);
     } else box(edges!, rect, 0.5);
     if (!isOn && has(partial, n)) triangle(sign.corners, rect);
+    if (value < shades.low || value > shades.high) {
+      // Beyond the scale.
+      const [x, y, side] = [rect.x + rect.width - 1, rect.y + 1, rect.height * 0.4];
+      sign.corners.moveTo(x - side, y);
+      sign.corners.lineTo(x, y);
+      sign.corners.lineTo(x, y + side);
+    }
     if (has(cells.zero, n)) hatch(sign.stripes, rect);
   });
   for (const [colour, path] of fills) {

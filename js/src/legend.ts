@@ -6,9 +6,19 @@ import type { Shades } from "./shades";
 
 const LN: Record<string, string> = { folded: "norms folded", raw: "raw weights" };
 
-/** The numbers along the scale: its ends, and its middle where that means zero. */
-export function ticksOf({ low, high, diverging }: Shades): string[] {
-  return [low, ...(diverging ? [(low + high) / 2] : []), high].map(short);
+/** Whether some values lie below the scale, and whether some lie above it. */
+export const beyond = ({ low, high, values }: Shades) =>
+  [values.some((value) => value < low), values.some((value) => value > high)] as const;
+
+/** The numbers along the scale: its ends, beyond which some values may lie, and its middle where that means zero. */
+export function ticksOf(shades: Shades): string[] {
+  const { low, high, diverging } = shades;
+  const [below, above] = beyond(shades);
+  return [
+    `${below ? "≤ " : ""}${short(low)}`,
+    ...(diverging ? [short((low + high) / 2)] : []),
+    `${above ? "≥ " : ""}${short(high)}`,
+  ];
 }
 
 /** Fills the legend's place, which is there as long as there are colours. Returns what writes it anew. */
@@ -19,7 +29,9 @@ export function makeLegend(element: HTMLElement): (shades: Shades | null, theme:
   const ramp = make("span", { class: "hg-ramp" }, scale, ticks);
   const ln = make("span", { class: "hg-muted" });
   const none = make("span", { class: "hg-missing hg-muted" }, make("i"), "no value");
-  element.append(label, ramp, none, ln);
+  const range = make("span", { class: "hg-muted" });
+  const far = make("span", { class: "hg-missing hg-far hg-muted" }, make("i"), "beyond the scale");
+  element.append(label, ramp, range, far, none, ln);
   return (shades, theme) => {
     if (!shades) return;
     setText(label, shades.label);
@@ -27,6 +39,8 @@ export function makeLegend(element: HTMLElement): (shades: Shades | null, theme:
     scale.style.background = scaleOf(shades.diverging, theme).gradient;
     ticks.replaceChildren(...ticksOf(shades).map((tick) => make("span", {}, tick)));
     ramp.hidden = shades.values.every(Number.isNaN);
+    setText(range, shades.range);
+    far.hidden = !beyond(shades).some(Boolean);
     none.hidden = !shades.missing;
   };
 }

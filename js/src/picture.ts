@@ -3,7 +3,7 @@ import type { Curve } from "./arrows";
 import { has } from "./bits";
 import { paintArrows } from "./darts";
 import type { Scene } from "./headers";
-import { ticksOf } from "./legend";
+import { beyond, ticksOf } from "./legend";
 import { paint } from "./paint";
 import { Pen, type Ruler, Stroke } from "./pen";
 import { scaleOf } from "./scales";
@@ -124,6 +124,21 @@ function entriesOf(scene: Scene, palette: Palette, caption: Caption, measure: Me
         }
       },
     });
+    const { range } = shades;
+    if (range)
+      entries.push({
+        width: measure(range, palette.font),
+        height: 14,
+        paint: (context) => write(context, range, 0, 7, palette.muted),
+      });
+    if (beyond(shades).some(Boolean))
+      add("beyond the scale", (context) =>
+        fill(context, palette.text, (path) => {
+          path.moveTo(7, 1);
+          path.lineTo(13, 1);
+          path.lineTo(13, 7);
+        }),
+      );
     if (some((i) => Number.isNaN(shades.values[i])))
       add("no value", (context) => fill(context, palette.muted, (path) => path.arc(7, 7, 1.25, 0, 7)));
   }

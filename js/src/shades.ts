@@ -24,6 +24,7 @@ export function readShades(colours: Partial<Colours> | null, cells: Cells): Shad
     ln: "",
     low: 0,
     high: 1,
+    range: "",
     diverging: false,
     error: "",
     ...colours,

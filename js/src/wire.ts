@@ -1,6 +1,6 @@
 // Generated from src/headgrid/widget/wire.py by `python -m headgrid.widget.wire`. Do not edit.
 
-export const VERSION = 5;
+export const VERSION = 6;
 
 /** A set of cells: cell i is bit i % 8 of byte i // 8. Python's bytes arrive as a DataView. */
 export type Bits = DataView;
@@ -246,6 +246,7 @@ export interface Colours {
   ln: string;
   low: number;
   high: number;
+  range: string;
   diverging: boolean;
   values: Bits;
   error: string;

@@ -69,6 +69,7 @@ export function colours(values: number[], more: Partial<Colours> = {}): Colours 
     ln: "folded",
     low: -1,
     high: 1,
+    range: "−0.50 to 0.98",
     diverging: true,
     values: bytes,
     error: "",

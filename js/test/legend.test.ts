@@ -16,7 +16,19 @@ function legendOf() {
 describe("the legend", () => {
   it("has the ends of the scale, and zero where the scale has two sides", () => {
     expect(ticksOf(shadesOf())).toEqual(["−1.00", "0", "1.00"]);
-    expect(ticksOf(shadesOf({ diverging: false, low: 2 }))).toEqual(["2.00", "1.00"]);
+    expect(ticksOf(shadesOf({ diverging: false, low: 0 }))).toEqual(["0", "1.00"]);
+  });
+
+  it("says the range of the values, and marks the ends that some lie beyond", () => {
+    const { element, update } = legendOf();
+    const far = element.querySelector<HTMLElement>(".hg-far")!;
+    const within = shadesOf({ diverging: false, low: 0, range: "all are 0.50" });
+    update(within, "light");
+    expect([far.hidden, element.textContent]).toEqual([true, expect.stringContaining("all are 0.50")]);
+    const above = shadesOf({ diverging: false, low: 0, high: 0.25 });
+    update(above, "light");
+    expect([far.hidden, ...ticksOf(above)]).toEqual([false, "0", "≥ 0.250"]);
+    expect(ticksOf(shadesOf({ diverging: false, low: 0.75 }))).toEqual(["≤ 0.750", "1.00"]);
   });
 
   it("says what is shown and how, and keeps still without colours", () => {

@@ -62,6 +62,18 @@ describe("a picture", () => {
     ]);
   });
 
+  test("says the range of the values and that some lie beyond the scale", () => {
+    const values = new Float32Array(sceneOf().cells.count).fill(3);
+    const shades = { label: "score", values, low: 0, high: 2, range: "all are 3", missing: false } as Shades;
+    expect(textsOf(sceneOf({ shades })).slice(3, 8)).toEqual([
+      "score",
+      "0",
+      "≥ 2.00",
+      "all are 3",
+      "beyond the scale",
+    ]);
+  });
+
   test("names the saved selections that are marked", () => {
     const marks = [{ colour: "#d55e00", bits: empty(40) }];
     expect(textsOf(sceneOf({ marks }), "m", ["my <heads>"]).at(-1)).toBe("my <heads>");

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from headgrid import scales
 from headgrid.arguments import printable, real_numbers
 from headgrid.names import MAIN
 from headgrid.scan import Scan
@@ -21,8 +22,8 @@ LONGEST = 200
 Floats = npt.NDArray[np.float64]
 
 NONE: Colours = {
-    "recolour": 0, "metric": "", "label": "", "ln": "", "low": 0.0, "high": 0.0, "diverging": False, "values": b"",
-    "error": "",
+    "recolour": 0, "metric": "", "label": "", "ln": "", "low": 0.0, "high": 0.0, "range": "",
+    "diverging": False, "values": b"", "error": "",
 }  # fmt: skip
 """No colours."""
 
@@ -170,18 +171,17 @@ def of_array(
 
 
 def _painted(values: Floats, label: str, diverging: bool | None, ends: tuple[float, float] | None = None) -> Colours:
-    """Numbers as they cross the wire, with the ends of their scale."""
+    """Numbers as they cross the wire, with the ends of their scale and what these leave out."""
     small = values.astype("<f4")
     known = small[np.isfinite(small)].astype(float)
-    low, high = ends or ((float(known.min()), float(known.max())) if known.size else (0.0, 0.0))
     if diverging is None:
+        low, high = ends or ((float(known.min()), float(known.max())) if known.size else (0.0, 0.0))
         diverging = low < 0 < high
-    if diverging:
-        high = max(abs(low), abs(high))
-        low = -high
+    scale = scales.limits(known, diverging, None, *(ends or (None, None)))
+    low, high = (scale.low, scale.high) if known.size or ends else (0.0, 0.0)
     return {
-        **NONE, "label": _said(label) or "values", "low": low, "high": high, "diverging": bool(diverging),
-        "values": small.tobytes(),
+        **NONE, "label": _said(label) or "values", "low": low, "high": high,
+        "range": ", ".join(scale.said), "diverging": bool(diverging), "values": small.tobytes(),
     }  # fmt: skip
 
 

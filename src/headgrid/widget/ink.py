@@ -38,6 +38,15 @@ def corners(rects: Rects, radius: float) -> list[list[Point]]:
     ]
 
 
+def notches(rects: Rects) -> list[list[Point]]:
+    """The small triangle at the upper right of each cell that says: its value lies beyond the scale."""
+    found = list[list[Point]]()
+    for x, y, wide, high in rects.tolist():
+        right, top, side = x + wide - 1, y + 1, 0.4 * high
+        found.append([(right - side, top), (right, top), (right, top + side)])
+    return found
+
+
 def hatches(rects: Rects) -> list[list[Point]]:
     """The lines across cells that say: its output weights are all zero."""
     found = list[list[Point]]()

@@ -6,10 +6,25 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from headgrid import scales
 from headgrid.widget import panels
-from headgrid.widget.ink import EDGE, HATCH, MUTED, OFF, ON, PARTIAL, TEXT, corners, dots, halves, hatches, insets
+from headgrid.widget.ink import (
+    EDGE,
+    HATCH,
+    MUTED,
+    OFF,
+    ON,
+    PARTIAL,
+    TEXT,
+    corners,
+    dots,
+    halves,
+    hatches,
+    insets,
+    notches,
+)
 from headgrid.widget.shapes import Anchor, Boxes, Lines, Shape, Words, width_of
 from headgrid.widget.wire import Colours
 
@@ -35,12 +50,16 @@ def key(state: State, width: float, roomy: bool) -> tuple[list[Shape], float]:
 def _entries(state: State, roomy: bool) -> Iterator[tuple[list[Shape], float, float]]:
     """Each entry of the key at the origin, with its width and height."""
     box = np.array([(0.0, 0.0, 14.0, 14.0)])
+    off = Boxes(insets(box, 0.5), OFF, EDGE, radius=3)
     if (colours := state.colours) is not None:
         said = colours["label"] + (f" ({LN[colours['ln']]})" if colours["ln"] in LN else "")
         yield [Words(0, 7, said, TEXT, bold=True)], width_of(said, 12), 14
         values = np.frombuffer(colours["values"], dtype="<f4")[~state.absent]
         if not np.isnan(values).all():
-            yield list(_ramp(colours)), 160, 26
+            yield list(_ramp(colours, values)), 160, 26
+            yield [Words(0, 7, colours["range"], MUTED)], width_of(colours["range"]), 14
+        if ((values < colours["low"]) | (values > colours["high"])).any():
+            yield _entry("beyond the scale", off, Lines(notches(box), TEXT, filled=True))
         if np.isnan(values).any():
             yield _entry("no value", Boxes(box, OFF, radius=3), Boxes(dots(box, 2.5), MUTED, radius=1))
         if state.on.any():
@@ -51,7 +70,6 @@ def _entries(state: State, roomy: bool) -> Iterator[tuple[list[Shape], float, fl
         if state.on.any():
             yield _entry("selected", Boxes(box, ON, radius=3))
         ink = PARTIAL
-    off = Boxes(insets(box, 0.5), OFF, EDGE, radius=3)
     if state.partial.any():
         half = Boxes(halves(box), ink, radius=3)
         triangle = Lines(corners(box, 3), ink, filled=True)
@@ -67,14 +85,18 @@ def _entry(said: str, *swatch: Shape) -> tuple[list[Shape], float, float]:
     return [*swatch, Words(20, 7, said, MUTED)], 20 + width_of(said), 14.0
 
 
-def _ramp(colours: Colours) -> Iterator[Shape]:
+def _ramp(colours: Colours, values: npt.NDArray[np.floating]) -> Iterator[Shape]:
     palette, wide = scales.colours(colours["diverging"]), 160.0
     for k, colour in enumerate(palette):  # each reaches to the end, so that no seam shows between two
         left = k * wide / len(palette)
         yield Boxes(np.array([(left, 2.0, wide - left, 9.0)]), colour)
     low, high = colours["low"], colours["high"]
-    ends: list[tuple[float, float, Anchor]] = [(0, low, "start"), (wide, high, "end")]
+    below, above = (
+        "\N{LESS-THAN OR EQUAL TO} " * bool((values < low).any()),
+        "\N{GREATER-THAN OR EQUAL TO} " * bool((values > high).any()),
+    )
+    ends: list[tuple[float, str, float, Anchor]] = [(0, below, low, "start"), (wide, above, high, "end")]
     if colours["diverging"]:
-        ends.append((wide / 2, (low + high) / 2, "middle"))
-    for x, value, anchor in ends:
-        yield Words(x, 19, panels.short(value).replace("-", "\N{MINUS SIGN}"), MUTED, 10, anchor)
+        ends.append((wide / 2, "", (low + high) / 2, "middle"))
+    for x, more, value, anchor in ends:
+        yield Words(x, 19, more + panels.short(value).replace("-", "\N{MINUS SIGN}"), MUTED, 10, anchor)

@@ -30,6 +30,7 @@ from headgrid.widget.ink import (
     halves,
     hatches,
     insets,
+    notches,
 )
 from headgrid.widget.layout import Block
 from headgrid.widget.shapes import Boxes, Drawing, Lines, Rects, Shape, Words, width_of
@@ -217,6 +218,7 @@ def _values(
     values = np.frombuffer(colours["values"], dtype="<f4")[n]
     level = scales.levels(values, colours["low"], colours["high"])
     on, zero, partial = state.on[n], state.zero[n], state.partial[n]
+    beyond = (values < colours["low"]) | (values > colours["high"])
     fills = np.array([*palette, OFF])[level]  # -1, no value, is the last
     inks = np.array([*map(scales.ink, palette), TEXT])[level]
     for colour in np.unique(fills).tolist():
@@ -228,6 +230,7 @@ def _values(
     for ink in np.unique(inks).tolist():
         yield Lines(hatches(rects[zero & (inks == ink)]), ink, 0.6)
         yield Lines(corners(rects[partial & (inks == ink)], block.radius), ink, filled=True)
+        yield Lines(notches(rects[beyond & (inks == ink)]), ink, filled=True)
     outer, inner = (2.5, 1.5) if block.roomy else (1.5, 0.75)
     for by, edge, line in ((outer + inner / 2, GROUND, inner), (outer / 2, TEXT, outer)):
         yield Boxes(insets(rects[on], by), "none", edge, line, max(0.0, block.radius - by))

@@ -21,7 +21,7 @@ from typing import Any, Literal, TypedDict, get_args, get_origin, get_type_hints
 import numpy as np
 import numpy.typing as npt
 
-VERSION = 5
+VERSION = 6
 
 Kind = Literal["head", "mixer", "mlp", "expert", "norm", "rest", "embed"]
 Standing = Literal["table", "doubted", "guess", "proven"]
@@ -341,8 +341,9 @@ class Colours(TypedDict):
     metric: str  # a `Metric.name`; "" for an array of the user's, or for none
     label: str  # "" for none: the cells have no colours
     ln: str  # "folded", "raw"; "" for an array of the user's
-    low: float  # the ends of the scale
+    low: float  # the ends of the scale; a value beyond one has its colour and a mark
     high: float
+    range: str  # what the legend adds: "4.98 to 5.08, a spread of 2%"
     diverging: bool  # whether the middle of the scale means zero
     values: bytes  # one little-endian float32 for each cell; NaN where there is none
     error: str  # why there are none; "" where there are
