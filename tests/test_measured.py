@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import threading
+from functools import partial
 from typing import Any
 
 import pytest
@@ -194,6 +196,14 @@ def test_the_model_is_neither_run_nor_changed() -> None:
     assert [parameter._version for parameter in model.parameters()] == versions
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_what_is_hooked_to_a_model_is_not_copied_and_does_not_hinder() -> None:
+    model = tiny.fresh("gpt2")
+    lock = threading.Lock()  # which cannot be copied
+    handle = model.transformer.h[0].attn.register_forward_hook(partial(lambda lock, *_: None, lock))
+    assert isinstance(measured(Weights(model), 0), Measured)
+    assert handle.id in model.transformer.h[0].attn._forward_hooks
 
 
 def test_a_model_is_asked_once_and_anew_when_its_attention_is_another(monkeypatch: pytest.MonkeyPatch) -> None:

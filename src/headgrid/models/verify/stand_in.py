@@ -51,19 +51,24 @@ def stand_in(model: torch.nn.Module) -> tuple[torch.nn.Module, dict[str, torch.n
     found = {name: memo[id(parameter)] for name, parameter in stored.items()}
     for buffer in model.buffers():
         memo[id(buffer)] = _filled(buffer, device)
+    for module in model.modules():  # what is hooked to it may be large, or refuse to be copied
+        for key, value in vars(module).items():
+            if key.endswith(_HOOKS):
+                memo[id(value)] = type(value)()
     try:
         other = copy.deepcopy(model, memo)
     except Exception as fault:
         raise VerifyError(f"{type(model).__name__} cannot be copied, which the proof needs: {fault}") from fault
     for module in other.modules():
         for key, value in module.__dict__.items():
-            if key.endswith(("_hooks", "_hooks_with_kwargs", "_hooks_always_called")):
-                module.__dict__[key] = type(value)()
-            elif isinstance(value, torch.Tensor):
+            if isinstance(value, torch.Tensor):
                 module.__dict__[key] = _filled(value, device)
         _make_plain(getattr(module, "config", None))
     return other.eval(), found
 
+
+_HOOKS = ("_hooks", "_hooks_with_kwargs", "_hooks_always_called")
+"""How the names end that a module has its hooks under."""
 
 _NOISE_SIZE = 1 << 21
 
