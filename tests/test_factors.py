@@ -658,10 +658,16 @@ def test_folding_the_weights_themselves_changes_no_circuit_but_centres_what_is_w
         torch.testing.assert_close(processed.qk(layer).dense(), original.qk(layer).dense(), rtol=1e-4, atol=1e-4)
 
 
-def test_a_scale_that_is_a_guess_of_a_guessed_family_is_said() -> None:
+def test_the_scale_of_a_guessed_family_is_a_guess_only_where_no_attribute_says_it_and_it_cannot_be_measured() -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("it cannot be run")
+
     for family, attribute in (("gpt2", True), ("deberta", False)):
         for standing in ("table", "guess"):
-            weights = Weights(tiny.model(family))
-            weights.anatomy = dataclasses.replace(weights.anatomy, standing=standing)
-            said = any("is a guess" in note for note in Circuits(weights).notes("qk", 0))
-            assert said == (standing == "guess" and not attribute)
+            for runs in (True, False):
+                weights = Weights(tiny.fresh(family))
+                weights.anatomy = dataclasses.replace(weights.anatomy, standing=standing)
+                if not runs:
+                    weights.model.base_model.forward = broken
+                said = any("is a guess" in note for note in Circuits(weights).notes("qk", 0))
+                assert said == (standing == "guess" and not attribute and not runs)
