@@ -174,7 +174,6 @@ NAMING = [
     {"quantization_config": {"quant_method": "gptq", "bits": 4}},
     {"backbone": "someone/resnet", "use_timm_backbone": False, "use_pretrained_backbone": True},
     {"custom_pipelines": {"x": {"impl": "someone/code--x.Y"}}, "tokenizer_class": "someone/x", "_commit_hash": "0"},
-    {"architectures": ["pipeline"]},
     {"architectures": ["AutoModel", "Trainer", "../x", None, 3, "LlamaForCausalLM"]},
     {"torch_dtype": "hub", "dtype": "load"},
     {"peft_config": {"peft_type": "LORA"}, "adapter_config": "x", "transformers_weights": "../x.bin"},
@@ -187,6 +186,19 @@ def test_what_a_config_names_is_not_fetched(tmp_path: Path, no_network: list[Any
     anatomy = hg.dissect(written(tmp_path, {**LLAMA, **named}))
     assert anatomy == hg.dissect(transformers.LlamaConfig(**LLAMA))
     assert not no_network
+
+
+@pytest.mark.parametrize("wrong", ["pipeline", "AutoModel", "GPT2LMHeadModel", None, 3], ids=repr)
+def test_an_architecture_that_is_no_model_of_that_kind_is_refused(tmp_path: Path, wrong: Any) -> None:
+    with pytest.raises(AnatomyError, match=r"^the config's architectures name .*, which is no model for a LlamaConfig"):
+        hg.dissect(written(tmp_path, {**LLAMA, "architectures": [wrong]}))
+
+
+def test_an_architecture_of_the_users_own_is_passed_over_with_a_warning(tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match="no architecture 'LlamaWithProbe': this is the anatomy of a Llama") as said:
+        anatomy = hg.dissect(written(tmp_path, {**LLAMA, "architectures": ["LlamaWithProbe"]}))
+    assert anatomy == hg.dissect(transformers.LlamaConfig(**LLAMA))
+    assert [one.filename for one in said] == [__file__]  # shown with the line that called
 
 
 BACKBONES = ["detr", "maskformer", "dpt", "upernet", "vitpose", "zoedepth", "rt_detr", "omdet-turbo", "oneformer"]

@@ -11,7 +11,7 @@ import pytest
 SOURCE = Path(__file__).parent.parent / "src" / "headgrid"
 
 LAYERS = [
-    {"arguments", "torch_state", "frozen", "offloaded"},
+    {"arguments", "torch_state", "frozen", "offloaded", "warning"},
     {"files"},
     {"roles", "reader", "spectra", "scales", "demo"},
     {"slots", "factored", "elsewhere"},

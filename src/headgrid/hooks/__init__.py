@@ -13,7 +13,6 @@ hooks are gone).
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 
@@ -30,6 +29,7 @@ from headgrid.hooks.modes import Inputs, Mode, checked, checked_reference
 from headgrid.hooks.taps import Act, Tap, layer_taps, matched, taps, templates
 from headgrid.models import dissect
 from headgrid.selection import Selectable, Selection
+from headgrid.warning import warn
 
 __all__ = ["Cache", "NotRecorded", "ablate", "record"]
 
@@ -171,7 +171,7 @@ def _taps(model: torch.nn.Module, anatomy: Anatomy, selection: Selectable, what:
     """The taps of what is selected; a warning where that is nothing, unless the word for it was written."""
     chosen = anatomy.select(selection)
     if not chosen and not (isinstance(selection, str) and selection.strip().lower() == "none"):
-        warnings.warn(f"the selection is empty: nothing is {what}", stacklevel=3)
+        warn(f"the selection is empty: nothing is {what}")
     return taps(model, anatomy, activations(anatomy, chosen.parts))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from headgrid.anatomy import AnatomyError
 from headgrid.hooks.execution import as_written, refuse_recomputation
 from headgrid.hooks.taps import Act, Tap
 from headgrid.models.wrappers import unwrap
+from headgrid.warning import warn
 
 T = TypeVar("T")
 
@@ -96,10 +96,9 @@ class Attached(AbstractContextManager[T], Generic[T]):
                 "calling the module that holds them"
             )
         if never and ablated:  # a cache says by itself that it holds nothing
-            warnings.warn(
+            warn(
                 f"the model was not called while {', '.join(never[:6])} was to be ablated. What was traced, exported "
-                "or copied from a model before has no hooks",
-                stacklevel=2,
+                "or copied from a model before has no hooks"
             )
 
 

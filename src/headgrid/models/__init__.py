@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from typing import Any
 
 import torch
@@ -12,6 +11,7 @@ from headgrid.anatomy import Anatomy
 from headgrid.arguments import shown
 from headgrid.models import huggingface, lens, wrappers
 from headgrid.models.proven import marked
+from headgrid.warning import warn
 
 __all__ = ["dissect"]
 
@@ -49,13 +49,12 @@ def dissect(source: Any) -> Anatomy:
         raise _unknown(source)
     anatomy = _dissect(source)
     if anatomy.standing == "guess":
-        warnings.warn(
+        warn(
             f"{anatomy.family!r} is not in headgrid's table: where the heads of this {anatomy.name} are stored is a "
-            f"guess from names and shapes. {'; '.join([*anatomy.doubts, 'headgrid.verify tells'])}",
-            stacklevel=2,
+            f"guess from names and shapes. {'; '.join([*anatomy.doubts, 'headgrid.verify tells'])}"
         )
     elif anatomy.doubts and anatomy.standing == "doubted":
-        warnings.warn(f"{anatomy.name} is doubted: {'; '.join(anatomy.doubts)}", stacklevel=2)
+        warn(f"{anatomy.name} is doubted: {'; '.join(anatomy.doubts)}")
     return anatomy
 
 

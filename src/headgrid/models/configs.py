@@ -24,6 +24,7 @@ from torch.nn.modules.module import register_module_module_registration_hook
 
 from headgrid.anatomy import AnatomyError
 from headgrid.arguments import brief, shown
+from headgrid.warning import warn
 
 LOADED = {
     "attn_implementation", "_attn_implementation", "_attn_implementation_internal", "experts_implementation",
@@ -182,10 +183,16 @@ def on_meta(config: Any) -> torch.nn.Module:
 def _built(config: Any) -> torch.nn.Module:
     import transformers
 
-    for name in getattr(config, "architectures", None) or ():
+    named = getattr(config, "architectures", None) or ()
+    for name in named:
         kind = _architecture(config, name)
         if kind is not None:
             return kind._from_config(config)  # type: ignore[no-any-return]
+    if wrong := [name for name in named if not isinstance(name, str) or name in dir(transformers)]:
+        raise AnatomyError(
+            f"the config's architectures name {shown(wrong[0])}, which is no model for a "
+            f"{type(config).__name__}. Name one that is, or none"
+        )
     for auto in (
         transformers.AutoModelForSeq2SeqLM,
         transformers.AutoModelForSpeechSeq2Seq,
@@ -196,7 +203,13 @@ def _built(config: Any) -> torch.nn.Module:
         transformers.AutoModel,
     ):
         if type(config) in auto._model_mapping:
-            return auto.from_config(config)  # type: ignore[no-any-return]
+            model = auto.from_config(config)
+            if named:
+                warn(
+                    f"transformers has no architecture {shown(named[0])}: this is the anatomy of a "
+                    f"{type(model).__name__}, and what that class adds to it is not in it"
+                )
+            return model  # type: ignore[no-any-return]
     raise AnatomyError(f"transformers has no model for a {type(config).__name__}")
 
 
