@@ -40,6 +40,18 @@ def test_it_is_a_mapping_in_the_order_of_saving(grid: hg.HeadGrid) -> None:
     assert (len(grid.saved), wire(grid), repr(grid.saved)) == (0, [], "nothing is saved")
 
 
+def test_several_are_saved_at_once_or_none_of_them(grid: hg.HeadGrid) -> None:
+    grid.saved.update({"a": "l0h0", "b": "l1h1"}, c=(2, 0))
+    grid.saved.update([("b", "l0 mlp")])
+    assert {name: str(one) for name, one in grid.saved.items()} == {"a": "l0h0", "b": "l0 mlp", "c": "l2h0"}
+    with pytest.raises(hg.SelectionError, match="there is no head 9"):
+        grid.saved.update({"d": "l0h1", "a": "l0h9"})
+    assert list(grid.saved) == ["a", "b", "c"]
+    for wrong in (5, None, "l0h0", ["ab", "c"], [5]):
+        with pytest.raises(TypeError, match=r"^update takes a mapping from names to what is selected"):
+            grid.saved.update(wrong)
+
+
 def test_each_change_tells_the_views_and_observers(grid: hg.HeadGrid, monkeypatch: pytest.MonkeyPatch) -> None:
     states, seen = sent(grid, monkeypatch), list[list[str]]()
     grid.observe(lambda change: seen.append(list(change["new"])), "saved")

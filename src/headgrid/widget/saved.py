@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator, MutableMapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from headgrid.anatomy import Anatomy, count_of
 from headgrid.arguments import printable, shown
@@ -121,6 +122,26 @@ class Saved(MutableMapping[str, Selection]):
         if name not in self:
             self[name] = default
         return self[name]
+
+    def update(self, several: Any = (), /, **more: Selectable) -> None:
+        """Save several selections: a mapping from names to what is selected, or pairs. If one cannot be, none is."""
+        try:
+            items = {**dict(several), **more}
+        except (TypeError, ValueError) as fault:
+            raise TypeError(
+                f"update takes a mapping from names to what is selected, or pairs of these, not {shown(several)}"
+            ) from fault
+
+        def put() -> None:
+            before = self._items
+            try:
+                for name, what in items.items():
+                    self.put(name, what)
+            except BaseException:
+                self._items = before
+                raise
+
+        self._change(put)
 
     def copy(self) -> dict[str, Selection]:
         """A dictionary of them as they are now."""
