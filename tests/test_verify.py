@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import threading
 import types
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from headgrid.models.verify import SIDES, Proof, VerifyError, verify
 from headgrid.models.verify.expected import Layer
 from headgrid.models.verify.passes import Passes
 from headgrid.models.verify.statements import compare
+from headgrid.models.verify.watch import Site, Use, Watch
 from headgrid.roles import ROLES
 
 GROUPED = "llama with grouped-query attention"
@@ -508,3 +510,10 @@ def test_a_user_can_say_what_to_run_the_model_with() -> None:
     assert verify(tiny.model("gpt2"), inputs={"input_ids": torch.tensor([[5, 9, 4, 7, 3]])})
     with pytest.raises(VerifyError, match="Give `inputs` that it accepts"):
         verify(tiny.model("gpt2"), inputs={"pixels": torch.zeros(1, 3)})
+
+
+def test_a_proof_leaves_no_graph_behind() -> None:
+    """A hook that knew its own tensors would keep every pass of every proof, out of reach of the garbage collector."""
+    assert hg.verify(tiny.fresh("gpt2"))
+    gc.collect()
+    assert not [one for one in gc.get_objects() if type(one) in (Site, Use, Watch)]

@@ -176,15 +176,34 @@ class Site:
     pattern: torch.Tensor
     n_uses: int
     kept: Sequence[int | None]
-    cut: bool = False
 
     def __post_init__(self) -> None:
-        self.whole.register_hook(self._without_own)  # type: ignore[no-untyped-call]
+        # without a reference to this site: the graph would hold its own tensors by it, and never be freed
+        self._own = _Own(tuple(self.scores.shape), tuple(self.kept))
+        self.whole.register_hook(self._own)  # type: ignore[no-untyped-call]
 
-    def _without_own(self, gradient: torch.Tensor) -> torch.Tensor | None:
+    @property
+    def cut(self) -> bool:
+        """Whether gradients are cut."""
+        return self._own.cut
+
+    @cut.setter
+    def cut(self, cut: bool) -> None:
+        self._own.cut = cut
+
+
+@dataclass
+class _Own:
+    """Takes what each row's own head has of the scores out of a gradient, where it is to be `cut`."""
+
+    shape: tuple[int, ...]
+    kept: tuple[int | None, ...]
+    cut: bool = False
+
+    def __call__(self, gradient: torch.Tensor) -> torch.Tensor | None:
         if not self.cut:
             return None
-        by_head = gradient.clone().reshape(self.scores.shape)
+        by_head = gradient.clone().reshape(self.shape)
         for row, head in enumerate(self.kept):
             if head is not None and head < by_head.shape[1]:
                 by_head[row, head] = 0
