@@ -52,6 +52,7 @@ def test_what_reads_weights_says_that_they_are_offloaded_and_what_to_do(
         (AnatomyError, lambda: hg.compose(model)),
         (AnatomyError, lambda: hg.Weights(model).W_Q[1]),
         (ValueError, lambda: hg.dissect(model).select("l1h2").zero_(model)),
+        (ValueError, lambda: hg.dissect(model).select("l1h2").training_only(model)),
     ]
     for kind, call in calls:
         with pytest.raises(kind) as fault:
@@ -100,3 +101,12 @@ def test_a_model_without_weights_is_none_that_is_offloaded() -> None:
         hg.scan(model, "ov")
     assert str(fault.value).splitlines()[1] == "Load the model with its weights"
     assert hg.verify(model).ok
+
+
+@pytest.mark.parametrize("offload", WAYS)
+def test_the_widget_says_that_they_are_offloaded(offload: Callable[[Path], Any], tmp_path: Path) -> None:
+    grid = hg.HeadGrid(offload(tmp_path))
+    notes = [grid._background.answers.missing(cell) for cell in range(len(grid._cells.absent))]
+    said = {note for note in notes if note}
+    assert len(said) == 1
+    assert said.pop().startswith("Its weights are offloaded")

@@ -17,7 +17,7 @@ UNSUPPORTED = {
     **dict.fromkeys(
         ("ministral", "persimmon", "phimoe", "electra", "distilbert", "albert", "albert with 2 groups", "deberta",
          "deberta without legacy", "deberta_v2", "deberta_v2 with position projections", "whisper", "qwen2_vl",
-         "paligemma", "xlm-roberta", "camembert"),
+         "paligemma", "xlm-roberta", "camembert", "umt5"),
         "Unsupported architecture",
     ),
     "phi": "adapter did not declare 'q_norm'",  # with its norms of queries and keys, as in the tests

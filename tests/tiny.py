@@ -293,8 +293,9 @@ def fresh(name: str, attention: str = "eager") -> PreTrainedModel:
 
 @functools.cache
 def model(name: str) -> PreTrainedModel:
-    """The same model for every test that does not change it."""
-    return fresh(name)
+    """The same model for every test that does not change it, also for the one that asks first within a context."""
+    with torch.device("cpu"), torch.inference_mode(False), torch.enable_grad():
+        return fresh(name)
 
 
 @functools.cache

@@ -132,9 +132,6 @@ def zero_(model: torch.nn.Module, chosen: ParamMasks) -> None:
         ValueError: when the model does not have these parameters, has them in other shapes, or has no weights.
     """
     parameters = _parameters(model, chosen)
-    for name in chosen:
-        if parameters[name].is_meta:
-            raise ValueError(not_here(model, name))
     with torch.no_grad():
         for name, mask in chosen.items():
             weight = parameters[name]
@@ -174,7 +171,7 @@ def _parameters(model: torch.nn.Module, chosen: ParamMasks) -> dict[str, torch.n
 
     Raises:
         TypeError: when it is no module.
-        ValueError: when masks are of parameters that it does not have, or has in other shapes.
+        ValueError: when masks are of parameters that it does not have, has in other shapes, or without entries.
     """
     parameters = dict(arguments.model(model).named_parameters())
     for name, mask in chosen.items():
@@ -184,6 +181,8 @@ def _parameters(model: torch.nn.Module, chosen: ParamMasks) -> dict[str, torch.n
             raise ValueError(
                 f"the mask of {name!r} is {list(mask.shape)}, its parameter {list(parameters[name].shape)}"
             )
+        if parameters[name].is_meta:
+            raise ValueError(not_here(model, name))
     return parameters
 
 

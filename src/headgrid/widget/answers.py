@@ -98,6 +98,10 @@ class Answers:
         place = self._places[cell]
         if place is None or self._stamps is None or self._stamps.holds(place):
             return ""
+        if self._stamps.elsewhere:
+            return (
+                "Its weights are offloaded: brought for each call of the model, so that there is nothing to read here."
+            )
         return "Its weights are on the meta device: shapes without numbers, of which nothing can be read."
 
     def look(self, cells: Iterable[int], whole: bool, check: Callable[[], object]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from headgrid.anatomy import Stack
+from headgrid.offloaded import offloaded
 from headgrid.roles import ENDS, NORMS, role_of
 from headgrid.weights import Weights
 from headgrid.widget.places import Place
@@ -50,6 +51,11 @@ class Stamps:
     def readable(self) -> bool:
         """Whether any weights of the model hold numbers: those on the meta device are shapes alone."""
         return any(not parameter.is_meta for parameter in self._weights.model.parameters())
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether weights are offloaded: brought for each call of the model, and not here between calls."""
+        return offloaded(self._weights.model) is not None
 
     def holds(self, place: Place) -> bool:
         """Whether the weights that a place depends on hold numbers, all of them."""
