@@ -114,7 +114,7 @@ def test_weights_without_a_head_axis_are_refused() -> None:
 def test_what_is_no_model_is_refused_with_what_is() -> None:
     with pytest.raises(TypeError, match=r"takes a model of transformers or .* or an Anatomy, not 5"):
         hg.dissect(5)
-    with pytest.raises(AnatomyError, match="there is no file 'gpt2'\nheadgrid downloads nothing"):
+    with pytest.raises(AnatomyError, match="there is no file 'gpt2' to read a config from\nheadgrid downloads nothing"):
         hg.dissect("gpt2")
     with pytest.raises(AnatomyError, match="Linear has no config with a model_type"):
         hg.dissect(torch.nn.Linear(2, 3))

@@ -233,8 +233,8 @@ for sign, of in (("|", lambda a, b: a | b), ("&", lambda a, b: a & b), ("-", lam
         lambda w, it, of=of: str(of(w.selection, it)), {"''": nothing}, {"a pair": lambda: (1, 2)}
     )
 ROWS["it in selection"] = Row(lambda w, it: it in w.selection, each((("''", "[]", "set()"), True)), NO_HEADS)
-ROWS["selection.head_mask(it)"] = Row(
-    lambda w, it: w.selection.head_mask(it).nonzero().tolist(), each((("None", "''"), [[1, 2]]))
+ROWS["selection.selected_heads(it)"] = Row(
+    lambda w, it: w.selection.selected_heads(it).nonzero().tolist(), each((("None", "''"), [[1, 2]]))
 )
 ROWS["selection.training_only(it)"] = Row(
     lambda w, it: w.selection.training_only(it).__enter__(), own={"another model": lambda: tiny.model("bert")}

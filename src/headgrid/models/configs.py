@@ -79,8 +79,8 @@ def read(path: str | os.PathLike[str]) -> Any:
         file = Path(name) / "config.json" if name and Path(name).is_dir() else Path(name)
         if not name or not file.is_file():
             raise AnatomyError(
-                f"there is no file {shown(str(file) if name else '')}\nheadgrid downloads nothing: give a folder with "
-                "a config.json, such a file, or a model that is loaded"
+                f"there is no file {shown(str(file) if name else '')} to read a config from\n"
+                "headgrid downloads nothing: give a folder with a config.json, such a file, or a model that is loaded"
             )
         if (size := file.stat().st_size) > LARGEST_FILE:
             raise AnatomyError(f"{shown(str(file))} is no config: it has {size:,} bytes. Give the config.json itself")
