@@ -432,6 +432,27 @@ def test_composition_says_that_z_is_not_use_in_the_panel_and_beside_arrows() -> 
     heads = [cell(f"l{layer}h{head}") for layer in range(2) for head in range(4)]
     shown = comparison.arrows(found.composed(heads, "folded", never), places)
     assert shown["note"].startswith("z above random is not use")
-    assert shown["note"].endswith("Of these arrows 1 stand out from the others (z above 19.9).")
+    assert shown["note"].endswith("Of these arrows 1 stands out from the others (z above 19.9).")
     few = comparison.arrows(found.composed(heads[1:6:4], "folded", never), places)
     assert few["note"].endswith("Ablate a head to see what it carries.")
+
+
+def test_the_browser_is_told_beyond_which_z_an_arrow_is_an_outlier() -> None:
+    model, tokenizer = hg.demo()
+    found, cell, places = answers(model, tokenizer)
+
+    def fence(z: Any) -> float:
+        first, third = np.percentile(z, [25, 75])
+        return float(third + 3 * (third - first))
+
+    own = whole(found, cell("l1h2")).partners  # twelve: each kind from each of four heads
+    assert own["fence"] == pytest.approx(fence([one["z"] for one in own["arrows"]]), rel=1e-3)
+    assert [one["kind"] for one in own["arrows"] if one["z"] > own["fence"]] == ["K"]
+    heads = [cell(f"l{layer}h{head}") for layer in range(2) for head in range(4)]
+    every = hg.compose(model)
+    z = torch.stack([every.q_z, every.k_z, every.v_z])
+    shown = comparison.arrows(found.composed(heads, "folded", never), places)
+    assert shown["fence"] == pytest.approx(fence(z[z.isfinite()].numpy()))
+    assert sum(one["z"] > shown["fence"] for one in shown["arrows"]) == 1
+    few = comparison.arrows(found.composed(heads[1:6:4], "folded", never), places)
+    assert few["fence"] is None

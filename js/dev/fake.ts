@@ -301,6 +301,7 @@ export class FakeModel implements Model {
         ? {
             arrows: arrows.filter((a) => a.source === cell || a.target === cell).slice(0, 24),
             baseline: 0.102,
+            fence: 8,
             notes: [],
             error: "",
           }
@@ -349,7 +350,7 @@ export class FakeModel implements Model {
       ln,
       pending: false,
     });
-    this.set("arrows", { arrows: arrowsAmong(heads.slice(0, 8)), baseline: 0.102, note });
+    this.set("arrows", { arrows: arrowsAmong(heads.slice(0, 8)), baseline: 0.102, fence: 8, note });
     this.#dirty.clear();
   }
 

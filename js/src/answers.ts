@@ -24,9 +24,9 @@ export function comparisonOf(sync: Sync): Comparison | null {
 
 /** Composition among the selected heads, without the arrows of those that were taken out since. */
 export function arrowsOf(sync: Sync): Arrows {
-  const { arrows = [], baseline = 0, note = "" } = sync.read("arrows") ?? {};
+  const { arrows = [], baseline = 0, fence = null, note = "" } = sync.read("arrows") ?? {};
   const isOn = (cell: number) => has(sync.on, cell);
-  return { arrows: arrows.filter((a) => isOn(a.source) && isOn(a.target)), baseline, note };
+  return { arrows: arrows.filter((a) => isOn(a.source) && isOn(a.target)), baseline, fence, note };
 }
 
 /** What may stand in the box, unless it answers an older text than the last. */

@@ -1,14 +1,14 @@
 /** The row that chooses which composition arrows are drawn. It belongs to the view. */
-import { highestZ, passing, within } from "./arrows";
+import { highestZ, isPlainArrow, passing, within } from "./arrows";
 import type { Cells } from "./cells";
 import { KINDS } from "./composition";
 import { keepKeys, make, OWN_KEYS, on, setText } from "./dom";
 import type { ArrowChoice } from "./view";
-import type { Arrow } from "./wire";
+import type { Arrow, Arrows } from "./wire";
 
 export interface ArrowBar {
   element: HTMLElement;
-  update(arrows: readonly Arrow[], cells: Cells): void;
+  update(arrows: Arrows, cells: Cells): void;
 }
 
 export function makeArrowBar(choice: ArrowChoice, changed: () => void, signal: AbortSignal): ArrowBar {
@@ -35,6 +35,7 @@ export function makeArrowBar(choice: ArrowChoice, changed: () => void, signal: A
   });
   const least = make("span", { class: "hg-least" });
   const amount = make("span", { class: "hg-muted", role: "status" });
+  const said = make("p", { class: "hg-note" });
   on(
     slider,
     "input",
@@ -64,17 +65,25 @@ export function makeArrowBar(choice: ArrowChoice, changed: () => void, signal: A
     ...kinds,
     // together, so that what passes the threshold never stands in a line of its own
     make("div", { class: "hg-slide" }, make("label", {}, least, slider), amount),
+    said,
   );
   keepKeys(element, signal);
   return {
     element,
-    update: (all, cells) => {
+    update: ({ arrows: all, fence, note }, cells) => {
       const arrows = within(all, cells);
       element.hidden = arrows.length === 0;
       slider.max = String(Math.max(choice.z, highestZ(arrows)));
       slider.value = String(choice.z);
       setText(least, `z ≥ ${choice.z.toFixed(1)}`);
-      setText(amount, `${passing(arrows, choice, cells).length} of ${arrows.length}`);
+      const drawn = passing(arrows, choice, cells);
+      setText(amount, `${drawn.length} of ${arrows.length}`);
+      const plain = drawn.some((arrow) => isPlainArrow(arrow, fence));
+      setText(
+        said,
+        `z above random is not use.${plain ? ` Grey: ${fence === null ? "too few pairs to compare" : "as most pairs"}.` : ""}`,
+      );
+      said.title = note;
     },
   };
 }

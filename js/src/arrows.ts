@@ -19,10 +19,16 @@ export interface Curve {
   points: [Point, Point, Point, Point];
   /** From 0 at the threshold to 1 for the strongest. */
   strength: number;
+  /** Whether it is as most pairs are: no outlier among them. */
+  plain: boolean;
 }
 
 /** The z of an arrow; one without a finite z is no stronger than random. */
 export const zOf = ({ z }: Arrow): number => (Number.isFinite(z) ? z : 0);
+
+/** Whether an arrow is as most pairs are; of too few nobody can say which are outliers, so that all of them are plain. */
+export const isPlainArrow = (arrow: Arrow, fence: number | null = null): boolean =>
+  !(zOf(arrow) > (fence ?? Number.POSITIVE_INFINITY));
 
 /** The arrows between these cells; a stack that is not shown has others. */
 export function within(arrows: readonly Arrow[], cells: Cells): Arrow[] {
@@ -51,6 +57,7 @@ export function curvesOf(
   choice: ArrowChoice,
   cells: Cells,
   geometry: Geometry,
+  fence: number | null = null,
 ): Curve[] {
   const arrows = passing(all, choice, cells);
   const top = Math.max(...arrows.map(zOf));
@@ -74,6 +81,7 @@ export function curvesOf(
       arrow,
       points: [from, bend(from, reach), bend(to, -reach), to],
       strength: top > choice.z ? clamp((zOf(arrow) - choice.z) / (top - choice.z), 0, 1) : 1,
+      plain: isPlainArrow(arrow, fence),
     };
   });
 }

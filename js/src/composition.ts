@@ -1,4 +1,5 @@
 /** The heads that one head composes with: those whose output it reads, and those that read its own. */
+import { isPlainArrow } from "./arrows";
 import { make, OWN_KEYS } from "./dom";
 import { clamp, short } from "./numbers";
 import type { Arrow, Partners } from "./wire";
@@ -45,13 +46,15 @@ export interface Places {
 }
 
 export function makeComposition(partners: Partners, cell: number, places: Places): HTMLElement[] {
-  const { arrows, baseline, notes, error } = partners;
+  const { arrows, baseline, fence, notes, error } = partners;
+  const [lead, ...others] = notes;
   const most = Math.max(baseline, ...arrows.map(({ value }) => value)) || 1;
   const percent = (value: number) => `${Math.round(100 * clamp(value / most, 0, 1))}%`;
-  const row = ({ arrow: { kind, value, z }, other }: Group["rows"][number]) =>
-    make(
+  const row = ({ arrow, other }: Group["rows"][number]) => {
+    const { kind, value, z } = arrow;
+    return make(
       "tr",
-      {},
+      { class: isPlainArrow(arrow, fence) ? "hg-plain" : false },
       make("td", {}, make("b", { class: `hg-kind hg-${kind}`, title: KINDS[kind] }, kind)),
       make(
         "th",
@@ -66,6 +69,7 @@ export function makeComposition(partners: Partners, cell: number, places: Places
       make("td", { class: "hg-number" }, short(value)),
       make("td", { class: "hg-number" }, Number.isFinite(z) ? z.toFixed(1).replace("-", "−") : "–"),
     );
+  };
   const table = ({ title, none, rows }: Group) => [
     make("h4", {}, title),
     rows.length
@@ -94,17 +98,17 @@ export function makeComposition(partners: Partners, cell: number, places: Places
       : make("p", { class: "hg-note" }, none),
   ];
   const kinds = Object.entries(KINDS).map(([kind, meaning]) => `${kind} ${meaning}`);
+  const note = (text: string) => make("p", { class: "hg-note" }, text);
   return [
+    ...(lead ? [note(lead)] : []),
     ...(error ? [make("p", {}, error)] : groupsOf(arrows, cell).flatMap(table)),
     ...(arrows.length
       ? [
-          make(
-            "p",
-            { class: "hg-note" },
-            `${kinds.join(", ")}. The line across the bars is the root mean square of random orientations, ${short(baseline)}; z counts standard deviations above random.`,
+          note(
+            `${kinds.join(", ")}. The line across the bars is the root mean square of random orientations, ${short(baseline)}; z counts standard deviations above random. In grey: no outlier among these pairs.`,
           ),
         ]
       : []),
-    ...notes.map((note) => make("p", { class: "hg-note" }, note)),
+    ...others.map(note),
   ];
 }

@@ -35,6 +35,7 @@ export function paintArrows(context: Context, scene: Scene, palette: Palette): v
   // The strongest comes last, on top of the others.
   for (const curve of arrows.toReversed()) {
     const { kind } = curve.arrow;
+    const colour = curve.plain ? palette.hatch : colours[kind];
     const width = 1.25 + 1.75 * curve.strength;
     const line = lineOf(curve, scene.path());
     const head = headOf(curve, 4 + 1.5 * width, scene.path());
@@ -44,7 +45,7 @@ export function paintArrows(context: Context, scene: Scene, palette: Palette): v
     context.stroke(line);
     context.lineWidth = 2.5;
     context.stroke(head);
-    context.strokeStyle = context.fillStyle = colours[kind];
+    context.strokeStyle = context.fillStyle = colour;
     context.lineWidth = width;
     context.setLineDash(DASHES[kind]);
     context.stroke(line);

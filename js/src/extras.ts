@@ -86,7 +86,7 @@ export function makeExtras(base: Base, signal: AbortSignal): Extras {
   );
   const card = makeCard(signal);
   const showLegend = makeLegend(base.legend);
-  const showArrows = () => arrowBar.update(arrowsOf(sync).arrows, view.cells);
+  const showArrows = () => arrowBar.update(arrowsOf(sync), view.cells);
   const arrowBar = makeArrowBar(
     view.arrows,
     () => {
@@ -127,12 +127,15 @@ export function makeExtras(base: Base, signal: AbortSignal): Extras {
   base.saved.append(...saved.nodes);
   base.left.append(arrowBar.element);
   root.append(card.element);
-  grid.extend((geometry) => ({
-    arrows: curvesOf(arrowsOf(sync).arrows, view.arrows, view.cells, geometry),
-    marks: marksOf(sync.saved, view.marks, view.cells.count),
-    paintArrows,
-    paintMarks,
-  }));
+  grid.extend((geometry) => {
+    const { arrows, fence } = arrowsOf(sync);
+    return {
+      arrows: curvesOf(arrows, view.arrows, view.cells, geometry, fence),
+      marks: marksOf(sync.saved, view.marks, view.cells.count),
+      paintArrows,
+      paintMarks,
+    };
+  });
   // Some of the palette's colours stand in the second style sheet.
   grid.recolour();
 

@@ -100,6 +100,12 @@ function entriesOf(scene: Scene, palette: Palette, caption: Caption, measure: Me
         if (!has(cells.absent, i) && test(i)) return true;
       return false;
     });
+  const say = (text: string) =>
+    entries.push({
+      width: measure(text, palette.font),
+      height: 14,
+      paint: (context) => write(context, text, 0, 7, palette.muted),
+    });
   if (shades) {
     const bold = `bold ${palette.font}`;
     const label = measure(shades.label, bold) + 10;
@@ -124,13 +130,7 @@ function entriesOf(scene: Scene, palette: Palette, caption: Caption, measure: Me
         }
       },
     });
-    const { range } = shades;
-    if (range)
-      entries.push({
-        width: measure(range, palette.font),
-        height: 14,
-        paint: (context) => write(context, range, 0, 7, palette.muted),
-      });
+    if (shades.range) say(shades.range);
     if (beyond(shades).some(Boolean))
       add("beyond the scale", (context) =>
         fill(context, palette.text, (path) => {
@@ -172,11 +172,14 @@ function entriesOf(scene: Scene, palette: Palette, caption: Caption, measure: Me
       width: 28 + measure(text, palette.font),
       height: 14,
       paint: (context) => {
-        paintArrows(context, { ...scene, hover: null, arrows: [{ arrow, points, strength: 0.5 }] }, palette);
+        const plain = scene.arrows.every((one) => one.plain || one.arrow.kind !== kind);
+        const arrows = [{ arrow, points, strength: 0.5, plain }];
+        paintArrows(context, { ...scene, hover: null, arrows }, palette);
         write(context, text, 28, 7, palette.muted);
       },
     });
   }
+  if (scene.arrows.length) say("z above random is not use");
   for (const [k, { colour }] of marks.entries())
     add(caption.marks[k] ?? "", (context) => fill(context, colour, (path) => path.rect(3, 2, 8, 3)));
   return entries;

@@ -58,11 +58,15 @@ export function textOfPlaces(places: readonly Place[]): string {
   ]);
 }
 
-export function textOfPartners({ arrows, baseline }: Partners, word: (cell: number) => string): string {
+export function textOfPartners(
+  { arrows, baseline, notes }: Partners,
+  word: (cell: number) => string,
+): string {
   return lines([
     ["kind", "from", "to", "value", "z"],
     ...arrows.map((a) => [a.kind, word(a.source), word(a.target), number(a.value), number(a.z)]),
     ["random orientations", "", "", number(baseline), ""],
+    ...notes.map((note) => [note]),
   ]);
 }
 

@@ -201,6 +201,7 @@ export interface Arrow {
 export interface Partners {
   arrows: Arrow[];
   baseline: number;
+  fence: number | null;
   notes: string[];
   error: string;
 }
@@ -236,6 +237,7 @@ export interface Comparison {
 export interface Arrows {
   arrows: Arrow[];
   baseline: number;
+  fence: number | null;
   note: string;
 }
 

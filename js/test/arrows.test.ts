@@ -78,6 +78,14 @@ describe("an arrow's curve", () => {
     expect(weak!.strength).toBeCloseTo(1 / 6);
   });
 
+  it("is plain unless it is an outlier among the model's own pairs", () => {
+    const plain = (fence?: number | null) =>
+      curvesOf(passing(ALL, choice(), cells), choice(), cells, geometry, fence).map((curve) => curve.plain);
+    expect(plain(4)).toEqual([false, true]);
+    expect(plain(9)).toEqual([true, true]);
+    expect(plain(null)).toEqual([true, true]);
+  });
+
   it("keeps the three kinds of one pair apart", () => {
     const three = (["Q", "K", "V"] as const).map((kind) => arrow(head(0, 0), head(1, 2), 5, kind));
     const starts = curvesOf(three, choice(), cells, geometry).map(({ points }) => points[0].x);

@@ -111,15 +111,36 @@ describe("the heads that one composes with", () => {
 
   it("are buttons that lead to them", () => {
     const went: number[] = [];
-    const nodes = makeComposition({ arrows, baseline: 0.1, notes: [], error: "" }, 7, places(went));
+    const nodes = makeComposition(
+      { arrows, baseline: 0.1, fence: null, notes: [], error: "" },
+      7,
+      places(went),
+    );
     const buttons = nodes.flatMap((node) => [...node.querySelectorAll("button")]);
     for (const button of buttons) button.click();
     expect(went).toEqual([5, 4, 9]);
     expect(buttons[0]!.title).toBe("cell 5");
   });
 
+  it("are grey unless they are outliers, below what z does not say", () => {
+    const greys = (fence: number | null) => {
+      const partners = { arrows, baseline: 0.1, fence, notes: ["z is not use.", "rotary"], error: "" };
+      const [lead, ...nodes] = makeComposition(partners, 7, places());
+      expect(lead!.textContent).toBe("z is not use.");
+      expect(nodes.at(-1)!.textContent).toBe("rotary");
+      const rows = nodes.flatMap((node) => [...node.querySelectorAll("tbody tr")]);
+      return rows.map((row) => row.className);
+    };
+    expect(greys(6)).toEqual(["", "hg-plain", "hg-plain"]);
+    expect(greys(null)).toEqual(["hg-plain", "hg-plain", "hg-plain"]);
+  });
+
   it("give way to the reason why there are none", () => {
-    const nodes = makeComposition({ arrows: [], baseline: 0, notes: [], error: "NaN in W_O." }, 7, places());
+    const nodes = makeComposition(
+      { arrows: [], baseline: 0, fence: null, notes: [], error: "NaN in W_O." },
+      7,
+      places(),
+    );
     expect(nodes.map((node) => node.textContent)).toEqual(["NaN in W_O."]);
   });
 });

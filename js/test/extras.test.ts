@@ -23,7 +23,7 @@ function extrasOf() {
     saved: {
       items: [{ name: "mine", text: "l0h0", counts: "", colour: "#d55e00", cells: on(cells, L0H0) }],
     },
-    arrows: { arrows: [arrow(L0H0, 9, 5), arrow(L0H1, 9, 2)], baseline: 0, note: "" },
+    arrows: { arrows: [arrow(L0H0, 9, 5), arrow(L0H1, 9, 2)], baseline: 0, fence: null, note: "" },
   });
   const sync = new Sync(host);
   const view = newView(sync.cells, "");
@@ -135,7 +135,14 @@ describe("what comes with the second module", () => {
   it("has a row for the arrows, which is gone with the last of them", () => {
     const { find, tell } = made;
     expect(find(".hg-arrows").textContent).toContain("1 of 2");
-    tell("arrows", { arrows: [], baseline: 0, note: "" });
+    expect(find(".hg-arrows").textContent).toContain("z above random is not use. Grey: too few pairs");
+    const strong = [arrow(L0H0, 9, 5), arrow(L0H1, 9, 2)];
+    tell("arrows", { arrows: strong, baseline: 0, fence: 6, note: "" });
+    expect(find(".hg-arrows").textContent).toContain("Grey: as most pairs.");
+    tell("arrows", { arrows: strong, baseline: 0, fence: 4, note: "why" });
+    expect(find(".hg-arrows .hg-note").textContent).toBe("z above random is not use.");
+    expect(find(".hg-arrows .hg-note").title).toBe("why");
+    tell("arrows", { arrows: [], baseline: 0, fence: null, note: "" });
     expect(find(".hg-arrows").hidden).toBe(true);
   });
 

@@ -31,9 +31,15 @@ describe("what is copied", () => {
   });
 
   it("names both ends of every arrow", () => {
-    const partners = { arrows: [arrow(1, 2, 3.5)], baseline: 0.1, notes: [], error: "" };
+    const partners = {
+      arrows: [arrow(1, 2, 3.5)],
+      baseline: 0.1,
+      fence: null,
+      notes: ["z is not use."],
+      error: "",
+    };
     expect(textOfPartners(partners, (cell) => `h${cell}`)).toBe(
-      "kind\tfrom\tto\tvalue\tz\nK\th1\th2\t0.135\t3.5\nrandom orientations\t\t\t0.1\t",
+      "kind\tfrom\tto\tvalue\tz\nK\th1\th2\t0.135\t3.5\nrandom orientations\t\t\t0.1\t\nz is not use.",
     );
   });
 

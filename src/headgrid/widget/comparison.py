@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Sequence
 
-from headgrid.circuits.composition import NOT_USE, Composition, Pair
+import numpy as np
+
+from headgrid.circuits.composition import FEWEST, NOT_USE, Composition, Pair
+from headgrid.scales import outer_fences
 from headgrid.widget import panels
 from headgrid.widget.places import Place, Places
 from headgrid.widget.wire import Arrow, Arrows, Circuit, Compared, Comparison, Composes, Partners
@@ -23,7 +26,7 @@ MOST_ARROWS = 200
 MOST_PARTNERS = 60
 
 NONE: Comparison = {"heads": [], "n_heads": 0, "summed": None, "ln": "folded", "pending": False}
-NO_ARROWS: Arrows = {"arrows": [], "baseline": 0.0, "note": ""}
+NO_ARROWS: Arrows = {"arrows": [], "baseline": 0.0, "fence": None, "note": ""}
 KINDS: dict[str, Composes] = {"q": "Q", "k": "K", "v": "V"}
 
 
@@ -88,13 +91,16 @@ def arrows(found: Sequence[Composition], places: Places) -> Arrows:
     every = [arrow for one in found for arrow in arrows_of(one.top(MOST_ARROWS), one.stack, places)]
     every.sort(key=lambda arrow: -arrow["z"])
     n_heads = sum(len(one.heads) for one in found)
-    fences = [one.outer_fence for one in found if not math.isnan(one.outer_fence)]
-    out = sum(arrow["z"] > max(fences) for arrow in every) if fences else 0
-    among = f" Of these arrows {out:,} stand out from the others (z above {max(fences):.3g})." if fences else ""
+    fence = max((one.outer_fence for one in found if not math.isnan(one.outer_fence)), default=None)
+    among = ""
+    if fence is not None:
+        out = sum(arrow["z"] > fence for arrow in every)
+        among = f" Of these arrows {out:,} stand{'s' * (out == 1)} out from the others (z above {fence:.3g})."
     none = f"None of {n_heads} heads composes with another more than random heads would."
     return {
         "arrows": every[:MOST_ARROWS],
         "baseline": _digits(found[0].baseline),
+        "fence": fence,
         "note": f"{NOT_USE}.{among}" if every else none,
     }
 
@@ -111,9 +117,11 @@ def partners(pairs: Sequence[Pair], stack: str, baseline: float, notes: Iterable
     """
     if not pairs:
         return no_partners("There is no head in another layer that it could compose with.")
+    z = np.array([pair.z for pair in pairs if math.isfinite(pair.z)])
     return {
         "arrows": arrows_of(pairs[:MOST_PARTNERS], stack, places),
         "baseline": _digits(baseline),
+        "fence": outer_fences(z)[1] if len(z) >= FEWEST else None,
         "notes": list(dict.fromkeys(map(panels.sentence, notes))),
         "error": "",
     }
@@ -121,7 +129,7 @@ def partners(pairs: Sequence[Pair], stack: str, baseline: float, notes: Iterable
 
 def no_partners(error: str) -> Partners:
     """Why there are none."""
-    return {"arrows": [], "baseline": 0.0, "notes": [], "error": error}
+    return {"arrows": [], "baseline": 0.0, "fence": None, "notes": [], "error": error}
 
 
 def _digits(value: float) -> float:

@@ -285,7 +285,8 @@ class Partners(TypedDict):
 
     arrows: list[Arrow]
     baseline: float  # the root-mean-square of random orientations
-    notes: list[str]
+    fence: float | None  # the z above which one is an outlier among them all; None where they are too few to say
+    notes: list[str]  # the first is what z does not say
     error: str
 
 
@@ -331,6 +332,7 @@ class Arrows(TypedDict):
 
     arrows: list[Arrow]
     baseline: float
+    fence: float | None  # the z above which one is an outlier among all pairs; None where they are too few to say
     note: str  # why there are none, or how many of the selected heads were compared
 
 
