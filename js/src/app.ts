@@ -265,7 +265,16 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
   sync.follow(signal, (trait) => {
     if (trait === "plan") {
       const { live, focused, panel, arrows, marks } = view;
-      Object.assign(view, newView(sync.cells, holding(view.stack)), { live, focused, panel, arrows, marks });
+      // The same cells, some of which write nothing now, or do again; or a grid of another shape, where all begins anew.
+      if (view.cells.count === sync.cells.count) view.cells = cellsOf(sync.cells, view.stack);
+      else
+        Object.assign(view, newView(sync.cells, holding(view.stack)), {
+          live,
+          focused,
+          panel,
+          arrows,
+          marks,
+        });
     }
     // The traits of one message come one by one, in any order: they are shown once all of them are there.
     if (changed.push(trait) === 1) queueMicrotask(showChanged);

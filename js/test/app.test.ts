@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { fromWire } from "../src/bits";
 import { readPlan } from "../src/cells";
 import widget from "../src/widget";
-import type { Deed } from "../src/wire";
+import type { Deed, Plan } from "../src/wire";
 import { colours } from "./fixtures";
 import { Host, orders } from "./host";
 import { members, on, stacked, text } from "./plans";
@@ -233,6 +233,16 @@ describe("a view of a model with two stacks", () => {
     host.send(answerTo(host, [], { message: "no such part", start: 0, end: 8 }));
     await shown();
     expect(one.shown()).toBe("encoder");
+  });
+
+  it("stays where it is when cells come to write nothing", async () => {
+    const host = hostOf(1);
+    const one = viewOf(host);
+    one.tabs[1]!.click();
+    const plan = host.state.plan as Plan;
+    host.tell("plan", { ...plan, zero: on(cells, 6) });
+    await shown();
+    expect(one.shown()).toBe("decoder");
   });
 
   it("stays when Python selects what is hidden, and counts it", async () => {
