@@ -13,6 +13,8 @@ import matplotlib.image
 import nbformat
 import numpy as np
 import pytest
+import torch
+import transformers
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 import headgrid as hg
@@ -202,6 +204,21 @@ def test_on_paper_the_page_is_the_picture(opened: Opened, file: Path) -> None:
     page.emulate_media(media="print")
     expect(page.get_by_role("img", name="HeadGrid: GPT2LMHeadModel")).to_be_visible()
     expect(view(page)).to_be_hidden()
+
+
+def test_a_model_without_numbers_offers_nothing_that_would_have_to_be_read(opened: Opened, tmp_path: Path) -> None:
+    config = hg.demo()[0].config
+    with torch.device("meta"):
+        model = transformers.GPT2LMHeadModel(config)
+    path = tmp_path / "meta.html"
+    export.to_html(hg.HeadGrid(model, select="l1h2 | l0h1"), path)
+    page = opened(path)
+    cell(page, "l1h2").click()
+    inspector = view(page).get_by_role("group", name="Inspector")
+    expect(inspector).to_contain_text("transformer.h.1.attn.c_attn.weight")
+    assert inspector.get_by_role("tab").all_inner_texts() == ["Weights"]
+    assert inspector.get_by_role("radio").count() == 0  # neither norms to fold nor sides of directions
+    assert view(page).get_by_role("combobox", name="Colour by").count() == 0
 
 
 # ---- pictures that the browser makes
