@@ -151,7 +151,6 @@ class Weights:
             raise ValueError(f"{role} has the axes {', '.join(letters)}; it cannot be normalised along {said}")
         return torch.nn.functional.normalize(found, dim=letters.index(normalize), eps=torch.finfo(found.dtype).tiny)
 
-    @shielded()
     def notes(self, *roles: str, layer: int | None = None) -> tuple[str, ...]:
         """What is not in the weights that are stored though it is in those that are used, in sentences.
 
@@ -171,6 +170,7 @@ class Weights:
             for what, on in by.items()
         )
 
+    @shielded()
     def stamp(self, role: str, layer: int | None = None) -> tuple[object, ...]:
         """What changes when these weights do, for whoever keeps a result that was computed from them.
 
