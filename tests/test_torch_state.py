@@ -20,7 +20,6 @@ import torch
 
 import headgrid as hg
 from headgrid.demo import repeated_tokens
-from headgrid.hooks.ablation import Ablation
 from headgrid.models.huggingface import on_meta
 from headgrid.torch_state import shielded
 
@@ -207,24 +206,27 @@ def demonstrated(model: Any) -> Any:
 
 
 def ablated(model: Any) -> Any:
-    """What takes the place of activations, of activations that are given."""
-    cache = recorded_once(model)
-    found, anatomy = [], hg.dissect(model)
-    (tap,) = (tap for tap in cache.taps.values() if tap.where == ("z", "", 1))
-    read = torch.arange(2 * 5 * 7, dtype=torch.float32, device="cpu").sin().reshape(2, 5, 1, 7)
+    """What takes the place of z where it enters `W_O`, of a z that is given; references are shielded."""
+    module = model.transformer.h[1].attn.c_proj
+    entries = torch.arange(2 * 5 * module.weight.shape[0], dtype=module.weight.dtype, device="cpu")
+    z = entries.sin().reshape(2, 5, -1)
     mask = torch.tensor([[1, 1, 1, 1, 0], [1, 1, 1, 0, 0]], device="cpu")
-    for mode in ("zero", "mean", "resample", torch.tensor(0.3, dtype=torch.float32, device="cpu")):
-        for reference, masks in ((None, {}), (cache, {"attention_mask": mask})):
-            if reference is None or mode in ("mean", "resample"):
-                generator = torch.Generator("cpu").manual_seed(3)
-                ablation = Ablation(anatomy, [tap], mode, reference, masks, False, generator)
-                found.append(ablation.instead(tap, read, 0))
+    plain, masked = recorded_once(model), recorded_once(model, attention_mask=mask)
+    ways: list[tuple[Any, Any]] = [("zero", None), (0.3, None), (plain, None), ("mean", None), ("mean", plain)]
+    ways += [("mean", masked), ("resample", None), ("resample", plain)]
+    found = []
+    for mode, reference in ways:
+        generator = torch.Generator("cpu").manual_seed(3) if mode == "resample" else None
+        with hg.ablate(model, "l1h2", mode, reference=reference, generator=generator):
+            handle = module.register_forward_pre_hook(lambda _, given: found.append(given[0].clone()))
+            module(z)
+            handle.remove()
     return found
 
 
-def recorded_once(model: Any) -> Any:
+def recorded_once(model: Any, **named: Any) -> Any:
     with shielded(), hg.record(model, "l1h2 | l0 mlp") as cache:
-        model(torch.tensor([[3, 4, 5, 6, 7], [8, 9, 3, 5, 4]], device="cpu"))
+        model(torch.tensor([[3, 4, 5, 6, 7], [8, 9, 3, 5, 4]], device="cpu"), **named)
     return cache
 
 
