@@ -165,7 +165,8 @@ def test_an_interrupt_anywhere_leaves_all_as_it_was_or_all_as_it_is_to_be(
         assert not grid.summary["pending"]
         assert not grid.comparison["pending"]
         grid.close()
-    assert before == after or outcomes == {True, False}, "some interrupts come too early to have changed anything"
+    expected = {True, False} if name in POINTS else {True}  # of few points all may come before anything is changed
+    assert before == after or outcomes >= expected, "some interrupts come too early to have changed anything"
 
 
 def test_a_second_interrupt_while_the_first_is_put_right_is_healed_by_the_next_change(
