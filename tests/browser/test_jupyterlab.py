@@ -278,7 +278,7 @@ def test_a_head_that_comes_to_write_nothing_is_hatched_and_the_view_stays_where_
     def seen() -> Any:
         notebook.page.mouse.move(0, 0)
         notebook.painted()
-        return imread(io.BytesIO(notebook.page.screenshot(clip=cell(view, "l0h3").bounding_box())))
+        return imread(io.BytesIO(notebook.page.screenshot(clip=place)))
 
     def is_plain() -> bool:
         return bool(np.abs(seen() - plain).max() < 0.02)
@@ -288,14 +288,15 @@ def test_a_head_that_comes_to_write_nothing_is_hatched_and_the_view_stays_where_
 
     try:
         view.get_by_role("button", name="Larger cells").click()
+        place = cell(view, "l0h3").bounding_box()  # only cells about the cursor are in the page all the time
         cell(view, "l1h1").click()
         holds(notebook, "l1h1")
         expect(view.get_by_role("group", name="Inspector")).to_contain_text("layer 1 head 1")
-        plain, wide = seen(), cell(view, "l0h3").bounding_box()["width"]
+        plain, wide = seen(), cell(view, "l1h1").bounding_box()["width"]
         run("kept = model.state_dict()['transformer.h.0.attn.c_proj.weight'].clone()")
         run("model.get_parameter('transformer.h.0.attn.c_proj.weight').data[72:] = 0")
         wait_for("a hatch", lambda: not is_plain())
-        assert cell(view, "l0h3").bounding_box()["width"] == wide
+        assert cell(view, "l1h1").bounding_box()["width"] == wide
         expect(view.get_by_role("group", name="Inspector")).to_contain_text("l1h1")
         assert active_name(view.get_by_role("grid")).startswith("layer 1 head 1")
         run("model.get_parameter('transformer.h.0.attn.c_proj.weight').data[:] = kept")
