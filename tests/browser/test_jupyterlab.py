@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import io
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
 import pytest
-from matplotlib.image import imread
 from playwright.sync_api import Locator, expect
 
 import headgrid as hg
 from headgrid.masks import ParamMasks
 
-from .jupyterlab import TIMEOUT, Notebook, wait_for
+from .jupyterlab import TIMEOUT, Notebook
 
 Open = Callable[..., Notebook]
 
@@ -268,38 +265,3 @@ def test_no_other_host_is_asked_for_anything(notebook: Notebook, other_hosts: li
     notebook.page.evaluate("fetch('https://example.org/widget.js').catch(() => null)")
     assert other_hosts == ["https://example.org/widget.js"]
     other_hosts.clear()
-
-
-def test_a_head_that_comes_to_write_nothing_is_hatched_and_the_view_stays_where_it_is(open_notebook: Open) -> None:
-    made = "import torch\nmodel, tokenizer = hg.demo()\ngrid = hg.HeadGrid(model, tokenizer)\ngrid"
-    notebook = open_notebook("hatched", [SET_UP, made])
-    view = notebook.view()
-
-    def seen() -> Any:
-        notebook.page.mouse.move(0, 0)
-        notebook.painted()
-        return imread(io.BytesIO(notebook.page.screenshot(clip=place)))
-
-    def is_plain() -> bool:
-        return bool(np.abs(seen() - plain).max() < 0.02)
-
-    def run(code: str) -> None:
-        notebook._kernel().execute(code, reply=True, timeout=TIMEOUT)
-
-    try:
-        view.get_by_role("button", name="Larger cells").click()
-        place = cell(view, "l0h3").bounding_box()  # only cells about the cursor are in the page all the time
-        cell(view, "l1h1").click()
-        holds(notebook, "l1h1")
-        expect(view.get_by_role("group", name="Inspector")).to_contain_text("layer 1 head 1")
-        plain, wide = seen(), cell(view, "l1h1").bounding_box()["width"]
-        run("kept = model.state_dict()['transformer.h.0.attn.c_proj.weight'].clone()")
-        run("model.get_parameter('transformer.h.0.attn.c_proj.weight').data[72:] = 0")
-        wait_for("a hatch", lambda: not is_plain())
-        assert cell(view, "l1h1").bounding_box()["width"] == wide
-        expect(view.get_by_role("group", name="Inspector")).to_contain_text("l1h1")
-        assert active_name(view.get_by_role("grid")).startswith("layer 1 head 1")
-        run("model.get_parameter('transformer.h.0.attn.c_proj.weight').data[:] = kept")
-        wait_for("no hatch", is_plain)
-    finally:
-        notebook.close()
