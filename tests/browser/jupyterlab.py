@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
@@ -44,10 +45,8 @@ class Server(Serving):
         config, data = home / "config", home / "data"
         for folder in (self.runtime, config, data, home / "ipython"):
             folder.mkdir(parents=True)
-        for name, values in SETTINGS.items():
-            file = config / "lab" / "user-settings" / f"{name}.jupyterlab-settings"
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(json.dumps(values))
+        self.settings = config / "lab" / "user-settings"
+        self.forget_settings()
         spec = {
             "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
             "display_name": KERNEL,
@@ -60,9 +59,17 @@ class Server(Serving):
             "JUPYTER_DATA_DIR": str(data),
             "JUPYTER_RUNTIME_DIR": str(self.runtime),
             "IPYTHONDIR": str(home / "ipython"),
-            "JUPYTERLAB_SETTINGS_DIR": str(config / "lab" / "user-settings"),
+            "JUPYTERLAB_SETTINGS_DIR": str(self.settings),
             "JUPYTERLAB_WORKSPACES_DIR": str(config / "lab" / "workspaces"),
         }
+
+    def forget_settings(self) -> None:
+        """Takes back what notebooks before have set for all that follow, such as a dark theme."""
+        shutil.rmtree(self.settings, ignore_errors=True)
+        for name, values in SETTINGS.items():
+            file = self.settings / f"{name}.jupyterlab-settings"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(json.dumps(values))
 
     def script(self) -> str:
         return "from jupyterlab.labapp import main\nmain()"
@@ -97,6 +104,7 @@ class Notebook:
         written = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
         written.metadata.kernelspec = {"name": KERNEL, "display_name": KERNEL, "language": "python"}
         nbformat.write(written, self.path)
+        server.forget_settings()
         self._client: BlockingKernelClient | None = None
         self._devtools: CDPSession | None = None
         self.page: Page = context.new_page()
