@@ -47,9 +47,9 @@ format: $(STAMPS)/test js  ## let the formatters rewrite the code
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 	@if $(node_ok); then cd js && npm run format --silent; else $(call without_node,biome); fi
 
-build: js  ## write js/src/wire.ts and the committed bundle anew
+build: js  ## write js/src/model/wire.ts and the committed bundle anew
 	@$(node_ok) || { $(call without_node,the build); exit 1; }
-	@$(BIN)/python src/headgrid/widget/wire.py > js/src/wire.ts && cd js && npm run build --silent
+	@$(BIN)/python src/headgrid/widget/wire/schema.py > js/src/model/wire.ts && cd js && npm run build --silent
 
 hooked: $(STAMPS)/hooked  ## run the tests of HookedTransformer, which have an environment of their own
 	$(call say,"running the tests of HookedTransformer")

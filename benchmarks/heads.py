@@ -18,7 +18,7 @@ from readouts import LLAMA, K, interpreter, random_model, theirs, times
 from transformer_lens.FactoredMatrix import FactoredMatrix
 
 from headgrid.circuits.describe import Describer
-from headgrid.scan import scan
+from headgrid.circuits.scan import scan
 from headgrid.weights import Weights
 
 FEW_LAYERS = 3

@@ -18,9 +18,9 @@ import transformers
 from devinterp.slt.weight_restrictions import create_param_masks
 
 import headgrid as hg
-from headgrid.masks import ParamMasks
-from headgrid.widget.cells import Cells
-from headgrid.widget.wire import unpack
+from headgrid.selection.masks import ParamMasks
+from headgrid.widget.state.cells import Cells
+from headgrid.widget.wire.schema import unpack
 
 RUNS = 5
 

@@ -14,8 +14,8 @@ import torch
 import transformer_lens
 from measure import interleaved, row
 
-from headgrid.factored import FactoredMatrix
-from headgrid.spectra import spectrum_of
+from headgrid.linalg.factored import FactoredMatrix
+from headgrid.linalg.svd import spectrum_of
 
 SHAPES = {  # heads, key/value heads, d_model, d_head, d_mlp
     "GPT-2 small": (12, 12, 768, 64, 3072),

@@ -18,7 +18,7 @@ import transformers
 from torch import nn
 
 import headgrid as hg
-from headgrid.anatomy import Anatomy
+from headgrid.anatomy.anatomy import Anatomy
 from headgrid.models.verify import verify
 
 RUNS = 5

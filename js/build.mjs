@@ -18,10 +18,10 @@ const builds = [
   { ...bundled, entryPoints: ["src/widget.ts", "src/widget.css"] },
   {
     ...bundled,
-    entryPoints: ["src/panel.ts"],
+    entryPoints: ["src/chrome/panel.ts"],
     plugins: [leaveOutCore(), sheetAsText({ minify: true })],
   },
-  { ...bundled, entryPoints: ["src/offline.ts"] },
+  { ...bundled, entryPoints: ["src/export/offline.ts"] },
 ];
 
 /**

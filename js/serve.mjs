@@ -4,7 +4,7 @@ import { SHARED, sheetAsText } from "./shared.mjs";
 
 const page = await context({
   ...SHARED,
-  entryPoints: ["dev/main.ts", "src/panel.ts", "src/widget.css"],
+  entryPoints: ["dev/main.ts", "src/chrome/panel.ts", "src/widget.css"],
   outdir: ".",
   write: false,
   plugins: [sheetAsText()],

@@ -12,7 +12,7 @@ import pytest
 import tiny
 
 import headgrid as hg
-from headgrid import files
+from headgrid.utils import files
 
 PAGE = Path(__file__).parent.parent / "docs" / "families.md"
 
@@ -35,7 +35,7 @@ COLUMNS = {
     "guess": {"test_a_family_that_is_not_in_the_table_is_guessed_right_or_refused"},
     "devinterp": {"test_devinterps_masks_of_every_head_are_judged"},
 }  # fmt: skip
-"""Column -> the tests, each parametrised by family, that must all pass for a tick in it."""
+"""Column -> the tests, each parametrized by family, that must all pass for a tick in it."""
 
 HEAD = """\
 # Families

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 import headgrid as hg
-from headgrid.anatomy import Bools
-from headgrid.widget.deeds import cells_of
-from headgrid.widget.wire import Deed, Do, pack, unpack
+from headgrid.anatomy.anatomy import Bools
+from headgrid.widget.wire.commands import cells_of
+from headgrid.widget.wire.schema import Deed, Do, pack, unpack
 
 
 def deed(n: int, do: Do = "undo", name: str = "", value: str = "", off: str = "", by: str = "one") -> Deed:

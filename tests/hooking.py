@@ -10,10 +10,10 @@ import tiny
 import torch
 
 import headgrid as hg
-from headgrid.anatomy import Slot, Stack
+from headgrid.anatomy.anatomy import Slot, Stack
+from headgrid.anatomy.roles import bare
 from headgrid.hooks import ablate
-from headgrid.roles import bare
-from headgrid.selection import Selection
+from headgrid.selection.selection import Selection
 
 LLAMA = "llama with grouped-query attention"
 HEADS, D_HEAD = 6, 10

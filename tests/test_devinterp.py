@@ -14,9 +14,9 @@ import transformers
 from transformers import PreTrainedModel
 
 import headgrid as hg
+from headgrid.anatomy.roles import ROLES
 from headgrid.demo import repeated_tokens
-from headgrid.masks import ParamMasks
-from headgrid.roles import ROLES
+from headgrid.selection.masks import ParamMasks
 
 llc = pytest.importorskip("devinterp.slt.llc", reason="devinterp is not installed: pip install 'headgrid[devinterp]'")
 datasets = pytest.importorskip("datasets")

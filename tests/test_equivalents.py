@@ -24,7 +24,7 @@ import headgrid as hg
 from headgrid.circuits.factors import Circuits
 from headgrid.circuits.norms import Norms
 from headgrid.demo import repeated_tokens
-from headgrid.factored import FactoredMatrix
+from headgrid.linalg.factored import FactoredMatrix
 
 PAGE = (Path(__file__).parent.parent / "docs" / "equivalents.md").read_text()
 
@@ -190,11 +190,11 @@ VERDICTS: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 
-def w_in_read_outs(layer: int, centred: bool) -> torch.Tensor:
+def w_in_read_outs(layer: int, centered: bool) -> torch.Tensor:
     """The first three directions that GPT-2's W_in reads, with the gain of ln2, by dense float64: `[d_vocab, 3]`."""
     weights = hg.Weights(model("gpt2"), dtype=torch.float64)
     matrix = weights["ln2.w"][layer][:, None] * weights.W_in[layer]
-    if centred:
+    if centered:
         matrix = matrix - matrix.mean(0)
     return (torch.linalg.svd(matrix)[0][:, :3].T @ weights.W_U).T
 
@@ -251,12 +251,12 @@ def test_svd_interpreter_on_processed_weights_is_the_folded_summary_of_stored_on
             assert off(svd.get_singular_vectors(which, layer, 3), through_the_final_norm(GROUPED, ours)) < 1e-4
 
 
-def test_processing_of_layer_norm_models_centres_what_heads_write_as_well() -> None:
+def test_processing_of_layer_norm_models_centers_what_heads_write_as_well() -> None:
     svd = processed("gpt2")
     ov = Circuits(hg.Weights(model("gpt2"), dtype=torch.float64)).head("ov", 1, 2)
     theirs = svd.get_singular_vectors("OV", 1, 3, 2)
-    centred = FactoredMatrix(ov.A, ov.B - ov.B.mean(-1, keepdim=True)).svd(3)[2]
-    assert off(theirs, through_the_final_norm("gpt2", centred)) < 1e-4
+    centered = FactoredMatrix(ov.A, ov.B - ov.B.mean(-1, keepdim=True)).svd(3)[2]
+    assert off(theirs, through_the_final_norm("gpt2", centered)) < 1e-4
     assert 1e-3 < off(theirs, through_the_final_norm("gpt2", ov.svd(3)[2])) < 0.2
     ours = hg.summarize(model("gpt2"), "l1 mlp", k=3).w_in.reads
     assert off(svd.get_singular_vectors("w_in", 1, 3), through_the_final_norm("gpt2", ours)) < 1e-4
@@ -336,12 +336,12 @@ def test_svd_interpreter_leaves_the_norms_around_ov_out() -> None:
     assert 60 < shared < 130, "of 160"
 
 
-def test_w_in_of_svd_interpreter_is_not_centred() -> None:
+def test_w_in_of_svd_interpreter_is_not_centered() -> None:
     svd = interpreter(lens("gpt2"))
     for layer in range(3):
         theirs = svd.get_singular_vectors("w_in", layer, 3)
-        assert off(theirs, w_in_read_outs(layer, centred=False)) < 1e-4
-        right = w_in_read_outs(layer, centred=True)
+        assert off(theirs, w_in_read_outs(layer, centered=False)) < 1e-4
+        right = w_in_read_outs(layer, centered=True)
         assert 0.2 < off(theirs, right) < 0.9
         ours = hg.summarize(model("gpt2"), f"l{layer} mlp", k=3).w_in.reads
         assert off((ours @ hg.Weights(model("gpt2")).W_U.double()).T, right) < 1e-4
@@ -420,7 +420,7 @@ def test_svd_interpreter_reads_other_heads_of_falcon_40b() -> None:
     torch.testing.assert_close(cache["l0h1"][0, 0], read[0][0, 0] @ weights.W_V[0, 1], rtol=1e-4, atol=1e-4)
 
 
-def test_experts_are_refused_by_svd_interpreter_and_summarised_here() -> None:
+def test_experts_are_refused_by_svd_interpreter_and_summarized_here() -> None:
     svd, weights = interpreter(lens("mixtral")), hg.Weights(model("mixtral"), dtype=torch.float64)
     for which in ("w_in", "w_out"):
         with pytest.raises(NotImplementedError, match="Sparse MoE layers require"):
@@ -637,7 +637,7 @@ def test_every_location_of_model_context_is_on_the_page() -> None:
     assert public <= set(re.findall(r"\bctx\.(\w+)", theirs))
 
 
-def test_every_axis_that_model_context_normalises_along_has_a_letter() -> None:
+def test_every_axis_that_model_context_normalizes_along_has_a_letter() -> None:
     letters = {"MAX_CONTEXT_LENGTH": "p", "RESIDUAL_STREAM_CHANNELS": "m", "VOCAB_SIZE": "v", "ATTN_HEADS": "n",
                "QUERY_AND_KEY_CHANNELS": "h", "VALUE_CHANNELS": "h", "MLP_ACTS": "f"}  # fmt: skip
     ctx, weights = Context(model("gpt2")), hg.Weights(model("gpt2"))
@@ -689,7 +689,7 @@ def test_the_lines_for_model_context_and_the_biases_are_the_whole_model() -> Non
     assert (without - logits).norm() > 0.3 * logits.norm(), "as far as the thirteen locations go"
 
 
-def test_the_unembedding_of_model_context_is_not_centred() -> None:
+def test_the_unembedding_of_model_context_is_not_centered() -> None:
     """By the model's own final norm: a part of the stream along (1, ..., 1) changes no logit."""
     found, body = model("gpt2"), model("gpt2").transformer
     theirs, weights = get_unembedding_with_ln_gain(Context(found)), hg.Weights(found)

@@ -18,10 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import headgrid as hg
-from headgrid import parts
-from headgrid.anatomy import Slot, Stack
-from headgrid.roles import ROLES, bare
-from headgrid.selection import Selection
+from headgrid.anatomy.anatomy import Slot, Stack
+from headgrid.anatomy.roles import ROLES, bare
+from headgrid.selection import parts
+from headgrid.selection.selection import Selection
 from headgrid.weights import Weights
 
 every_family = pytest.mark.parametrize("family", tiny.FAMILIES)

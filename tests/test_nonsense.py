@@ -434,7 +434,7 @@ ROWS["plots.grid(it)"] = Row(
     lambda w, it: hg.plots.grid(it).collections[0].get_array().shape, {"ones [1, 4]": (1, 4), "NaN [3, 4]": (3, 4)},
     {"texts of numbers": lambda: [["1", "2"]], "the scan itself": lambda: hg.scan(world().gpt2, "ov")},
 )  # fmt: skip
-colour_map = {True: "PuOr_r", False: "cividis"}
+color_map = {True: "PuOr_r", False: "cividis"}
 DIVERGES = each((TRUE, lambda found: found.collections[0].get_cmap().name == "PuOr_r"),
                 (FALSE, lambda found: found.collections[0].get_cmap().name == "cividis"))  # fmt: skip
 figure("grid", of_grid, "ax", right={"None": lambda found: found.get_xlabel() == "head"}, own=SEVERAL)
@@ -712,13 +712,13 @@ ROWS["grid.selection = it"] = Row(
 )
 
 
-def colours(w: SimpleNamespace, what: Any, **named: Any) -> dict[str, Any]:
-    w.grid.colour_by(what, **named)
-    return dict(w.grid.colours)
+def colors(w: SimpleNamespace, what: Any, **named: Any) -> dict[str, Any]:
+    w.grid.color_by(what, **named)
+    return dict(w.grid.colors)
 
 
-ROWS["grid.colour_by(it)"] = Row(
-    lambda w, it: colours(w, it)["label"],
+ROWS["grid.color_by(it)"] = Row(
+    lambda w, it: colors(w, it)["label"],
     {"None": "", "NaN [3, 4]": "values"},
     {
         "infinite": lambda: torch.full((3, 4), np.inf),
@@ -726,17 +726,17 @@ ROWS["grid.colour_by(it)"] = Row(
         "[3, 1]": lambda: np.ones((3, 2)),
     },
 )
-ROWS["grid.colour_by({'text': it})"] = Row(lambda w, it: colours(w, {"text": it})["label"], {"NaN [3, 4]": "values"})
-ROWS["grid.colour_by(label=it)"] = Row(
-    lambda w, it: colours(w, w.scan.copying_score, label=it)["label"],
+ROWS["grid.color_by({'text': it})"] = Row(lambda w, it: colors(w, {"text": it})["label"], {"NaN [3, 4]": "values"})
+ROWS["grid.color_by(label=it)"] = Row(
+    lambda w, it: colors(w, w.scan.copying_score, label=it)["label"],
     {"None": "values", "''": "values", "'nonsense'": "nonsense"},
     skip=("'\\ud800'", "'l0\\x1b[31m'"),
 )
-ROWS["grid.colour_by(diverging=it)"] = Row(
-    lambda w, it: colours(w, w.scan.ov.norm, diverging=it)["diverging"], each((("None", *FALSE), False), (TRUE, True))
+ROWS["grid.color_by(diverging=it)"] = Row(
+    lambda w, it: colors(w, w.scan.ov.norm, diverging=it)["diverging"], each((("None", *FALSE), False), (TRUE, True))
 )
 for what in ("ov_norm", [[1.0] * 4] * 3):  # an array has no norms to fold, and what is none is refused all the same
-    ROWS[f"grid.colour_by({what!r:.9}, ln=it)"] = Row(lambda w, it, what=what: colours(w, what, ln=it), own=LN)
+    ROWS[f"grid.color_by({what!r:.9}, ln=it)"] = Row(lambda w, it, what=what: colors(w, what, ln=it), own=LN)
 ROWS["grid.plot(it)"] = Row(lambda w, it: w.grid.plot(it).get_xlabel(), {"None": "head"}, SEVERAL)
 ROWS["grid.plot(nonsense=it)"] = Row(lambda w, it: w.grid.plot(nonsense=it))
 ROWS["grid.to_html(progress=it)"] = Row(
@@ -762,10 +762,8 @@ ROWS["grid.saved[it] = ..."] = Row(
 ROWS["grid.saved['x'] = it"] = Row(lambda w, it: w.grid.saved.__setitem__("x", it), own=NO_HEADS)
 ROWS["del grid.saved[it]"] = Row(lambda w, it: w.grid.saved.__delitem__(it), skip=("'nonsense'",))
 ROWS["grid.saved.pop(it)"] = Row(lambda w, it: w.grid.saved.pop(it), skip=("'nonsense'",))
-ROWS["grid.saved.colour(it, ...)"] = Row(lambda w, it: w.grid.saved.colour(it, "#d55e00"), skip=("'nonsense'",))
-ROWS["grid.saved.colour('x', it)"] = Row(
-    lambda w, it: w.grid.saved.colour("x", it), own={"three digits": lambda: "#fff"}
-)
+ROWS["grid.saved.color(it, ...)"] = Row(lambda w, it: w.grid.saved.color(it, "#d55e00"), skip=("'nonsense'",))
+ROWS["grid.saved.color('x', it)"] = Row(lambda w, it: w.grid.saved.color("x", it), own={"three digits": lambda: "#fff"})
 
 # ---- the small model
 

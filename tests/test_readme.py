@@ -36,7 +36,7 @@ def test_the_code_of_the_readme_runs_in_its_order(
     assert gradients == set(names["grid"].masks)
     exec(saved, names)
     assert str(names["grid"].selection) == "l0h1 | l1h2"
-    assert names["grid"].saved.colours["induction"] == "#d55e00"
+    assert names["grid"].saved.colors["induction"] == "#d55e00"
     monkeypatch.chdir(tmp_path)
     exec(files, names)
     assert {path.name for path in tmp_path.iterdir()} == {"induction.html", "grid.svg"}

@@ -170,15 +170,15 @@ def picture(ax: Any) -> Any:
 
 def shown(model: Any) -> Any:
     grid = hg.HeadGrid(model, select="l1h2 | l0h1 | l0 mlp")
-    grid.colour_by("copying_score")
+    grid.color_by("copying_score")
     settled(grid)
-    computed = [grid.colours, grid.to_svg(), repr(grid)]
-    grid.colour_by(torch.ones(3, 4, device="cpu", dtype=torch.float32).cumsum(1))
+    computed = [grid.colors, grid.to_svg(), repr(grid)]
+    grid.color_by(torch.ones(3, 4, device="cpu", dtype=torch.float32).cumsum(1))
     settled(grid)
     grid.focus = {"n": 1, "cell": 6, "ln": "folded"}
     settled(grid)
     page = grid.to_html()
-    found = [computed, grid.colours, grid.summary, grid.comparison, grid.masks, len(page) // 1000, kept(grid)]
+    found = [computed, grid.colors, grid.summary, grid.comparison, grid.masks, len(page) // 1000, kept(grid)]
     grid.close()
     return found
 
@@ -189,7 +189,7 @@ def settled(grid: Any) -> None:
 
 def kept(grid: Any) -> Any:
     """What a page keeps of its cells."""
-    from headgrid.widget.kept import compare, keep
+    from headgrid.widget.export.precompute import compare, keep
 
     return [keep(grid).summaries, compare(grid)]
 
@@ -378,7 +378,7 @@ def test_directions_of_a_large_mlp_are_found_whatever_the_default_dtype_is() -> 
     W = torch.randn(400, 900, generator=torch.Generator().manual_seed(0))
     W[:3] *= 9  # leading values far from the others, so that they are found by iteration
     expected = hg.FactoredMatrix(W, torch.eye(900)).svd(3)[1]
-    from headgrid.spectra import spectrum_of
+    from headgrid.linalg.svd import spectrum_of
 
     with default_dtype(torch.float64):
         torch.testing.assert_close(spectrum_of(W, 3).values[:3], expected, rtol=1e-6, atol=0)

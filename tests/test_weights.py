@@ -5,8 +5,8 @@ import tiny
 import torch
 
 import headgrid as hg
-from headgrid.anatomy import AnatomyError
-from headgrid.roles import ROLES
+from headgrid.anatomy.anatomy import AnatomyError
+from headgrid.anatomy.roles import ROLES
 from headgrid.weights import Weights
 
 GROUPED = "llama with grouped-query attention"  # 3 layers, 6 heads in 2 groups of 10, d_model 48, 22 neurons
@@ -70,14 +70,14 @@ def test_heads_that_are_stored_apart_are_given_side_by_side() -> None:
     assert torch.equal(Weights(model).W_Q[1][4], fused[40 + 8 : 40 + 16].T)  # each group: 3 queries, k, v of 8 rows
 
 
-def test_dtype_and_device_and_normalisation_are_as_asked() -> None:
+def test_dtype_and_device_and_normalization_are_as_asked() -> None:
     weights = Weights(tiny.model(GROUPED), dtype=torch.bfloat16, device="cpu")
     assert weights.W_Q[0].dtype == torch.bfloat16
     exact = Weights(tiny.model(GROUPED))
     unit = exact.read("W_out", 1, normalize="m")
     torch.testing.assert_close(unit.norm(dim=-1), torch.ones(22, dtype=torch.float64))
     torch.testing.assert_close(unit * exact.W_out[1].norm(dim=-1, keepdim=True), exact.W_out[1])
-    with pytest.raises(ValueError, match="W_out has the axes f, m; it cannot be normalised along 'h'"):
+    with pytest.raises(ValueError, match="W_out has the axes f, m; it cannot be normalized along 'h'"):
         exact.read("W_out", 1, normalize="h")
 
 

@@ -26,7 +26,7 @@ from contestants import CONTESTANTS, Contestant
 from playwright.sync_api import ViewportSize, sync_playwright
 from stage import HERE, Server, chromium
 
-from headgrid import files
+from headgrid.utils import files
 
 FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-background-networking"]
 VIEWPORT: ViewportSize = {"width": 1600, "height": 1200}

@@ -13,7 +13,7 @@
       }),
     );
   const next = () => new Promise((resolve) => requestAnimationFrame(resolve));
-  const centre = (box, x = 0.5, y = 0.5) => ({ x: box.x + box.width * x, y: box.y + box.height * y });
+  const center = (box, x = 0.5, y = 0.5) => ({ x: box.x + box.width * x, y: box.y + box.height * y });
   const pixels = (canvas, x, y, width, height) => {
     const box = canvas.getBoundingClientRect();
     const ratio = canvas.width / box.width;
@@ -39,7 +39,7 @@
         const word = (l, h) => output().querySelector(`[role=gridcell][data-word="l${l}h${h}"]`);
         const box = (l, h) => word(l, h)?.getBoundingClientRect();
         const exact = box(row, column);
-        if (exact) return centre(exact);
+        if (exact) return center(exact);
         // only the cells about the cursor are elements; the others follow from their distances
         const [a, b] = [box(0, 0), box(1, 0)];
         const here = box(0, column);
@@ -53,7 +53,7 @@
         return buttons.length === layers * heads && buttons[buttons.length - 1].offsetHeight > 0;
       },
       place(row, column, { heads }) {
-        return centre(output().getElementsByClassName("widget-toggle-button")[row * heads + column].getBoundingClientRect());
+        return center(output().getElementsByClassName("widget-toggle-button")[row * heads + column].getBoundingClientRect());
       },
     },
     plotlyfigure: {
@@ -63,7 +63,7 @@
       },
       place(row, column, { layers, heads }) {
         const box = output().querySelector(".js-plotly-plot .nsewdrag").getBoundingClientRect();
-        return centre(box, (column + 0.5) / heads, (row + 0.5) / layers);
+        return center(box, (column + 0.5) / heads, (row + 0.5) / layers);
       },
     },
     bqplotgrid: {
@@ -72,7 +72,7 @@
         return cells.length === layers * heads && cells[cells.length - 1].getBoundingClientRect().width > 0;
       },
       place(row, column, { heads }) {
-        return centre(output().getElementsByClassName("heatmapcell")[row * heads + column].getBoundingClientRect());
+        return center(output().getElementsByClassName("heatmapcell")[row * heads + column].getBoundingClientRect());
       },
     },
     datagrid: {
@@ -83,7 +83,7 @@
         const last = this.place(layers - 1, heads - 1);
         const x = Math.min(last.x, view.right - 22);
         const y = Math.min(last.y, view.bottom - 22);
-        // the last cell in view has its lines and its number, which are not the colour of the ground
+        // the last cell in view has its lines and its number, which are not the color of the ground
         const seen = pixels(canvas, x - 11, y - 11, 23, 23);
         return new Set(new Uint32Array(seen.buffer)).size > 1;
       },

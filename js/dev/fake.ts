@@ -1,8 +1,8 @@
 /** Stands in for the kernel on the dev page: the same traits, and answers that look like Python's. */
-import { assign, type BitSet, empty, equal, fromWire, has } from "../src/bits";
-import { type Cells, nameOf, numberAt, readPlan, type Spot, spotOf, wordOf } from "../src/cells";
-import type { Model } from "../src/sync";
-import type { Column, Complete, Deed, Focus, Plan, Recolour, Summary, Text } from "../src/wire";
+import { assign, type BitSet, empty, equal, fromWire, has } from "../src/model/bits";
+import { type Cells, nameOf, numberAt, readPlan, type Spot, spotOf, wordOf } from "../src/model/cells";
+import type { Model } from "../src/model/sync";
+import type { Column, Complete, Deed, Focus, Plan, Recolor, Summary, Text } from "../src/model/wire";
 import { toWire } from "./bytes";
 import { arrowsAmong, chance, circuitsOfHead, circuitsOfMlp, METRICS } from "./fixtures";
 import { Past } from "./past";
@@ -39,7 +39,7 @@ export class FakeModel implements Model {
       cells: toWire(on),
       partial: toWire(empty(this.#cells.count)),
       focus: { n: 0, cell: -1, ln: "folded" },
-      recolour: { n: 0, metric: "", ln: "folded" },
+      recolor: { n: 0, metric: "", ln: "folded" },
       summary: { focus: 0, cell: -1, title: "", name: "", places: [], notes: [] },
       text: {},
       complete: { n: 0, text: "", at: 0 },
@@ -96,7 +96,7 @@ export class FakeModel implements Model {
     if (dirty.has("deeds")) this.#answerDeeds();
     if (["focus", "deeds"].some((trait) => dirty.has(trait))) this.#compare();
     if (dirty.has("complete")) this.#answerComplete();
-    if (dirty.has("recolour")) this.#answerRecolour();
+    if (dirty.has("recolor")) this.#answerRecolor();
   }
 
   /** Selects cells, as Python does by itself. */
@@ -354,16 +354,16 @@ export class FakeModel implements Model {
     this.#dirty.clear();
   }
 
-  /** Colours from Python, as `grid.colour_by(array)` sends them. */
-  paint(recolour: number, metric: string, label: string, ln: string, diverging: boolean): void {
+  /** Colors from Python, as `grid.color_by(array)` sends them. */
+  paint(recolor: number, metric: string, label: string, ln: string, diverging: boolean): void {
     const values = new DataView(new ArrayBuffer(4 * this.#cells.count));
     const heads = new Set(this.#heads(this.#cells.present).map(({ cell }) => cell));
     for (let n = 0; n < this.#cells.count; n++) {
       const value = chance(n + 7)() * (diverging ? 2 : 1) - (diverging ? 1 : 0);
       values.setFloat32(4 * n, heads.has(n) && n % 17 ? value : Number.NaN, true);
     }
-    this.set("colours", {
-      recolour,
+    this.set("colors", {
+      recolor,
       metric,
       label,
       ln,
@@ -377,12 +377,12 @@ export class FakeModel implements Model {
     this.#dirty.clear();
   }
 
-  #answerRecolour(): void {
-    const { n, metric, ln } = this.state.recolour as Recolour;
+  #answerRecolor(): void {
+    const { n, metric, ln } = this.state.recolor as Recolor;
     const { label } = METRICS.find(({ name }) => name === metric) ?? { label: "" };
     const total = 12;
     const step = (done: number) => {
-      if ((this.state.recolour as Recolour).n !== n) return;
+      if ((this.state.recolor as Recolor).n !== n) return;
       const runs = metric !== "" && done < total;
       this.set("progress", { label: "reading every head", done, total: runs ? total : 0 });
       this.#dirty.clear();

@@ -1,14 +1,14 @@
 /** What the stand-in for the kernel remembers: steps to go back to, and selections that have names. */
-import { type BitSet, equal, fromText, union, without } from "../src/bits";
-import type { Deed, History, Saved } from "../src/wire";
+import { type BitSet, equal, fromText, union, without } from "../src/model/bits";
+import type { Deed, History, Saved } from "../src/model/wire";
 import { toWire } from "./bytes";
 
-const COLOURS = ["#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#0072b2"];
+const COLORS = ["#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#0072b2"];
 
 export class Past {
   readonly #undo: BitSet[] = [];
   #redo: BitSet[] = [];
-  readonly #named = new Map<string, { bits: BitSet; colour: string; text: string; counts: string }>();
+  readonly #named = new Map<string, { bits: BitSet; color: string; text: string; counts: string }>();
   #now: BitSet;
   #done = 0;
 
@@ -41,8 +41,8 @@ export class Past {
   }
 
   save(name: string, bits: BitSet, words: { selection: string; counts: string }): void {
-    const colour = this.#named.get(name)?.colour ?? COLOURS[this.#named.size % COLOURS.length]!;
-    this.#named.set(name, { bits, colour, text: words.selection, counts: words.counts });
+    const color = this.#named.get(name)?.color ?? COLORS[this.#named.size % COLORS.length]!;
+    this.#named.set(name, { bits, color, text: words.selection, counts: words.counts });
   }
 
   /** Does a deed. Returns why it was refused, or "". */
@@ -67,7 +67,7 @@ export class Past {
       return `no saved selection is called '${name}'; there are: ${[...this.#named.keys()].join(", ") || "none"}`;
     } else if (what === "recall") this.edit(known.bits);
     else if (what === "remove") this.#named.delete(name);
-    else this.#named.set(name, { ...known, colour: value });
+    else this.#named.set(name, { ...known, color: value });
     return "";
   }
 }

@@ -1,6 +1,6 @@
 /** Plans for the dev page, shaped as Python's are. */
-import { assign, empty } from "../src/bits";
-import { readPlan, spotOf, wordOf } from "../src/cells";
+import { assign, empty } from "../src/model/bits";
+import { readPlan, spotOf, wordOf } from "../src/model/cells";
 import {
   type Band,
   type Column,
@@ -9,7 +9,7 @@ import {
   type Plan,
   type StackTab,
   VERSION,
-} from "../src/wire";
+} from "../src/model/wire";
 import { toWire } from "./bytes";
 import { METRICS } from "./fixtures";
 

@@ -1,25 +1,25 @@
 /** One view: puts the pieces together and tells each of them what changed. */
-import { makeAnnouncer } from "./announce";
-import { makeBadge } from "./badge";
-import { nameOf, numberAt, type Spot, spotOf, wordOf } from "./cells";
-import { makeColourBy } from "./colourby";
-import { makeDeeds } from "./deeds";
-import { atEnd, make, on, setText } from "./dom";
-import { Editor } from "./editor";
-import { makeGrid } from "./grid";
-import { followKernel, isDisconnected, noticeOf } from "./kernel";
-import { makePanelHost } from "./panelhost";
-import { makeQuery } from "./query";
-import { saidOf } from "./shades";
-import { followWidth, sidesOf } from "./sides";
-import { cellsOf, stackHolding, stackTabs, tally, tallyText } from "./stacks";
-import { makeStatus } from "./status";
-import type { Looked } from "./subject";
-import { type Ln, type Model, Sync, type Trait } from "./sync";
-import { makeTabs } from "./tabs";
-import { followTheme } from "./theme";
-import { makeTools } from "./tools";
-import { newView, showStack } from "./view";
+import { makeAnnouncer } from "./chrome/announce";
+import { makeBadge } from "./chrome/badge";
+import { makeColorBy } from "./chrome/colorby";
+import { atEnd, make, on, setText } from "./chrome/dom";
+import { makePanelHost } from "./chrome/panelhost";
+import { makeQuery } from "./chrome/query";
+import { followWidth, sidesOf } from "./chrome/splitter";
+import { makeStatus } from "./chrome/status";
+import { followTheme } from "./chrome/theme";
+import { makeTools } from "./chrome/toolbar";
+import { makeGrid } from "./grid/grid";
+import { makeTabs } from "./inspector/tabs";
+import { nameOf, numberAt, type Spot, spotOf, wordOf } from "./model/cells";
+import { makeDeeds } from "./model/commands";
+import { Editor } from "./model/editor";
+import { followKernel, isDisconnected, noticeOf } from "./model/kernel";
+import { cellsOf, stackHolding, stackTabs, tally, tallyText } from "./model/stacks";
+import type { Looked } from "./model/subject";
+import { type Ln, type Model, Sync, type Trait } from "./model/sync";
+import { saidOf } from "./model/values";
+import { newView, showStack } from "./model/view";
 
 /** Keys that are held down ask for one description, not for one per cell. */
 const SETTLED = 80;
@@ -42,7 +42,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
           grid,
           query,
           tools,
-          colourBy,
+          colorBy,
           root,
           left,
           legend,
@@ -56,7 +56,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     say,
     signal,
   );
-  const colourBy = makeColourBy((metric) => sync.recolour(metric), signal);
+  const colorBy = makeColorBy((metric) => sync.recolor(metric), signal);
   const status = makeStatus();
   const badge = makeBadge(signal);
   const name = make("span", { class: "hg-model" });
@@ -132,7 +132,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
   const panel = make("div", {}, grid.element);
   const tabs = makeTabs("Stacks", panel, (stack) => show(stack), signal);
   // Of its height before it is filled, so that nothing moves then.
-  const legend = make("div", { class: "hg-row hg-legend", role: "group", "aria-label": "Colours" });
+  const legend = make("div", { class: "hg-row hg-legend", role: "group", "aria-label": "Colors" });
   const left = make("div", { class: "hg-left" }, tabs.element, panel, legend);
   const saved = make("div", { class: "hg-row hg-saved" });
   const root = make(
@@ -141,7 +141,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     make("div", { class: "hg-top" }, make("div", { class: "hg-who" }, name, badge.button), tools.element),
     badge.note,
     query.element,
-    make("div", { class: "hg-rows" }, colourBy.element, saved),
+    make("div", { class: "hg-rows" }, colorBy.element, saved),
     make("div", { class: "hg-main" }, left, host.element),
     status.element,
     notice,
@@ -162,9 +162,9 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
       looked = { ...looked, ln };
       return showPanel();
     }
-    const { metric } = sync.recoloured;
+    const { metric } = sync.recolored;
     sync.inspect(sync.focus.cell, ln);
-    if (metric && (!sync.shades || sync.shades.metric === metric)) sync.recolour(metric, ln);
+    if (metric && (!sync.shades || sync.shades.metric === metric)) sync.recolor(metric, ln);
   };
   const showTabs = () => tabs.update(stackTabs(sync.cells, sync.on, sync.partial), view.stack);
   /** Whether the second module is there, or can come. */
@@ -194,10 +194,10 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     host.update(sync.cells, cell, view.live, sync.panel);
     host.extras()?.update();
   };
-  const showColours = () => {
-    const { cells, shades, recoloured, colourError: error, progress } = sync;
+  const showColors = () => {
+    const { cells, shades, recolored, colorError: error, progress } = sync;
     const { live } = view;
-    colourBy.update({ metrics: cells.metrics, shades, asked: recoloured.metric, error, progress, live });
+    colorBy.update({ metrics: cells.metrics, shades, asked: recolored.metric, error, progress, live });
     legend.hidden = !shades;
   };
   const showAll = () => {
@@ -210,7 +210,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     showTabs();
     showStatus();
     showPanel();
-    showColours();
+    showColors();
     showTools();
     grid.refresh();
   };
@@ -231,7 +231,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
   /** What follows a trait's change, where that is not everything. */
   const showers: Partial<Record<Trait, () => void>> = {
     progress: () => {
-      showColours();
+      showColors();
       showPanel();
     },
     focus: showPanel,
@@ -283,7 +283,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
 
   el.append(root);
   const retheme = followTheme(root, signal, () => {
-    grid.recolour();
+    grid.recolor();
     showPanel();
   });
   const resize = (width: number, isFirst: boolean) => {

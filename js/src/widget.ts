@@ -1,6 +1,6 @@
 /** The whole binding to anywidget: a view lives as long as its signal. */
 import { makeApp } from "./app";
-import type { Model } from "./sync";
+import type { Model } from "./model/sync";
 
 interface RenderProps {
   model: Model;

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { fromWire } from "../src/bits";
-import { readPlan } from "../src/cells";
+import { fromWire } from "../src/model/bits";
+import { readPlan } from "../src/model/cells";
+import type { Deed, Plan } from "../src/model/wire";
 import widget from "../src/widget";
-import type { Deed, Plan } from "../src/wire";
-import { colours } from "./fixtures";
+import { colors } from "./fixtures";
 import { Host, orders } from "./host";
 import { members, on, stacked, text } from "./plans";
 
@@ -156,15 +156,15 @@ describe("a view", () => {
     expect(host.state.focus).toEqual({ n: 1, cell: -1, ln: "folded" });
   });
 
-  it("keeps room for the legend as soon as there are colours", async () => {
+  it("keeps room for the legend as soon as there are colors", async () => {
     const host = hostOf(1);
     const room = (el: Element) => !el.querySelector<HTMLElement>(".hg-legend")!.hidden;
     const one = viewOf(host);
     expect(room(one.el)).toBe(false);
-    host.tell("colours", colours(Array(cells.count).fill(0.5)));
+    host.tell("colors", colors(Array(cells.count).fill(0.5)));
     await shown();
     expect([room(one.el), room(viewOf(host).el)]).toEqual([true, true]);
-    host.tell("colours", colours([], { values: new DataView(new ArrayBuffer(0)), label: "" }));
+    host.tell("colors", colors([], { values: new DataView(new ArrayBuffer(0)), label: "" }));
     await shown();
     expect(room(one.el)).toBe(false);
   });

@@ -1,5 +1,5 @@
 /** Small answers for the tests, as Python sends them. */
-import type { Arrow, Circuit, Colours, Direction, Summary, Tokens } from "../src/wire";
+import type { Arrow, Circuit, Colors, Direction, Summary, Tokens } from "../src/model/wire";
 
 export const tokens = (...top: string[]): Tokens => ({
   top,
@@ -57,13 +57,13 @@ export const arrow = (source: number, target: number, z: number, kind: Arrow["ki
   z,
 });
 
-/** Colours of `values`, one for each cell from 0. */
-export function colours(values: number[], more: Partial<Colours> = {}): Colours {
+/** Colors of `values`, one for each cell from 0. */
+export function colors(values: number[], more: Partial<Colors> = {}): Colors {
   // An odd offset, because a host's bytes need not be aligned.
   const bytes = new DataView(new ArrayBuffer(4 * values.length + 1), 1);
   for (const [n, value] of values.entries()) bytes.setFloat32(4 * n, value, true);
   return {
-    recolour: 0,
+    recolor: 0,
     metric: "copying",
     label: "copying score",
     ln: "folded",

@@ -1,6 +1,6 @@
 /** Plans with handles and with groups, for the tests of the grid. */
-import { type Cells, readPlan } from "../src/cells";
-import type { Band } from "../src/wire";
+import { type Cells, readPlan } from "../src/model/cells";
+import type { Band } from "../src/model/wire";
 import { mixture, planOf } from "./plans";
 
 /** Two layers of 2 heads, a norm, a handle for the rest, 3 experts and the rest: cells 0-6 and 7-13; 3 to 5 are experts. */

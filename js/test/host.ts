@@ -1,5 +1,5 @@
 /** Stands in for anywidget's model: it keeps what is written, and tells who listens. */
-import type { Model } from "../src/sync";
+import type { Model } from "../src/model/sync";
 
 export class Host implements Model {
   writes: string[] = [];

@@ -1,9 +1,9 @@
 /** Small plans for the tests: more heads than layers, bands of different widths, shared key/value heads. */
 
 import { toWire } from "../dev/bytes";
-import { assign, empty } from "../src/bits";
-import { type Cells, readPlan } from "../src/cells";
-import { type Band, type Column, type Plan, type StackTab, type Text, VERSION } from "../src/wire";
+import { assign, empty } from "../src/model/bits";
+import { type Cells, readPlan } from "../src/model/cells";
+import { type Band, type Column, type Plan, type StackTab, type Text, VERSION } from "../src/model/wire";
 
 const other = (label: string, kind: Column["kind"], word: string): Column => ({
   label,

@@ -1,17 +1,17 @@
 """headgrid: click heads of a transformer in a notebook, get parameter masks."""
 
 from headgrid import plots
-from headgrid.anatomy import Anatomy
+from headgrid.anatomy.anatomy import Anatomy
 from headgrid.circuits.composition import compose
+from headgrid.circuits.scan import scan
 from headgrid.circuits.summarize import summarize
 from headgrid.demo import demo
-from headgrid.factored import FactoredMatrix
 from headgrid.hooks import ablate, record
+from headgrid.linalg.factored import FactoredMatrix
 from headgrid.models import dissect
 from headgrid.models.verify import verify
-from headgrid.preview import preview
-from headgrid.scan import scan
-from headgrid.selection import Selection, SelectionError
+from headgrid.selection.preview import preview
+from headgrid.selection.selection import Selection, SelectionError
 from headgrid.weights import Weights
 from headgrid.widget.head_grid import HeadGrid
 

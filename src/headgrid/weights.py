@@ -23,13 +23,13 @@ from typing import Any
 
 import torch
 
-from headgrid import arguments
-from headgrid.anatomy import Anatomy, AnatomyError, Slot
-from headgrid.factored import FactoredMatrix
+from headgrid.anatomy.anatomy import Anatomy, AnatomyError, Slot
+from headgrid.anatomy.roles import ENDS, ROLES
+from headgrid.linalg.factored import FactoredMatrix
 from headgrid.models import dissect
-from headgrid.offloaded import not_here
-from headgrid.roles import ENDS, ROLES
 from headgrid.torch_state import shielded
+from headgrid.utils import arguments
+from headgrid.utils.offloaded import not_here
 
 _ROLE = "a text such as 'W_Q' or 'ln1.w'"
 
@@ -127,7 +127,7 @@ class Weights:
             A tensor of the shape that `ROLES[role].axes` says, without a gradient.
 
         Raises:
-            AnatomyError: when the layer has no such weights, when they are on the meta device or quantised, or when a
+            AnatomyError: when the layer has no such weights, when they are on the meta device or quantized, or when a
                 parameter no longer has the shape that it had.
             ValueError: when `normalize` is no axis of the role.
         """
@@ -148,7 +148,7 @@ class Weights:
         letters = ROLES[role].axes.split()
         if arguments.text("normalize", normalize, what="a letter of the axes of a role") not in letters:
             said = arguments.shown(normalize)
-            raise ValueError(f"{role} has the axes {', '.join(letters)}; it cannot be normalised along {said}")
+            raise ValueError(f"{role} has the axes {', '.join(letters)}; it cannot be normalized along {said}")
         return torch.nn.functional.normalize(found, dim=letters.index(normalize), eps=torch.finfo(found.dtype).tiny)
 
     def notes(self, *roles: str, layer: int | None = None) -> tuple[str, ...]:
@@ -203,14 +203,14 @@ class Weights:
         return self.stack.places.get((role, at), ())
 
     def piece(self, slot: Slot) -> torch.Tensor:
-        """A view of one place, as it is stored, in canonical orientation; an AnatomyError if quantised or on meta."""
+        """A view of one place, as it is stored, in canonical orientation; an AnatomyError if quantized or on meta."""
         parameter = self.model.get_parameter(slot.parameter)  # asked each time: it may have been replaced
         if parameter.is_meta:
             raise AnatomyError(not_here(self.model, slot.parameter))
         if not parameter.is_floating_point() or parameter.dtype.itemsize < 2:
             raise AnatomyError(
-                f"{slot.parameter} is quantised, stored as {parameter.dtype}, and its scales lie elsewhere: load the "
-                "model in bfloat16, float16 or float32, or dequantise it"
+                f"{slot.parameter} is quantized, stored as {parameter.dtype}, and its scales lie elsewhere: load the "
+                "model in bfloat16, float16 or float32, or dequantize it"
             )
         return slot.of(parameter.detach())
 

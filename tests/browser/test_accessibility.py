@@ -33,7 +33,7 @@ def opened(open_notebook: Open) -> Iterator[Notebook]:
 @pytest.fixture
 def notebook(opened: Notebook) -> Iterator[Notebook]:
     """A notebook in which two heads, half a head and an MLP are selected, and one head is described."""
-    opened.run("(grid.colour_by(None), grid.select('l0h1 | l1h2 | l0h3.q | l1 mlp'))[0]")
+    opened.run("(grid.color_by(None), grid.select('l0h1 | l1h2 | l0h3.q | l1 mlp'))[0]")
     shows(opened.view(), "l0h1", "l1h2", "l1 mlp")
     cell(opened.view(), "l1h1").click()
     cell(opened.view(), "l1h1").click()
@@ -75,8 +75,8 @@ def test_no_tab_of_the_inspector_breaks_a_rule_in_either_theme(notebook: Noteboo
 
 
 @needs_axe
-def test_colours_and_the_card_of_a_hover_break_no_rule_in_either_theme(notebook: Notebook, theme: str) -> None:
-    notebook.run("grid.colour_by('copying_score')")
+def test_colors_and_the_card_of_a_hover_break_no_rule_in_either_theme(notebook: Notebook, theme: str) -> None:
+    notebook.run("grid.color_by('copying_score')")
     expect(cell(notebook.view(), "l1h2")).to_have_attribute("aria-label", re.compile("copying score"))
     cell(notebook.view(), "l1h2").hover()
     expect(notebook.view().locator(".hg-card")).to_be_visible()
@@ -132,19 +132,19 @@ def test_the_menu_of_pictures_breaks_no_rule_in_either_theme(notebook: Notebook,
 
 
 @needs_axe
-def test_forced_colours_break_no_rule_and_leave_the_selection_visible(notebook: Notebook) -> None:
+def test_forced_colors_break_no_rule_and_leave_the_selection_visible(notebook: Notebook) -> None:
     notebook.page.emulate_media(forced_colors="active")
     try:
         passes(notebook)
         notebook.view().scroll_into_view_if_needed()
         assert _ink(notebook, "l1h2") != _ink(notebook, "l1h0")  # selected, and not
-        notebook.screenshot("forced-colours")
+        notebook.screenshot("forced-colors")
     finally:
         notebook.page.emulate_media(forced_colors="none")
 
 
 def _ink(notebook: Notebook, word: str) -> list[int]:
-    """The colour of the pixel in the middle of a cell."""
+    """The color of the pixel in the middle of a cell."""
     return list(
         cell(notebook.view(), word).evaluate(
             """node => {

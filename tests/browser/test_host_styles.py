@@ -14,8 +14,9 @@ import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 import headgrid as hg
-from headgrid.widget import embed, export, kept, page
-from headgrid.widget.notebook import HeadGridExporter
+from headgrid.widget.export import files, precompute, widget_state
+from headgrid.widget.export import html as page_of
+from headgrid.widget.export.nbconvert import HeadGridExporter
 
 from .test_jupyterlab import SET_UP, Open, cell
 
@@ -147,7 +148,7 @@ def bodies(view: Locator) -> dict[str, Styles]:
 def grid() -> hg.HeadGrid:
     made = hg.HeadGrid(*hg.demo(), select=SELECTED)
     made.saved["induction"] = SELECTED
-    made.colour_by("copying_score")
+    made.color_by("copying_score")
     return made
 
 
@@ -172,7 +173,7 @@ def open_text(context: BrowserContext, tmp_path: Path) -> Iterator[Callable[...,
 
 def bare(grid: hg.HeadGrid) -> str:
     """A page of the grid with no style sheet but the widget's."""
-    text = export.to_html(grid)
+    text = files.to_html(grid)
     assert text is not None
     before, _, rest = text.partition("<style>")
     return before + rest.partition("</style>")[2].replace("<body>", '<body id="page" class="jp-RenderedHTMLCommon">')
@@ -197,13 +198,13 @@ def test_no_rule_of_a_page_changes_anything_in_the_widget(grid: hg.HeadGrid, ope
 
 def notebook_of(grid: hg.HeadGrid, template: str) -> str:
     """The page that nbconvert makes of a notebook with this grid."""
-    state = page.state(grid, kept.keep(grid))
+    state = page_of.state(grid, precompute.keep(grid))
     output = nbformat.v4.new_output(
-        "display_data", {embed.VIEW_TYPE: {"model_id": "one"}, "text/html": "<b>picture</b>"}
+        "display_data", {widget_state.VIEW_TYPE: {"model_id": "one"}, "text/html": "<b>picture</b>"}
     )
     nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("grid", outputs=[output])])
     state |= {"_anywidget_id": "headgrid.widget.head_grid.HeadGrid"}
-    nb.metadata.widgets = {embed.STATE_TYPE: {"state": {"one": embed.model(state)}}}
+    nb.metadata.widgets = {widget_state.STATE_TYPE: {"state": {"one": widget_state.model(state)}}}
     html, _ = HeadGridExporter(template_name=template).from_notebook_node(nb)
     return str(html)
 
@@ -283,7 +284,7 @@ def test_the_panel_looks_the_same_on_a_bare_page_and_on_one_of_nbconvert(
 def test_the_panel_looks_the_same_in_jupyterlab_and_on_a_bare_page(
     grid: hg.HeadGrid, open_notebook: Open, open_text: Callable[..., Page]
 ) -> None:
-    made = "grid = hg.HeadGrid(*hg.demo(), select='l0h1')\ngrid.colour_by('copying_score')\ngrid"
+    made = "grid = hg.HeadGrid(*hg.demo(), select='l0h1')\ngrid.color_by('copying_score')\ngrid"
     notebook = open_notebook("styles", [SET_UP, made])
     try:
         fonts = notebook.page.evaluate(

@@ -23,7 +23,7 @@ from typing import Any
 import marimo as mo
 
 import headgrid as hg
-from headgrid.masks import ParamMasks
+from headgrid.selection.masks import ParamMasks
 
 """
 IN_MARIMO = [

@@ -32,7 +32,7 @@ def notebook(open_notebook: Open) -> Iterator[Notebook]:
 @pytest.fixture
 def view(notebook: Notebook) -> Locator:
     """A grid in which the two heads of the induction circuit are selected, and the second is looked at."""
-    notebook.run("(grid.select('l0h1'), grid.colour_by(None))[0]")
+    notebook.run("(grid.select('l0h1'), grid.color_by(None))[0]")
     shows(notebook.view(), "l0h1")
     cell(notebook.view(), "l1h2").click()
     tab(notebook.view(), "OV")  # the one before may have looked at the selected heads
@@ -98,12 +98,12 @@ def test_raw_and_folded_weights_have_other_numbers(view: Locator) -> None:
         expect(tab(view, "OV")).to_contain_text(f"{norm:.3g}")
 
 
-def test_the_menu_colours_every_head_by_a_metric(view: Locator, notebook: Notebook) -> None:
-    view.get_by_label(re.compile("colour by", re.IGNORECASE)).select_option(label="copying score")
+def test_the_menu_colors_every_head_by_a_metric(view: Locator, notebook: Notebook) -> None:
+    view.get_by_label(re.compile("color by", re.IGNORECASE)).select_option(label="copying score")
     scores = hg.scan(MODEL).copying_score
     for word, at in (("l1h2", (1, 2)), ("l0h3", (0, 3))):
         expect(cell(view, word)).to_have_attribute("aria-label", re.compile(f"copying score {float(scores[at]):.2f}"))
-    notebook.run("grid.colour_by([[1, 2, 3, 4], [5, 6, 7, float('nan')]], label='mine')")
+    notebook.run("grid.color_by([[1, 2, 3, 4], [5, 6, 7, float('nan')]], label='mine')")
     expect(cell(view, "l1h0")).to_have_attribute("aria-label", re.compile("mine 5"))
     expect(cell(view, "l1h3")).to_have_attribute("aria-label", re.compile("mine: no value"))
 
@@ -148,7 +148,7 @@ def test_no_tab_has_a_violation_of_the_rules_of_accessibility(notebook: Notebook
 
 
 def test_six_heads_are_all_in_sight_in_a_narrow_panel(notebook: Notebook, view: Locator) -> None:
-    notebook.run("(grid.select('l0h0-2 | l1h0-2'), grid.colour_by(None))[0]")
+    notebook.run("(grid.select('l0h0-2 | l1h0-2'), grid.color_by(None))[0]")
     size = notebook.page.viewport_size
     assert size
     notebook.page.set_viewport_size({"width": 620, "height": size["height"]})

@@ -16,7 +16,7 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 import headgrid as hg
-from headgrid.masks import ParamMasks
+from headgrid.selection.masks import ParamMasks
 
 from .jupyterlab import TIMEOUT, Notebook
 

@@ -27,7 +27,7 @@ class Hostile:
 model.__class__ = type(NAME, (type(model),), {{}})
 grid = hg.HeadGrid(model, Hostile())
 grid.saved[NAME] = "l0h1 | l1h2"
-grid.colour_by([[1, 2, 3, 4], [5, 6, 7, 8]], label=NAME)
+grid.color_by([[1, 2, 3, 4], [5, 6, 7, 8]], label=NAME)
 grid
 """
 
@@ -57,7 +57,7 @@ def test_the_names_of_tokens_are_text(view: Locator) -> None:
     expect(inspector.get_by_text(NAME[:20]).first).to_be_visible()  # a long one is cut
 
 
-def test_the_names_of_saved_selections_and_of_colours_are_text(view: Locator) -> None:
+def test_the_names_of_saved_selections_and_of_colors_are_text(view: Locator) -> None:
     expect(view.locator(".hg-saved, .hg-chips").get_by_text(NAME).first).to_be_visible()
     expect(cell(view, "l1h3")).to_have_attribute("aria-label", re.compile(re.escape(NAME)))
 

@@ -18,8 +18,8 @@ import transformers
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 import headgrid as hg
-from headgrid.widget import embed, export
-from headgrid.widget.notebook import HeadGridExporter
+from headgrid.widget.export import files, widget_state
+from headgrid.widget.export.nbconvert import HeadGridExporter
 
 from .axe import needs_axe, violations
 from .serving import ARTIFACTS
@@ -32,14 +32,14 @@ Opened = Callable[..., Page]
 @pytest.fixture(scope="module")
 def grid() -> hg.HeadGrid:
     made = hg.HeadGrid(*hg.demo(), select=SELECTED)
-    made.colour_by("copying_score")
+    made.color_by("copying_score")
     return made
 
 
 @pytest.fixture(scope="module")
 def file(grid: hg.HeadGrid, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("offline") / "grid.html"
-    export.to_html(grid, path)
+    files.to_html(grid, path)
     return path
 
 
@@ -85,7 +85,7 @@ def states(page: Page, number: int = 0) -> set[str]:
 
 
 def painted(page: Page, number: int = 0) -> set[tuple[int, ...]]:
-    """The colours on the canvas."""
+    """The colors on the canvas."""
     script = """canvas => { const context = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d",
       { willReadFrequently: true });
       context.drawImage(canvas, 0, 0);
@@ -211,14 +211,14 @@ def test_a_model_without_numbers_offers_nothing_that_would_have_to_be_read(opene
     with torch.device("meta"):
         model = transformers.GPT2LMHeadModel(config)
     path = tmp_path / "meta.html"
-    export.to_html(hg.HeadGrid(model, select="l1h2 | l0h1"), path)
+    files.to_html(hg.HeadGrid(model, select="l1h2 | l0h1"), path)
     page = opened(path)
     cell(page, "l1h2").click()
     inspector = view(page).get_by_role("group", name="Inspector")
     expect(inspector).to_contain_text("transformer.h.1.attn.c_attn.weight")
     assert inspector.get_by_role("tab").all_inner_texts() == ["Weights"]
     assert inspector.get_by_role("radio").count() == 0  # neither norms to fold nor sides of directions
-    assert view(page).get_by_role("combobox", name="Colour by").count() == 0
+    assert view(page).get_by_role("combobox", name="Color by").count() == 0
 
 
 # ---- pictures that the browser makes
@@ -267,7 +267,7 @@ def raster(context: BrowserContext, svg: str) -> Any:
 
 
 def test_python_s_pictures_agree_with_each_other(grid: hg.HeadGrid, context: BrowserContext) -> None:
-    svg, png = export.to_svg(grid), export.to_png(grid)
+    svg, png = files.to_svg(grid), files.to_png(grid)
     assert svg is not None
     assert png is not None
     pixels, drawn = matplotlib.image.imread(io.BytesIO(png))[..., :3], raster(context, svg)[..., :3]
@@ -282,14 +282,16 @@ def test_python_s_pictures_agree_with_each_other(grid: hg.HeadGrid, context: Bro
 
 def test_a_notebook_s_grids_work_offline(grid: hg.HeadGrid, opened: Opened, tmp_path: Path) -> None:
     cells = [nbformat.v4.new_markdown_cell("# A lesson")]
-    slider = {embed.VIEW_TYPE: {"model_id": "other"}, "text/plain": "IntSlider(value=3)"}
-    ours = {embed.VIEW_TYPE: {"model_id": "one"}, "text/html": "<b>picture</b>"}
+    slider = {widget_state.VIEW_TYPE: {"model_id": "other"}, "text/plain": "IntSlider(value=3)"}
+    ours = {widget_state.VIEW_TYPE: {"model_id": "one"}, "text/html": "<b>picture</b>"}
     for data in (ours, slider, ours):
         output = nbformat.v4.new_output("display_data", data)
         cells.append(nbformat.v4.new_code_cell("grid", outputs=[output]))
     nb = nbformat.v4.new_notebook(cells=cells)
     state = {key: value for key, value in grid.get_state().items() if key != "layout"}
-    nb.metadata.widgets = {embed.STATE_TYPE: {"state": {"one": embed.model(state), "other": {"state": {"value": 3}}}}}
+    nb.metadata.widgets = {
+        widget_state.STATE_TYPE: {"state": {"one": widget_state.model(state), "other": {"state": {"value": 3}}}}
+    }
     html, _ = HeadGridExporter().from_notebook_node(nb)
     path = tmp_path / "lesson.html"
     path.write_text(html, encoding="utf-8")
@@ -307,7 +309,7 @@ def test_a_large_grid_scrolls_without_a_kernel(opened: Opened, tmp_path: Path) -
     config = hg.demo()[0].config
     config.n_layer, config.n_head, config.n_embd = 126, 128, 1024
     path = tmp_path / "large.html"
-    export.to_html(hg.HeadGrid(config, select="l100h3 | l40-60h*"), path)
+    files.to_html(hg.HeadGrid(config, select="l100h3 | l40-60h*"), path)
     page = opened(path)
     expect(view(page).get_by_text("No kernel: this is the last state")).to_be_visible()
     port = view(page).locator(".hg-viewport")

@@ -23,7 +23,7 @@ config = transformers.GPT2Config(
 grid = hg.HeadGrid(transformers.GPT2LMHeadModel(config))
 grid.saved["early"] = "l0-3h0-5"
 grid.saved["late"] = "l8-11h*"
-grid.colour_by("ov_norm")
+grid.color_by("ov_norm")
 """
 BIG = LLAMA_405B + "grid = hg.HeadGrid(config)\n"
 SOME = "grid.select('l2h3 | l5h1 | l7h* | l9h4.q | l3 mlp')\ngrid"
@@ -46,12 +46,12 @@ def test_the_grid_is_drawn_in_both_themes(notebook: tuple[str, Notebook], theme:
     expect(page.view()).to_have_attribute("data-theme", theme)
     page.view().scroll_into_view_if_needed()
     page.page.wait_for_timeout(300)  # a frame or two
-    colours = page.view().evaluate(
+    colors = page.view().evaluate(
         """root => {
             const canvas = root.querySelector("canvas");
             const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
             return new Set(new Uint32Array(data.buffer)).size;
         }"""
     )
-    assert colours > 8
+    assert colors > 8
     page.screenshot(f"grid-{name}-{theme}")

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import tiny
 
 import headgrid as hg
-from headgrid.roles import ROLES
+from headgrid.anatomy.roles import ROLES
 
 FAMILIES = ["gpt2", "llama with grouped-query attention", "qwen3"]
 

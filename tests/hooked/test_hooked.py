@@ -129,7 +129,7 @@ def test_zeroing_a_heads_masked_output_weights_is_ablating_its_hook_z(family: st
 
 
 @every_family
-def test_it_is_so_with_folded_norms_and_centred_weights_too(family: str) -> None:
+def test_it_is_so_with_folded_norms_and_centered_weights_too(family: str) -> None:
     folded = hooked(family, {}, "Pre")
     assert not {"ln1.w", "ln2.w", "ln_final.w"} & set(hg.dissect(folded).exists)
     with torch.no_grad():

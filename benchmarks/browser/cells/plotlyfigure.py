@@ -1,4 +1,4 @@
-"""A FigureWidget with a heat map: a click switches a cell, a box selects a block; the colours follow the set."""
+"""A FigureWidget with a heat map: a click switches a cell, a box selects a block; the colors follow the set."""
 
 import numpy as np
 import plotly.graph_objects as go

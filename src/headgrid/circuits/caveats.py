@@ -10,7 +10,7 @@ from headgrid.models import scaling
 from headgrid.weights import Weights
 
 _NORMED = {"q_norm.w", "k_norm.w", "q_gain", "k_gain"}
-_NORMALISED = "Queries and keys are normalised, so scores are not bilinear: only the gains of norms are folded in."
+_NORMALIZED = "Queries and keys are normalized, so scores are not bilinear: only the gains of norms are folded in."
 
 
 def notes_on_scores(weights: Weights, ln: LN, layer: int) -> Iterator[str]:
@@ -32,7 +32,7 @@ def notes_on_scores(weights: Weights, ln: LN, layer: int) -> Iterator[str]:
     if isinstance(seen, Measured):
         yield from _notes_on_what_was_seen(seen, there)
     elif there & _NORMED:
-        yield _NORMALISED
+        yield _NORMALIZED
     if "sink" in there:
         yield "Each head has a sink, a score that no key has: it can attend to nothing."
     if any(
@@ -68,11 +68,11 @@ def notes_on_scores(weights: Weights, ln: LN, layer: int) -> Iterator[str]:
 
 
 def _notes_on_what_was_seen(seen: Measured, there: set[str]) -> Iterator[str]:
-    if seen.kind == "normalised":
+    if seen.kind == "normalized":
         weights = "" if there & _NORMED else " These norms have no weights: they were measured."
-        yield _NORMALISED + weights
-    elif seen.kind == "half normalised":
-        yield "Queries or keys are normalised, as measured, so scores are not bilinear: they grow with the other alone."
+        yield _NORMALIZED + weights
+    elif seen.kind == "half normalized":
+        yield "Queries or keys are normalized, as measured, so scores are not bilinear: they grow with the other alone."
     elif seen.kind == "none":
         yield "The scores do not depend on queries and keys, as measured."
     elif seen.kind == "other":

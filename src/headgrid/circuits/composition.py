@@ -33,17 +33,17 @@ from typing import Any
 
 import torch
 
-from headgrid import arguments
-from headgrid.anatomy import count_of
-from headgrid.arguments import integer, items, one_of, shown
+from headgrid.anatomy.anatomy import count_of
 from headgrid.circuits.factors import Circuits
 from headgrid.circuits.norms import LN
 from headgrid.circuits.products import KINDS, Kind, Work, direct, kept_layer, scored
 from headgrid.circuits.progress import STOP, Progress, steps, stop_if
 from headgrid.circuits.targets import Place, heads_of, stack_of
-from headgrid.scales import outer_fences
-from headgrid.selection import Selectable
+from headgrid.plots.color_scale import outer_fences
+from headgrid.selection.selection import Selectable
 from headgrid.torch_state import shielded
+from headgrid.utils import arguments
+from headgrid.utils.arguments import integer, items, one_of, shown
 from headgrid.weights import Weights
 
 NOT_USE = (

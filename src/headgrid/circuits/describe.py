@@ -12,7 +12,6 @@ from typing import Any, Literal
 
 import torch
 
-from headgrid.arguments import integer, shown
 from headgrid.circuits import scores
 from headgrid.circuits.factors import Circuits
 from headgrid.circuits.norms import LN, Norms, check_finite
@@ -20,9 +19,10 @@ from headgrid.circuits.pairs import TokenPairs, by_offset, copying_accuracy, top
 from headgrid.circuits.readout import of_tokens
 from headgrid.circuits.summary import CircuitSummary, HeadSummary, MLPSummary, NeuronSummary
 from headgrid.circuits.tokens import TokenTable, Vocabulary
-from headgrid.factored import FactoredMatrix
+from headgrid.linalg.factored import FactoredMatrix
+from headgrid.linalg.svd import Spectrum, on_float64, spectrum_of
 from headgrid.models.scaling import first_position
-from headgrid.spectra import Spectrum, on_float64, spectrum_of
+from headgrid.utils.arguments import integer, shown
 from headgrid.weights import Weights
 
 DIRECTIONS = 10
@@ -284,7 +284,7 @@ class Describer:
         return top_pairs(*sides, n, budget=BUDGET, strings=self.vocabulary.strings, cancelled=cancelled)
 
     def _offsets(self, qk: FactoredMatrix) -> torch.Tensor | None:
-        """The positional read-out, where positions are learnt and are added to the stream."""
+        """The positional read-out, where positions are learned and are added to the stream."""
         stack = self.weights.stack
         if stack.name == "cross" or ("W_pos", None) not in stack.places:
             return None

@@ -19,14 +19,14 @@ from typing import Literal
 
 import torch
 
-from headgrid.anatomy import AnatomyError
-from headgrid.arguments import one_of
+from headgrid.anatomy.anatomy import AnatomyError
+from headgrid.anatomy.roles import ROLES
 from headgrid.circuits.caveats import notes_on_scores
 from headgrid.circuits.measured import Measured, measured
 from headgrid.circuits.norms import LN, LNS, NONE, Norm, Norms, check_finite, finite, wide
-from headgrid.factored import FactoredMatrix
+from headgrid.linalg.factored import FactoredMatrix
 from headgrid.models import scaling
-from headgrid.roles import ROLES
+from headgrid.utils.arguments import one_of
 from headgrid.weights import Weights
 
 __all__ = ["LN", "Circuits", "Kind", "check_finite"]
@@ -196,7 +196,7 @@ class Circuits:
         if norm.gain is None:
             return self.norms.inner(f"{side}_norm", layer)
         gain = norm.gain if head is None else norm.gain[self._part("n" if side == "q" else "g", head)][None]
-        return Norm(norm.name, gain[:, None], norm.centred)
+        return Norm(norm.name, gain[:, None], norm.centered)
 
     def _before(self, layer: int, side: Literal["q", "k", "v"]) -> Norm:
         return self.norms.before(layer, "attn", side) if self.ln == "folded" else NONE
@@ -266,7 +266,7 @@ class Circuits:
             yield "A gate that depends on the token multiplies what each head writes: OV is shown without it."
         if "W_DKV" in there and kind != "mlp":
             yield (
-                "Latent attention: the latents are normalised, so parts of a product have scales that depend on the "
+                "Latent attention: the latents are normalized, so parts of a product have scales that depend on the "
                 "token; only gains are folded in."
             )
         yield from self.weights.notes(*(role for role in READ[kind] if role in there), layer=layer)
@@ -278,7 +278,7 @@ class Circuits:
         if self.ln == "folded":
             if self.norms.on_stream:
                 yield (
-                    "The norms act on the stream after a block has written to it: what is read is normalised already, "
+                    "The norms act on the stream after a block has written to it: what is read is normalized already, "
                     "and no gain is folded in."
                 )
             yield from self.norms.notes_on(layer, "mlp" if kind == "mlp" else "attn")

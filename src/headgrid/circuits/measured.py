@@ -8,7 +8,7 @@ what they read, what softmax is given is
 
 for every head and pair of positions. A2 is the product of queries and keys: where rotation cancels it is compared with
 the scale that attributes of the attention name. S0 and A1 are added to it. Where S does not grow with c, queries and
-keys are normalised; where it stops growing, they or their product are bounded. As all positions have the same vector,
+keys are normalized; where it stops growing, they or their product are bounded. As all positions have the same vector,
 what differs between positions is due to them alone.
 """
 
@@ -23,7 +23,7 @@ from weakref import WeakKeyDictionary
 
 import torch
 
-from headgrid.anatomy import Anatomy
+from headgrid.anatomy.anatomy import Anatomy
 from headgrid.circuits.norms import Norms
 from headgrid.models import scaling
 from headgrid.models.verify.probe import Probe
@@ -34,7 +34,7 @@ from headgrid.weights import Weights
 __all__ = ["Measured", "measured"]
 
 Place = tuple[str, int]
-Kind = Literal["product", "normalised", "half normalised", "none", "other"]
+Kind = Literal["product", "normalized", "half normalized", "none", "other"]
 
 LENGTHS = (0.0, 1.0, 2.0, 3.0, 1000.0)
 """Those of the vectors; the last shows whether scores are bounded."""
@@ -51,8 +51,8 @@ class Measured:
     """What was seen of one layer.
 
     Attributes:
-        kind: what the scores are of queries and keys: their `product`; that of `normalised` ones, or with one of both
-            normalised; `none` where they do not depend on them; or something `other`.
+        kind: what the scores are of queries and keys: their `product`; that of `normalized` ones, or with one of both
+            normalized; `none` where they do not depend on them; or something `other`.
         scale: what the product is multiplied by, as a part of the scale that attributes name: 1.0 where they are
             right, None where the scores are no multiple of it.
         rotates: whether the product depends on the distance of two positions.
@@ -110,7 +110,7 @@ def measured(weights: Weights, layer: int) -> Measured | str:
 
 
 def _stamp(model: torch.nn.Module, anatomy: Anatomy) -> object:
-    """What tells whether the attention is still what it was: its modules, their settings, and learnt scales."""
+    """What tells whether the attention is still what it was: its modules, their settings, and learned scales."""
     found: list[object] = [anatomy.slots]
     for stack in anatomy.stacks:
         for layer in range(stack.n_layers):
@@ -179,10 +179,10 @@ class _Seen:
         if moved < 1e-7:
             return "none"
         if _size(self.three - self.one) <= CLOSE * moved:
-            return "normalised"
+            return "normalized"
         if _size(self.nothing + 3 * self.linear + 9 * self.product - self.three) > CLOSE * grown:
             return "other"
-        return "half normalised" if _size(self.product) <= CLOSE * _size(self.linear) else "product"
+        return "half normalized" if _size(self.product) <= CLOSE * _size(self.linear) else "product"
 
     def bound(self) -> tuple[float | None, bool]:
         """How large a product gets at most, and whether all do; None where it has no bound."""
@@ -228,10 +228,10 @@ class _Products:
         if kind == "product":
             yield self._scored(self._q, self._k)
             return
-        norms = [partial(_normed, over_all=over_all, centred=c) for over_all in (False, True) for c in (False, True)]
+        norms = [partial(_normed, over_all=over_all, centered=c) for over_all in (False, True) for c in (False, True)]
         for norm in (*norms, partial(torch.nn.functional.normalize, dim=-1)):
             q, k = self._gained("q", norm(self._q)), self._gained("k", norm(self._k))
-            pairs = [(q, k)] if kind == "normalised" else [(q, self._k), (self._q, k)]
+            pairs = [(q, k)] if kind == "normalized" else [(q, self._k), (self._q, k)]
             for pair in pairs:
                 yield self._scored(*pair)
                 yield self._scored(*pair, turned=False)
@@ -290,9 +290,9 @@ def _scale(found: torch.Tensor, wanted: Iterable[torch.Tensor]) -> float | None:
     return factors[0] if factors else None
 
 
-def _normed(side: torch.Tensor, over_all: bool, centred: bool) -> torch.Tensor:
+def _normed(side: torch.Tensor, over_all: bool, centered: bool) -> torch.Tensor:
     whole = side.flatten() if over_all else side
-    whole = whole - whole.mean(-1, keepdim=True) if centred else whole
+    whole = whole - whole.mean(-1, keepdim=True) if centered else whole
     return (whole / whole.square().mean(-1, keepdim=True).sqrt()).view_as(side)
 
 

@@ -18,7 +18,7 @@ from typing import Literal
 
 import torch
 
-from headgrid.anatomy import Slot
+from headgrid.anatomy.anatomy import Slot
 from headgrid.torch_state import shielded
 from headgrid.weights import Weights
 
@@ -36,12 +36,12 @@ class Norm:
     Attributes:
         name: the norm's role without its ending, `ln1` or `ln_final`; "" where there is none.
         gain: `[d_model]`, float32 or float64, what each entry is multiplied by (Gemma's 1 is added); None for ones.
-        centred: whether the mean is subtracted, as LayerNorm does and RMSNorm does not.
+        centered: whether the mean is subtracted, as LayerNorm does and RMSNorm does not.
     """
 
     name: str
     gain: torch.Tensor | None
-    centred: bool
+    centered: bool
 
     def fold(self, W: torch.Tensor) -> torch.Tensor:
         """Weights that read the norm's output, as weights that read its input: (I - 11^T/m) diag(gain) W.
@@ -54,7 +54,7 @@ class Norm:
         """
         if self.gain is not None:
             W = wide(W) * self.gain[:, None]
-        return wide(W) - _mean(W, -2) if self.centred else W
+        return wide(W) - _mean(W, -2) if self.centered else W
 
     def fold_after(self, W: torch.Tensor) -> torch.Tensor:
         """Weights whose output is normed, as weights that write what comes out: W (I - 11^T/m) diag(gain).
@@ -65,7 +65,7 @@ class Norm:
         Returns:
             `[*, x, d_model]` in float32 or float64; `W` itself where there is nothing to fold.
         """
-        if self.centred:
+        if self.centered:
             W = wide(W) - _mean(W, -1)
         return W if self.gain is None else wide(W) * self.gain
 
@@ -120,7 +120,7 @@ class Norms:
             return False
         posts = [slot for slot in self._stack.slots if slot.role in ("ln1_post.w", "ln2_post.w")]
         kind = self._kind(posts[0]) if posts else None
-        return bool(posts) and (self._says_centred if kind is None else kind.centred)
+        return bool(posts) and (self._says_centered if kind is None else kind.centered)
 
     def before(self, layer: int, block: Block, side: Side = "") -> Norm:
         """The norm between the residual stream and what a block reads of it.
@@ -162,14 +162,14 @@ class Norms:
             return NONE
         gain = weight + kind.plus_one
         # a mean over all heads at once (no known model has one) is no matter of one head
-        return Norm(name, gain, kind.centred and kind.size == gain.shape[-1])
+        return Norm(name, gain, kind.centered and kind.size == gain.shape[-1])
 
     @cached_property
     def _encoder(self) -> Norms:
         return Norms(self._weights.at("encoder"))
 
     @property
-    def _says_centred(self) -> bool:
+    def _says_centered(self) -> bool:
         return (self._weights.anatomy.normalization_type or "").startswith("LN")
 
     @cached_property
@@ -182,12 +182,12 @@ class Norms:
 
     def _norm(self, name: str, layer: int | None) -> Norm:
         if not self._has(name, layer):
-            return Norm(name, None, True) if self._weightless and self._says_centred else NONE
+            return Norm(name, None, True) if self._weightless and self._says_centered else NONE
         role = f"{name}.w"
         slots = self._stack.places[role, layer]
         weight = wide(finite(self._weights.read(role, layer), role, slots))
         kind = self._kind(slots[0])
-        return NONE if kind is None else Norm(name, weight + kind.plus_one, kind.centred)
+        return NONE if kind is None else Norm(name, weight + kind.plus_one, kind.centered)
 
     def _kind(self, slot: Slot) -> Kind | None:
         name, (path, _, leaf) = slot.parameter, slot.parameter.rpartition(".")
@@ -206,7 +206,7 @@ class Norms:
 class Kind:
     """How a norm works: whether it subtracts the mean, what it adds to its weight, and over how many entries it is."""
 
-    centred: bool
+    centered: bool
     plus_one: int
     size: int
 
@@ -239,12 +239,12 @@ def kind_of(module: torch.nn.Module, leaf: str) -> Kind | None:
     x, gain = probe.double(), weight.detach().double()
     close = 3e-2 if weight.dtype in (torch.bfloat16, torch.float16) else 1e-3
     errors: dict[Kind, float] = {}
-    for centred in (True, False):
-        direction = x - x.mean(-1, keepdim=True) if centred else x
+    for centered in (True, False):
+        direction = x - x.mean(-1, keepdim=True) if centered else x
         direction = direction / direction.square().mean(-1, keepdim=True).sqrt()
         for plus_one in (0, 1):
             off = (direction * (gain + plus_one) + shift - found).norm()
-            errors[Kind(centred, plus_one, weight.shape[-1])] = float(off / found.norm().clamp(min=1e-30))
+            errors[Kind(centered, plus_one, weight.shape[-1])] = float(off / found.norm().clamp(min=1e-30))
     best = min(errors, key=lambda kind: errors[kind])
     return best if errors[best] <= close else None
 

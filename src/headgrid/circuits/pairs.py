@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from headgrid.circuits.progress import Cancelled, stop_if
-from headgrid.factored import FactoredMatrix
+from headgrid.linalg.factored import FactoredMatrix
 
 __all__ = ["Cancelled", "TokenPairs", "by_offset", "copying_accuracy", "top_pairs"]
 
@@ -326,7 +326,7 @@ def by_offset(circuit: FactoredMatrix, W_pos: torch.Tensor) -> torch.Tensor:
 
     Args:
         circuit: QK of one head, `[d_model, d_model]`.
-        W_pos: the learnt positions, `[n_ctx, d_model]`.
+        W_pos: the learned positions, `[n_ctx, d_model]`.
 
     Returns:
         Float64 `[n_ctx]`: the mean score at offset 0 (the query itself), 1 (the previous token), ...

@@ -14,11 +14,11 @@ from weakref import WeakKeyDictionary
 
 import torch
 
-from headgrid import parts
+from headgrid.anatomy.roles import ROLES
 from headgrid.circuits.factors import Circuits
 from headgrid.circuits.targets import Place
-from headgrid.factored import FactoredMatrix
-from headgrid.roles import ROLES
+from headgrid.linalg.factored import FactoredMatrix
+from headgrid.selection import parts
 
 Kind = Literal["q", "k", "v"]
 KINDS: tuple[Kind, ...] = ("q", "k", "v")

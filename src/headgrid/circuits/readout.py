@@ -16,7 +16,7 @@ from typing import NamedTuple
 import torch
 
 BLOCK = 64
-"""Neighbouring logits of which only the largest and smallest are looked at first."""
+"""Neighboring logits of which only the largest and smallest are looked at first."""
 
 LOGITS_BYTES = 2**26
 """Approximate logits that are held at a time, in bytes."""
@@ -194,7 +194,7 @@ def _reached(least: torch.Tensor, product: _Product) -> torch.Tensor:
 
 
 def _logits(W: torch.Tensor, unit: torch.Tensor, dtype: torch.dtype) -> Iterator[tuple[int, int, torch.Tensor]]:
-    """Approximate logits `[k, some]` of neighbouring tokens, with the first and how many; padded to whole blocks."""
+    """Approximate logits `[k, some]` of neighboring tokens, with the first and how many; padded to whole blocks."""
     directions = unit.to(dtype).to(W.device)
     held = max(1, LOGITS_BYTES // (len(unit) * dtype.itemsize) // BLOCK) * BLOCK
     step = min(held, _rows(W, 2**25 if W.dtype == dtype else 2**20))  # what is converted should stay in the cache

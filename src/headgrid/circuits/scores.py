@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from headgrid.factored import FactoredMatrix
+from headgrid.linalg.factored import FactoredMatrix
 
 
 def norm(singular_values: torch.Tensor) -> torch.Tensor:

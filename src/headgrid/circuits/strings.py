@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from headgrid.arguments import shown
+from headgrid.utils.arguments import shown
 
 
 def _byte_letters() -> dict[str, int]:

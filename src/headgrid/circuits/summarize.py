@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from headgrid.arguments import integer
 from headgrid.circuits.describe import FEW_TOKENS, Describer
 from headgrid.circuits.norms import LN
 from headgrid.circuits.summary import HeadSummary, MLPSummary, NeuronSummary
 from headgrid.circuits.targets import targets
-from headgrid.selection import Selectable
+from headgrid.selection.selection import Selectable
 from headgrid.torch_state import shielded
+from headgrid.utils.arguments import integer
 from headgrid.weights import Weights
 
 NOT_COMPUTED = "The copying score takes long in a vocabulary as large as this: ask for pairs, or scan the model."

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import torch
 
-from headgrid.arguments import integer
 from headgrid.circuits.norms import LN
 from headgrid.circuits.pairs import TokenPairs
 from headgrid.circuits.tokens import TokenTable
+from headgrid.utils.arguments import integer
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -25,12 +25,12 @@ class CircuitSummary:
         singular_values: all of them, float64 `[r]`, from large to small.
         reads, writes: the leading k directions, unit rows `[k, d_model]`; None where that side is not the stream.
         read_tokens, write_tokens: these through embedding and unembedding; None where there is none, see `notes`.
-        unclear: which of the k directions are not identified, because a neighbour's singular value is nearly equal.
+        unclear: which of the k directions are not identified, because a neighbor's singular value is nearly equal.
         norm: the Frobenius norm.
         stable_rank: squared norm over squared largest singular value.
         entropy_rank: the effective rank of Roy and Vetterli: exp of the entropy of sigma / sum sigma.
         pairs: the token pairs of largest score; None where they were not asked for.
-        offsets: of a QK circuit with learnt positions, the mean score of a key that many positions back, `[n_ctx]`.
+        offsets: of a QK circuit with learned positions, the mean score of a key that many positions back, `[n_ctx]`.
         notes: what static weights cannot say of it, and what is missing here.
     """
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from headgrid import parts
-from headgrid.anatomy import Anatomy, Bools, Stack, count_of
-from headgrid.selection import Selectable, Selection
+from headgrid.anatomy.anatomy import Anatomy, Bools, Stack, count_of
+from headgrid.selection import parts
+from headgrid.selection.selection import Selectable, Selection
 
 Place = tuple[int, int]
 """Layer and number."""

@@ -16,12 +16,12 @@ from weakref import WeakKeyDictionary
 
 import torch
 
-from headgrid.anatomy import Slot, Stack, count_of
-from headgrid.arguments import integer, one_of, shown
+from headgrid.anatomy.anatomy import Slot, Stack, count_of
 from headgrid.circuits.norms import LN, LNS, NONE, Norm, Norms, finite
 from headgrid.circuits.readout import Sizes, extremes, product, sizes
 from headgrid.circuits.strings import TokenStrings
-from headgrid.offloaded import not_here
+from headgrid.utils.arguments import integer, one_of, shown
+from headgrid.utils.offloaded import not_here
 from headgrid.weights import Weights
 
 Stamp = tuple[object, ...]
@@ -167,7 +167,7 @@ class Vocabulary:
     def _through(self, role: str, directions: torch.Tensor) -> torch.Tensor:
         """Directions as they are where a table is read: those that are written pass the final norm before."""
         norm = self._final() if role == "W_U" else NONE
-        if norm.centred:
+        if norm.centered:
             directions = directions - directions.mean(-1, keepdim=True)
         return directions if norm.gain is None else directions * norm.gain.cpu().double()
 
@@ -272,14 +272,14 @@ def _home(weights: Weights, role: str) -> Stack | str:
     home = next((one for one in (stack, *shared) if (role, None) in one.places), None)
     if home is None or stack.name == "vision":
         of = f"the {stack.name} stack of {name}" if stack.name else name
-        what = "embeds no tokens" if reads else "has no unembedding (load the model with its language-modelling head)"
+        what = "embeds no tokens" if reads else "has no unembedding (load the model with its language-modeling head)"
         return f"{of[0].upper()}{of[1:]} {what if stack.name != 'vision' else what.partition(' (')[0]}"
     slot = home.places[role, None][0]
     width = slot.sizes["m"]
     if width != stack.d_model:
         return (
             f"The {'' if reads else 'un'}embedding of {name} ({slot.parameter}) is {width} wide and its residual "
-            f"stream {stack.d_model}: what is learnt in between would have to be applied first"
+            f"stream {stack.d_model}: what is learned in between would have to be applied first"
         )
     if weights.model.get_parameter(slot.parameter).is_meta:
         return not_here(weights.model, slot.parameter).splitlines()[0]

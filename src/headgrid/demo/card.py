@@ -16,7 +16,6 @@ from typing import Any
 
 import torch
 
-from headgrid import files
 from headgrid.demo import FOLDER, PROMPTS, demo, name_prompts, repeated_tokens
 from headgrid.demo.measure import (
     OV,
@@ -36,6 +35,7 @@ from headgrid.demo.measure import (
     random_compositions,
 )
 from headgrid.demo.text import FACTS, all_facts
+from headgrid.utils import files
 
 CARD = FOLDER / "README.md"
 TEMPLATE = FOLDER.parent / "card.md"

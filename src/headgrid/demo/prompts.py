@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
-from headgrid.arguments import flag, integer, shown
 from headgrid.demo.text import NAMES, random_name_sentence
 from headgrid.torch_state import shielded
+from headgrid.utils.arguments import flag, integer, shown
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

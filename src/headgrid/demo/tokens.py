@@ -11,8 +11,8 @@ import string
 from pathlib import Path
 from typing import Any
 
-from headgrid import files
 from headgrid.demo.text import vocabulary
+from headgrid.utils import files
 
 BOS, PAD, UNK = "<bos>", "<pad>", "<unk>"
 SPECIAL = (BOS, PAD, UNK)

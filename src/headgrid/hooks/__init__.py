@@ -1,7 +1,7 @@
 """Recording and ablating activations, by the same slots as masks and weights: `record` and `ablate`.
 
-What a selection means here is the rule of `headgrid.activations`: a head is its `z`, which enters `W_O`, and a neuron
-what enters `W_out`; whatever has no activation is an error that names it.
+What a selection means here is the rule of `headgrid.selection.activations`: a head is its `z`, which enters `W_O`, and
+a neuron what enters `W_out`; whatever has no activation is an error that names it.
 
 The heads of a decoder's attention to the encoder are `cross l0h1`. Where a forward pass runs a layer several times
 (ALBERT), every run is recorded, and ablated. Contexts nest: an inner one sees what the outer ones have changed.
@@ -18,9 +18,7 @@ from contextlib import AbstractContextManager
 
 import torch
 
-from headgrid import arguments
-from headgrid.activations import activations
-from headgrid.anatomy import Anatomy, AnatomyError
+from headgrid.anatomy.anatomy import Anatomy, AnatomyError
 from headgrid.hooks.ablation import Ablation
 from headgrid.hooks.attached import Attached, Hooks
 from headgrid.hooks.cache import Cache, Keep, NotRecorded, Recording
@@ -28,8 +26,10 @@ from headgrid.hooks.execution import refuse_compiling, refuse_replicas
 from headgrid.hooks.modes import Inputs, Mode, checked, checked_reference
 from headgrid.hooks.taps import Act, Tap, layer_taps, matched, taps, templates
 from headgrid.models import dissect
-from headgrid.selection import Selectable, Selection
-from headgrid.warning import warn
+from headgrid.selection.activations import activations
+from headgrid.selection.selection import Selectable, Selection
+from headgrid.utils import arguments
+from headgrid.utils.warning import warn
 
 __all__ = ["Cache", "NotRecorded", "ablate", "record"]
 

@@ -11,11 +11,11 @@ from typing import Any, Generic, Literal, TypeVar
 
 import torch
 
-from headgrid.anatomy import AnatomyError
+from headgrid.anatomy.anatomy import AnatomyError
 from headgrid.hooks.execution import as_written, refuse_recomputation
 from headgrid.hooks.taps import Act, Tap
 from headgrid.models.wrappers import unwrap
-from headgrid.warning import warn
+from headgrid.utils.warning import warn
 
 T = TypeVar("T")
 

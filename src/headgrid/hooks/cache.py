@@ -10,10 +10,10 @@ from typing import Literal, TypeAlias
 
 import torch
 
-from headgrid import arguments
-from headgrid.activations import Where, activations
-from headgrid.anatomy import Anatomy
+from headgrid.anatomy.anatomy import Anatomy
 from headgrid.hooks.taps import Tap
+from headgrid.selection.activations import Where, activations
+from headgrid.utils import arguments
 
 Keep = Literal["last", "all"]
 Place: TypeAlias = int | tuple[str, int]

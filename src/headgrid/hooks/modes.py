@@ -9,11 +9,11 @@ from typing import Any, Literal, TypeAlias
 
 import torch
 
-from headgrid import arguments
-from headgrid.activations import activations
-from headgrid.anatomy import Anatomy
+from headgrid.anatomy.anatomy import Anatomy
 from headgrid.hooks.cache import MASKS, Cache, is_recorded
 from headgrid.hooks.taps import Tap
+from headgrid.selection.activations import activations
+from headgrid.utils import arguments
 
 Named = Literal["zero", "mean", "resample"]
 Mode: TypeAlias = Named | float | torch.Tensor | Mapping[str, float | torch.Tensor]

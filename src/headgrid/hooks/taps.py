@@ -14,10 +14,10 @@ from typing import Any
 
 import torch
 
-from headgrid.activations import READ_BY, Where
-from headgrid.anatomy import Anatomy, Stack
-from headgrid.selection import Selection
-from headgrid.slots import Slot, stored_axes
+from headgrid.anatomy.anatomy import Anatomy, Stack
+from headgrid.anatomy.slots import Slot, stored_axes
+from headgrid.selection.activations import READ_BY, Where
+from headgrid.selection.selection import Selection
 from headgrid.torch_state import shielded
 
 Act = Callable[[torch.Tensor], torch.Tensor | None]

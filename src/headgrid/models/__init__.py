@@ -7,11 +7,11 @@ from typing import Any
 
 import torch
 
-from headgrid.anatomy import Anatomy
-from headgrid.arguments import shown
+from headgrid.anatomy.anatomy import Anatomy
 from headgrid.models import huggingface, lens, wrappers
 from headgrid.models.proven import marked
-from headgrid.warning import warn
+from headgrid.utils.arguments import shown
+from headgrid.utils.warning import warn
 
 __all__ = ["dissect"]
 
@@ -34,7 +34,7 @@ def dissect(source: Any) -> Anatomy:
 
     Raises:
         AnatomyError: when names or shapes are not what the family's row expects, or, for a family that is not in the
-            table, when no guess holds; when the weights are quantised or sharded. A model is placed entirely or
+            table, when no guess holds; when the weights are quantized or sharded. A model is placed entirely or
             refused.
         TypeError: when `source` is none of these.
 

@@ -19,9 +19,9 @@ from typing import Any
 
 import torch
 
-from headgrid.anatomy import Anatomy, AnatomyError, count_of
+from headgrid.anatomy.anatomy import Anatomy, AnatomyError, count_of
+from headgrid.anatomy.roles import bare, role_of
 from headgrid.models.family import Line
-from headgrid.roles import bare, role_of
 
 ADAPTER = "<adapter>"
 """A step that no module's name has: what is beside a matrix is not mistaken for the model's own."""

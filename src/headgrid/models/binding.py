@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from headgrid.anatomy import Anatomy, AnatomyError, Slot, Stack
-from headgrid.arguments import shown
+from headgrid.anatomy.anatomy import Anatomy, AnatomyError, Slot, Stack
+from headgrid.anatomy.roles import ROLES, rank
+from headgrid.anatomy.slots import Stored, stored_axes
 from headgrid.models.family import Family, Line
-from headgrid.roles import ROLES, rank
-from headgrid.slots import Stored, stored_axes
+from headgrid.utils.arguments import shown
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -330,6 +330,6 @@ def _misfit(place: _Place, shape: tuple[int, ...], sizes: Mapping[str, int], why
     given = ", ".join(f"{letter} = {sizes[letter]}" for letter in letters)
     return (
         f"{place.path} has the shape {list(shape)}, but {place.role} of this family is stored as {place.axes!r}\n"
-        f"with {given}: {why}. The number of heads in the config may be wrong, or the weights may be quantised or "
+        f"with {given}: {why}. The number of heads in the config may be wrong, or the weights may be quantized or "
         "sharded"
     )

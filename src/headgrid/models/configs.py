@@ -22,9 +22,9 @@ from typing import Any
 import torch
 from torch.nn.modules.module import register_module_module_registration_hook
 
-from headgrid.anatomy import AnatomyError
-from headgrid.arguments import brief, shown
-from headgrid.warning import warn
+from headgrid.anatomy.anatomy import AnatomyError
+from headgrid.utils.arguments import brief, shown
+from headgrid.utils.warning import warn
 
 LOADED = {
     "attn_implementation", "_attn_implementation", "_attn_implementation_internal", "experts_implementation",

@@ -9,13 +9,13 @@ from typing import Any
 
 import torch
 
-from headgrid.anatomy import Anatomy, AnatomyError
-from headgrid.arguments import shown
+from headgrid.anatomy.anatomy import Anatomy, AnatomyError
 from headgrid.models.binding import Named, bind
 from headgrid.models.configs import on_meta, said_of
 from headgrid.models.families import FAMILIES
 from headgrid.models.family import Family
 from headgrid.models.vocabulary import vocabulary
+from headgrid.utils.arguments import shown
 
 
 def from_config(config: Any) -> Anatomy:

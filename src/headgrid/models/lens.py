@@ -23,15 +23,15 @@ from typing import Any
 
 import torch
 
-from headgrid.anatomy import Anatomy, AnatomyError
-from headgrid.arguments import shown
+from headgrid.anatomy.anatomy import Anatomy, AnatomyError
+from headgrid.anatomy.roles import ROLES
 from headgrid.models import configs
 from headgrid.models.binding import Named, Shapes, bind
 from headgrid.models.families.lens import HOOKED, HOOKED_ENCODER, HOOKED_MIXTURE, NATIVE, hooked_shapes
 from headgrid.models.family import Family, Line
 from headgrid.models.huggingface import from_config, named, rows_of
 from headgrid.models.vocabulary import vocabulary
-from headgrid.roles import ROLES
+from headgrid.utils.arguments import shown
 
 WRAPPED = "_original_component"
 """The step that a bridge puts into the name of every parameter that it wraps."""

@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 
 import torch
 
-from headgrid.anatomy import Anatomy
+from headgrid.anatomy.anatomy import Anatomy
 
 _PROVEN: WeakKeyDictionary[torch.nn.Module, Anatomy] = WeakKeyDictionary()
 

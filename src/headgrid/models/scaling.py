@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from headgrid.anatomy import Anatomy, Stack
+from headgrid.anatomy.anatomy import Anatomy, Stack
 
 _FACTORS = ("scaling", "softmax_scale", "inv_norm_factor", "scale")
 """Attributes that scores are multiplied by: most of transformers, MPT and DeepSeek, BLOOM and Falcon, CLIP."""
@@ -150,7 +150,7 @@ def residual_multiplier(model: torch.nn.Module, stack: Stack, layer: int) -> flo
 
 
 def first_position(model: torch.nn.Module, stack: Stack) -> int:
-    """The row of a learnt table of positions that the first token reads; what is above it is never read.
+    """The row of a learned table of positions that the first token reads; what is above it is never read.
 
     2 for OPT and BART, whose tables have an `offset`, and the row after the padding's for RoBERTa and its kin.
     """

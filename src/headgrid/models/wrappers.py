@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from headgrid.anatomy import Anatomy, AnatomyError, Standing
+from headgrid.anatomy.anatomy import Anatomy, AnatomyError, Standing
 from headgrid.models import adapters
 from headgrid.models.binding import Named, bind
 from headgrid.models.huggingface import rows_for
@@ -52,7 +52,7 @@ def from_module(module: torch.nn.Module) -> Anatomy:
     Parameters of the module that are not the model's (a probe, a value head) are parts of `top`.
 
     Raises:
-        AnatomyError: when there is no transformers model in it or several, when its weights are quantised or sharded,
+        AnatomyError: when there is no transformers model in it or several, when its weights are quantized or sharded,
             or when a parameter of the model cannot be placed.
     """
     inside = unwrap(module)
@@ -136,7 +136,7 @@ def unwrap(module: torch.nn.Module) -> Unwrapped:
     """The transformers model in a module, and the module's parameters under both names.
 
     Raises:
-        AnatomyError: for several models side by side, several active adapters, and for weights that are quantised or
+        AnatomyError: for several models side by side, several active adapters, and for weights that are quantized or
             sharded.
     """
     models: dict[str, torch.nn.Module] = {}
@@ -241,7 +241,7 @@ def _shape(own: str, parameter: torch.Tensor) -> tuple[int, ...]:
 
 
 def _refuse_blocks(module: torch.nn.Module) -> None:
-    """Refuse quantised weights.
+    """Refuse quantized weights.
 
     Raises:
         AnatomyError: naming the first module with such weights, and what it is.
@@ -253,11 +253,11 @@ def _refuse_blocks(module: torch.nn.Module) -> None:
             if type(tensor).__name__ in FOUR_BIT:
                 bits = FOUR_BIT[type(tensor).__name__]
             elif type(tensor).__module__.startswith("torchao") or "torchao" in type(tensor.data).__module__:
-                bits, kind = "quantised", type(tensor.data).__name__
+                bits, kind = "quantized", type(tensor.data).__name__
             elif name in ("qweight", "qzeros"):
                 bits = "packed"
         if bits:
             raise AnatomyError(
                 f"{path} ({kind}) holds {bits} blocks of weights, and blocks have no head axis that a mask could "
-                "lie along. Load the model without quantisation, or dissect its config for the names of its parts"
+                "lie along. Load the model without quantization, or dissect its config for the names of its parts"
             )

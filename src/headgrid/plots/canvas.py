@@ -1,4 +1,4 @@
-"""What every figure needs: axes to draw in, numbers to draw, colours, ticks, and text that is drawn as it is."""
+"""What every figure needs: axes to draw in, numbers to draw, colors, ticks, and text that is drawn as it is."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from headgrid import arguments
+from headgrid.utils import arguments
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 
-# Okabe and Ito 2008: told apart with any colour vision; this order also goes from dark to light
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
-GREY, PALE = "#767676", "#ececec"
+# Okabe and Ito 2008: told apart with any color vision; this order also goes from dark to light
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+GRAY, PALE = "#767676", "#ececec"
 SEQUENTIAL = "cividis"
 DIVERGING = "PuOr_r"  # purple below 0, orange above
 PLAIN: dict[str, Any] = {"parse_math": False, "usetex": False}
@@ -77,8 +77,8 @@ def thinned(n: int, length: float, each: float) -> list[int]:
     return list(range(0, n, step))
 
 
-def colour_bar(mappable: ScalarMappable, ax: Axes, label: str, extend: str = "neither") -> Colorbar:
-    """A colour bar as high as the drawing area, whatever its aspect, and about 0.12 inches wide."""
+def color_bar(mappable: ScalarMappable, ax: Axes, label: str, extend: str = "neither") -> Colorbar:
+    """A color bar as high as the drawing area, whatever its aspect, and about 0.12 inches wide."""
     width = size_of(ax)[0] / 72
     beside = ax.inset_axes((1 + 0.1 / width, 0.0, 0.12 / width, 1.0))
     bar = ax.figure.colorbar(mappable, cax=beside, label=label, extend=extend)
@@ -87,7 +87,7 @@ def colour_bar(mappable: ScalarMappable, ax: Axes, label: str, extend: str = "ne
 
 
 def part_of(name: str, low: float, high: float) -> Colormap:
-    """The colours of a map from `low` to `high`, of 0 to 1."""
+    """The colors of a map from `low` to `high`, of 0 to 1."""
     from matplotlib import colormaps
     from matplotlib.colors import LinearSegmentedColormap
 

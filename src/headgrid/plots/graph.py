@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headgrid import arguments
-from headgrid.arguments import integer, number, of_kind, text
 from headgrid.circuits.composition import Composition
-from headgrid.plots.canvas import COLOURS, GREY, axes, font_size, numbers, size_of, thinned
+from headgrid.plots.canvas import COLORS, GRAY, axes, font_size, numbers, size_of, thinned
+from headgrid.utils import arguments
+from headgrid.utils.arguments import integer, number, of_kind, text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# kind -> colour, dashes, bend: the arrows of one pair of heads lie apart, and differ in grey print
+# kind -> color, dashes, bend: the arrows of one pair of heads lie apart, and differ in gray print
 _LOOKS: dict[str, tuple[str, Any, float]] = {
-    "q": (COLOURS[0], "solid", 0.24),
-    "k": (COLOURS[1], (0, (4, 1.6)), 0.08),
-    "v": (COLOURS[2], (0, (1, 1.3)), -0.16),
+    "q": (COLORS[0], "solid", 0.24),
+    "k": (COLORS[1], (0, (4, 1.6)), 0.08),
+    "v": (COLORS[2], (0, (1, 1.3)), -0.16),
 }
 _THIN, _THICK = 0.8, 3.2
 PALER = "#a8a8a8"
@@ -29,7 +29,7 @@ def composition(composition: Any, *, ax: Axes | None = None, n: int = 30, kinds:
     """Which heads read what earlier heads write: arrows from source to target, the strongest n of those above z.
 
     The larger its z (see `headgrid.circuits.composition`), the thicker an arrow, from the least drawn to the largest.
-    An arrow is in color if it is an outlier among all pairs (`Composition.outer_fence`), and grey if it is not: z above
+    An arrow is in color if it is an outlier among all pairs (`Composition.outer_fence`), and gray if it is not: z above
     random is alignment of weights and not use, as the legend says. The title says how many of how many are drawn. Each
     arrow has an id for editors of SVG, such as `k l0h1 l1h2`.
 
@@ -71,18 +71,18 @@ def composition(composition: Any, *, ax: Axes | None = None, n: int = 30, kinds:
         [head for _, head in heads],
         [layer for layer, _ in heads],
         s=(2 * radius) ** 2,
-        c=[GREY if i in used else "white" for i in range(len(heads))],
-        edgecolors=GREY,
+        c=[GRAY if i in used else "white" for i in range(len(heads))],
+        edgecolors=GRAY,
         linewidths=0.7,
         zorder=2,
     )
     widths = _widths([score for score, *_ in shown])
     for (score, kind, source, target), line in reversed(list(zip(shown, widths, strict=True))):  # the strongest on top
-        colour, dashes, bend = _LOOKS[kind]
-        colour = colour if score > fence else PALER
+        color, dashes, bend = _LOOKS[kind]
+        color = color if score > fence else PALER
         (from_layer, from_head), (to_layer, to_head) = heads[source], heads[target]
         ends: dict[str, Any] = {"posA": (from_head, from_layer), "posB": (to_head, to_layer), "shrinkA": radius + 0.5}
-        style: dict[str, Any] = {"connectionstyle": f"arc3,rad={bend}", "color": colour, "zorder": 3}
+        style: dict[str, Any] = {"connectionstyle": f"arc3,rad={bend}", "color": color, "zorder": 3}
         tip = 7 + 2 * line
         # two patches: the dashes of the one should not be those of the other's outline
         shaft = FancyArrowPatch(
@@ -140,7 +140,7 @@ def _legend(ax: Axes, kinds: list[str], drawn: list[tuple[float, float]], fence:
         for kind in kinds
     ]
     keys += [
-        Line2D([], [], color=GREY, linewidth=line, label=f"z = {score:.3g}")
+        Line2D([], [], color=GRAY, linewidth=line, label=f"z = {score:.3g}")
         for score, line in dict.fromkeys((drawn[0], drawn[-1]) if drawn else ())
     ]
     if any(not score > fence for score, _ in drawn):

@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from headgrid import arguments
-from headgrid.arguments import flag, number, real_numbers, shown
 from headgrid.plots.canvas import (
     DIVERGING,
     PALE,
     SEQUENTIAL,
     Floats,
     axes,
-    colour_bar,
+    color_bar,
     fitted,
     font_size,
     formatted,
@@ -23,8 +21,10 @@ from headgrid.plots.canvas import (
     size_of,
     thinned,
 )
-from headgrid.scales import ink, limits
-from headgrid.selection import Selection
+from headgrid.plots.color_scale import ink, limits
+from headgrid.selection.selection import Selection
+from headgrid.utils import arguments
+from headgrid.utils.arguments import flag, number, real_numbers, shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,19 +45,20 @@ def grid(
 ) -> Axes:
     """A heat map of one number per head: a row for each layer, layer 0 at the top.
 
-    Cells without a number (NaN, as of layers without heads) are grey and hatched, and a key says so.
+    Cells without a number (NaN, as of layers without heads) are gray and hatched, and a key says so.
 
     Args:
         values: `[n_layers, n_heads]`, a tensor, an array or nested lists.
         ax: the Axes to draw in; those of a new figure by default.
-        label: what the numbers are, written at the colour bar.
-        diverging: whether colours go two ways from 0, equally far; by default when there are values of both signs.
+        label: what the numbers are, written at the color bar.
+        diverging: whether colors go two ways from 0, equally far; by default when there are values of both signs.
         selected: heads to outline: booleans `[n_layers, n_heads]`, or a `Selection`, of which the heads of the main
             stack that are selected whole (for another stack: `selection.selected_heads("encoder")`).
         annotate: write the number into each cell.
-        low, high: the ends of the colour scale. By default they are the smallest and largest value, but an outlier
-            does not flatten all others, and a narrow range is not stretched to all colours (`headgrid.scales.limits`).
-            Diverging colours end at plus and minus the larger of them. A value beyond an end has its colour, and the
+        low, high: the ends of the color scale. By default they are the smallest and largest value, but an outlier
+            does not flatten all others, and a narrow range is not stretched to all colors
+            (`headgrid.plots.color_scale.limits`).
+            Diverging colors end at plus and minus the larger of them. A value beyond an end has its color, and the
             bar a pointed end; the bar's label says how many there are, and which range the others have.
         from_zero: whether zero is an end of a scale that does not diverge; by default where all values have one sign.
 
@@ -101,7 +102,7 @@ def grid(
 
     below, above = bool((finite < scale.low).any()), bool((finite > scale.high).any())
     beyond = ("both" if above else "min") if below else "max" if above else "neither"
-    bar = colour_bar(mesh, ax, "\n".join(filter(None, (label, *scale.said))), beyond)
+    bar = color_bar(mesh, ax, "\n".join(filter(None, (label, *scale.said))), beyond)
     if finite.size < cells.size:
         _hatch_missing(ax, bar.ax, ~np.isfinite(cells), "no value" if not np.isinf(cells).any() else "NaN or inf")
     if chosen is not None:
@@ -131,7 +132,7 @@ def _hatch_missing(ax: Axes, key: Axes, missing: npt.NDArray[np.bool_], label: s
         ends = np.flatnonzero(np.diff(np.r_[False, row, False]))  # one rectangle for each run of cells
         for first, last in zip(ends[::2], ends[1::2], strict=True):
             ax.add_patch(Rectangle((first - 0.5, layer - 0.5), last - first, 1, **style))
-    # below the colour bar, as one more of its colours
+    # below the color bar, as one more of its colors
     key.legend(
         handles=[Patch(**style, label=label)],
         loc="upper left",
@@ -151,7 +152,7 @@ def _outline(ax: Axes, chosen: npt.NDArray[np.bool_], pitch: float) -> None:
     from matplotlib.patheffects import withStroke
 
     line = min(1.8, 0.09 * pitch)
-    inset = line / pitch  # inside its cell, so that neighbours do not touch
+    inset = line / pitch  # inside its cell, so that neighbors do not touch
     rectangles = [
         Rectangle((head - 0.5 + inset, layer - 0.5 + inset), 1 - 2 * inset, 1 - 2 * inset)
         for layer, head in np.argwhere(chosen)
@@ -171,5 +172,5 @@ def _annotate(ax: Axes, cells: Floats, mesh: ScalarMappable, pitch: float) -> No
     size = fitted(list(texts.values()), 0.84 * pitch, 0.84 * pitch)
     for (layer, head), text in texts.items():
         red, green, blue, _ = mesh.to_rgba(cells[layer, head])
-        colour = ink(to_hex((red, green, blue)))
-        ax.text(head, layer, text, size=size, color=colour, ha="center", va="center_baseline")
+        color = ink(to_hex((red, green, blue)))
+        ax.text(head, layer, text, size=size, color=color, ha="center", va="center_baseline")

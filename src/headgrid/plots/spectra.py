@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from headgrid.arguments import flag, shown, text
 from headgrid.circuits.scores import entropy_rank, stable_rank
-from headgrid.factored import FactoredMatrix
-from headgrid.plots.canvas import COLOURS, GREY, Floats, axes, because, name_of, numbers, one_circuit
+from headgrid.linalg.factored import FactoredMatrix
+from headgrid.plots.canvas import COLORS, GRAY, Floats, axes, because, name_of, numbers, one_circuit
+from headgrid.utils.arguments import flag, shown, text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,8 +21,8 @@ _HATCH = "//////"
 def spectrum(circuit: Any, *, ax: Axes | None = None, log: bool = False, label: str | None = None) -> Axes:
     """The singular values of a circuit as bars, its effective ranks in the legend.
 
-    Bars of directions that are not identified (nearly equal neighbours, or zero) are hatched, where that is known.
-    Several spectra drawn into the same Axes get several colours.
+    Bars of directions that are not identified (nearly equal neighbors, or zero) are hatched, where that is known.
+    Several spectra drawn into the same Axes get several colors.
 
     Args:
         circuit: a `CircuitSummary` such as `summary.ov`, a `FactoredMatrix`, or the singular values themselves, `[r]`.
@@ -40,22 +40,22 @@ def spectrum(circuit: Any, *, ax: Axes | None = None, log: bool = False, label: 
     from matplotlib.patches import Patch
 
     drawn = [container for container in ax.containers if isinstance(container, BarContainer)]
-    colour = COLOURS[len(drawn) % len(COLOURS)]
+    color = COLORS[len(drawn) % len(COLORS)]
     name = name_of(circuit) if label is None else label
     places = np.arange(len(values))
     bars = ax.bar(
         places,
         values,
         width=0.8 if len(values) <= 32 and not drawn else 1.0,
-        color="none" if drawn else colour,
+        color="none" if drawn else color,
         label="\n".join(filter(None, (name, ranks))),
         linewidth=0,
     )
     for bar, is_unclear in zip(bars, unclear, strict=True):
         if is_unclear:
-            bar.set(hatch=_HATCH, edgecolor=colour if drawn else "white")
+            bar.set(hatch=_HATCH, edgecolor=color if drawn else "white")
     if drawn:  # the line of their tops alone: what is behind stays seen
-        ax.stairs(values, np.arange(len(values) + 1) - 0.5, baseline=None, color=colour, linewidth=1.6)
+        ax.stairs(values, np.arange(len(values) + 1) - 0.5, baseline=None, color=color, linewidth=1.6)
     ax.set(xlabel="singular direction", ylabel="singular value")
     ax.margins(x=0.01)
     if log:
@@ -63,11 +63,11 @@ def spectrum(circuit: Any, *, ax: Axes | None = None, log: bool = False, label: 
     _whole_numbers(ax)
     ax.spines[["top", "right"]].set_visible(False)
     keys: list[Any] = [
-        Patch(color=COLOURS[i % len(COLOURS)], linewidth=0, label=container.get_label())
+        Patch(color=COLORS[i % len(COLORS)], linewidth=0, label=container.get_label())
         for i, container in enumerate((*drawn, bars))
     ]
     if any(bar.get_hatch() for container in (*drawn, bars) for bar in container):
-        keys.append(Patch(facecolor=GREY, edgecolor="white", hatch=_HATCH, linewidth=0, label="not identified"))
+        keys.append(Patch(facecolor=GRAY, edgecolor="white", hatch=_HATCH, linewidth=0, label="not identified"))
     ax.legend(handles=keys, loc="upper right", frameon=False, fontsize="small", handlelength=1.2)
     return ax
 
@@ -107,10 +107,10 @@ def offsets(circuit: Any, *, ax: Axes | None = None) -> Axes:
         raise ValueError(f"scores by distance have no finite number among them: {shown(scores)}")
     ax = axes(ax, 4.2, 2.6)
     mark = "o" if len(values) <= 64 else ""
-    ax.axhline(0, color=GREY, linewidth=0.8, zorder=1)
-    ax.plot(np.arange(len(values)), values, color=COLOURS[0], linewidth=1.2, marker=mark, markersize=3, zorder=2)
+    ax.axhline(0, color=GRAY, linewidth=0.8, zorder=1)
+    ax.plot(np.arange(len(values)), values, color=COLORS[0], linewidth=1.2, marker=mark, markersize=3, zorder=2)
     best = int(np.nanargmax(np.where(np.isfinite(values), values, np.nan)))
-    ax.plot([best], [values[best]], color=COLOURS[1], marker="o", markersize=5, linestyle="none", zorder=3)
+    ax.plot([best], [values[best]], color=COLORS[1], marker="o", markersize=5, linestyle="none", zorder=3)
     ax.annotate(
         f"{best} back" if best else "the same position",
         (best, values[best]),
@@ -119,7 +119,7 @@ def offsets(circuit: Any, *, ax: Axes | None = None) -> Axes:
         ha="left" if best < 0.7 * len(values) else "right",
         va="center",
         fontsize="small",
-        color=COLOURS[1],
+        color=COLORS[1],
     )
     ax.set(xlabel="positions from the key to the query", ylabel="QK score")
     _whole_numbers(ax)

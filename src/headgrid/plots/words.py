@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headgrid.arguments import integer, one_of
 from headgrid.plots.canvas import (
-    COLOURS,
+    COLORS,
     DIVERGING,
-    GREY,
+    GRAY,
     PLAIN,
     axes,
     because,
-    colour_bar,
+    color_bar,
     fitted,
     formatted,
     name_of,
@@ -25,6 +24,7 @@ from headgrid.plots.canvas import (
     size_of,
     written,
 )
+from headgrid.utils.arguments import integer, one_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,7 +44,7 @@ def tokens(
     """The tokens of a circuit's leading singular directions: a column for each, its strongest token at the top.
 
     Cells are shaded by the token's logit along the direction. A direction that is not identified (its singular value
-    has a nearly equal neighbour) has a `?` after its number. Without a tokenizer, tokens are ids such as `#12`.
+    has a nearly equal neighbor) has a `?` after its number. Without a tokenizer, tokens are ids such as `#12`.
 
     Args:
         circuit: a `CircuitSummary` such as `summary.ov`, or a `TokenTable`.
@@ -77,7 +77,7 @@ def tokens(
     ax = axes(ax, n_columns * min(2.2, max(0.75, 2.2 / n_columns, column)) + 1.2, n_rows * 0.22 + 0.9)
     reach = float(np.abs(logits).max()) or 1.0
     low, high = -reach * bool(logits.min() < 0), reach * bool(logits.max() > 0 or logits.min() >= 0)
-    # the light part of the colours alone: black text is read on all of them
+    # the light part of the colors alone: black text is read on all of them
     mesh = ax.pcolormesh(
         np.arange(n_columns + 1) - 0.5,
         np.arange(n_rows + 1) - 0.5,
@@ -102,7 +102,7 @@ def tokens(
     ax.set_title(
         " ".join(filter(None, (f"{name_of(circuit)}:" if kind else "", what, f"({sign} tokens)"))), fontsize="medium"
     )
-    colour_bar(mesh, ax, "logit")
+    color_bar(mesh, ax, "logit")
     return ax
 
 
@@ -112,7 +112,7 @@ def _head_columns(ax: Axes, circuit: Any, n: int) -> None:
     if values is not None:
         heads = [f"{head}\nσ = {float(values[i]):.3g}" for i, head in enumerate(heads)]
     ax.xaxis.tick_top()
-    ax.set_xticks(range(n), heads, fontsize="small", color=GREY, **PLAIN)
+    ax.set_xticks(range(n), heads, fontsize="small", color=GRAY, **PLAIN)
     ax.tick_params(length=0)
 
 
@@ -137,13 +137,13 @@ def pairs(circuit: Any, *, ax: Axes | None = None, n: int = 10) -> Axes:
         for source, target in zip(found.sources[:n], found.targets[:n], strict=True)
     ]
     ax = axes(ax, 4.2, 0.24 * len(values) + 0.9)
-    bars = ax.barh(np.arange(len(values)), values, height=0.72, color=COLOURS[0])
-    ax.bar_label(bars, formatted(values), padding=3, fontsize="small", color=GREY)
+    bars = ax.barh(np.arange(len(values)), values, height=0.72, color=COLORS[0])
+    ax.bar_label(bars, formatted(values), padding=3, fontsize="small", color=GRAY)
     ax.margins(x=0.14, y=0.02)
     ax.set_yticks(range(len(values)), names, **PLAIN)
     ax.tick_params(axis="y", length=0)
     ax.invert_yaxis()
-    ax.axvline(0, color=GREY, linewidth=0.8)
+    ax.axvline(0, color=GRAY, linewidth=0.8)
     ax.spines[["top", "right", "left"]].set_visible(False)
     kind = str(getattr(circuit, "kind", ""))
     says = {"qk": "QK: attends from → to", "ov": "OV: attends to → writes"}.get(kind, "source → target")

@@ -16,21 +16,24 @@ import anywidget
 import torch
 import traitlets
 
-from headgrid import arguments
-from headgrid.anatomy import Bools
+from headgrid.anatomy.anatomy import Bools
 from headgrid.circuits import strings
 from headgrid.circuits.norms import LNS
 from headgrid.circuits.progress import Progress
-from headgrid.masks import ParamMasks
 from headgrid.models import dissect
-from headgrid.selection import Selectable, Selection
+from headgrid.selection.masks import ParamMasks
+from headgrid.selection.selection import Selectable, Selection
+from headgrid.utils import arguments
 from headgrid.weights import Weights
-from headgrid.widget import colours, comparison, fallback, inspector, messages, transaction, typed
-from headgrid.widget.background import IDLE, Background
-from headgrid.widget.plan import cells_of, plan
-from headgrid.widget.present import Present
-from headgrid.widget.saved import Saved
-from headgrid.widget.wire import Band, Colours, Complete, Focus, Ln, QueryError, Recolour, pack
+from headgrid.widget import messages, transaction
+from headgrid.widget.compute import comparison, weight_location
+from headgrid.widget.compute.scheduler import IDLE, Background
+from headgrid.widget.export import fallback
+from headgrid.widget.state import cell_colors, query
+from headgrid.widget.state.grid_spec import cells_of, plan
+from headgrid.widget.state.grid_state import Present
+from headgrid.widget.state.saved import Saved
+from headgrid.widget.wire.schema import Band, Colors, Complete, Focus, Ln, QueryError, Recolor, pack
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -95,16 +98,16 @@ class HeadGrid(anywidget.AnyWidget):
     partial = traitlets.Bytes().tag(sync=True, to_json=lambda bits, _: bits.rstrip(b"\0"))
     text = _dict()
     complete = _dict({"n": 0, "text": "", "at": 0})
-    completions = _dict(typed.NONE)
+    completions = _dict(query.NONE)
     deeds: traitlets.List[Any] = traitlets.List().tag(sync=True)
     history = _dict({"done": 0, "undo": 0, "redo": 0})
     saved = traitlets.Instance(Saved, read_only=True).tag(sync=True, to_json=lambda all_saved, _: all_saved.wire())
     focus = _dict({"n": 0, "cell": -1, "ln": "folded"})
-    summary = _dict(inspector.NOTHING)
+    summary = _dict(weight_location.NOTHING)
     arrows = _dict(comparison.NO_ARROWS)
     comparison = _dict(comparison.NONE)
-    recolour = _dict({"n": 0, "metric": "", "ln": "folded"})
-    colours = _dict(colours.NONE)
+    recolor = _dict({"n": 0, "metric": "", "ln": "folded"})
+    cell_colors = _dict(cell_colors.NONE)
     progress = _dict(IDLE)
     panel = traitlets.Unicode().tag(sync=True)
     kept: traitlets.List[Any] = traitlets.List().tag(sync=True)
@@ -118,7 +121,7 @@ class HeadGrid(anywidget.AnyWidget):
         if weights is not None:
             weights.anatomy, weights.stack = self.anatomy, self.anatomy.stack(weights.stack.name)
         self.tokenizer = tokenizer
-        self._silent = inspector.writes_nothing(self._cells, self.model)
+        self._silent = weight_location.writes_nothing(self._cells, self.model)
         self._background = Background(self, weights)
         self._present = Present(self._cells, self.anatomy.select(select), self._save)
         self.set_trait("plan", plan(self._cells, self._silent, self._background.quantities))
@@ -163,17 +166,17 @@ class HeadGrid(anywidget.AnyWidget):
         """The selection as parameter masks; `Selection.masks` says what they are. `{}` when nothing is selected."""
         return self.selection.masks()
 
-    def colour_by(
+    def color_by(
         self, what: Any, *, label: str | None = None, diverging: bool | None = None, ln: Ln = "folded"
     ) -> None:
-        """Colour the cells by a number of each, in every view of this grid; `copy` gives a grid of its own.
+        """Color the cells by a number of each, in every view of this grid; `copy` gives a grid of its own.
 
         Args:
             what: the name of a number that is computed from the weights, such as `copying_score`, `ov_norm`, `ov_top`,
                 `qk_stable_rank` (`headgrid.scan` says what they are); or your own numbers, NaN where one is missing:
                 `[n_layers, n_heads]` for the heads, `[n_layers]` for the MLPs or `[n_cells]` for every cell, in an
                 array, a tensor or nested lists; of a model with several stacks, those of its main one, or a dictionary
-                from the name of a stack to its numbers. None takes the colours away.
+                from the name of a stack to its numbers. None takes the colors away.
             label: what the legend says. It adds that the weights have changed, where those of a name have since.
             diverging: whether the middle of the scale means zero; by default when there are numbers of both signs.
             ln: of a number by its name, whether norms are folded into the weights or these are raw.
@@ -182,21 +185,21 @@ class HeadGrid(anywidget.AnyWidget):
             ValueError: for another shape or name, for what is no number and for infinite ones; nothing changes then.
 
         Example:
-            >>> grid.colour_by(headgrid.scan(model).copying_score, label="copying")
+            >>> grid.color_by(headgrid.scan(model).copying_score, label="copying")
         """
         label = None if label is None else arguments.text("label", label)
         diverging = None if diverging is None else arguments.flag("diverging", diverging)
-        self._background.colour_by(what, label, diverging, arguments.one_of("ln", ln, LNS))
+        self._background.color_by(what, label, diverging, arguments.one_of("ln", ln, LNS))
 
     def copy(self) -> HeadGrid:
-        """A grid of its own of the same model, with the same selection, saved selections and colours.
+        """A grid of its own of the same model, with the same selection, saved selections and colors.
 
         All views of one grid show the same, in earlier cells of a notebook too. Give each cell that is to keep what it
         shows a copy.
 
         Example:
             >>> later = grid.copy()
-            >>> later.colour_by("ov_norm")  # `grid` keeps its colours
+            >>> later.color_by("ov_norm")  # `grid` keeps its colors
         """
         with self._background.lock:
             new = type(self)(self.anatomy if self.model is None else self.model, self.tokenizer, select=self.selection)
@@ -208,7 +211,7 @@ class HeadGrid(anywidget.AnyWidget):
     __copy__ = copy
 
     def plot(self, ax: Axes | None = None, **style: Any) -> Axes:
-        """Draw the heads of the main stack with matplotlib, in the colours of the grid; the selected ones are outlined.
+        """Draw the heads of the main stack with matplotlib, in the colors of the grid; the selected ones are outlined.
 
         Args:
             ax: where to draw; a new figure by default.
@@ -217,9 +220,9 @@ class HeadGrid(anywidget.AnyWidget):
         Returns:
             The axes.
         """
-        from headgrid.widget import export
+        from headgrid.widget.export import files
 
-        return export.plot(self, ax, **style)
+        return files.plot(self, ax, **style)
 
     def to_html(self, path: Path | None = None, progress: Progress = False) -> str | None:
         """The grid as a page that works offline, with what the inspector says of the selected cells.
@@ -231,9 +234,9 @@ class HeadGrid(anywidget.AnyWidget):
         Raises:
             FileNotFoundError, IsADirectoryError: when there is no such folder, or when the path is one.
         """
-        from headgrid.widget import export
+        from headgrid.widget.export import files
 
-        return export.to_html(self, path, progress)
+        return files.to_html(self, path, progress)
 
     def to_svg(self, path: Path | None = None, *, marks: Sequence[str] = ()) -> str | None:
         """The grid as it is now, as an SVG picture; `path` and errors as of `to_html`.
@@ -242,15 +245,15 @@ class HeadGrid(anywidget.AnyWidget):
             path: where to write it.
             marks: names of saved selections to mark; a KeyError says which there are.
         """
-        from headgrid.widget import export
+        from headgrid.widget.export import files
 
-        return export.to_svg(self, path, marks)
+        return files.to_svg(self, path, marks)
 
     def to_png(self, path: Path | None = None, *, marks: Sequence[str] = ()) -> bytes | None:
         """The grid as it is now, as a PNG picture; as `to_svg`, and an ImportError where matplotlib is missing."""
-        from headgrid.widget import export
+        from headgrid.widget.export import files
 
-        return export.to_png(self, path, marks)
+        return files.to_png(self, path, marks)
 
     # ---- Python -> browser
 
@@ -323,16 +326,16 @@ class HeadGrid(anywidget.AnyWidget):
         self._complete()
 
     def _complete(self) -> None:
-        self.completions = dict(typed.completed(self.anatomy, cast(Complete, self.complete)))
+        self.completions = dict(query.completed(self.anatomy, cast(Complete, self.complete)))
 
     @traitlets.observe("focus")
     def _on_focus(self, change: Any) -> None:
         self._background.focus(cast(Focus, change["new"]))
         self._compare()
 
-    @traitlets.observe("recolour")
-    def _on_recolour(self, change: Any) -> None:
-        self._background.recolour(cast(Recolour, change["new"]))
+    @traitlets.observe("recolor")
+    def _on_recolor(self, change: Any) -> None:
+        self._background.recolor(cast(Recolor, change["new"]))
 
     def _compare(self) -> None:
         self._background.compare(self._present.look()[0], self.focus["ln"])
@@ -371,7 +374,7 @@ class HeadGrid(anywidget.AnyWidget):
         with self._background.lock:
             self._compare()
         data, metadata = bundle
-        html = fallback.html(*self._drawn(), self._silent, cast(Colours, self.colours), self.text["counts"])
+        html = fallback.html(*self._drawn(), self._silent, cast(Colors, self.colors), self.text["counts"])
         return {**data, "text/plain": repr(self), "text/html": html}, metadata
 
     def _drawn(self) -> tuple[str, str, list[Band], Bools, Bools, Bools]:

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from headgrid.widget import incoming, transaction
-from headgrid.widget.incoming import Message
-from headgrid.widget.wire import Deed, QueryError
+from headgrid.widget import transaction
+from headgrid.widget.wire import validate
+from headgrid.widget.wire.schema import Deed, QueryError
+from headgrid.widget.wire.validate import Message
 
 if TYPE_CHECKING:
     from headgrid.widget.head_grid import HeadGrid
@@ -29,7 +30,7 @@ def take(grid: HeadGrid, data: Any, set_state: Setter) -> None:
     present = grid._present
 
     def change() -> tuple[object, bool, QueryError | None]:
-        message = incoming.sift(data, grid)
+        message = validate.sift(data, grid)
         was, saved, state = grid.selection, present.saved.state, message.state
         deeds = state.pop("deeds", None)
         with ExitStack() as steps:  # what was put in last comes first, and all of it comes, whatever raises on the way

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import traitlets
 
-from headgrid.widget.wire import TRAITS
+from headgrid.widget.wire.schema import TRAITS
 
 if TYPE_CHECKING:
     from headgrid.widget.head_grid import HeadGrid
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 DERIVED = (
-    "selection", "cells", "partial", "text", "history", "summary", "comparison", "arrows", "colours", "progress",
+    "selection", "cells", "partial", "text", "history", "summary", "comparison", "arrows", "colors", "progress",
 )  # fmt: skip
 """The traits that Python writes, and that change. What a browser wrote last is what it asks, and stays."""
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from headgrid.anatomy import Anatomy, AnatomyError
+from headgrid.anatomy.anatomy import Anatomy, AnatomyError
 from headgrid.models.binding import Named, bind
 from headgrid.models.detect.ends import Found
 from headgrid.models.detect.evidence import Questions

@@ -94,7 +94,7 @@ def _settle(roles: dict[str, str], named: Named) -> None:
     for path, role in list(roles.items()):
         parent = path.rsplit(".", 2)[0]
         if role == "ln_final" and any(other.startswith(f"{parent}.rel_embeddings") for other in roles):
-            roles[path] = "pos.other"  # it normalises the table of relative positions (DeBERTa-v2)
+            roles[path] = "pos.other"  # it normalizes the table of relative positions (DeBERTa-v2)
         if role == "decoder bias":
             beside = path.replace(".decoder.bias", ".bias")
             roles[path] = "b_U"

@@ -148,7 +148,7 @@ def _row(stack: Layers, named: Named, questions: Questions, found: Found) -> Fam
 def _pre_norm(stack: Layers, questions: Questions) -> Callable[[], bool]:
     """Whether norms stand before their blocks, where their names do not say so: asked when a norm needs it.
 
-    A norm at the end of the stack is there because nothing else has normalised the residual stream; a norm of the
+    A norm at the end of the stack is there because nothing else has normalized the residual stream; a norm of the
     embeddings and none at the end, because each block's output has been.
     """
     roles = set(stack.ends.values())

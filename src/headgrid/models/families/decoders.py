@@ -88,7 +88,7 @@ LLAMA = Family(
 COHERE = replace(
     LLAMA,
     model_types=("cohere",),
-    # where queries and keys are normalised, each head has a gain of its own
+    # where queries and keys are normalized, each head has a gain of its own
     layer=f"""
         {QKVO} {MLP} {NORMS}
         q_gain  self_attn.q_norm.weight   n h

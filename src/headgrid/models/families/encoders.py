@@ -208,7 +208,7 @@ DEBERTA_V2 = replace(
         b_Q_pos     attention.self.pos_query_proj.bias     (n h)
         {_BERT_OUT}
     """,
-    # encoder.LayerNorm normalises rel_embeddings (norm_rel_ebd "layer_norm"); encoder.conv (xlarge, xxlarge of v2) acts
+    # encoder.LayerNorm normalizes rel_embeddings (norm_rel_ebd "layer_norm"); encoder.conv (xlarge, xxlarge of v2) acts
     # once, on the embeddings, and is added to the first layer's output
     ends=f"""
         {_DEBERTA_ENDS}

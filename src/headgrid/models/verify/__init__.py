@@ -37,8 +37,8 @@ from math import inf
 
 import torch
 
-from headgrid import arguments
-from headgrid.anatomy import Anatomy
+from headgrid.anatomy.anatomy import Anatomy
+from headgrid.anatomy.roles import rank
 from headgrid.models.proven import mark
 from headgrid.models.verify.expected import SIDES
 from headgrid.models.verify.findings import Found
@@ -47,9 +47,9 @@ from headgrid.models.verify.picture import oddities
 from headgrid.models.verify.proof import Proof
 from headgrid.models.verify.stand_in import VerifyError
 from headgrid.models.verify.statements import Check, compare
-from headgrid.offloaded import not_here, offloaded
-from headgrid.roles import rank
 from headgrid.torch_state import shielded
+from headgrid.utils import arguments
+from headgrid.utils.offloaded import not_here, offloaded
 
 __all__ = ["SIDES", "Check", "Proof", "VerifyError", "verify"]
 
@@ -81,7 +81,7 @@ def verify(
     Raises:
         TypeError, ValueError: for an argument of a wrong kind, and for inputs that are empty.
         VerifyError: when nothing could be proven: no attention was seen, the model cannot be run or copied, its weights
-            are quantised, or the anatomy is of another model.
+            are quantized, or the anatomy is of another model.
     """
     arguments.model(model)
     if anatomy is not None:

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from headgrid.anatomy import Anatomy, Bools, Slot
+from headgrid.anatomy.anatomy import Anatomy, Bools, Slot
+from headgrid.anatomy.roles import ROLES
+from headgrid.anatomy.slots import canvas_shape
 from headgrid.models.verify.watch import Entries
-from headgrid.roles import ROLES
-from headgrid.slots import canvas_shape
 
 SIDES = ("query", "key", "value", "output", "block")
 """What is proven of each head; `block` is one statement about all heads of a layer."""

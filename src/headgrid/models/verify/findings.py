@@ -9,10 +9,10 @@ from math import inf
 import numpy as np
 import torch
 
-from headgrid.anatomy import Bools
+from headgrid.anatomy.anatomy import Bools
+from headgrid.anatomy.slots import canvas_shape
 from headgrid.models.verify.expected import Layer, on_canvas
 from headgrid.models.verify.watch import Entries, Site, Use
-from headgrid.slots import canvas_shape
 
 
 @dataclass(eq=False)

@@ -14,13 +14,13 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from headgrid.anatomy import Anatomy
+from headgrid.anatomy.anatomy import Anatomy
+from headgrid.anatomy.roles import ROLES
 from headgrid.models.verify.expected import Layer, spelled
 from headgrid.models.verify.findings import Found, Recorder
 from headgrid.models.verify.picture import odd_site
 from headgrid.models.verify.stand_in import VerifyError, inputs_for, stand_in
 from headgrid.models.verify.watch import Site, Use, Watch
-from headgrid.roles import ROLES
 
 Progress = Callable[[int, int, str], object]
 """Called with how many layers are done, how many there are, and the name of the last."""

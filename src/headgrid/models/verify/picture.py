@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from headgrid.anatomy import Bools, count_of
+from headgrid.anatomy.anatomy import Bools, count_of
 from headgrid.models.verify.expected import Layer, index, numbered
 from headgrid.models.verify.findings import Found
 from headgrid.models.verify.watch import ANYWHERE, BEFORE, LAST, Site

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from headgrid.anatomy import Anatomy
+from headgrid.anatomy.anatomy import Anatomy
 from headgrid.models.verify.passes import Passes, Place, _Program
 from headgrid.models.verify.stand_in import VerifyError
 from headgrid.models.verify.watch import _LARGEST, _MATMUL, _PRODUCTS, Watch, _tensors
@@ -72,7 +72,7 @@ class Probe(Passes):
                         self.vectors[size] = vector.to(parameter.device)
                 if slot.role in _ZERO:
                     parameter.data = torch.zeros_like(parameter)
-                elif slot.role == "attn.other" and parameter.numel() <= SMALL:  # a scale that is learnt, say
+                elif slot.role == "attn.other" and parameter.numel() <= SMALL:  # a scale that is learned, say
                     own = model.get_parameter(name)
                     if not own.is_meta:
                         parameter.data = own.detach().to(parameter)

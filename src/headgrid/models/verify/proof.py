@@ -9,12 +9,12 @@ from functools import cached_property
 
 import numpy as np
 
-from headgrid.anatomy import Anatomy, Bools, count_of
-from headgrid.arguments import printable, printable_lines
+from headgrid.anatomy.anatomy import Anatomy, Bools, count_of
+from headgrid.anatomy.roles import ROLES
 from headgrid.models.verify.expected import SIDES, spelled
 from headgrid.models.verify.stand_in import VerifyError
 from headgrid.models.verify.statements import Check
-from headgrid.roles import ROLES
+from headgrid.utils.arguments import printable, printable_lines
 
 _SHOWN = 12
 

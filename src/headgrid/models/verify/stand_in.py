@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from headgrid.arguments import printable_lines
+from headgrid.utils.arguments import printable_lines
 
 
 class VerifyError(ValueError):
@@ -32,13 +32,13 @@ def stand_in(model: torch.nn.Module) -> tuple[torch.nn.Module, dict[str, torch.n
         The copy, without hooks and in evaluation mode, and its parameters by the names that they have in the model.
 
     Raises:
-        VerifyError: when the weights are quantised, or when the model cannot be copied.
+        VerifyError: when the weights are quantized, or when the model cannot be copied.
     """
     stored = dict(model.named_parameters())
     for name, parameter in stored.items():
         if not parameter.is_floating_point() or parameter.element_size() < 2:
             raise VerifyError(
-                f"{name} holds {str(parameter.dtype).removeprefix('torch.')}: the weights are quantised. The layout "
+                f"{name} holds {str(parameter.dtype).removeprefix('torch.')}: the weights are quantized. The layout "
                 "does not depend on them: verify the same model built on the meta device from its config"
             )
     devices = {parameter.device for parameter in stored.values() if not parameter.is_meta}

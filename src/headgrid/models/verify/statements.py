@@ -8,11 +8,11 @@ from math import inf, isnan, prod
 
 import numpy as np
 
-from headgrid.anatomy import Bools, count_of
+from headgrid.anatomy.anatomy import Bools, count_of
+from headgrid.anatomy.slots import canvas_shape
 from headgrid.models.verify.expected import SIDES, Layer, index, numbered, on_canvas, spelled
 from headgrid.models.verify.findings import Found
 from headgrid.models.verify.watch import ANYWHERE, BEFORE, LAST, Entries
-from headgrid.slots import canvas_shape
 
 TOLERANCE = 1e-4
 """The largest relative error at which two sums of float32 numbers count as equal."""

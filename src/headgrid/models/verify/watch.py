@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch.overrides import TorchFunctionMode
 
-from headgrid.anatomy import Bools
+from headgrid.anatomy.anatomy import Bools
 from headgrid.models.verify.frozen import FROZEN
 
 LAST, BEFORE, ANYWHERE = range(3)
@@ -253,7 +253,7 @@ class Watch(TorchFunctionMode):
             output = self._after_softmax(args, kwargs, output)
         elif function in _LARGEST and len(list(_tensors((*args, *kwargs.values())))) == 1:
             alone = isinstance(output, torch.Tensor)
-            # some take the largest score off all before a softmax: a shift, through which nothing is to be learnt
+            # some take the largest score off all before a softmax: a shift, through which nothing is to be learned
             output = output.detach() if alone else type(output)(tuple(one.detach() for one in output))
         results = list(_tensors((output,)))
         if not results:

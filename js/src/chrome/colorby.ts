@@ -1,0 +1,68 @@
+/** The menu that colors the cells. */
+
+import type { Shades } from "../model/values";
+import type { Metric, Progress } from "../model/wire";
+import { keepKeys, make, OWN_KEYS, on, setText } from "./dom";
+
+/** The value of the option that stands for an array of the user's. */
+const OWN = "\n";
+
+export interface ColorState {
+  metrics: readonly Metric[];
+  shades: Shades | null;
+  /** The metric that was asked for last. */
+  asked: string;
+  error: string;
+  progress: Progress;
+  live: boolean;
+}
+
+export interface ColorBy {
+  element: HTMLElement;
+  menu: HTMLSelectElement;
+  update(state: ColorState): void;
+}
+
+/** What the menu stands on: what is shown, or else what was asked for. */
+export function chosenOf({ metrics, shades, asked, error }: ColorState): string {
+  if (!shades) return error ? "" : asked;
+  return metrics.some(({ name }) => name === shades.metric) ? shades.metric : OWN;
+}
+
+export function makeColorBy(recolor: (metric: string) => void, signal: AbortSignal): ColorBy {
+  const menu = make("select", { class: "hg-menu", ...OWN_KEYS });
+  const label = make("label", {}, "Color by ", menu);
+  const error = make("span", { class: "hg-error", role: "status" });
+  const element = make("div", { class: "hg-row hg-colors" }, label, error);
+  let drawn = "";
+
+  on(menu, "change", () => menu.value !== OWN && recolor(menu.value), signal);
+  keepKeys(element, signal);
+
+  return {
+    element,
+    menu,
+    update: (state) => {
+      const { metrics, shades, progress, live } = state;
+      const runs = live && progress.total > 0;
+      const chosen = chosenOf(state);
+      const own = chosen === OWN ? (shades?.label ?? "") : "";
+      const all = [["", "none", ""], ...metrics.map((m) => [m.name, m.label, m.help])];
+      if (own) all.push([OWN, `(${own})`, "values given from Python"]);
+      // Without a kernel there is nothing to choose; a menu that is disabled would lose the focus.
+      const options = live ? all : all.filter(([value]) => value === chosen);
+      const key = JSON.stringify(options);
+      if (key !== drawn)
+        menu.replaceChildren(
+          ...options.map(([value, text, title]) => make("option", { value, title }, text ?? "")),
+        );
+      drawn = key;
+      menu.value = chosen;
+      menu.title = live ? (metrics.find(({ name }) => name === chosen)?.help ?? "") : "There is no kernel";
+      menu.setAttribute("aria-disabled", String(!live));
+      label.hidden = metrics.length === 0 && !own;
+      element.hidden = label.hidden && !runs && !state.error;
+      setText(error, state.error);
+    },
+  };
+}

@@ -1,0 +1,188 @@
+/** The box that shows the selection as text and takes text as a selection. Python has the only parser. */
+
+import { clamp } from "../model/numbers";
+import type { Text } from "../model/wire";
+import { button, freshId, keepKeys, make, OWN_KEYS, on, setOff, setText } from "./dom";
+import { LOST } from "./toolbar";
+
+export interface QueryEvents {
+  /** Sends a text; returns the number that its answer will carry. */
+  ask(text: string): number;
+  /** Copies a text, and says so on the button and aloud. */
+  copy(node: HTMLElement, text: string): void;
+  /** An arrow key that nobody took: what takes it is still to come. */
+  stepped(event: KeyboardEvent): void;
+  /** The user is done here. */
+  leave(): void;
+}
+
+export interface QueryBox {
+  element: HTMLElement;
+  input: HTMLInputElement;
+  /** What was applied, from the first to the last. */
+  past: string[];
+  /** Whether something is typed that was not applied yet. */
+  isTyped(): boolean;
+  focus(): void;
+  /** Puts a text into the box as if it was typed, with the caret at a place. */
+  type(text: string, at: number): void;
+  /** `canCopy` is whether what copies is there, or can come. */
+  update(text: Text, live: boolean, canCopy: boolean): void;
+}
+
+const HINT = "l1h2 | l0 mlp";
+
+/** What the box shows for a selection; an empty box stands for nothing. */
+export function shownText(selection: string): string {
+  return selection === "none" ? "" : selection;
+}
+
+/** The parts of a text before, at and after an error; an error at the end still marks one blank. */
+export function around(text: string, start: number, end: number): [string, string, string] {
+  const from = clamp(start, 0, text.length);
+  const to = clamp(end, from, text.length);
+  return [text.slice(0, from), text.slice(from, to) || "\u00a0", text.slice(to)];
+}
+
+/** What selects the same in Python. JSON quotes a string as Python reads it. */
+export function pythonOf(selection: string): string {
+  return `grid.select(${JSON.stringify(selection)})`;
+}
+
+export function makeQuery(events: QueryEvents, signal: AbortSignal): QueryBox {
+  const errorId = freshId();
+  const input = make("input", {
+    type: "text",
+    class: "hg-input",
+    role: "combobox",
+    "aria-autocomplete": "list",
+    "aria-expanded": "false",
+    placeholder: HINT,
+    spellcheck: "false",
+    autocomplete: "off",
+    autocapitalize: "off",
+    "aria-label": "Selection as text; Enter applies it",
+    "aria-describedby": errorId,
+    ...OWN_KEYS,
+  });
+  const underlay = make("div", { class: "hg-underlay", "aria-hidden": "true" });
+  const copying = (label: string, title: string, text: () => string) => {
+    const node = button(label, { class: "hg-button hg-copy" }, () => events.copy(node, text()), signal);
+    const show = () => setOff(node, !copies || !shownText(selection), copies ? title : `${title}: ${LOST}`);
+    return { node, show };
+  };
+  const copiers = [
+    copying("Copy", "Copy the selection's text", () => selection),
+    copying("Python", "Copy it as a line of Python", () => pythonOf(selection)),
+  ];
+  const error = make("p", { class: "hg-error", id: errorId, role: "alert" });
+  const line = make("div", { class: "hg-line" }, underlay, input);
+  const field = make("div", { class: "hg-field" }, line, ...copiers.map(({ node }) => node));
+  const element = make("div", { class: "hg-query" }, field, error);
+
+  let selection = "none";
+  let copies = true;
+  /** What the user has typed and Python has not taken yet. */
+  let draft: string | null = null;
+  let sent = { n: -1, text: "" };
+  const past: string[] = [];
+
+  const show = () => {
+    const value = draft ?? shownText(selection);
+    if (input.value !== value) {
+      const all = input.selectionEnd! - input.selectionStart! === input.value.length;
+      input.value = value;
+      // Who is about to type over the text types over the one that came, and does not go on at its end.
+      if (all && draft === null && input.matches(":focus")) input.select();
+    }
+    input.title = draft === null ? value : "";
+    for (const copier of copiers) copier.show();
+    field.classList.toggle("hg-draft", draft !== null);
+  };
+  const clearError = () => {
+    setText(error, "");
+    underlay.replaceChildren();
+    input.removeAttribute("aria-invalid");
+  };
+  const align = () => {
+    underlay.scrollLeft = input.scrollLeft;
+  };
+  const refuse = (reason: NonNullable<Text["error"]>) => {
+    setText(error, reason.message);
+    input.setAttribute("aria-invalid", "true");
+    const [before, at, after] = around(sent.text, reason.start, reason.end);
+    underlay.replaceChildren(before, make("mark", {}, at), after);
+    if (input.matches(":focus")) input.setSelectionRange(reason.end, reason.end);
+    align();
+  };
+  /** Something else stands in the box. */
+  const type = (text: string) => {
+    draft = text;
+    clearError();
+    show();
+  };
+  const apply = () => {
+    const text = input.value;
+    const asked = text.trim();
+    if (asked && asked !== past.at(-1)) past.push(asked);
+    type(text);
+    sent = { n: events.ask(asked || "none"), text };
+  };
+  const dismiss = () => {
+    draft = null;
+    clearError();
+    show();
+    events.leave();
+  };
+
+  on(input, "input", () => type(input.value), signal);
+  on(input, "scroll", align, signal);
+  keepKeys(input, signal);
+  on(
+    input,
+    "keydown",
+    (event) => {
+      const { key } = event;
+      if (event.isComposing || input.readOnly || event.ctrlKey || event.metaKey) return;
+      if (key === "Enter") apply();
+      else if (key === "Escape") dismiss();
+      else if (key === "ArrowDown" || key === "ArrowUp") events.stepped(event);
+      else return;
+      event.preventDefault();
+    },
+    signal,
+  );
+
+  return {
+    element,
+    input,
+    past,
+    isTyped: () => draft !== null && draft !== sent.text,
+    focus: () => {
+      input.focus();
+      input.select();
+    },
+    type: (text, at) => {
+      type(text);
+      input.setSelectionRange(at, at);
+    },
+    update: (text, live, canCopy) => {
+      input.readOnly = !live;
+      copies = canCopy;
+      if (text.query === sent.n) {
+        // Once: what is typed after the answer is not answered by it, though it may be the same text.
+        sent.n = -1;
+        if (draft === sent.text) {
+          if (text.error) refuse(text.error);
+          else draft = null;
+        }
+      }
+      if (text.selection !== selection && !input.matches(":focus")) {
+        draft = null;
+        clearError();
+      }
+      selection = text.selection;
+      show();
+    },
+  };
+}

@@ -1,0 +1,184 @@
+/**
+ * What a screen reader sees: a grid of real elements exactly over the painted cells.
+ *
+ * Only a window around the cursor exists, because sixteen thousand elements would take a browser seconds. A model of up
+ * to 14 layers with 16 heads is there as a whole.
+ */
+
+import { make } from "../chrome/dom";
+import type { BitSet } from "../model/bits";
+import { has } from "../model/bits";
+import {
+  type Cells,
+  exists,
+  groupAt,
+  handleAt,
+  type Line,
+  labelOf,
+  linesOf,
+  numberAt,
+  orderOf,
+  type Spot,
+  sameSpot,
+  wordOf,
+} from "../model/cells";
+import { type Shades, saidOf } from "../model/values";
+import { type Geometry, rectOf } from "./geometry";
+
+const LINES = 18;
+const COLUMNS = 24;
+const MARGIN = 2;
+
+/** Sets what changed only: whoever watches the tree is told of every setting. */
+export function setAttribute(node: Element, name: string, value: string | number | boolean): void {
+  if (node.getAttribute(name) !== String(value)) node.setAttribute(name, String(value));
+}
+
+const isCell = ({ row, column }: Spot) => row >= 0 && column >= 0;
+
+/** The window of `size` out of `count` that holds `at`, moved from where it was only as far as needed. */
+export function slide(start: number, at: number, size: number, count: number): number {
+  let next = start;
+  if (at < next + MARGIN) next = at - (size >> 1);
+  else if (at >= next + size - MARGIN) next = at - (size >> 1);
+  return Math.max(0, Math.min(next, count - size));
+}
+
+export interface LayerState {
+  cells: Cells;
+  geometry: Geometry;
+  on: BitSet;
+  partial: BitSet;
+  cursor: Spot;
+  scroll: { x: number; y: number };
+  shades: Shades | null;
+}
+
+/** What the labels say, and where the elements are. */
+const TOLD = ["cells", "geometry", "on", "partial", "shades", "cursor"] as const;
+
+export class Layer {
+  #key = "";
+  #top = 0;
+  #left = 0;
+  #cells: Cells | null = null;
+  #lines: Line[] = [];
+  #told: LayerState | null = null;
+  #nodes: { spot: Spot; node: HTMLElement }[] = [];
+  readonly #spots = new WeakMap<Element, Spot>();
+  readonly #grid: HTMLElement;
+  readonly #id: string;
+  readonly #described: string;
+
+  /** `described` is the id of what describes the cursor's cell. */
+  constructor(grid: HTMLElement, id: string, described: string) {
+    this.#grid = grid;
+    this.#id = id;
+    this.#described = described;
+  }
+
+  /** The spot of an element of the layer. */
+  spotOf(node: Element): Spot | null {
+    return this.#spots.get(node) ?? null;
+  }
+
+  update(state: LayerState): void {
+    const { cells, cursor, scroll } = state;
+    const last = this.#told;
+    if (cells !== this.#cells) this.#start(cells);
+    const at = this.#lines.findIndex((line) => line.band === cursor.band && line.row === cursor.row);
+    const order = cells.bands[cursor.band] ? orderOf(cells.bands[cursor.band]!) : [];
+    this.#top = slide(this.#top, at, LINES, this.#lines.length);
+    this.#left = slide(this.#left, order.indexOf(cursor.column), COLUMNS, order.length);
+    const key = `${this.#top} ${this.#left} ${cursor.band}`;
+    const isNew = key !== this.#key;
+    if (isNew) this.#build(cells, cursor.band);
+    this.#key = key;
+    this.#told = state;
+    if (isNew || !last || TOLD.some((name) => last[name] !== state[name]))
+      for (const one of this.#nodes) this.#tell(one, state);
+    else if (last.scroll.x !== scroll.x || last.scroll.y !== scroll.y)
+      // Only headers move while the grid scrolls under them.
+      for (const one of this.#nodes) if (!isCell(one.spot)) this.#place(one, state);
+  }
+
+  #tell(one: { spot: Spot; node: HTMLElement }, state: LayerState): void {
+    const { cells, on, partial, shades, cursor } = state;
+    const { spot, node } = one;
+    const n = numberAt(cells, spot);
+    const label = labelOf(cells, spot, on, partial, saidOf(shades, n));
+    setAttribute(node, "aria-label", label);
+    if (n >= 0) setAttribute(node, "aria-selected", has(on, n));
+    if (sameSpot(spot, cursor)) {
+      setAttribute(this.#grid, "aria-activedescendant", node.id);
+      setAttribute(node, "aria-describedby", this.#described);
+    } else node.removeAttribute("aria-describedby");
+    this.#place(one, state);
+  }
+
+  #place({ spot, node }: { spot: Spot; node: HTMLElement }, { geometry, scroll }: LayerState): void {
+    const { x, y, width, height } = rectOf(geometry, spot, scroll);
+    const style = `left:${x}px;top:${y}px;width:${width}px;height:${height}px`;
+    if (node.dataset.at === style) return;
+    node.dataset.at = style;
+    node.style.cssText = style;
+  }
+
+  #start(cells: Cells): void {
+    this.#cells = cells;
+    this.#key = "";
+    this.#lines = linesOf(cells);
+    const widest = Math.max(0, ...cells.bands.map((band) => orderOf(band).length));
+    setAttribute(this.#grid, "aria-rowcount", this.#lines.length);
+    setAttribute(this.#grid, "aria-colcount", widest + 1);
+  }
+
+  #build(cells: Cells, cursorBand: number): void {
+    this.#nodes = [];
+    const rows: HTMLElement[] = [];
+    for (const [index, line] of this.#lines.entries()) {
+      const inside = index >= this.#top && index < this.#top + LINES;
+      if (inside || (line.row < 0 && line.band === cursorBand)) rows.push(this.#row(cells, line, index));
+    }
+    this.#grid.replaceChildren(...rows);
+  }
+
+  #row(cells: Cells, line: Line, index: number): HTMLElement {
+    const row = make("div", { role: "row", "aria-rowindex": index + 1 });
+    const order = orderOf(cells.bands[line.band]!);
+    const left = Math.max(0, Math.min(this.#left, order.length - COLUMNS));
+    const places = Array.from({ length: Math.min(COLUMNS, order.length) }, (_, k) => left + k);
+    for (const place of [-1, ...places]) {
+      const spot = { ...line, column: order[place] ?? -1 };
+      if (exists(cells, spot)) row.append(this.#node(cells, spot, place));
+    }
+    return row;
+  }
+
+  #node(cells: Cells, spot: Spot, place: number): HTMLElement {
+    const { band, row, column } = spot;
+    const role = row < 0 ? "columnheader" : column < 0 ? "rowheader" : "gridcell";
+    const shape = cells.bands[band]!;
+    const group = row === -2 ? groupAt(shape, column) : null;
+    const { label } =
+      row < 0
+        ? (handleAt(shape, column) ?? shape.columns[column] ?? { label: shape.title })
+        : { label: column === -1 ? shape.rows[row]!.label : (handleAt(shape, column)?.label ?? "") };
+    const attributes = {
+      role,
+      id: `${this.#id}-${band}-${row + 2}-${place + 1}`,
+      class: "hg-spot",
+      "aria-colindex": place + 2,
+      "aria-colspan": group ? group[1] - group[0] + 1 : undefined,
+      "data-band": band,
+      "data-cell": isCell(spot) ? numberAt(cells, spot) : undefined,
+      "data-word": row >= 0 && column !== -1 ? wordOf(cells, spot) : undefined,
+      "data-row": column === -1 ? row : undefined,
+      "data-column": row === -1 && column >= -1 ? column : undefined,
+    };
+    const node = make("div", attributes, label);
+    this.#nodes.push({ spot, node });
+    this.#spots.set(node, spot);
+    return node;
+  }
+}

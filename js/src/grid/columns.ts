@@ -1,0 +1,149 @@
+/** Where the columns of a band lie: their widths, the gaps that tell blocks apart, and which labels fit. Pure. */
+import { columnOfHandle, groupAt, isLabeled, orderOf } from "../model/cells";
+import type { Band, Column } from "../model/wire";
+
+export type Measure = (text: string) => number;
+
+/** Neighboring columns of one kind that are many: all heads, or all experts. */
+export interface Block {
+  title: string;
+  first: number;
+  last: number;
+}
+
+export interface ColumnBoxes {
+  lefts: number[];
+  widths: number[];
+  right: number;
+  /** The left edges of the handles, and their width. */
+  grips: number[];
+  grip: number;
+  /** Columns and handles from left to right, each with where a pointer begins to reach it. */
+  reach: { column: number; from: number }[];
+  /** Each run of neighboring heads that read one key/value head: first and last column. */
+  groups: [number, number][];
+  /** The blocks that need a caption, because the labels of their columns are numbers alike. */
+  blocks: Block[];
+}
+
+const ROOMY = 12;
+const TITLES: Partial<Record<Column["kind"], string>> = { head: "heads", expert: "experts" };
+
+export function gapOf(cell: number): number {
+  return cell >= 18 ? 3 : cell >= 10 ? 2 : cell >= 5 ? 1 : 0;
+}
+
+/** Whether a column is one of many of its kind, which stand close together as squares under their numbers. */
+export function isOneOfMany({ kind }: Column): boolean {
+  return kind in TITLES;
+}
+
+/** Runs of heads with the same group, where any run has more than one head. */
+export function groupsOf(band: Band): [number, number][] {
+  const runs: [number, number][] = [];
+  for (let c = 0; c < band.columns.length; c++) {
+    const run = groupAt(band, c);
+    if (run) c = run[1];
+    if (run) runs.push(run);
+  }
+  return runs;
+}
+
+/** The blocks of heads and of experts; none in a band that has no experts, where numbers can only mean heads. */
+export function blocksOf(band: Band): Block[] {
+  const blocks: Block[] = [];
+  band.columns.forEach((column, c) => {
+    const title = TITLES[column.kind];
+    const last = blocks.at(-1);
+    if (!title) return;
+    if (last?.title === title && last.last === c - 1) last.last = c;
+    else blocks.push({ title, first: c, last: c });
+  });
+  return blocks.some(({ title }) => title === TITLES.expert) ? blocks : [];
+}
+
+/** The room between two neighbors: a little more around many of a kind, and clearly more before the experts. */
+function between(before: Column, column: Column, cell: number): number {
+  if (before.kind === column.kind) return 0;
+  if (column.kind === "expert") return Math.max(10, Math.round(cell * 0.6));
+  return isOneOfMany(before) || isOneOfMany(column) ? Math.max(4, Math.round(cell / 4)) : 0;
+}
+
+/** How wide a column is that is not one of many: roomy ones leave room for a label, narrow ones set it upright. */
+function widthOf({ kind, label }: Column, cell: number, measure: Measure): number {
+  const text = cell >= ROOMY ? Math.ceil(measure(label)) + 2 : 0;
+  const wide = kind === "mlp" || kind === "mixer";
+  return Math.max(Math.min(wide ? 12 : 10, 2 * cell), text, Math.round(cell * (wide ? 1.5 : 0.7)));
+}
+
+/** How wide a handle is painted, and the room on either side of it, where a pointer still reaches it. */
+function gripOf(cell: number): [width: number, room: number] {
+  return cell >= 18 ? [10, 5] : cell >= 12 ? [9, 4] : cell >= 6 ? [7, 4] : [4, 2];
+}
+
+export function columnsOf(band: Band, cell: number, left: number, measure: Measure): ColumnBoxes {
+  const gap = gapOf(cell);
+  const labeled = isLabeled(band);
+  const groups = groupsOf(band);
+  const starts = new Set(groups.map(([a]) => a));
+  const [grip, room] = gripOf(cell);
+  const lefts: number[] = [];
+  const widths: number[] = [];
+  const grips: number[] = [];
+  const reach: ColumnBoxes["reach"] = [];
+  let x = left;
+  let before: Column | undefined;
+  let handled = false;
+  for (const c of orderOf(band)) {
+    const column = band.columns[c];
+    const free = x;
+    if (!column) {
+      x += before || handled ? Math.max(room, gap) : 0;
+      grips[columnOfHandle(c)] = x;
+      reach.push({ column: c, from: reach.length ? free : x - room });
+      x += grip;
+      handled = true;
+      continue;
+    }
+    if (handled) x += room;
+    else if (before && labeled) x += 6;
+    else if (before)
+      x +=
+        (before.kind === column.kind && isOneOfMany(column) ? gap : Math.max(1, gap)) +
+        (between(before, column, cell) || (starts.has(c) ? Math.max(2, Math.round(cell / 6)) : 0));
+    reach.push({ column: c, from: handled ? x : (free + x) / 2 });
+    lefts.push(x);
+    const width = labeled
+      ? Math.ceil(measure(column.label)) + 24
+      : isOneOfMany(column)
+        ? cell
+        : widthOf(column, cell, measure);
+    widths.push(width);
+    x += width;
+    before = column;
+    handled = false;
+  }
+  return {
+    ...{ lefts, widths, grips, grip, reach, right: x, groups },
+    blocks: labeled ? [] : blocksOf(band),
+  };
+}
+
+/** Whether a column's label has to stand upright because it is wider than its column. */
+export function isUpright(
+  band: Band,
+  box: { widths: number[] },
+  column: number,
+  gap: number,
+  measure: Measure,
+): boolean {
+  const shape = band.columns[column]!;
+  return !isOneOfMany(shape) && measure(shape.label) > box.widths[column]! + gap;
+}
+
+/** How many heads, or experts, share one label, so that neighboring labels keep apart. */
+export function labelStride(band: Band, kind: Column["kind"], pitch: number, measure: Measure): number {
+  const widest = Math.max(0, ...band.columns.filter((c) => c.kind === kind).map((c) => measure(c.label)));
+  for (const stride of [1, 2, 4, 8, 16, 32]) if (widest + 5 <= stride * pitch) return stride;
+  return 64;
+}

@@ -1,0 +1,60 @@
+/** Draws the composition arrows over the cells. */
+
+import type { Palette } from "../chrome/theme";
+import { numberAt } from "../model/cells";
+import type { Arrow } from "../model/wire";
+import type { Curve } from "./arrows";
+import type { Scene } from "./headers";
+import type { Context, Trail } from "./shapes";
+
+const DASHES: Record<Arrow["kind"], number[]> = { Q: [], K: [7, 3], V: [1.5, 3] };
+
+function lineOf({ points: [a, b, c, d] }: Curve, path: Trail): Trail {
+  path.moveTo(a.x, a.y);
+  path.bezierCurveTo(b.x, b.y, c.x, c.y, d.x, d.y);
+  return path;
+}
+
+function headOf({ points: [, , c, d] }: Curve, size: number, path: Trail): Trail {
+  const angle = Math.atan2(d.y - c.y, d.x - c.x);
+  const corner = (turn: number, far: number) =>
+    [d.x - far * Math.cos(angle + turn), d.y - far * Math.sin(angle + turn)] as const;
+  path.moveTo(...corner(0, -size * 0.6));
+  path.lineTo(...corner(0.5, size));
+  path.lineTo(...corner(-0.5, size));
+  path.closePath();
+  return path;
+}
+
+export function paintArrows(context: Context, scene: Scene, palette: Palette): void {
+  const { arrows, cells, hover } = scene;
+  const colors: Record<Arrow["kind"], string> = { Q: palette.q, K: palette.k, V: palette.v };
+  const at = hover ? numberAt(cells, hover) : -1;
+  const touches = ({ arrow }: Curve) => arrow.source === at || arrow.target === at;
+  const some = arrows.some(touches);
+  context.lineCap = "butt";
+  // The strongest comes last, on top of the others.
+  for (const curve of arrows.toReversed()) {
+    const { kind } = curve.arrow;
+    const color = curve.plain ? palette.hatch : colors[kind];
+    const width = 1.25 + 1.75 * curve.strength;
+    const line = lineOf(curve, scene.path());
+    const head = headOf(curve, 4 + 1.5 * width, scene.path());
+    context.globalAlpha = some && !touches(curve) ? 0.12 : 0.55 + 0.45 * curve.strength;
+    context.strokeStyle = palette.ground;
+    context.lineWidth = width + 2.5;
+    context.stroke(line);
+    context.lineWidth = 2.5;
+    context.stroke(head);
+    context.strokeStyle = context.fillStyle = color;
+    context.lineWidth = width;
+    context.setLineDash(DASHES[kind]);
+    context.stroke(line);
+    context.setLineDash([]);
+    context.fill(head);
+    const start = scene.path();
+    start.arc(curve.points[0].x, curve.points[0].y, width * 0.5 + 1, 0, 7);
+    context.fill(start);
+  }
+  context.globalAlpha = 1;
+}

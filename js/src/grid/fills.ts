@@ -1,0 +1,91 @@
+/** Cells that are colored by a value. Being selected then shows as a frame, because the fill is taken. */
+
+import type { Palette } from "../chrome/theme";
+import { has } from "../model/bits";
+import type { Shades } from "../model/values";
+import type { Scene } from "./headers";
+import { levelOf, scaleOf } from "./scales";
+import { box, type Context, hatch, type Trail, tick, triangle } from "./shapes";
+import { eachVisible } from "./visible";
+
+/** What is drawn upon a fill, in black or in white. */
+interface Marks {
+  stripes: Trail;
+  corners: Trail;
+  ticks: Trail;
+}
+
+export function paintFills(
+  context: Context,
+  scene: Scene,
+  b: number,
+  palette: Palette,
+  shades: Shades,
+): void {
+  const { cells, geometry, on, partial } = scene;
+  const { colors, marks: signs } = scaleOf(shades.diverging, palette.theme);
+  const area = geometry.bands[b]!;
+  const roomy = area.rowHeight >= 12;
+  const marks = (): Marks => ({ stripes: scene.path(), corners: scene.path(), ticks: scene.path() });
+  const fills = new Map<string, Trail>();
+  const upon = new Map<string, Marks>();
+  const [edges, frames, gaps, dots] = Array.from({ length: 4 }, () => scene.path());
+  const of = <T>(map: Map<string, T>, key: string, make: () => T): T => {
+    const found = map.get(key) ?? make();
+    map.set(key, found);
+    return found;
+  };
+  eachVisible(scene, b, (n, rect) => {
+    const value = shades.values[n]!;
+    const missing = Number.isNaN(value);
+    const level = missing ? 0 : levelOf(value, shades);
+    const isOn = has(on, n);
+    box(
+      of(fills, missing ? palette.cell : colors[level]!, () => scene.path()),
+      rect,
+    );
+    const sign = of(upon, missing ? palette.text : signs[level]!, marks);
+    if (missing && !isOn && !area.labeled) {
+      const [x, y] = [rect.x + rect.width / 2, rect.y + rect.height / 2];
+      dots!.moveTo(x, y);
+      dots!.arc(x, y, roomy ? 1.25 : 0.75, 0, 7);
+    }
+    if (isOn) {
+      box(frames!, rect, roomy ? 1.25 : 0.75);
+      box(gaps!, rect, roomy ? 3.25 : 1.75);
+      // Below the bars of the saved selections.
+      if (roomy && !area.labeled) tick(sign.ticks, scene.marks.length ? { ...rect, y: rect.y + 4 } : rect);
+    } else box(edges!, rect, 0.5);
+    if (!isOn && has(partial, n)) triangle(sign.corners, rect);
+    if (value < shades.low || value > shades.high) {
+      // Beyond the scale.
+      const [x, y, side] = [rect.x + rect.width - 1, rect.y + 1, rect.height * 0.4];
+      sign.corners.moveTo(x - side, y);
+      sign.corners.lineTo(x, y);
+      sign.corners.lineTo(x, y + side);
+    }
+    if (has(cells.zero, n)) hatch(sign.stripes, rect);
+  });
+  for (const [color, path] of fills) {
+    context.fillStyle = color;
+    context.fill(path);
+  }
+  const stroke = (path: Trail, color: string, lineWidth: number) => {
+    context.strokeStyle = color;
+    context.lineWidth = lineWidth;
+    context.stroke(path);
+  };
+  if (roomy) stroke(edges!, palette.edge, 1);
+  context.fillStyle = palette.muted;
+  context.fill(dots!);
+  for (const [color, { stripes, corners, ticks }] of upon) {
+    context.globalAlpha = 0.55;
+    stroke(stripes, color, 1);
+    context.globalAlpha = 1;
+    context.fillStyle = color;
+    context.fill(corners);
+    stroke(ticks, color, 1.75);
+  }
+  stroke(gaps!, palette.ground, roomy ? 1.5 : 0.75);
+  stroke(frames!, palette.cursor, roomy ? 2.5 : 1.5);
+}

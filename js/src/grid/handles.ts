@@ -1,0 +1,46 @@
+/** Draws the handles: a pill in every row, as full as what it stands for. */
+
+import type { Palette } from "../chrome/theme";
+import { handlesOf } from "../model/cells";
+import { fullnessOf } from "../model/fullness";
+import { rectOf, rowsBetween } from "./geometry";
+import type { Scene } from "./headers";
+import type { Context } from "./shapes";
+
+export function paintGrips(context: Context, scene: Scene, b: number, palette: Palette): void {
+  const { cells, geometry, on, scroll, width, height, hover } = scene;
+  const band = cells.bands[b]!;
+  const area = geometry.bands[b]!;
+  const { grips } = fullnessOf(cells, on)[b]!;
+  const [top, bottom] = rowsBetween(area, band.rows.length, scroll.y, scroll.y + height);
+  const round = area.rowHeight >= 12 ? 4 : area.rowHeight >= 9 ? 3 : 0;
+  const [off, some, full, edges, hovered] = Array.from({ length: 5 }, () => scene.path());
+  for (const h of handlesOf(band).keys()) {
+    const column = -2 - h;
+    if (area.grips[h]! > scroll.x + width || area.grips[h]! + area.grip < scroll.x) continue;
+    for (let row = top; row <= bottom; row++) {
+      const level = grips[h]![row]!;
+      if (level < 0) continue;
+      const rect = rectOf(geometry, { band: b, row, column });
+      const { x, y, width: wide, height: tall } = rect;
+      (level === 2 ? full! : off!).roundRect(x, y, wide, tall, round);
+      if (level === 1) some!.roundRect(x, y + tall / 2, wide, tall / 2, [0, 0, round, round]);
+      if (level < 2) edges!.roundRect(x + 0.5, y + 0.5, wide - 1, tall - 1, Math.max(0, round - 0.5));
+      if (hover?.band === b && hover.column === column && (hover.row < 0 || hover.row === row))
+        hovered!.roundRect(x - 1, y - 1, wide + 2, tall + 2, round && round + 1);
+    }
+  }
+  const fill = (path: typeof off, color: string) => {
+    context.fillStyle = color;
+    context.fill(path!);
+  };
+  fill(off, palette.cell);
+  fill(some, palette.partial);
+  fill(full, palette.on);
+  context.lineWidth = 1;
+  context.strokeStyle = area.rowHeight >= 12 ? palette.group : palette.edge;
+  context.stroke(edges!);
+  context.lineWidth = 1.5;
+  context.strokeStyle = palette.hover;
+  context.stroke(hovered!);
+}

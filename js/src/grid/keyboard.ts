@@ -1,0 +1,210 @@
+/** What a key means in the grid, and where the cursor goes. Pure: a key and a place in, an action out. */
+import {
+  type Cells,
+  exists,
+  groupAt,
+  isLabeled,
+  type Line,
+  linesOf,
+  orderOf,
+  type Spot,
+} from "../model/cells";
+import { columnNear, type Geometry, rectOf } from "./geometry";
+
+export interface Key {
+  key: string;
+  shift: boolean;
+  control: boolean;
+  alt: boolean;
+}
+
+export type Action =
+  | { do: "move"; to: Spot; extend: boolean }
+  | { do: "zoom"; by: -1 | 0 | 1 }
+  | { do: "toggle" | "only" | "group" | "all" | "invert" | "undo" | "redo" | "query" | "help" | "escape" };
+
+type Rows = readonly [keys: string, meaning: string][];
+
+/** All keys, as the help lists them, in groups. */
+export const KEYS: readonly [group: string, rows: Rows][] = [
+  [
+    "Mouse",
+    [
+      ["Click", "switch a head on or off; on a header its whole row, column or block"],
+      [
+        "Drag",
+        "do to a block what a click does to its first cell: add from an empty one, remove from a selected one",
+      ],
+      ["Alt drag", "always remove"],
+      ["Shift click", "add the block from the last cell to this one"],
+      ["Long press", "with a finger: start a drag"],
+      ["Ctrl wheel", "zoom, ⌘ on a Mac"],
+    ],
+  ],
+  [
+    "Move",
+    [
+      ["← ↑ → ↓", "to a neighbor; further left and up to the headers"],
+      ["Home, End", "first or last in the row; with Ctrl in the grid"],
+      ["Page Up, Page Down", "by a page"],
+    ],
+  ],
+  [
+    "Select",
+    [
+      ["Space, Enter", "switch on or off"],
+      ["Shift arrows", "add the block while moving"],
+      ["O", "only this cell, row or column"],
+      ["G", "the heads that share this head's key/value head"],
+      ["A", "select everything"],
+      ["I", "invert"],
+      ["Ctrl Z", "undo, ⌘ Z on a Mac; with Shift redo"],
+      ["Ctrl Y", "redo"],
+      ["Escape", "cancel the drag, or clear the selection"],
+      ["/", "write the selection as text"],
+    ],
+  ],
+  [
+    "View",
+    [
+      ["+, -", "larger or smaller cells"],
+      ["0", "the whole grid; again: cells of a readable size"],
+      ["?", "this help"],
+    ],
+  ],
+  [
+    "Signs",
+    [
+      ["◣", "partly selected: some of its weights are"],
+      ["▨", "its output weights are all zero"],
+      ["•", "no value, where the cells are colored by one"],
+    ],
+  ],
+];
+
+/** The spot of another line that lies straight above or below. */
+function across(cells: Cells, geometry: Geometry, from: Spot, line: Line): Spot {
+  const band = cells.bands[line.band]!;
+  let { column } = from;
+  if (from.band !== line.band) {
+    const rect = rectOf(geometry, from);
+    if (column === -1) column = isLabeled(band) ? 0 : -1;
+    else column = columnNear(geometry, line.band, rect.x + rect.width / 2);
+  }
+  // A bracket is reached from any of its heads, and is left to the first of them.
+  return { ...line, column: line.row === -2 ? (groupAt(band, column)?.[0] ?? column) : column };
+}
+
+/** `origin` is where the run of such moves began: its column is kept through lines that have it not. */
+function vertical(cells: Cells, geometry: Geometry, from: Spot, steps: number, origin: Spot): Spot {
+  const lines = linesOf(cells);
+  const at = lines.findIndex((line) => line.band === from.band && line.row === from.row);
+  const direction = Math.sign(steps);
+  const wanted = Math.max(0, Math.min(lines.length - 1, at + steps));
+  const candidates: number[] = [];
+  for (let k = wanted; k >= 0 && k < lines.length; k += direction) candidates.push(k);
+  for (let k = wanted - direction; (k - at) * direction > 0; k -= direction) candidates.push(k);
+  for (const k of candidates) {
+    const spot = across(cells, geometry, origin, lines[k]!);
+    if (exists(cells, spot)) return spot;
+  }
+  return from;
+}
+
+/** The first spot of a line that exists, from a place in its order on; place -1 is the row headers. */
+function horizontal(cells: Cells, from: Spot, start: number, direction: number): Spot {
+  const order = orderOf(cells.bands[from.band]!);
+  for (let at = start; at >= -1 && at < order.length; at += direction) {
+    const spot = { ...from, column: order[at] ?? -1 };
+    if (exists(cells, spot)) return spot;
+  }
+  return from;
+}
+
+/** The first or the last cell of the grid, or of its bands from a given one on. */
+export function endOf(cells: Cells, last: boolean, from = 0): Spot {
+  const lines = linesOf(cells).filter((line) => line.row >= 0 && line.band >= from);
+  if (last) lines.reverse();
+  for (const line of lines) {
+    const width = cells.bands[line.band]!.columns.length;
+    for (let k = 0; k < width; k++) {
+      const spot = { ...line, column: last ? width - 1 - k : k };
+      if (exists(cells, spot)) return spot;
+    }
+  }
+  return { band: 0, row: 0, column: 0 };
+}
+
+/** Where the cursor goes for a key that moves it; null for any other key. */
+export function move(
+  cells: Cells,
+  geometry: Geometry,
+  at: Spot,
+  key: Key,
+  page: number,
+  origin = at,
+): Spot | null {
+  const band = cells.bands[at.band];
+  if (!band) return null;
+  const order = orderOf(band);
+  const place = order.indexOf(at.column);
+  switch (key.key) {
+    case "ArrowUp":
+      return vertical(cells, geometry, at, -1, origin);
+    case "ArrowDown":
+      return vertical(cells, geometry, at, 1, origin);
+    case "PageUp":
+      return vertical(cells, geometry, at, -page, origin);
+    case "PageDown":
+      return vertical(cells, geometry, at, page, origin);
+    case "ArrowLeft":
+      return horizontal(cells, at, place - 1, -1);
+    case "ArrowRight":
+      return horizontal(cells, at, place + 1, 1);
+    case "Home":
+      return key.control ? endOf(cells, false) : horizontal(cells, at, 0, 1);
+    case "End":
+      return key.control ? endOf(cells, true) : horizontal(cells, at, order.length - 1, -1);
+    default:
+      return null;
+  }
+}
+
+const ACTIONS: Record<string, Action> = {
+  " ": { do: "toggle" },
+  enter: { do: "toggle" },
+  o: { do: "only" },
+  g: { do: "group" },
+  i: { do: "invert" },
+  "/": { do: "query" },
+  "?": { do: "help" },
+  escape: { do: "escape" },
+  "+": { do: "zoom", by: 1 },
+  "=": { do: "zoom", by: 1 },
+  "-": { do: "zoom", by: -1 },
+  "0": { do: "zoom", by: 0 },
+};
+
+/** Whether a key moves by lines. */
+export function isVertical({ key }: Key): boolean {
+  return /^(Arrow(Up|Down)|Page(Up|Down))$/.test(key);
+}
+
+/** What a key does; null for a key that is not the grid's. */
+export function actionOf(
+  cells: Cells,
+  geometry: Geometry,
+  at: Spot,
+  key: Key,
+  page: number,
+  origin = at,
+): Action | null {
+  if (key.alt) return null;
+  const to = move(cells, geometry, at, key, page, origin);
+  if (to) return { do: "move", to, extend: key.shift };
+  const name = key.key.toLowerCase();
+  if (name === "a") return { do: "all" };
+  if (!key.control) return ACTIONS[name] ?? null;
+  if (name === "z") return { do: key.shift ? "redo" : "undo" };
+  return name === "y" ? { do: "redo" } : null;
+}

@@ -1,0 +1,63 @@
+/** Scales of colors as a few stops each, to be told apart by every eye and on either ground. Pure. */
+
+import { luminance } from "../chrome/theme";
+import { clamp } from "../model/numbers";
+
+/** Cividis (Nuñez, Anderton and Renslow 2018), the same on either ground, so that figures agree. */
+const CIVIDIS = "00224e 123570 3b496c 575d6d 707173 8a8678 a59c74 c3b369 e1cc55 fee838";
+/** Blue below zero, orange above it; zero is next to the ground, so that what is far from it stands out. */
+const DIVERGING = {
+  light: "08478f 2f7cc0 8bbce0 eff1f3 f5b97a d9731f 8f3a05",
+  dark: "9ccbf7 4f97dc 2d5f96 343a42 8a531f d98230 ffc285",
+};
+const LEVELS = 64;
+
+export interface Scale {
+  /** Evenly spaced colors, from low to high. */
+  colors: readonly string[];
+  /** What is drawn upon each of them. */
+  marks: readonly string[];
+  /** For a legend. */
+  gradient: string;
+}
+
+type Rgb = readonly [number, number, number];
+
+function stopsOf(text: string): Rgb[] {
+  return text.split(" ").map((hex) => {
+    const n = Number.parseInt(hex, 16);
+    return [n >> 16, (n >> 8) & 255, n & 255];
+  });
+}
+
+function between(stops: readonly Rgb[], at: number): number[] {
+  const x = at * (stops.length - 1);
+  const k = Math.min(stops.length - 2, Math.floor(x));
+  return stops[k]!.map((v, i) => Math.round(v + (stops[k + 1]![i]! - v) * (x - k)));
+}
+
+function build(text: string): Scale {
+  const stops = stopsOf(text);
+  const all = Array.from({ length: LEVELS + 1 }, (_, k) => between(stops, k / LEVELS));
+  return {
+    colors: all.map((rgb) => `rgb(${rgb.join(",")})`),
+    // Above this luminance black has more contrast than white.
+    marks: all.map((rgb) => (luminance(rgb) > 0.179 ? "#000" : "#fff")),
+    gradient: `linear-gradient(90deg,#${text.replaceAll(" ", ",#")})`,
+  };
+}
+
+const built = new Map<string, Scale>();
+
+export function scaleOf(diverging: boolean, theme: string): Scale {
+  const text = diverging ? DIVERGING[theme === "dark" ? "dark" : "light"] : CIVIDIS;
+  const scale = built.get(text) ?? build(text);
+  built.set(text, scale);
+  return scale;
+}
+
+/** Which of a scale's colors a value has; the middle where all values are the same. */
+export function levelOf(value: number, { low, high }: { low: number; high: number }): number {
+  const at = high > low ? clamp((value - low) / (high - low), 0, 1) : 0.5;
+  return Math.round(at * LEVELS);
+}

@@ -1,0 +1,184 @@
+/** The card of the cell that the pointer rests on: what stands behind it. The cell's label says the same aloud. */
+
+import { atEnd, make } from "../chrome/dom";
+import { type BitSet, fromWire, has } from "../model/bits";
+import { type Cells, nameOf, numberAt, type Spot, wordOf } from "../model/cells";
+import { thousands } from "../model/numbers";
+import { type Shades, saidOf } from "../model/values";
+import type { SavedSelection } from "../model/wire";
+
+export interface CardContent {
+  cell: number;
+  word: string;
+  name: string;
+  /** "selected", "partly selected" or "not selected", and whether its output weights are zero. */
+  state: string[];
+  shapes: readonly string[];
+  /** "805 parameters"; "" where nothing says so. */
+  count: string;
+  note: string;
+  /** Its number, where the cells are colored by one. */
+  value: string;
+  /** The saved selections that have some of it. */
+  saved: readonly Pick<SavedSelection, "name" | "color">[];
+}
+
+/** What there is to say of a cell; null where there is none. */
+export function cardOf(
+  cells: Cells,
+  spot: Spot,
+  on: BitSet,
+  partial: BitSet,
+  shades: Shades | null,
+  saved: readonly SavedSelection[],
+): CardContent | null {
+  const cell = numberAt(cells, spot);
+  if (cell < 0) return null;
+  const band = cells.bands[spot.band]!;
+  const look = cells.looks[band.looks?.[band.rows[spot.row]!.look]?.[spot.column] ?? -1];
+  const state = [has(on, cell) ? "selected" : has(partial, cell) ? "partly selected" : "not selected"];
+  if (has(cells.zero, cell)) state.push("its output weights are zero");
+  return {
+    cell,
+    word: wordOf(cells, spot),
+    name: nameOf(cells, spot),
+    state,
+    shapes: look?.shapes ?? [],
+    count: look ? `${thousands(look.count)} parameter${look.count === 1 ? "" : "s"}` : "",
+    note: look?.note ?? "",
+    value: saidOf(shades, cell),
+    saved: saved.filter((item) => has(fromWire(item.cells, cells.count), cell)),
+  };
+}
+
+/** What a card says beside the cell's name, in one line. */
+export function detailOf({ shapes, count, note, saved }: CardContent): string {
+  const names = saved.map(({ name }) => name).join(", ");
+  return [count, ...shapes, note, names && `saved as ${names}`].filter(Boolean).join("; ");
+}
+
+export interface Box {
+  left: number;
+  top: number;
+  right: number;
+  bottom: number;
+}
+
+/** Between a card and its cell, in pixels. */
+const GAP = 10;
+
+/** Where a card stands: below its cell and to the right, or on the other side where that would leave the room. */
+export function placed(at: Box, width: number, height: number, room: Box): [left: number, top: number] {
+  const right = at.right + GAP;
+  const below = at.bottom + GAP;
+  const left = right + width <= room.right ? right : Math.max(room.left, at.left - GAP - width);
+  const top = below + height <= room.bottom ? below : at.top - GAP - height;
+  return [left, top >= room.top ? top : Math.max(room.top, Math.min(below, room.bottom - height))];
+}
+
+export interface Card {
+  element: HTMLElement;
+  /** The pointer is on a cell, whose rectangle in the window is `at`, or on none. */
+  show(at: Box | null, content: CardContent | null): void;
+}
+
+/** How long a pointer rests on a cell until its card comes, in milliseconds; and on the next one. */
+const RESTING = 350;
+const NEXT = 120;
+
+export function makeCard(signal: AbortSignal): Card {
+  const element = make("div", { class: "hg-card", "aria-hidden": "true", hidden: true });
+  let timer = 0;
+  let cell = -1;
+  /** Until when the next cell's card comes soon, because one has just been there. */
+  let warm = 0;
+  let here: { at: Box; content: CardContent } | null = null;
+  /** What was drawn, as text: while it stays the same nothing is laid out. */
+  let drawn = "";
+
+  const draw = () => {
+    if (!here || !element.parentElement) return;
+    const { at, content } = here;
+    const { word, name, state, shapes, count, note, value, saved } = content;
+    const text = JSON.stringify(here);
+    if (text === drawn && !element.hidden) return;
+    drawn = text;
+    const row = (kind: string, ...inside: (Node | string)[]) =>
+      inside.some((one) => one !== "") ? [make("div", { class: kind }, ...inside)] : [];
+    element.replaceChildren(
+      ...row("hg-title", make("code", { class: "hg-word" }, word), name),
+      ...row("hg-muted", state.join(", ")),
+      ...row("hg-value", value),
+      ...shapes.flatMap((shape) => row("hg-shape", shape)),
+      ...row("", count),
+      ...row("hg-muted", note),
+      ...saved.flatMap((one) =>
+        row("hg-in", make("i", { style: `background:${colorOf(one.color)}` }), one.name),
+      ),
+    );
+    element.hidden = false;
+    const root = element.parentElement.getBoundingClientRect();
+    // Within the window and the widget: an output of a notebook cuts off, or scrolls to, what is beyond it.
+    const { clientWidth, clientHeight } = document.documentElement;
+    const room = {
+      left: Math.max(root.left, 0) + 4,
+      top: Math.max(root.top, 0) + 4,
+      right: Math.min(root.right, clientWidth) - 4,
+      bottom: Math.min(root.bottom, clientHeight) - 4,
+    };
+    const [left, top] = placed(at, element.offsetWidth, element.offsetHeight, room);
+    const { clientLeft, clientTop } = element.parentElement;
+    element.style.left = `${left - root.left - clientLeft}px`;
+    element.style.top = `${top - root.top - clientTop}px`;
+  };
+  const hide = () => {
+    clearTimeout(timer);
+    timer = 0;
+    here = null;
+    if (element.hidden) return;
+    element.hidden = true;
+    warm = performance.now() + 2 * RESTING;
+  };
+
+  const listen = (type: string, handler: (event: Event) => void) =>
+    window.addEventListener(type, handler, { signal, capture: true, passive: type !== "keydown" });
+  // A card that went away by a press, a scroll or a key comes back on another cell only.
+  listen("pointerdown", hide);
+  listen("wheel", hide);
+  listen("scroll", hide);
+  listen("blur", hide);
+  listen("keydown", (event) => {
+    if (element.hidden) return;
+    hide();
+    // A card that is there is what Escape takes away, and not the selection.
+    const inside = element.parentElement && event.composedPath().includes(element.parentElement);
+    if (inside && (event as KeyboardEvent).key === "Escape") {
+      event.stopPropagation();
+      event.preventDefault();
+    }
+  });
+  atEnd(signal, hide);
+
+  return {
+    element,
+    show: (at, content) => {
+      if (!at || !content) {
+        hide();
+        cell = -1;
+      } else if (content.cell !== cell) {
+        hide();
+        cell = content.cell;
+        here = { at, content };
+        timer = window.setTimeout(draw, performance.now() < warm ? NEXT : RESTING);
+      } else if (here) {
+        here = { at, content };
+        if (!element.hidden) draw();
+      }
+    },
+  };
+}
+
+/** A color as Python sends it; what is none could be any style. */
+function colorOf(text: string): string {
+  return /^#[0-9a-f]{3,8}$/i.test(text) ? text : "currentColor";
+}

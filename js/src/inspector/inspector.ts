@@ -1,0 +1,279 @@
+/** The panel beside the grid: what one cell does, where its weights are, and the selected heads side by side. */
+
+import { makeCopy } from "../chrome/clipboard";
+import { atEnd, keepKeys, make, OWN_KEYS, setText } from "../chrome/dom";
+import { makeSwitch } from "../chrome/switch";
+import { thousands } from "../model/numbers";
+import type { Ln } from "../model/sync";
+import type { Panel } from "../model/view";
+import type { Comparison, Summary } from "../model/wire";
+import { makeCircuit } from "./circuit";
+import { makeComposition, type Places } from "./composition";
+import { ALONE, HINT, WAIT } from "./hints";
+import { makeComparison, NARROWEST } from "./selected_heads";
+import { makeTabs, type TabShape } from "./tabs";
+import { textOfCircuit, textOfComparison, textOfPartners, textOfPlaces } from "./text";
+import { placesTable } from "./weight_location";
+
+/** What there is to show. */
+export interface Subject {
+  /** The cell that was asked about, by its own words. */
+  asked: { title: string; name: string } | null;
+  /** The answer, once it is there. */
+  summary: Summary | null;
+  comparison: Comparison | null;
+  /** Why no arrows are drawn among the selected heads. */
+  note: string;
+  ln: Ln;
+  /** Whether anything depends on how the norms are taken: whether there is more than where the weights are. */
+  hasNorms: boolean;
+  live: boolean;
+  /** Whether a page without a kernel brought both readings of the cell, folded and raw. */
+  hasBoth: boolean;
+}
+
+export interface InspectorEvents extends Places {
+  normed(ln: Ln): void;
+  say(sentence: string): void;
+}
+
+export interface Inspector {
+  element: HTMLElement;
+  update(subject: Subject): void;
+}
+
+const LABELS: Record<string, string> = {
+  ov: "OV",
+  qk: "QK",
+  mlp: "MLP",
+  composition: "Composition",
+  weights: "Weights",
+  selected: "Selected",
+};
+const LOST = "The kernel ended before all of this was read; a running one can read it.";
+const UNREAD = "The weights of this cell were not read, and there is no kernel that could.";
+/** What a column of heads cannot have: the panel's padding and a thin scrollbar. */
+const BESIDES = 36;
+/** Tabs in the order of their likeness: a cell without the chosen one shows its nearest. */
+const LIKE = ["ov", "qk", "mlp", "composition", "weights"];
+
+/** The tab to show: the chosen one where it is there, or else the cell's own that is most like it. */
+export function nearestTab(wanted: string, there: readonly string[]): string {
+  if (there.includes(wanted)) return wanted;
+  const at = Math.max(0, LIKE.indexOf(wanted));
+  const own = LIKE.filter((name) => there.includes(name));
+  return (
+    own.sort((a, b) => Math.abs(LIKE.indexOf(a) - at) - Math.abs(LIKE.indexOf(b) - at))[0] ?? there[0] ?? ""
+  );
+}
+
+/** The tabs that these answers fill. */
+export function tabsOf(summary: Summary | null, comparison: Comparison | null): TabShape[] {
+  const names = summary ? [...summary.tabs, "weights"] : [];
+  return [
+    ...names.map((name) => ({ name, label: LABELS[name] ?? name })),
+    ...(comparison
+      ? [
+          {
+            name: "selected",
+            label: "Selected",
+            count: thousands(comparison.n_heads),
+            spoken: `Selected, ${comparison.n_heads} heads side by side`,
+          },
+        ]
+      : []),
+  ];
+}
+
+export function makeInspector(panel: Panel, events: InspectorEvents, signal: AbortSignal): Inspector {
+  const title = make("span", { class: "hg-word" });
+  const name = make("span", { class: "hg-muted" });
+  const norms = makeSwitch<Ln>(
+    "Norms",
+    [
+      {
+        state: "folded",
+        label: "norms folded",
+        spoken: "norms folded",
+        title: "The norms' gains and centring are taken into the weights",
+      },
+      { state: "raw", label: "raw", spoken: "raw weights", title: "The stored weights alone" },
+    ],
+    events.normed,
+    signal,
+  );
+  const signs = makeSwitch<"1" | "-1">(
+    "Side of the directions",
+    [
+      { state: "1", label: "+", spoken: "positive side", title: "The tokens with the largest logits" },
+      {
+        state: "-1",
+        label: "−",
+        spoken: "negative side",
+        title: "The tokens with the smallest logits: the same directions turned round, both sides at once",
+      },
+    ],
+    (sign) => {
+      panel.sign = sign === "1" ? 1 : -1;
+      show();
+    },
+    signal,
+  );
+  const copy = makeCopy("Copy what this tab shows, as text in columns", () => copied(), events.say, signal);
+  const heading = make("div", { class: "hg-heading" }, title, name, copy);
+  const empty = make("p", { class: "hg-muted" }, HINT);
+  const body = make("div", { class: "hg-body", ...OWN_KEYS });
+  const tabs = makeTabs(
+    "What is shown",
+    body,
+    (tab) => {
+      panel.tab = tab;
+      show();
+    },
+    signal,
+  );
+  const tools = make("div", { class: "hg-settings" }, norms.element, signs.element);
+  const element = make(
+    "div",
+    { class: "hg-inspector", role: "group", "aria-label": "Inspector" },
+    heading,
+    empty,
+    tabs.element,
+    tools,
+    body,
+  );
+  let subject: Subject | null = null;
+  /** The last answer, which stays in sight until the next one is there. */
+  let summary: Summary | null = null;
+  let drawn = "";
+
+  keepKeys(element, signal);
+
+  /** How many heads fit side by side; all of them while the panel has no size. */
+  const fitting = () =>
+    body.offsetWidth ? Math.max(1, Math.floor((body.offsetWidth - BESIDES) / NARROWEST)) : undefined;
+  const circuitsOf = (tab: string) => summary?.circuits.filter((circuit) => circuit.tab === tab) ?? [];
+  const view = {
+    get sign() {
+      return panel.sign;
+    },
+    get explains() {
+      return panel.explains;
+    },
+    explained: (open: boolean) => {
+      panel.explains = open;
+    },
+  };
+  const contentOf = (tab: string): HTMLElement[] => {
+    const comparison = subject?.comparison;
+    const note = (text: string) => make("p", { class: "hg-note" }, text);
+    if (tab === "selected" && comparison) {
+      const nodes = makeComparison(comparison, { ...view, titled: true }, events, fitting());
+      return [...nodes, ...(subject?.note ? [note(subject.note)] : [])];
+    }
+    if (!summary) return [];
+    if (tab === "weights")
+      return [...(summary.places.length ? [placesTable(summary.places)] : []), ...summary.notes.map(note)];
+    if (tab === "composition")
+      return summary.partners ? makeComposition(summary.partners, summary.cell, events) : [];
+    const circuits = circuitsOf(tab);
+    return circuits.map((circuit) =>
+      makeCircuit(circuit, { ...view, titled: circuits.length > 1 || circuit.title !== LABELS[tab] }),
+    );
+  };
+  const copied = (): string => {
+    const { tab } = current();
+    const ln = `norms: ${subject?.ln ?? ""}`;
+    if (tab === "selected" && subject?.comparison) return `${ln}\n\n${textOfComparison(subject.comparison)}`;
+    if (!summary) return "";
+    const head = `${summary.title}\t${summary.name}`;
+    if (tab === "weights") return `${head}\n${textOfPlaces(summary.places)}`;
+    if (tab === "composition" && summary.partners)
+      return `${head}\t${ln}\n${textOfPartners(summary.partners, events.word)}`;
+    return `${head}\t${ln}\n\n${circuitsOf(tab).map(textOfCircuit).join("\n\n")}`;
+  };
+  const current = () => {
+    const there = tabsOf(summary, subject?.comparison ?? null);
+    return {
+      there,
+      tab: nearestTab(
+        panel.tab,
+        there.map(({ name }) => name),
+      ),
+    };
+  };
+
+  const show = () => {
+    if (!subject) return;
+    const { asked, comparison, ln, hasNorms, live } = subject;
+    const { there, tab } = current();
+    const isSelected = tab === "selected";
+    heading.hidden = !asked && !comparison;
+    setText(empty, asked ? (live ? WAIT : UNREAD) : live ? HINT : ALONE);
+    // Without a kernel the selected heads may be all that there is, which is not what was asked about.
+    empty.hidden = there.length > 0 && (live || !asked || summary !== null);
+    body.hidden = there.length === 0;
+    tools.hidden = body.hidden || !hasNorms;
+    setText(title, isSelected ? `${comparison?.n_heads} heads` : (asked?.title ?? ""));
+    setText(name, isSelected ? "selected" : (asked?.name ?? ""));
+    norms.element.hidden = !hasNorms;
+    norms.update(ln, live || subject.hasBoth);
+    tabs.update(there, tab);
+    if (there.length) body.tabIndex = 0;
+    else body.removeAttribute("tabindex");
+    const pending = isSelected
+      ? Boolean(comparison?.pending)
+      : Boolean(asked && (!subject.summary || subject.summary.pending.some((name) => name === tab)));
+    const stale = isSelected ? pending : Boolean(asked && !subject.summary);
+    body.ariaBusy = String(pending && live);
+    element.classList.toggle("hg-waiting", stale && live);
+    draw(tab, pending ? (live ? WAIT : LOST) : "");
+  };
+  const draw = (tab: string, waiting: string) => {
+    const shown =
+      tab === "selected"
+        ? [subject?.comparison, subject?.note, fitting()]
+        : tab === "weights"
+          ? [summary?.places, summary?.notes]
+          : tab === "composition"
+            ? [summary?.partners, summary?.cell]
+            : circuitsOf(tab);
+    // Answers come in parts; what did not change stays, with its place, its focus and what was opened.
+    const key = JSON.stringify([tab, panel.sign, waiting, shown]);
+    if (key === drawn) return;
+    const isOther = drawn.slice(0, drawn.indexOf(",")) !== key.slice(0, key.indexOf(","));
+    drawn = key;
+    const content = contentOf(tab);
+    const wait = waiting
+      ? [make("p", { class: waiting === WAIT ? "hg-note hg-wait" : "hg-note" }, waiting)]
+      : [];
+    // The panel does not shrink again, so that what stands below it does not jump from click to click.
+    body.style.minHeight = `${body.offsetHeight}px`;
+    const focused = body.querySelector(":focus") !== null;
+    const top = body.scrollTop;
+    body.replaceChildren(...content, ...wait);
+    body.scrollTop = isOther ? 0 : top;
+    if (focused) body.focus({ preventScroll: true });
+    const hasTokens = body.querySelector(".hg-chips") !== null;
+    // They keep their room, so that nothing moves when an answer comes.
+    signs.element.style.visibility = hasTokens ? "" : "hidden";
+    signs.update(panel.sign > 0 ? "1" : "-1", true);
+    copy.hidden = content.length === 0;
+  };
+
+  // Columns of heads are broken into as many tables as the width asks for.
+  const observer = new ResizeObserver(() => panel.tab === "selected" && show());
+  observer.observe(element);
+  atEnd(signal, () => observer.disconnect());
+
+  return {
+    element,
+    update: (next) => {
+      subject = next;
+      // Without a kernel there is no next one.
+      const last = next.live ? summary : null;
+      summary = next.asked ? (next.summary ?? last) : null;
+      show();
+    },
+  };
+}

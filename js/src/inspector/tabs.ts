@@ -1,0 +1,103 @@
+/** Tabs: one stop of the Tab key, and the arrow keys go from one to the next. */
+import { button, freshId, make, on, setText } from "../chrome/dom";
+
+export interface TabShape {
+  name: string;
+  label: string;
+  /** A number beside the label; "" for none. */
+  count?: string;
+  /** How the label is spoken, where it is not as it is written. */
+  spoken?: string;
+  title?: string;
+}
+
+export interface Tabs {
+  element: HTMLElement;
+  /** The tabs, and the name of the one that is shown; without tabs nothing is there to see. */
+  update(tabs: readonly TabShape[], shown: string): void;
+}
+
+/** Which of `count` tabs a key goes to from tab `at`; null for a key that goes to none. */
+export function tabFor(key: string, at: number, count: number): number | null {
+  if (key === "ArrowRight") return (at + 1) % count;
+  if (key === "ArrowLeft") return (at + count - 1) % count;
+  if (key === "Home") return 0;
+  return key === "End" ? count - 1 : null;
+}
+
+interface Tab {
+  name: string;
+  node: HTMLButtonElement;
+  label: Text;
+  count: HTMLElement;
+}
+
+export function makeTabs(
+  purpose: string,
+  panel: HTMLElement,
+  show: (name: string) => void,
+  signal: AbortSignal,
+): Tabs {
+  const id = freshId();
+  panel.id = `${id}-panel`;
+  const element = make("div", { class: "hg-tabs", role: "tablist", "aria-label": purpose, hidden: true });
+  let nodes: Tab[] = [];
+
+  const makeTab = (name: string, k: number): Tab => {
+    const label = new Text();
+    const count = make("span", { class: "hg-count", "aria-hidden": "true" });
+    const node = button(
+      label,
+      { role: "tab", id: `${id}-${k}`, class: "hg-tab", "aria-controls": panel.id },
+      () => show(name),
+      signal,
+    );
+    node.append(" ", count);
+    return { name, node, label, count };
+  };
+  const build = (tabs: readonly TabShape[]) => {
+    const focused = element.querySelector(":focus") !== null;
+    nodes = tabs.map(({ name }, k) => makeTab(name, k));
+    element.replaceChildren(...nodes.map(({ node }) => node));
+    element.hidden = tabs.length === 0;
+    if (tabs.length) panel.setAttribute("role", "tabpanel");
+    else for (const name of ["role", "aria-labelledby"]) panel.removeAttribute(name);
+    return focused;
+  };
+
+  on(
+    element,
+    "keydown",
+    (event) => {
+      if (event.key !== "Tab") event.stopPropagation();
+      if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
+      const at = nodes.findIndex(({ node }) => node === event.target);
+      const to = at < 0 ? null : tabFor(event.key, at, nodes.length);
+      if (to === null) return;
+      event.preventDefault();
+      nodes[to]!.node.focus();
+      show(nodes[to]!.name);
+    },
+    signal,
+  );
+
+  return {
+    element,
+    update: (tabs, shown) => {
+      const isSame = tabs.length === nodes.length && tabs.every(({ name }, k) => name === nodes[k]!.name);
+      const refocus = !isSame && build(tabs);
+      for (const [k, { name, node, label, count }] of nodes.entries()) {
+        const shape = tabs[k]!;
+        const isShown = name === shown;
+        if (label.data !== shape.label) label.data = shape.label;
+        setText(count, shape.count ?? "");
+        node.ariaLabel = shape.spoken ?? null;
+        node.title = shape.title ?? "";
+        node.ariaSelected = String(isShown);
+        node.tabIndex = isShown ? 0 : -1;
+        if (isShown) panel.setAttribute("aria-labelledby", node.id);
+        if (isShown && refocus) node.focus({ preventScroll: true });
+      }
+    },
+  };
+}

@@ -1,0 +1,53 @@
+/** Where the weights of one cell are stored. */
+import { make } from "../chrome/dom";
+import { thousands } from "../model/numbers";
+import type { Place } from "../model/wire";
+
+/** A dotted name that may break after its dots. */
+function breakable(name: string): (Node | string)[] {
+  return name.split(/(?<=[._])/).flatMap((piece, k) => (k ? [make("wbr"), piece] : [piece]));
+}
+
+function rowsOf(place: Place): HTMLElement[] {
+  const whole = `${place.parameter}${place.index}`;
+  return [
+    make(
+      "tr",
+      {},
+      make("th", { scope: "row" }, place.role),
+      make("td", { class: "hg-shape" }, place.shape),
+      make(
+        "td",
+        { class: "hg-number", title: `${thousands(place.count)} parameters` },
+        thousands(place.count),
+      ),
+    ),
+    make(
+      "tr",
+      { class: "hg-place" },
+      make(
+        "td",
+        { colspan: 3, title: whole },
+        ...breakable(place.parameter),
+        make("span", { class: "hg-index" }, place.index),
+      ),
+    ),
+  ];
+}
+
+export function placesTable(places: Place[]): HTMLElement {
+  const head = make(
+    "tr",
+    {},
+    make("th", { scope: "col" }, "Weight"),
+    make("th", { scope: "col" }, "Shape"),
+    make("th", { scope: "col", class: "hg-number" }, "Entries"),
+  );
+  const bodies = places.map((place) => make("tbody", {}, ...rowsOf(place)));
+  return make(
+    "table",
+    { class: "hg-places", "aria-label": "Where the weights are" },
+    make("thead", {}, head),
+    ...bodies,
+  );
+}

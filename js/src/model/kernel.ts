@@ -1,0 +1,37 @@
+/** Whether a kernel still answers. */
+import { atEnd } from "../chrome/dom";
+import type { Model } from "./sync";
+import { VERSION } from "./wire";
+
+/** ipywidgets marks the element of a widget that has lost its kernel; a page without one can set the mark itself. */
+export function isDisconnected(el: Element): boolean {
+  return el.closest(".jupyter-widgets-disconnected") !== null;
+}
+
+/** What is to be said of the kernel; "" while all is well. */
+export function noticeOf(live: boolean, version: number): string {
+  if (!live) return "No kernel: this is the last state";
+  return version === 0 || version === VERSION
+    ? ""
+    : "Reload the page: this view and the kernel have different versions of headgrid";
+}
+
+interface Bound {
+  model?: { comm_live?: unknown };
+}
+
+/** Calls back when the kernel goes or comes back, until the signal aborts. */
+export function followKernel(model: Model, signal: AbortSignal, changed: (live: boolean) => void): void {
+  // The event does not say which way it went. anywidget calls listeners with the view as `this`, which knows.
+  const look = function (this: Bound | undefined) {
+    changed(this?.model?.comm_live === true);
+  };
+  const gone = () => changed(false);
+  for (const [name, listener] of [
+    ["comm_live_update", look],
+    ["comm:close", gone],
+  ] as const) {
+    model.on(name, listener);
+    atEnd(signal, () => model.off(name, listener));
+  }
+}

@@ -1,0 +1,216 @@
+/**
+ * What crosses the wire, and nothing else: reads of the model's traits, and the four writes that a browser may do.
+ *
+ * Only event handlers call the writes. Handlers of changes never do, so nothing echoes. Every view reads back from the
+ * shared model, its own edits included, so that several views of one widget agree. An edit is a deed: it says what is to
+ * be switched, and is shown on whatever there is until Python has done it.
+ */
+
+import { atEnd, freshId } from "../chrome/dom";
+import { type BitSet, equal, fromText, fromWire, toText, union, without } from "./bits";
+import { type Cells, readPlan } from "./cells";
+import { readShades, type Shades } from "./values";
+import type { Deed, Focus, History, Progress, Recolor, SavedSelection, Text, Wire } from "./wire";
+
+/** What headgrid uses of anywidget's model. */
+export interface Model {
+  get(name: string): unknown;
+  set(name: string, value: unknown): void;
+  save_changes(): void;
+  on(name: string, callback: (...args: unknown[]) => void): void;
+  off(name: string, callback: (...args: unknown[]) => void): void;
+}
+
+export type Trait = keyof Wire;
+export type Ln = Focus["ln"];
+
+/** The traits that say which cells are on. */
+const CELLS: Trait[] = ["plan", "cells", "partial", "deeds", "history"];
+/** Those that say in what colors. */
+const COLORS: Trait[] = ["plan", "colors", "recolor"];
+/** Those of which nothing is kept here: they are read when they are needed. */
+const OTHERS: Trait[] = [
+  ...(["text", "focus", "summary", "comparison", "arrows", "progress"] as const),
+  ...(["completions", "saved", "panel", "kept"] as const),
+];
+
+/** Who asks: no two pages are called the same. */
+const PAGE = freshId();
+
+/** What is a step of the history. */
+const CHANGES: Deed["do"][] = ["edit", "only", "query", "recall"];
+
+const NOTHING: Text = { selection: "none", counts: "", n_selected: 0, n_params: 0, query: 0, error: null };
+
+export class Sync {
+  cells!: Cells;
+  on!: BitSet;
+  partial!: BitSet;
+  /** The colors of the cells; null where they have none, or where those of another question are there. */
+  shades!: Shades | null;
+  readonly #model: Model;
+
+  constructor(model: Model) {
+    this.#model = model;
+    this.#reread("plan");
+  }
+
+  /** What is in a trait now, of which any part may be missing. */
+  read<K extends Trait>(trait: K): Partial<Wire[K]> | undefined {
+    const value = this.#model.get(trait);
+    return value && typeof value === "object" ? (value as Partial<Wire[K]>) : undefined;
+  }
+
+  /** The version of the wire that Python speaks. */
+  get version(): number {
+    return this.read("plan")?.version ?? 0;
+  }
+
+  get text(): Text {
+    return { ...NOTHING, ...this.read("text") };
+  }
+
+  /** The last cell that any view asked about, and how its weights are to be read. */
+  get focus(): Focus {
+    return { n: 0, cell: -1, ln: "folded", ...this.read("focus") };
+  }
+
+  /** The last colors that any view asked for. */
+  get recolored(): Recolor {
+    return { n: 0, metric: "", ln: "folded", ...this.read("recolor") };
+  }
+
+  /** Why there are no colors; "" where there are, or where none were asked for. */
+  get colorError(): string {
+    return this.#colors?.error ?? "";
+  }
+
+  get progress(): Progress {
+    return { label: "", done: 0, total: 0, ...this.read("progress") };
+  }
+
+  /** How many steps the selection can go back and forth, those that were asked for and not done yet taken off. */
+  get history(): History {
+    let { undo = 0, redo = 0 } = this.read("history") ?? {};
+    for (const { do: what } of this.#waiting) {
+      const steps = what === "undo" ? Math.min(1, undo) : what === "redo" ? -Math.min(1, redo) : 0;
+      undo -= steps;
+      redo += steps;
+      if (CHANGES.includes(what)) [undo, redo] = [undo + 1, 0];
+    }
+    return { done: this.#done, undo, redo };
+  }
+
+  /** The selections that have names. */
+  get saved(): readonly SavedSelection[] {
+    return this.read("saved")?.items ?? [];
+  }
+
+  /** The code of the inspector; "" until it has come. */
+  get panel(): string {
+    return String(this.#model.get("panel") ?? "");
+  }
+
+  /** Calls back after each change of a trait, with the sets of cells read anew, until the signal aborts. */
+  follow(signal: AbortSignal, changed: (trait: Trait) => void): void {
+    for (const trait of new Set([...CELLS, ...COLORS, ...OTHERS])) {
+      const handler = () => {
+        this.#reread(trait);
+        changed(trait);
+      };
+      this.#model.on(`change:${trait}`, handler);
+      atEnd(signal, () => this.#model.off(`change:${trait}`, handler));
+    }
+  }
+
+  /**
+   * Switches cells on and off: those that differ, or with `only` all of them, what is selected of partial ones included.
+   * Returns whether that changes anything.
+   */
+  select(on: BitSet, only = false): boolean {
+    const next = without(on, this.cells.absent);
+    const isMore = only && (this.#waiting.length > 0 || this.partial.some(Boolean));
+    if (equal(next, this.on) && !isMore) return false;
+    if (only) this.deed("only", "", toText(next));
+    else this.deed("edit", "", toText(without(next, this.on)), toText(without(this.on, next)));
+    return true;
+  }
+
+  /** Asks Python to do something once. Returns the deed's number, which `history.done` reaches. */
+  deed(what: Deed["do"], name = "", value = "", off = ""): number {
+    const n = Math.max(this.#done, this.#deeds.at(-1)?.n ?? 0) + 1;
+    this.#write("deeds", [...this.#waiting, { n, by: PAGE, do: what, name, value, off }]);
+    return n;
+  }
+
+  /** Asks Python what may stand in a text at a place. Returns the question's number. */
+  complete(text: string, at: number): number {
+    const n = (this.read("complete")?.n ?? 0) + 1;
+    this.#write("complete", { n, text, at });
+    return n;
+  }
+
+  /** Asks Python to describe a cell, with the norms folded or not. */
+  inspect(cell: number, ln = this.focus.ln): void {
+    const last = this.focus;
+    if (last.cell === cell && last.ln === ln) return;
+    this.#write("focus", { n: last.n + 1, cell, ln });
+  }
+
+  /** Asks Python for the second module, where it has not come yet. */
+  wake(): void {
+    const last = this.focus;
+    if (!this.panel && last.n === 0) this.#write("focus", { ...last, n: 1 });
+  }
+
+  /** Asks Python to color the cells by a metric; "" for no colors, which also stops what runs. */
+  recolor(metric: string, ln = this.focus.ln): void {
+    this.#write("recolor", { n: this.recolored.n + 1, metric, ln });
+  }
+
+  /** The deeds that Python has not done yet. */
+  get #waiting(): Deed[] {
+    return this.#deeds.filter(({ n }) => n > this.#done);
+  }
+
+  get #done(): number {
+    return this.read("history")?.done ?? 0;
+  }
+
+  /** The colors, unless they answer another question than the last one; Python's own answer none. */
+  get #colors(): Partial<Wire["colors"]> | null {
+    const colors = this.read("colors") ?? null;
+    const { recolor = 0 } = colors ?? {};
+    return recolor === 0 || recolor === this.recolored.n ? colors : null;
+  }
+
+  get #deeds(): Deed[] {
+    const deeds = this.read("deeds");
+    return Array.isArray(deeds) ? (deeds as Deed[]) : [];
+  }
+
+  #write<K extends Trait>(trait: K, value: Wire[K]): void {
+    this.#model.set(trait, value);
+    this.#model.save_changes();
+  }
+
+  #reread(trait: Trait): void {
+    if (trait === "plan") this.cells = readPlan(this.read("plan") ?? {});
+    if (COLORS.includes(trait)) this.shades = readShades(this.#colors, this.cells);
+    if (!CELLS.includes(trait)) return;
+    this.on = this.#bits("cells");
+    this.partial = this.#bits("partial");
+    for (const { do: what, value, off } of this.#waiting) {
+      if (what !== "edit" && what !== "only") continue;
+      const [added, taken] = [value, off].map((text) => fromText(text, this.cells.count)) as [BitSet, BitSet];
+      if (what === "only") this.partial = this.on = without(this.on, this.on);
+      this.on = union(without(this.on, taken), added);
+      this.partial = without(this.partial, taken);
+    }
+    this.partial = without(this.partial, this.on);
+  }
+
+  #bits(trait: "cells" | "partial"): BitSet {
+    return without(fromWire(this.#model.get(trait), this.cells.count), this.cells.absent);
+  }
+}

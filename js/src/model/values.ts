@@ -1,0 +1,42 @@
+/** A number for every cell, which the grid shows as a color. Pure. */
+import { has } from "./bits";
+import type { Cells } from "./cells";
+import { short } from "./numbers";
+import type { Colors } from "./wire";
+
+export interface Shades extends Omit<Colors, "values"> {
+  values: Float32Array;
+  /** Whether some cell has no value. */
+  missing: boolean;
+}
+
+/** The numbers of these colors; null where there are none. */
+export function readShades(colors: Partial<Colors> | null, cells: Cells): Shades | null {
+  const { values: bytes, label = "" } = colors ?? {};
+  if (!label || !bytes || bytes.byteLength < 4 * cells.count) return null;
+  const values = new Float32Array(cells.count);
+  // Byte order and alignment are those of the wire, not of this machine.
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (let n = 0; n < cells.count; n++) values[n] = view.getFloat32(4 * n, true);
+  return {
+    recolor: 0,
+    metric: "",
+    ln: "",
+    low: 0,
+    high: 1,
+    range: "",
+    diverging: false,
+    error: "",
+    ...colors,
+    label,
+    values,
+    missing: values.some((value, n) => Number.isNaN(value) && has(cells.present, n)),
+  };
+}
+
+/** "copying score 0.98" of one cell; "" where no colors are shown. */
+export function saidOf(shades: Shades | null, n: number): string {
+  if (!shades || n < 0) return "";
+  const value = shades.values[n]!;
+  return Number.isNaN(value) ? `${shades.label}: no value` : `${shades.label} ${short(value)}`;
+}

@@ -1,0 +1,91 @@
+/** What belongs to one view and never crosses the wire: the stack shown, cursor, hover, a running brush, settings. */
+
+import { endOf } from "../grid/keyboard";
+import type { Zoom } from "../grid/zoom";
+import type { Sign } from "../inspector/tokens";
+import type { BitSet } from "./bits";
+import type { Cells, Spot } from "./cells";
+import type { Brush } from "./selection";
+import { cellsOf } from "./stacks";
+import type { Arrow } from "./wire";
+
+/** How the inspector is set; it stays so from cell to cell. */
+export interface Panel {
+  /** The tab that was chosen last, whether or not the present cell has it. */
+  tab: string;
+  sign: Sign;
+  /** Whether the scores are explained. */
+  explains: boolean;
+}
+
+/** Which of the arrows are drawn. */
+export interface ArrowChoice {
+  shown: boolean;
+  /** The least z. */
+  z: number;
+  kinds: Record<Arrow["kind"], boolean>;
+}
+
+/** Where the cursor is, and whether it was ever moved; until then it is not shown. */
+interface Place {
+  cursor: Spot;
+  visited: boolean;
+}
+
+export interface View extends Place {
+  panel: Panel;
+  arrows: ArrowChoice;
+  /** The name of the stack that is shown. */
+  stack: string;
+  /** Its cells, which is all that is drawn, pointed at and reached by keys. */
+  cells: Cells;
+  /** Where the cursor was in the stacks that were shown before. */
+  places: Map<string, Place>;
+  zoom: Zoom;
+  /** The names of the saved selections that are shown. */
+  marks: string[];
+  hover: Spot | null;
+  /** The corner that Shift extends from. */
+  anchor: Spot | null;
+  /** The cells as they were before Shift began to extend, so that a block can shrink again. */
+  base: BitSet | null;
+  brush: Brush | null;
+  /** Whether the grid has the keyboard. */
+  focused: boolean;
+  /** Whether the kernel answers; without it the widget shows its last state. */
+  live: boolean;
+}
+
+/** The cursor starts on the first cell of the layers, where the heads are. */
+function startOf(cells: Cells): Place {
+  const layers = cells.bands.findIndex((band) => band.rows.some((row) => row.word !== ""));
+  return { cursor: endOf(cells, false, Math.max(0, layers)), visited: false };
+}
+
+export function newView(all: Cells, stack: string): View {
+  const cells = cellsOf(all, stack);
+  return {
+    ...startOf(cells),
+    panel: { tab: "ov", sign: 1, explains: false },
+    arrows: { shown: true, z: 3, kinds: { Q: true, K: true, V: true } },
+    stack,
+    cells,
+    places: new Map(),
+    zoom: "auto",
+    marks: [],
+    hover: null,
+    anchor: null,
+    base: null,
+    brush: null,
+    focused: false,
+    live: true,
+  };
+}
+
+/** Shows another stack, with the cursor where it was when that stack was last shown. */
+export function showStack(view: View, all: Cells, stack: string): void {
+  view.places.set(view.stack, { cursor: view.cursor, visited: view.visited });
+  const cells = cellsOf(all, stack);
+  const place = view.places.get(stack) ?? startOf(cells);
+  Object.assign(view, { ...place, stack, cells, hover: null, anchor: null, base: null, brush: null });
+}

@@ -1,0 +1,301 @@
+// Generated from src/headgrid/widget/wire.py by `python -m headgrid.widget.wire`. Do not edit.
+
+export const VERSION = 6;
+
+/** A set of cells: cell i is bit i % 8 of byte i // 8. Python's bytes arrive as a DataView. */
+export type Bits = DataView;
+
+export interface Row {
+  label: string;
+  name: string;
+  word: string;
+  look: number;
+}
+
+export interface Column {
+  label: string;
+  name: string;
+  word: string;
+  kind: "head" | "mixer" | "mlp" | "expert" | "norm" | "rest" | "embed";
+  group: number;
+}
+
+export interface Look {
+  shapes: string[];
+  count: number;
+  note: string;
+}
+
+export interface Handle {
+  label: string;
+  name: string;
+  word: string;
+  before: number;
+  columns: number[];
+}
+
+export interface Band {
+  title: string;
+  stack: string;
+  rows: Row[];
+  columns: Column[];
+  handles: Handle[];
+  looks: number[][];
+}
+
+export interface StackTab {
+  name: string;
+  label: string;
+  title: string;
+}
+
+export interface Metric {
+  name: string;
+  label: string;
+  help: string;
+}
+
+export interface Plan {
+  version: number;
+  model: string;
+  standing: "table" | "doubted" | "guess" | "proven";
+  standing_note: string;
+  stacks: StackTab[];
+  bands: Band[];
+  looks: Look[];
+  metrics: Metric[];
+  absent: Bits;
+  zero: Bits;
+}
+
+export interface QueryError {
+  message: string;
+  start: number;
+  end: number;
+}
+
+export interface Complete {
+  n: number;
+  text: string;
+  at: number;
+}
+
+export interface Completion {
+  text: string;
+  note: string;
+}
+
+export interface Completions {
+  complete: number;
+  start: number;
+  end: number;
+  items: Completion[];
+}
+
+export interface Deed {
+  n: number;
+  by: string;
+  do: "undo" | "redo" | "edit" | "only" | "query" | "save" | "recall" | "remove" | "tint";
+  name: string;
+  value: string;
+  off: string;
+}
+
+export interface History {
+  done: number;
+  undo: number;
+  redo: number;
+}
+
+export interface SavedSelection {
+  name: string;
+  text: string;
+  counts: string;
+  color: string;
+  cells: Bits;
+}
+
+export interface Saved {
+  items: SavedSelection[];
+}
+
+export interface Text {
+  selection: string;
+  counts: string;
+  n_selected: number;
+  n_params: number;
+  query: number;
+  error: QueryError | null;
+}
+
+export interface Focus {
+  n: number;
+  cell: number;
+  ln: "folded" | "raw";
+}
+
+export interface Recolor {
+  n: number;
+  metric: string;
+  ln: "folded" | "raw";
+}
+
+export interface Place {
+  role: string;
+  parameter: string;
+  index: string;
+  shape: string;
+  count: number;
+}
+
+export interface Score {
+  name: string;
+  value: string;
+  help: string;
+}
+
+export interface Tokens {
+  top: string[];
+  top_values: number[];
+  bottom: string[];
+  bottom_values: number[];
+}
+
+export interface Direction {
+  value: number;
+  unclear: boolean;
+  left: Tokens | null;
+  right: Tokens | null;
+}
+
+export interface Pair {
+  source: string;
+  target: string;
+  value: number;
+}
+
+export interface Circuit {
+  tab: "ov" | "qk" | "mlp" | "composition";
+  title: string;
+  left: string;
+  right: string;
+  n_values: number;
+  spectrum: number[];
+  scores: Score[];
+  directions: Direction[];
+  pairs_title: string;
+  pairs: Pair[];
+  offsets: number[];
+  notes: string[];
+  error: string;
+}
+
+export interface Arrow {
+  source: number;
+  target: number;
+  kind: "Q" | "K" | "V";
+  value: number;
+  z: number;
+}
+
+export interface Partners {
+  arrows: Arrow[];
+  baseline: number;
+  fence: number | null;
+  notes: string[];
+  error: string;
+}
+
+export interface Summary {
+  focus: number;
+  cell: number;
+  title: string;
+  name: string;
+  places: Place[];
+  notes: string[];
+  ln: "folded" | "raw";
+  tabs: ("ov" | "qk" | "mlp" | "composition")[];
+  circuits: Circuit[];
+  partners: Partners | null;
+  pending: ("ov" | "qk" | "mlp" | "composition")[];
+}
+
+export interface Compared {
+  cell: number;
+  title: string;
+  circuits: Circuit[];
+}
+
+export interface Comparison {
+  heads: Compared[];
+  n_heads: number;
+  summed: Circuit | null;
+  ln: "folded" | "raw";
+  pending: boolean;
+}
+
+export interface Arrows {
+  arrows: Arrow[];
+  baseline: number;
+  fence: number | null;
+  note: string;
+}
+
+export interface Colors {
+  recolor: number;
+  metric: string;
+  label: string;
+  ln: string;
+  low: number;
+  high: number;
+  range: string;
+  diverging: boolean;
+  values: Bits;
+  error: string;
+}
+
+export interface Progress {
+  label: string;
+  done: number;
+  total: number;
+}
+
+/** The traits of the widget's model. */
+export interface Wire {
+  /** Python writes, once */
+  plan: Plan;
+  /** Python writes: the cells that are on */
+  cells: Bits;
+  /** Python writes: the cells of which some parts are selected, but not all */
+  partial: Bits;
+  /** Python writes */
+  text: Text;
+  /** the browser writes */
+  complete: Complete;
+  /** Python writes */
+  completions: Completions;
+  /** the browser writes: those that `history` does not call done yet */
+  deeds: Deed[];
+  /** Python writes */
+  history: History;
+  /** Python writes */
+  saved: Saved;
+  /** the browser writes */
+  focus: Focus;
+  /** Python writes */
+  summary: Summary;
+  /** Python writes */
+  comparison: Comparison;
+  /** Python writes */
+  arrows: Arrows;
+  /** the browser writes */
+  recolor: Recolor;
+  /** Python writes */
+  colors: Colors;
+  /** Python writes */
+  progress: Progress;
+  /** Python writes, once a cell is asked about: the code of the inspector */
+  panel: string;
+  /** Python writes, into files only: summaries that can be shown without a kernel */
+  kept: Summary[];
+}

@@ -1,0 +1,112 @@
+import { describe, expect, it } from "vitest";
+import { type ColorState, chosenOf, makeColorBy } from "../../src/chrome/colorby";
+import { readShades } from "../../src/model/values";
+import { colors } from "../fixtures";
+import { small } from "../plans";
+
+const cells = small();
+const shadesOf = (more = {}) => readShades(colors(Array(cells.count).fill(0.5), more), cells)!;
+const metrics = [
+  { name: "copying", label: "copying score", help: "how much it copies" },
+  { name: "norm", label: "OV norm", help: "" },
+];
+const state = (more: Partial<ColorState> = {}): ColorState => ({
+  metrics,
+  shades: null,
+  asked: "",
+  error: "",
+  progress: { label: "", done: 0, total: 0 },
+  live: true,
+  ...more,
+});
+
+function menuOf() {
+  const sent: string[] = [];
+  const colorBy = makeColorBy((metric) => sent.push(metric), new AbortController().signal);
+  const menu = colorBy.element.querySelector("select")!;
+  return {
+    ...colorBy,
+    sent,
+    menu,
+    shown: () => menu.querySelectorAll("option")[menu.selectedIndex]?.textContent,
+    pick: (metric: string) => {
+      menu.value = metric;
+      menu.dispatchEvent(new Event("change"));
+    },
+  };
+}
+
+describe("the menu of colors", () => {
+  it("stands on what is shown, or else on what was asked for", () => {
+    expect(chosenOf(state({ asked: "norm" }))).toBe("norm");
+    expect(chosenOf(state({ asked: "norm", shades: shadesOf() }))).toBe("copying");
+    expect(chosenOf(state({ asked: "norm", error: "NaN" }))).toBe("");
+  });
+
+  it("keeps the focus when the kernel goes, and then has nothing to choose", () => {
+    const { element, update, menu, shown } = menuOf();
+    document.body.replaceChildren(element);
+    update(state({ asked: "norm" }));
+    menu.focus();
+    update(state({ asked: "norm", live: false }));
+    expect([menu.disabled, menu.getAttribute("aria-disabled"), document.activeElement]).toEqual([
+      false,
+      "true",
+      menu,
+    ]);
+    expect([menu.options.length, shown()]).toEqual([1, "OV norm"]);
+    update(state({ asked: "norm" }));
+    expect([menu.options.length, menu.getAttribute("aria-disabled")]).toEqual([3, "false"]);
+  });
+
+  it("is hidden where nothing can be read", () => {
+    const { element, update } = menuOf();
+    update(state({ metrics: [] }));
+    expect(element.hidden).toBe(true);
+  });
+
+  it("asks for a metric, and stays on it until other colors are there", () => {
+    const { sent, pick, update, shown } = menuOf();
+    update(state());
+    expect(shown()).toBe("none");
+    pick("norm");
+    update(state({ asked: "norm" }));
+    expect([sent, shown()]).toEqual([["norm"], "OV norm"]);
+    update(state({ asked: "norm", shades: shadesOf({ metric: "copying" }) }));
+    expect(shown()).toBe("copying score");
+  });
+
+  it("lists an array of the user's own, which cannot be asked for", () => {
+    const { sent, pick, update, shown, menu } = menuOf();
+    update(state({ shades: shadesOf({ metric: "", label: "my scores" }) }));
+    expect(shown()).toBe("(my scores)");
+    pick(menu.value);
+    expect(sent).toEqual([]);
+    update(state());
+    expect(menu.options).toHaveLength(3);
+  });
+
+  it("stays in sight while its work is shown beside it", () => {
+    const { element, update } = menuOf();
+    const progress = { label: "reading every head", done: 3, total: 12 };
+    update(state({ metrics: [], progress }));
+    expect(element.hidden).toBe(false);
+    update(state({ metrics: [], progress, live: false }));
+    expect(element.hidden).toBe(true);
+  });
+
+  it("stands on none again once a scan was stopped, here or in another view", () => {
+    const { pick, update, shown } = menuOf();
+    update(state());
+    pick("norm");
+    update(state({ asked: "norm", progress: { label: "reading every head", done: 3, total: 12 } }));
+    update(state({ asked: "" }));
+    expect(shown()).toBe("none");
+  });
+
+  it("says why there are no colors", () => {
+    const { element, update } = menuOf();
+    update(state({ error: "W_O has NaN." }));
+    expect(element.querySelector("[role=status]")!.textContent).toBe("W_O has NaN.");
+  });
+});

@@ -1,0 +1,51 @@
+import { describe, expect, it } from "vitest";
+import { make } from "../../src/chrome/dom";
+import { makeLegend, ticksOf } from "../../src/chrome/legend";
+import { readShades } from "../../src/model/values";
+import { colors } from "../fixtures";
+import { small } from "../plans";
+
+const cells = small();
+const shadesOf = (more = {}) => readShades(colors(Array(cells.count).fill(0.5), more), cells)!;
+
+function legendOf() {
+  const element = make("div");
+  return { element, update: makeLegend(element) };
+}
+
+describe("the legend", () => {
+  it("has the ends of the scale, and zero where the scale has two sides", () => {
+    expect(ticksOf(shadesOf())).toEqual(["−1.00", "0", "1.00"]);
+    expect(ticksOf(shadesOf({ diverging: false, low: 0 }))).toEqual(["0", "1.00"]);
+  });
+
+  it("says the range of the values, and marks the ends that some lie beyond", () => {
+    const { element, update } = legendOf();
+    const far = element.querySelector<HTMLElement>(".hg-far")!;
+    const within = shadesOf({ diverging: false, low: 0, range: "all are 0.50" });
+    update(within, "light");
+    expect([far.hidden, element.textContent]).toEqual([true, expect.stringContaining("all are 0.50")]);
+    const above = shadesOf({ diverging: false, low: 0, high: 0.25 });
+    update(above, "light");
+    expect([far.hidden, ...ticksOf(above)]).toEqual([false, "0", "≥ 0.250"]);
+    expect(ticksOf(shadesOf({ diverging: false, low: 0.75 }))).toEqual(["≤ 0.750", "1.00"]);
+  });
+
+  it("says what is shown and how, and keeps still without colors", () => {
+    const { element, update } = legendOf();
+    update(shadesOf({ ln: "raw" }), "light");
+    expect(element.textContent).toContain("copying score");
+    expect(element.textContent).toContain("raw weights");
+    update(null, "light");
+    expect(element.textContent).toContain("copying score");
+  });
+
+  it("has no scale where no cell has a value", () => {
+    const { element, update } = legendOf();
+    const ramp = element.querySelector<HTMLElement>(".hg-ramp")!;
+    update(shadesOf(), "light");
+    expect(ramp.hidden).toBe(false);
+    update(readShades(colors(Array(cells.count).fill(Number.NaN)), cells), "light");
+    expect([ramp.hidden, element.textContent]).toEqual([true, expect.stringContaining("no value")]);
+  });
+});

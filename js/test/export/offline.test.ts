@@ -1,0 +1,78 @@
+import { describe, expect, test } from "vitest";
+import { drawAll, stateOf, stillModel } from "../../src/export/offline";
+
+const saved = (state: object, buffers: object[] = []) => ({ state, buffers }) as never;
+
+describe("the state of a page without a kernel", () => {
+  test("has its bytes back in their places, however deep", () => {
+    const whole = stateOf(
+      saved({ cells: null, plan: { model: "m", absent: null }, list: [{ at: null }] }, [
+        { path: ["cells"], encoding: "base64", data: "AQID" },
+        { path: ["plan", "absent"], encoding: "base64", data: "/w==" },
+        { path: ["list", 0, "at"], encoding: "base64", data: "" },
+      ]),
+    );
+    const bytes = (view: unknown) => [...new Uint8Array((view as DataView).buffer)];
+    expect(bytes(whole.cells)).toEqual([1, 2, 3]);
+    expect((whole.plan as { model: string }).model).toBe("m");
+    expect(bytes((whole.plan as { absent: unknown }).absent)).toEqual([255]);
+    expect(bytes((whole.list as { at: unknown }[])[0]!.at)).toEqual([]);
+  });
+
+  test("is not spoilt by a buffer of a value that is gone", () => {
+    const whole = stateOf(saved({ colors: null }, [{ path: ["colors", "values"], data: "AQ==" }]));
+    expect(whole).toEqual({ colors: null });
+  });
+
+  test("is read and never written", () => {
+    const model = stillModel({ cells: 1 });
+    model.set("cells", 2);
+    model.save_changes();
+    expect(model.get("cells")).toBe(1);
+  });
+});
+
+function pageOf(states: object, ...ids: string[]): HTMLElement {
+  const page = document.createElement("div");
+  const script = document.createElement("script");
+  script.type = "application/vnd.jupyter.widget-state+json";
+  script.textContent = JSON.stringify({ state: states });
+  page.append(script);
+  for (const id of ids) {
+    const place = document.createElement("div");
+    place.dataset.headgrid = id;
+    place.textContent = "picture";
+    page.append(place);
+  }
+  return page;
+}
+
+describe("a page without a kernel", () => {
+  test("draws each widget at its place, with its own state, marked as without a kernel", async () => {
+    const page = pageOf(
+      { a: { state: { _esm: "one", name: "A" } }, b: { state: { _esm: "one", name: "B" } } },
+      "b",
+      "a",
+      "b",
+    );
+    await drawAll(page, async () => ({
+      render: ({ model, el }) => el.append(String(model.get("name"))),
+    }));
+    const drawn = [...page.querySelectorAll(".jupyter-widgets-disconnected")];
+    expect(drawn.map((el) => el.textContent)).toEqual(["B", "A", "B"]);
+  });
+
+  test("keeps the picture and says why where a widget cannot be drawn, and draws the others", async () => {
+    const page = pageOf({ a: { state: { _esm: "bad" } }, b: { state: { _esm: "good" } } }, "a", "gone", "b");
+    await drawAll(page, async (source) => ({
+      render: ({ el }) => {
+        if (source === "bad") throw new Error("<b>no</b>");
+        el.append("drawn");
+      },
+    }));
+    const texts = [...page.querySelectorAll("[data-headgrid]")].map((place) => place.textContent);
+    expect(texts[0]).toMatch(/^pictureThis is a picture, .*<b>no<\/b>$/);
+    expect(texts[1]).toMatch(/^picture.*its state is not in this page$/);
+    expect(texts[2]).toBe("drawnpicture");
+  });
+});

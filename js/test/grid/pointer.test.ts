@@ -1,0 +1,82 @@
+import { describe, expect, it } from "vitest";
+import { layOut, rectOf } from "../../src/grid/geometry";
+import { listenToPointer } from "../../src/grid/pointer";
+import type { Spot } from "../../src/model/cells";
+import type { Editor } from "../../src/model/editor";
+import { newView } from "../../src/model/view";
+import { measure, small } from "../plans";
+
+const cells = small([9]);
+const geometry = layOut(cells, 30, measure);
+const HEADER: Spot = { band: 1, row: -1, column: 2 };
+const CELL: Spot = { band: 1, row: 0, column: 1 };
+
+function surfaceOf() {
+  const element = document.createElement("div");
+  document.body.replaceChildren(element);
+  const view = newView(cells, "");
+  const toggled: Spot[] = [];
+  const told: string[] = [];
+  const editor = {
+    toggle: (spot: Spot) => toggled.push(spot),
+    startBrush: (spot: Spot) => {
+      view.brush = { from: spot, to: spot, add: true };
+    },
+    endBrush: () => {
+      view.brush = null;
+      told.push("edited");
+    },
+  } as unknown as Editor;
+  listenToPointer(
+    {
+      ...{ element, viewport: element, view, editor },
+      cells: () => cells,
+      geometry: () => geometry,
+      spotOf: () => null,
+      pressed: () => told.push("pressed"),
+      released: () => told.push("released"),
+      changed: () => {},
+    },
+    new AbortController().signal,
+  );
+  const fire = (type: string, spot: Spot, more = {}) => {
+    const { x, y, width, height } = rectOf(geometry, spot);
+    const place = { clientX: x + width / 2, clientY: y + height / 2 };
+    const given = { isPrimary: true, pointerType: "mouse", button: 0, bubbles: true, cancelable: true };
+    element.dispatchEvent(new PointerEvent(type, { ...given, ...place, ...more }));
+  };
+  return { fire, toggled, told, view };
+}
+
+describe("a pointer", () => {
+  it("switches what it is pressed and released on", () => {
+    const { fire, toggled } = surfaceOf();
+    fire("pointerdown", HEADER);
+    fire("pointerup", HEADER);
+    expect(toggled).toEqual([HEADER]);
+  });
+
+  it("has a cell described only after it has switched it", () => {
+    const { fire, told } = surfaceOf();
+    fire("pointerdown", { band: 1, row: 0, column: 1 });
+    fire("pointerup", { band: 1, row: 0, column: 1 });
+    expect(told).toEqual(["pressed", "edited", "released"]);
+  });
+
+  it("switches nothing by a press that was released elsewhere, and a release whose press was elsewhere", () => {
+    const { fire, toggled } = surfaceOf();
+    fire("pointerdown", HEADER);
+    fire("pointerleave", HEADER);
+    fire("pointermove", HEADER);
+    fire("pointerup", HEADER);
+    expect(toggled).toEqual([]);
+  });
+
+  it("is over nothing once a page scrolls under the finger", () => {
+    const { fire, view, toggled } = surfaceOf();
+    fire("pointerdown", CELL, { pointerType: "touch" });
+    expect(view.hover).toEqual(CELL);
+    fire("pointercancel", CELL, { pointerType: "touch" });
+    expect([view.hover, toggled]).toEqual([null, []]);
+  });
+});

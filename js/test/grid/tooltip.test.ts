@@ -1,0 +1,235 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { toWire } from "../../dev/bytes";
+import { type CardContent, cardOf, detailOf, makeCard, placed } from "../../src/grid/tooltip";
+import { assign, empty } from "../../src/model/bits";
+import { readPlan } from "../../src/model/cells";
+import type { Shades } from "../../src/model/values";
+import { on, planOf } from "../plans";
+
+/** 2 layers of 3 heads, whose cells have looks; head 1 of layer 0 is absent. */
+const looked = () => {
+  const plan = planOf(2, 3, 1, [4]);
+  plan.looks = [
+    { shapes: ["w 28"], count: 28, note: "" },
+    {
+      shapes: ["W_Q, W_K, W_V 28 x 7", "W_O 7 x 28"],
+      count: 1784,
+      note: "3 heads share W_K and W_V",
+    },
+    { shapes: ["sink 1"], count: 1, note: "" },
+  ];
+  Object.assign(plan.bands[1]!, {
+    looks: [
+      [0, 1, -1, 1, 0],
+      [0, 2, 1, 1, 0],
+    ],
+  });
+  plan.bands[1]!.rows[1]!.look = 1;
+  plan.zero = toWire(assign(empty(13), [3], true));
+  return readPlan(plan);
+};
+const cells = looked();
+const none = empty(cells.count);
+const head = (row: number, h: number) => ({ band: 1, row, column: 1 + h });
+const shades = (values: Record<number, number>): Shades =>
+  ({
+    label: "copying score",
+    values: Float32Array.from({ length: cells.count }, (_, n) => values[n] ?? Number.NaN),
+  }) as Shades;
+const saved = (name: string, ...members: number[]) => ({
+  name,
+  text: "",
+  counts: "",
+  color: "#d55e00",
+  cells: toWire(on(cells, ...members)),
+});
+
+describe("what a card says", () => {
+  it("is the address, the state, the shapes and the parameters of a cell", () => {
+    expect(cardOf(cells, head(1, 1), on(cells, 9), none, null, [])).toEqual({
+      cell: 9,
+      word: "l1h1",
+      name: "layer 1 head 1",
+      state: ["selected"],
+      shapes: ["W_Q, W_K, W_V 28 x 7", "W_O 7 x 28"],
+      count: "1,784 parameters",
+      note: "3 heads share W_K and W_V",
+      value: "",
+      saved: [],
+    });
+  });
+
+  it("tells layers apart by the look of their row", () => {
+    expect(cardOf(cells, head(1, 0), none, on(cells, 8), null, [])).toMatchObject({
+      state: ["partly selected"],
+      shapes: ["sink 1"],
+      count: "1 parameter",
+    });
+  });
+
+  it("tells of output weights that are all zero", () => {
+    expect(cardOf(cells, head(0, 0), none, none, null, [])?.state).toEqual([
+      "not selected",
+      "its output weights are zero",
+    ]);
+  });
+
+  it("has the number that the cell is colored by", () => {
+    expect(cardOf(cells, head(1, 1), none, none, shades({ 9: 0.71 }), [])?.value).toBe("copying score 0.710");
+    expect(cardOf(cells, head(1, 2), none, none, shades({}), [])?.value).toBe("copying score: no value");
+  });
+
+  it("names the saved selections that have some of the cell", () => {
+    const all = [saved("induction", 9, 2), saved("other", 3), saved("<b>", 9)];
+    const card = cardOf(cells, head(1, 1), none, none, null, all);
+    expect(card?.saved.map(({ name }) => name)).toEqual(["induction", "<b>"]);
+    expect(detailOf(card!)).toBe(
+      "1,784 parameters; W_Q, W_K, W_V 28 x 7; W_O 7 x 28; 3 heads share W_K and W_V; saved as induction, <b>",
+    );
+  });
+
+  it("is nothing for headers and for cells that are absent", () => {
+    expect(cardOf(cells, { band: 1, row: -1, column: 2 }, none, none, null, [])).toBeNull();
+    expect(cardOf(cells, { band: 1, row: 0, column: -2 }, none, none, null, [])).toBeNull();
+    expect(cardOf(cells, head(0, 1), none, none, null, [])).toBeNull();
+  });
+
+  it("does without looks, as a plan of an older version has it", () => {
+    const older = readPlan(planOf(2, 3));
+    expect(cardOf(older, head(0, 1), none, none, null, [])).toMatchObject({
+      word: "l0h1",
+      shapes: [],
+      count: "",
+    });
+  });
+});
+
+describe("where a card stands", () => {
+  const room = { left: 0, top: 0, right: 500, bottom: 300 };
+  const at = (x: number, y: number) => ({ left: x, top: y, right: x + 20, bottom: y + 20 });
+
+  it("is below and to the right of its cell", () => {
+    expect(placed(at(40, 50), 200, 100, room)).toEqual([70, 80]);
+  });
+
+  it("is on the other side at the edges", () => {
+    expect(placed(at(400, 50), 200, 100, room)).toEqual([190, 80]);
+    expect(placed(at(40, 250), 200, 100, room)).toEqual([70, 140]);
+  });
+
+  it("is never over its cell where there is room at the left or at the right of it", () => {
+    const [left, top] = placed(at(40, 50), 200, 290, { ...room, bottom: 120 });
+    expect(left).toBeGreaterThan(60);
+    expect(top).toBe(0);
+  });
+});
+
+describe("the card", () => {
+  beforeEach(() => {
+    vi.useFakeTimers();
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+    document.body.replaceChildren();
+  });
+
+  const box = { left: 10, top: 10, right: 30, bottom: 30 };
+  const content = (cell: number, more: Partial<CardContent> = {}): CardContent => ({
+    ...cardOf(cells, head(1, 1), none, none, null, [])!,
+    cell,
+    ...more,
+  });
+  const setUp = () => {
+    const life = new AbortController();
+    const card = makeCard(life.signal);
+    const root = document.createElement("div");
+    root.append(card.element);
+    document.body.append(root);
+    const rest = (cell: number, after = 400) => {
+      card.show(box, content(cell));
+      vi.advanceTimersByTime(after);
+    };
+    return { card, root, rest, life, hidden: () => card.element.hidden };
+  };
+
+  it("comes once the pointer rests, and goes as it leaves", () => {
+    const { card, rest, hidden } = setUp();
+    rest(9, 300);
+    expect(hidden()).toBe(true);
+    vi.advanceTimersByTime(100);
+    expect([hidden(), card.element.getAttribute("aria-hidden")]).toEqual([false, "true"]);
+    expect(card.element.querySelector("code")!.textContent).toBe("l1h1");
+    card.show(null, null);
+    expect(hidden()).toBe(true);
+  });
+
+  it("does not come for a pointer that moves on", () => {
+    const { rest, hidden } = setUp();
+    for (const cell of [7, 8, 9]) rest(cell, 200);
+    expect(hidden()).toBe(true);
+    vi.advanceTimersByTime(200);
+    expect(hidden()).toBe(false);
+  });
+
+  it("comes soon on the next cell", () => {
+    const { rest, hidden } = setUp();
+    rest(8);
+    rest(9, 100);
+    expect(hidden()).toBe(true);
+    vi.advanceTimersByTime(50);
+    expect(hidden()).toBe(false);
+  });
+
+  it.each(["pointerdown", "wheel", "scroll"])("goes on %s, and comes back on another cell only", (type) => {
+    const { card, rest, hidden } = setUp();
+    rest(8);
+    window.dispatchEvent(new Event(type));
+    expect(hidden()).toBe(true);
+    rest(8);
+    expect(hidden()).toBe(true);
+    rest(9);
+    expect(hidden()).toBe(false);
+    card.show(null, null);
+  });
+
+  it("is what Escape takes away first, in its own view", () => {
+    const { root, rest, hidden } = setUp();
+    const heard: string[] = [];
+    root.addEventListener("keydown", () => heard.push("view"));
+    document.body.addEventListener("keydown", () => heard.push("page"));
+    const dismiss = (node: Element) =>
+      node.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape", bubbles: true, composed: true }));
+    rest(8);
+    dismiss(root);
+    expect([hidden(), heard]).toEqual([true, []]);
+    dismiss(root);
+    expect(heard).toEqual(["view", "page"]);
+    rest(9);
+    dismiss(document.body);
+    expect([hidden(), heard.at(-1), heard.length]).toEqual([true, "page", 3]);
+  });
+
+  it("follows what becomes of its cell while it is shown", () => {
+    const { card, rest } = setUp();
+    rest(8);
+    card.show(box, content(8, { state: ["selected"] }));
+    expect(card.element.textContent).toContain("1selected");
+  });
+
+  it("never reads names as HTML, nor colors as styles", () => {
+    const { card } = setUp();
+    card.show(box, content(8, { saved: [{ name: "<i>x</i>", color: "red;position:fixed" }] }));
+    vi.advanceTimersByTime(400);
+    expect(card.element.textContent).toContain("<i>x</i>");
+    expect(card.element.querySelector<HTMLElement>(".hg-in i")!.style.position).toBe("");
+  });
+
+  it("leaves no timer and no listener behind", () => {
+    const { card, rest, life, hidden } = setUp();
+    rest(8, 100);
+    life.abort();
+    vi.advanceTimersByTime(1000);
+    expect(hidden()).toBe(true);
+    expect(card.element.childElementCount).toBe(0);
+  });
+});

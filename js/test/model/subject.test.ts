@@ -1,0 +1,55 @@
+import { describe, expect, it } from "vitest";
+import { subjectOf } from "../../src/model/subject";
+import { Sync } from "../../src/model/sync";
+import { summary } from "../fixtures";
+import { Host } from "../host";
+import { on, planOf, small } from "../plans";
+
+const cells = small();
+const syncOf = (more = {}) =>
+  new Sync(
+    new Host({
+      plan: planOf(2, 3),
+      cells: on(cells),
+      partial: on(cells),
+      focus: { n: 3, cell: 4, ln: "folded" },
+      summary: summary({ focus: 3, cell: 4 }),
+      kept: [summary({ focus: 0, cell: 8, ln: "raw", title: "l1h0" })],
+      ...more,
+    }),
+  );
+
+describe("what the inspector is to show", () => {
+  it("is the cell that was asked about, as long as there is a kernel", () => {
+    const subject = subjectOf(syncOf(), true, { cell: 8, ln: "raw" });
+    expect([subject.asked?.title, subject.summary?.cell, subject.ln]).toEqual(["l0h1", 4, "folded"]);
+  });
+
+  it("is the cell that this view looks at without one, from what the page brought along", () => {
+    const subject = subjectOf(syncOf(), false, { cell: 8, ln: "folded" });
+    expect([subject.asked?.title, subject.summary?.title, subject.ln, subject.live]).toEqual([
+      "l1h0",
+      "l1h0",
+      "raw",
+      false,
+    ]);
+  });
+
+  it("is the other reading of a cell of which a page without a kernel brought both", () => {
+    const both = (["folded", "raw"] as const).map((ln) => summary({ focus: 0, cell: 4, ln }));
+    const subjects = (["folded", "raw"] as const).map((ln) =>
+      subjectOf(syncOf({ kept: both }), false, { cell: 4, ln }),
+    );
+    expect(subjects.map(({ summary, hasBoth }) => [summary?.ln, hasBoth])).toEqual([
+      ["folded", true],
+      ["raw", true],
+    ]);
+    expect(subjectOf(syncOf(), false, { cell: 8, ln: "raw" }).hasBoth).toBe(false);
+  });
+
+  it("is the last answer for its own cell, and nothing for a cell that nobody kept", () => {
+    expect(subjectOf(syncOf(), false, { cell: 4, ln: "folded" }).summary?.cell).toBe(4);
+    const subject = subjectOf(syncOf(), false, { cell: 9, ln: "folded" });
+    expect([subject.asked?.title, subject.summary]).toEqual(["l1h1", null]);
+  });
+});

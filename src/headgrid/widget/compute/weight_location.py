@@ -1,0 +1,156 @@
+"""What is said about one cell: where each of its weights is stored, and what else a reader should know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from typing import cast
+
+import numpy as np
+import torch
+
+from headgrid.anatomy.anatomy import Bools
+from headgrid.anatomy.roles import ENDS, bare, role_of
+from headgrid.anatomy.slots import Slot
+from headgrid.selection import parts
+from headgrid.selection.parts import Parts
+from headgrid.widget.state.cells import Cells
+from headgrid.widget.wire.schema import Focus, Place, Summary, Tab
+
+NOTHING: Summary = {
+    "focus": 0, "cell": -1, "title": "", "name": "", "places": [], "notes": [], "ln": "folded", "tabs": [],
+    "circuits": [], "partners": None, "pending": [],
+}  # fmt: skip
+"""The summary before any cell was asked for."""
+
+OUTPUTS = ("W_O", "W_out", "b_out", "expert.W_out", "expert.b_out")
+"""The roles that write to the residual stream on behalf of a head or an MLP."""
+
+
+def summary(cells: Cells, silent: Bools, focus: Focus, tabs: list[Tab], missing: str = "") -> Summary:
+    """The answer to a focus as far as it is known at once: all but what its tabs show.
+
+    Args:
+        cells: the grid.
+        silent: the cells that write nothing, shape `[n_cells]`.
+        focus: the question; a cell that there is not gets an empty answer.
+        tabs: the tabs of that cell.
+        missing: why it has none, if it could have some.
+    """
+    cell, nothing = focus["cell"], {**NOTHING, "focus": focus["n"], "ln": focus["ln"]}
+    if not is_cell(cells, cell):
+        return cast(Summary, nothing)
+    title, name, chosen = cells.describe(cell)
+    return {
+        "focus": focus["n"],
+        "cell": cell,
+        "title": title,
+        "name": name,
+        "places": _places(cells, chosen),
+        "notes": [*([missing] if missing else []), *_notes(cells, bool(silent[cell]), chosen)],
+        "ln": focus["ln"],
+        "tabs": tabs,
+        "circuits": [],
+        "partners": None,
+        "pending": tabs,
+    }
+
+
+def is_cell(cells: Cells, cell: int) -> bool:
+    """Whether there is something behind this number."""
+    return 0 <= cell < cells.n_cells and not cells.absent[cell]
+
+
+def _places(cells: Cells, chosen: Parts) -> list[Place]:
+    found: list[Place] = []
+    for key, bits in chosen.items():
+        row = int(np.flatnonzero(bits.any(axis=1))[0])
+        layer = None if role_of(key).owner in ENDS else row
+        for slot in cells.anatomy.stack(key.rpartition(":")[0]).places[bare(key), layer]:
+            here = bits[row, slot.numbers] if slot.key == key else np.zeros(1, np.bool_)
+            if not here.any():
+                continue
+            letter = role_of(key).part_axis
+            alone = letter is not None and here.sum() == 1
+            axes = zip(role_of(key).axes.split(), slot.canonical_shape, strict=letter is not None)
+            shape = [size for axis, size in axes if not (alone and axis == letter)] if letter else slot.canonical_shape
+            found.append(
+                {
+                    "role": bare(key),
+                    "parameter": slot.parameter,
+                    "index": slot.where(int(np.flatnonzero(here)[0])) if alone else "",
+                    "shape": " x ".join(map(str, shape)) or "1",
+                    "count": prod(shape),
+                }
+            )
+    return found
+
+
+def _notes(cells: Cells, silent: bool, chosen: Parts) -> list[str]:
+    a = cells.anatomy
+    notes = []
+    if silent:
+        notes.append("Its output weights are all zero: it writes nothing to the residual stream.")
+    stack = a.stack(next(iter(chosen)).rpartition(":")[0])
+    keys = {role_of(key).owner: key for key in chosen}
+    if stack.n_kv_heads < stack.n_heads and {"q", "k"} <= keys.keys():
+        group = int(np.argwhere(chosen[keys["k"]])[0, 1])
+        readers = ", ".join(str(h) for h in range(stack.n_heads) if stack.kv_head_of[h] == group)
+        notes.append(f"Heads {readers} share key/value head {group}: its weights are theirs as well.")
+    if any(bare(key) == "W_UK" for key in chosen):
+        notes.append(
+            "Latent attention: what all heads share of it (the latents and the rotary key) is in the rest of attention."
+        )
+    if stack.uses > 1:
+        notes.append(f"Each forward pass runs these weights {stack.uses} times, one layer after another.")
+    stored = {slot.parameter for slot in a.slots if slot.key in chosen}
+    notes += [f"{name} is the same tensor as {first}." for name, first in a.aliases.items() if first in stored]
+    return notes
+
+
+def writes_nothing(
+    cells: Cells, model: torch.nn.Module | None, cell: int | None = None, check: Callable[[], object] = lambda: None
+) -> Bools:
+    """The cells of heads and MLPs whose output weights are all zero now; none where no weights are.
+
+    Args:
+        cells: the grid.
+        model: its model.
+        cell: the one to look at; all by default.
+        check: called often, and may raise.
+
+    Returns:
+        Shape `[n_cells]`.
+    """
+    if model is None:
+        return np.zeros(cells.n_cells, dtype=np.bool_)
+    chosen = None if cell is None else cells.describe(cell)[2]
+    exists = cells.anatomy.exists
+    others = {key: bits for key, bits in exists.items() if bare(key) not in OUTPUTS}
+    silent = {key: np.zeros_like(bits) for key, bits in exists.items() if bare(key) in OUTPUTS}
+    for slot in cells.anatomy.slots:
+        row = slot.layer or 0
+        if slot.role in OUTPUTS and (chosen is None or (slot.key in chosen and chosen[slot.key][row].any())):
+            check()
+            silent[slot.key][row, slot.numbers] = _zero(slot, model)
+    with_silent, _ = cells.look(parts.nonempty({**others, **silent}.items()))
+    without, _ = cells.look(others)
+    return with_silent & ~without
+
+
+def _zero(slot: Slot, model: torch.nn.Module) -> Bools | bool:
+    """Which parts of a slot are zero, one boolean each; none where no numbers are, on the meta device or freed."""
+    try:
+        parameter = model.get_parameter(slot.parameter).detach()
+        view = slot.of(parameter)
+    except (AttributeError, RuntimeError, ValueError):  # whoever reads it will say so
+        return False
+    if parameter.is_meta:
+        return False
+    view = view if role_of(slot.key).part_axis else view[None]
+    # one entry tells almost every part that writes something; only the others are read in full
+    quiet = view.reshape(len(view), -1)[:, 0] == 0 if view.dim() < 3 else view[:, 0, 0] == 0
+    if quiet.any():
+        quiet[quiet.clone()] = ~view[quiet].flatten(1).any(1)
+    found: Bools = quiet.cpu().numpy()
+    return found

@@ -1,0 +1,97 @@
+"""Whether weights are still what they were when something was computed from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from headgrid.anatomy.anatomy import Stack
+from headgrid.anatomy.roles import ENDS, NORMS, role_of
+from headgrid.utils.offloaded import offloaded
+from headgrid.weights import Weights
+from headgrid.widget.state.cell_index import Place
+
+Seen = dict[tuple[str, str, int | None], tuple[object, ...]]
+"""Stack, role and layer -> stamp."""
+
+OWNERS = {
+    "head": ("q", "k", "v", "o", "attn rest", *NORMS, *ENDS),
+    "mlp": ("neuron", "mlp rest", *NORMS, *ENDS),
+    "expert": ("expert", "mlp rest", *NORMS, *ENDS),
+}
+"""Kind of a cell -> the owners of the weights that what is said of it depends on."""
+
+
+class Stamps:
+    """The stamps of the weights of one model that were looked at."""
+
+    def __init__(self, weights: Weights) -> None:
+        self._weights = weights
+        self._seen: Seen = {}
+        self._parameters: dict[tuple[str, str, int], frozenset[str]] = {}
+
+    def of(self, stack: str) -> Weights:
+        """The weights of one stack of the model."""
+        return self._weights.at(stack)
+
+    def look(self, stack: str, place: Place | None, check: Callable[[], object] = lambda: None) -> Seen:
+        """What there is now of all that a place depends on, or a whole stack for None.
+
+        Args:
+            stack, place: the place.
+            check: called between any two weights, and may raise.
+        """
+        found: Seen = {}
+        for one in self._stacks(stack):
+            for role, layer in _read_by(one, place):
+                check()
+                found[one.name, role, layer] = self.of(one.name).stamp(role, layer)
+        return found
+
+    @property
+    def readable(self) -> bool:
+        """Whether any weights of the model hold numbers: those on the meta device are shapes alone."""
+        return any(not parameter.is_meta for parameter in self._weights.model.parameters())
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether weights are offloaded: brought for each call of the model, and not here between calls."""
+        return offloaded(self._weights.model) is not None
+
+    def holds(self, place: Place) -> bool:
+        """Whether the weights that a place depends on hold numbers, all of them."""
+        names, model = self._names(place), self._weights.model
+        try:
+            return not any(model.get_parameter(name).is_meta for name in names)
+        except AttributeError:  # parameters are gone: whoever reads them will say so
+            return True
+
+    def _names(self, place: Place) -> frozenset[str]:
+        """The parameters that a place depends on."""
+        at = place.kind, place.stack, place.layer
+        if at not in self._parameters:
+            slots = {one: one.places for one in self._stacks(place.stack)}
+            found = (slot for one in slots for key in _read_by(one, place) for slot in slots[one].get(key, ()))
+            self._parameters[at] = frozenset(slot.parameter for slot in found)
+        return self._parameters[at]
+
+    def _stacks(self, stack: str) -> list[Stack]:
+        """A stack and those that all share, each once."""
+        weights = self.of(stack)
+        return list(dict.fromkeys([weights.stack, *(one for one in weights.anatomy.stacks if not one.n_layers)]))
+
+    def changed(self, now: Seen) -> bool:
+        """Whether any of it is not what it was."""
+        return any(self._seen.get(at, stamp) != stamp for at, stamp in now.items())
+
+    def keep(self, now: Seen) -> None:
+        """Compare with this from now on. After a change, whatever was seen before counts as never seen."""
+        self._seen = now if self.changed(now) else self._seen | now
+
+
+def _read_by(stack: Stack, place: Place | None) -> set[tuple[str, int | None]]:
+    """Roles and layers of the weights that a place depends on; what is tied is read as the role that owns it."""
+    if place is None:
+        return {(slot.role, slot.layer) for slot in stack.slots}
+    owners, layers = OWNERS[place.kind], (None, place.layer)
+    slots = [slot for slot in stack.slots if slot.layer in layers and role_of(slot.role).owner in owners]
+    return {(slot.role, slot.layer) for slot in slots}

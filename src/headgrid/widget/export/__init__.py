@@ -1,0 +1,1 @@
+"""A grid elsewhere: as a picture, a page, or a part of a saved notebook."""

@@ -1,0 +1,111 @@
+"""A grid elsewhere: as a picture or a matplotlib figure, and as a page that needs no kernel and no network."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+import numpy as np
+
+from headgrid.circuits.progress import Progress
+from headgrid.utils import arguments, files
+from headgrid.widget.export import figure, html
+from headgrid.widget.wire.schema import Colors
+
+Path: TypeAlias = "str | os.PathLike[str]"
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from headgrid.widget.head_grid import HeadGrid
+
+
+def to_svg(grid: HeadGrid, path: Path | None = None, marks: Sequence[str] = ()) -> str | None:
+    """The grid as it is now, as SVG.
+
+    Args:
+        grid: the grid.
+        path: where to write it; without, it is returned.
+        marks: the names of saved selections whose cells are marked.
+
+    Raises:
+        FileNotFoundError, IsADirectoryError: when there is no such folder, or when the path is one.
+        KeyError: when no selection is saved under such a name.
+    """
+    if path is not None:
+        files.checked(path)
+    return _text(figure.to_svg(figure.state_of(grid, _names(marks))), path)
+
+
+def to_png(grid: HeadGrid, path: Path | None = None, marks: Sequence[str] = ()) -> bytes | None:
+    """The grid as it is now, as PNG with two pixels for each one of the SVG.
+
+    Args:
+        grid: the grid.
+        path: where to write it; without, it is returned.
+        marks: the names of saved selections whose cells are marked.
+
+    Raises:
+        ImportError: when matplotlib is not installed.
+        FileNotFoundError, IsADirectoryError: when there is no such folder, or when the path is one.
+        KeyError: when no selection is saved under such a name.
+    """
+    if path is not None:
+        files.checked(path)
+    found = figure.to_png(figure.state_of(grid, _names(marks)))
+    if path is None:
+        return found
+    files.write(path, found)
+    return None
+
+
+def to_html(grid: HeadGrid, path: Path | None = None, progress: Progress = False) -> str | None:
+    """The grid as a page of its own, with what the inspector says of the selected cells; `page` says what is in it.
+
+    Args:
+        grid: the grid.
+        path: where to write it; without, it is returned.
+        progress: who is told of each cell that is read; True shows a bar.
+
+    Raises:
+        FileNotFoundError, IsADirectoryError: when there is no such folder, or when the path is one.
+    """
+    if path is not None:
+        files.checked(path)  # before minutes of reading
+    return _text(html.html(grid, arguments.progress(progress)), path)
+
+
+def plot(grid: HeadGrid, ax: Axes | None = None, **style: Any) -> Axes:
+    """The heads of the main stack, drawn by `headgrid.plots.grid` as they are colored; `style` goes to that."""
+    from headgrid import plots
+
+    allowed = list(inspect.signature(plots.grid).parameters)
+    if strangers := [name for name in style if name not in allowed]:
+        raise TypeError(f"plot takes what headgrid.plots.grid does, {', '.join(allowed)}; not {strangers[0]!r}")
+    grid._background.freshness.look_now()
+    with grid._background.lock:
+        found, selection = cast(Colors, dict(grid.colors)), grid.selection
+    cells = grid._background.places.stacks[grid.anatomy.main.name].cells("head")
+    if found["label"]:
+        values = np.frombuffer(found["values"], dtype="<f4")[cells]
+        shown = {"values": values, "label": found["label"], "diverging": found["diverging"], "selected": selection}
+        if found["low"] < found["high"]:
+            shown |= {"low": found["low"], "high": found["high"]}
+    else:
+        on, some = grid._cells.look(selection.parts)
+        shown = {"values": (on + 0.5 * some)[cells], "label": "selected", "low": 0.0, "high": 1.0}
+    return plots.grid(**{**shown, "ax": ax, **style})
+
+
+def _names(marks: str | Sequence[str]) -> list[str]:
+    """The names of saved selections; one alone may stand for itself."""
+    return [marks] if isinstance(marks, str) else arguments.items("marks", marks, "a list of names", empty=True)
+
+
+def _text(found: str, path: Path | None) -> str | None:
+    if path is None:
+        return found
+    files.write(path, found)
+    return None

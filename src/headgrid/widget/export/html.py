@@ -1,0 +1,133 @@
+"""A page of a finished exploration: one file, which a browser shows offline and asks nothing else for.
+
+In it are the bundle, the state of the grid, and summaries of the selected cells (`kept`), computed when the page is
+made. A policy in the page forbids every request, and where no script runs there is a picture.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+from headgrid.circuits.progress import Progress
+from headgrid.selection.selection import Selection
+from headgrid.widget.compute import weight_location
+from headgrid.widget.compute.scheduler import IDLE
+from headgrid.widget.export import figure, precompute, svg, widget_state
+from headgrid.widget.export.precompute import Kept
+from headgrid.widget.wire.schema import TRAITS
+
+if TYPE_CHECKING:
+    from headgrid.widget.head_grid import HeadGrid
+
+POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline' blob:; style-src 'unsafe-inline'; img-src data: blob:; "
+    "base-uri 'none'; form-action 'none'"
+)
+
+STYLE = """
+:root { color-scheme: light dark; --ground: #fff; --text: #1c2128; --muted: #59636e; --line: #d4dae1 }
+@media (prefers-color-scheme: dark) {
+  :root { --ground: #0e1116; --text: #e6e9ee; --muted: #9aa5b1; --line: #333941 }
+}
+body {
+  max-width: 1280px; margin: 0 auto; padding: 20px 16px 32px; background: var(--ground); color: var(--text);
+  font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif;
+}
+h1 { margin: 0 0 4px; font-size: 21px; line-height: 1.3; overflow-wrap: anywhere }
+footer p { margin: 0 0 4px; color: var(--muted); font-size: 13.5px; overflow-wrap: anywhere }
+footer { margin-top: 14px }
+code { font: 13px ui-monospace, "SF Mono", Menlo, Consolas, monospace }
+[data-headgrid] > figure { margin: 0; overflow: auto }
+[data-headgrid] > figure svg { max-width: 100%; height: auto; border-radius: 8px }
+[data-headgrid] { margin-top: 14px }
+[data-headgrid] > .hg-drawn + figure { display: none }
+@media print {
+  :root { --ground: #fff; --text: #000; --muted: #333 }
+  body { max-width: none; padding: 0 }
+  [data-headgrid] > .hg-drawn { display: none }
+  [data-headgrid] > .hg-drawn + figure { display: block }
+}
+"""
+
+LONGEST = 600
+"""The letters of a selection's text that the page itself shows; the widget has all of it."""
+
+
+def html(grid: HeadGrid, progress: Progress = False) -> str:
+    """The page of a grid as it is now.
+
+    Args:
+        grid: the grid; what its views show does not change.
+        progress: who is told of each cell that is read; True shows a bar.
+    """
+    title, drawn = svg.readable(grid.anatomy.title), figure.to_svg(figure.state_of(grid))
+    found = precompute.keep(grid, progress)
+    models = {"headgrid": widget_state.model(state(grid, found))}
+    lines = "".join(f"<p>{line}</p>" for line in _said(grid, found))
+    return (
+        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{escape(POLICY)}">\n'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f'<link rel="icon" href="data:,">\n<title>{escape(title)}: headgrid</title>\n<style>{STYLE}</style>\n</head>\n'
+        f"<body>\n<header><h1>{escape(title)}</h1></header>\n"
+        f"<main>{widget_state.place('headgrid', f'<figure>{drawn}</figure>')}</main>\n<footer>{lines}</footer>\n"
+        f"{widget_state.script(models)}\n{widget_state.loader()}\n</body>\n</html>\n"
+    )
+
+
+def state(grid: HeadGrid, found: Kept) -> dict[str, Any]:
+    """All traits, as they would be with every answer there and nothing under way, and the bundle."""
+    with grid._background.lock:
+        now: dict[str, Any] = grid.get_state([trait for trait in TRAITS if trait in grid.keys])
+    focus = now["focus"]
+    here = [one for one in found.summaries if one["cell"] == focus["cell"]]
+    same = next((one for one in here if one["ln"] == focus["ln"]), here[0] if here else weight_location.NOTHING)
+    compared, arrows = precompute.compare(grid)
+    return {
+        **now,
+        "_esm": widget_state.static("widget.js"),
+        "_css": widget_state.static("widget.css"),
+        "panel": widget_state.static("panel.js"),
+        "summary": {**same, "focus": focus["n"], "ln": focus["ln"]},
+        "comparison": compared,
+        "arrows": arrows,
+        "kept": found.summaries,
+        "deeds": [],
+        "complete": {"n": 0, "text": "", "at": 0},
+        "completions": {"complete": 0, "start": 0, "end": 0, "items": []},
+        "progress": IDLE,
+    }
+
+
+def _said(grid: HeadGrid, found: Kept) -> list[str]:
+    """What the page says of itself, as HTML."""
+
+    def words(cells: Any) -> str:
+        return _short(str(Selection(grid.anatomy, grid._cells.parts_of(cells))))
+
+    lines = []
+    if found.cells.any():
+        lines.append(
+            f"Click one of these cells to see what headgrid read from its weights: <code>{words(found.cells)}</code>."
+        )
+    if found.left_out.any():
+        n = int(found.left_out.sum())
+        lines.append(
+            f"A page keeps {precompute.MOST} cells. {n:,} more {'is' if n == 1 else 'are'} selected and left out of "
+            f"what can be looked at: <code>{words(found.left_out)}</code>."
+        )
+    lines.append(f"Written by headgrid {_version()}; it works without a network and without a kernel.")
+    return lines
+
+
+def _version() -> str:
+    try:
+        return escape(version("headgrid"))
+    except PackageNotFoundError:  # run from a folder that was not installed
+        return ""
+
+
+def _short(text: str) -> str:
+    return escape(text if len(text) <= LONGEST else text[: LONGEST - 1] + "…")

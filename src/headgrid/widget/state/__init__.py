@@ -1,0 +1,1 @@
+"""What a grid is at any moment, as plain Python objects."""

@@ -1,0 +1,286 @@
+"""The cells of the grid: which parts each one stands for, which are on, and what a click does to a selection.
+
+A cell shows one word (a head, an MLP, a norm, an embedding). It is on when all of its parts are selected, partial when
+some are. Every part is in some cell, so a grid that is all on is the full model, and a row is its whole layer.
+
+With grouped-query attention two heads share key and value parts. Switching a cell off removes its parts except those
+that another cell which stays on needs: clicking a second head and taking it back changes nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+
+from headgrid.anatomy.anatomy import Anatomy, Bools, Stack, count_of
+from headgrid.anatomy.names import MAIN
+from headgrid.anatomy.roles import ENDS, bare, role_of
+from headgrid.selection import parts
+from headgrid.selection.parts import MLP, Parts
+from headgrid.selection.words import NAMES
+from headgrid.widget.state.tooltips import Looks, Piece, handles
+from headgrid.widget.wire.schema import Band, Column, Kind, Row, StackTab
+
+HEAD = ("q", "k", "v", "o")
+
+STACKS = {
+    "": "the language model",
+    "encoder": "the encoder's layers",
+    "decoder": "the decoder's layers: self-attention and MLP",
+    "cross": "the decoder's attention to the encoder",
+    "vision": "the vision model's layers",
+}
+
+BEFORE = ("embed", "pos", "types", "stem", "ln_embed")
+AFTER = ("ln_final", "top", "unembed")
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Neighboring columns of one band: all heads, all experts, or one column for another piece."""
+
+    columns: tuple[Column, ...]
+    owners: tuple[str, ...]
+    letter: str  # "n" for heads, "e" for experts, "" for a piece that a layer has once
+
+    @property
+    def piece(self) -> Piece:
+        return self.owners, self.letter, len(self.columns)
+
+
+@dataclass(frozen=True)
+class _Area:
+    """One band: the layers of a stack, or its ends, which are a single row."""
+
+    stack: Stack
+    blocks: tuple[_Block, ...]
+    band: Band
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return len(self.band["rows"]), len(self.band["columns"])
+
+    def look(self, chosen: Parts) -> tuple[Bools, Bools]:
+        """Which of its cells are on, and of which some parts are chosen."""
+        whole, some = [], []
+        for block in self.blocks:
+            found = parts.look(self.stack, chosen, self.stack.roles(*block.owners), block.letter)
+            whole.append(np.broadcast_to(found[0], (self.shape[0], len(block.columns))))
+            some.append(np.broadcast_to(found[1], (self.shape[0], len(block.columns))))
+        return np.concatenate(whole, axis=1).reshape(-1), np.concatenate(some, axis=1).reshape(-1)
+
+    def parts_of(self, cells: Bools) -> Parts:
+        """The parts of these of its cells."""
+        found: Parts = {}
+        inside, start = cells.reshape(self.shape), 0
+        for block in self.blocks:
+            chosen = inside[:, start : start + len(block.columns)]
+            start += len(block.columns)
+            if chosen.any():
+                more = (
+                    parts.heads(self.stack, chosen)
+                    if block.letter == "n"
+                    else parts.numbered(self.stack, block.owners, chosen)
+                )
+                found = parts.union(found, more)
+        return found
+
+
+class Cells:
+    """The cells of one anatomy's grid, numbered band by band, row by row.
+
+    Attributes:
+        anatomy: the model.
+        bands: the bands, as they cross the wire: of each stack the embeddings, the layers, the final norm and
+            unembedding.
+        looks: what stands behind the cells; `bands` says which look each cell has.
+        n_cells: how many cells there are, absent ones included.
+        absent: which cells have no part behind them, shape `[n_cells]`.
+    """
+
+    def __init__(self, anatomy: Anatomy) -> None:
+        self.anatomy = anatomy
+        looks = Looks(anatomy)
+        self._areas = list(_areas(anatomy, looks))
+        self.looks = looks.looks
+        self._splits = np.cumsum([rows * columns for rows, columns in (area.shape for area in self._areas)])[:-1]
+        self.n_cells = sum(rows * columns for rows, columns in (area.shape for area in self._areas))
+        self.bands = [area.band for area in self._areas]
+        self.absent = ~self.look(parts.everything(anatomy))[0]
+        kinds = [column["kind"] for band in self.bands for _ in band["rows"] for column in band["columns"]]
+        self._kinds = np.array(kinds)
+        self._heads = (self._kinds == "head") & ~self.absent
+
+    @property
+    def stacks(self) -> list[StackTab]:
+        """The stacks that are shown one at a time; none where there is only one."""
+        layered = [stack for stack in self.anatomy.stacks if stack.n_layers]
+        if len(layered) < 2:
+            return []
+        return [
+            {
+                "name": s.name,
+                "label": s.name or MAIN,
+                "title": f"{STACKS.get(s.name, s.name)}: {s.n_layers} x {s.n_heads}",
+            }
+            for s in layered
+        ]
+
+    def look(self, chosen: Parts) -> tuple[Bools, Bools]:
+        """Which cells are on, and which are partial: some of their parts are chosen, but not all.
+
+        Returns:
+            Two arrays of shape `[n_cells]`; a cell is never both.
+        """
+        looks = [area.look(chosen) for area in self._areas]
+        on, some = (np.concatenate([one[i] for one in looks]) for i in (0, 1))
+        return on, some & ~on
+
+    def parts_of(self, cells: Bools) -> Parts:
+        """The parts of these cells, shape `[n_cells]`: the union of their words."""
+        found: Parts = {}
+        for area, inside in zip(self._areas, np.split(cells, self._splits), strict=True):
+            if inside.any():
+                found = parts.union(found, area.parts_of(inside))
+        return found
+
+    def click(self, chosen: Parts, before: Bools, after: Bools) -> Parts:
+        """What a selection becomes when the cells that are on change from `before` to `after`.
+
+        Only what changed is applied, so finer choices (one side of a head, some neurons) survive clicks elsewhere.
+        """
+        switched_on = self.parts_of(after & ~before & ~self.absent)
+        switched_off = self.parts_of(before & ~after & ~self.absent)
+        still_needed = self.parts_of(after & self._heads) if switched_off else {}  # only heads share parts
+        return parts.difference(parts.union(chosen, switched_on), parts.difference(switched_off, still_needed))
+
+    def describe(self, cell: int) -> tuple[str, str, Parts]:
+        """The word of a cell, how it is spoken, and its parts: `l1h2`, `layer 1 head 2`."""
+        number = cell
+        for band in self.bands:
+            size = len(band["rows"]) * len(band["columns"])
+            if number < size:
+                row, column = (
+                    band["rows"][number // len(band["columns"])],
+                    band["columns"][number % len(band["columns"])],
+                )
+                one = np.zeros(self.n_cells, dtype=np.bool_)
+                one[cell] = True
+                return row["word"] + column["word"], f"{row['name']} {column['name']}".strip(), self.parts_of(one)
+            number -= size
+        raise IndexError(f"there is no cell {cell}; the grid has {self.n_cells}")
+
+    def counts(self, chosen: Parts) -> str:
+        """A selection in numbers: `2 heads, 1 MLP, parts of 1 head`; `nothing is selected`."""
+        on, partial = self.look(chosen)
+        kinds = self._kinds
+        nouns = {"head": ("head", "heads"), "mlp": ("MLP", "MLPs"), "norm": ("norm", "norms")}
+        nouns |= {"expert": ("expert", "experts"), "mixer": ("mixer", "mixers")}
+        nouns |= {"rest": ("shared part", "shared parts"), "embed": ("embedding", "embeddings")}
+        whole = [count_of(int(n), *noun) for kind, noun in nouns.items() if (n := (on & (kinds == kind)).sum())]
+        some = [count_of(int(n), *noun) for kind, noun in nouns.items() if (n := (partial & (kinds == kind)).sum())]
+        said = whole + ([f"parts of {' and '.join(some)}"] if some else [])
+        return ", ".join(said) or "nothing is selected"
+
+
+def _column(label: str, name: str, word: str, kind: Kind, group: int = -1) -> Column:
+    return {"label": label, "name": name, "word": word, "kind": kind, "group": group}
+
+
+def _areas(anatomy: Anatomy, looks: Looks) -> Iterator[_Area]:
+    """The bands in the order of a forward pass; what all stacks share stands before and after them."""
+    shared = [stack for stack in anatomy.stacks if not stack.n_layers]
+    layered = [stack for stack in anatomy.stacks if stack.n_layers]
+    for stack in shared:
+        yield from _ends(stack, looks, BEFORE, "before the layers")
+    for stack in layered:
+        yield from _ends(stack, looks, BEFORE, "before the layers")
+        blocks = _blocks(stack)
+        word = f"{stack.name} " if stack.name else ""
+        used = f" (run {stack.uses} times)" if stack.uses > 1 else ""
+        names = [(str(n), f"{word}layer {n}{used}", f"{word}l{n}") for n in range(stack.n_layers)]
+        yield _Area(stack, blocks, _band(stack, blocks, looks, "layers", names))
+        yield from _ends(stack, looks, AFTER, "after the layers")
+    for stack in shared:
+        yield from _ends(stack, looks, AFTER, "after the layers")
+
+
+def _ends(stack: Stack, looks: Looks, owners: Sequence[str], title: str) -> Iterator[_Area]:
+    """A band of one row for what belongs to no layer, if there is any."""
+    tied = {role_of(slot.key).owner: " (tied: the unembedding is the same tensor)" for slot in stack.tied}
+    word = f"{stack.name} " if stack.name else ""
+    # a tied unembedding is the embedding: one tensor, one cell
+    own = [owner for owner in owners if stack.roles(owner)]
+    columns = []
+    for owner in own:
+        note = tied.get("unembed", "") if owner == "embed" else ""
+        # what a tied unembedding has of its own is its bias, and so is named
+        label = bare(stack.roles(owner)[0]) if owner in tied else owner
+        name = f"{word}{NAMES[owner]}'s {label}" if owner in tied else word + NAMES[owner] + note
+        kind: Kind = "norm" if owner.startswith("ln") else "embed"
+        columns.append(_column(label, name, word + (f"{owner}.{label}" if owner in tied else owner), kind))
+    blocks = tuple(_Block((column,), (owner,), "") for owner, column in zip(own, columns, strict=True))
+    if blocks:
+        yield _Area(stack, blocks, _band(stack, blocks, looks, title, [("", "", "")]))
+
+
+def _band(
+    stack: Stack, blocks: Sequence[_Block], looks: Looks, title: str, names: Sequence[tuple[str, str, str]]
+) -> Band:
+    """A band as it crosses the wire; of each of its rows the label, name and word are given."""
+    pieces = [block.piece for block in blocks]
+    kinds, table = looks.of(stack, pieces, len(names))
+    rows: list[Row] = [
+        {"label": label, "name": name, "word": word, "look": look}
+        for (label, name, word), look in zip(names, kinds, strict=True)
+    ]
+    columns = [column for block in blocks for column in block.columns]
+    return {
+        "title": title,
+        "stack": stack.name,
+        "rows": rows,
+        "columns": columns,
+        "handles": handles(pieces) if names[0][2] else [],
+        "looks": table,
+    }
+
+
+def _blocks(stack: Stack) -> tuple[_Block, ...]:
+    """The columns of the layers' band, in the order of a forward pass."""
+    a = stack
+    shared = a.n_kv_heads < a.n_heads
+    rest, mixer = [bare(role) for role in a.roles("attn rest")], a.roles("mixer")
+    experts, other = a.roles("expert"), [bare(role) for role in a.roles("mlp rest")]
+    heads = tuple(
+        _column(str(h), f"head {h}", f"h{h}", "head", int(a.kv_head_of[h]) if shared else -1) for h in range(a.n_heads)
+    )
+    n_experts = max((a.exists[role].shape[1] for role in experts), default=0)
+    pieces: list[tuple[tuple[Column, ...], tuple[str, ...], str]] = [
+        ((_column("ln1", NAMES["ln1"], " ln1", "norm"),), ("ln1",), ""),
+        (heads, HEAD, "n"),
+        ((_column(_names(a, mixer), f"mixer ({_names(a, mixer)})", " mixer", "mixer"),), ("mixer",), ""),
+        ((_column(rest[0] if len(rest) == 1 else "rest", f"rest of attention ({', '.join(rest)})", " attn rest",
+                  "rest"),), ("attn rest",), ""),
+        ((_column("post", NAMES["ln1_post"], " ln1_post", "norm"),), ("ln1_post",), ""),
+        ((_column("ln2", NAMES["ln2"], " ln2", "norm"),), ("ln2",), ""),
+        ((_column("MLP", "MLP", " mlp n*" if experts else " mlp", "mlp"),), ("neuron",) if experts else MLP, ""),
+        ((_column("router" if other == ["router.W"] else "rest", f"rest of the MLP ({', '.join(other)})", " mlp rest",
+                  "rest"),), ("mlp rest",) if experts else (), ""),
+        (tuple(_column(str(e), f"expert {e}", f"e{e}", "expert") for e in range(n_experts)), ("expert",), "e"),
+        ((_column("post", NAMES["ln2_post"], " ln2_post", "norm"),), ("ln2_post",), ""),
+    ]  # fmt: skip
+    blocks = tuple(_Block(*piece) for piece in pieces if a.roles(*piece[1]) and piece[0])
+    left_out = {role_of(role).owner for role in a.exists} - {o for block in blocks for o in block.owners} - {*ENDS}
+    if left_out:
+        raise ValueError(f"the grid has no cell for {cast(object, sorted(left_out))}")
+    return blocks
+
+
+def _names(stack: Stack, roles: list[str]) -> str:
+    """The modules that the tensors of a mixer belong to: `mamba`, `conv`, `linear_attn`."""
+    found = {re.sub(r".*?\d+\.", "", slot.parameter).split(".")[0] for slot in stack.slots if slot.key in roles}
+    return ", ".join(sorted(found))

@@ -1,0 +1,44 @@
+"""Text that is typed into the box: what it selects, what is wrong with it, and what may stand at the caret.
+
+A browser counts in UTF-16 units, Python in code points.
+"""
+
+from __future__ import annotations
+
+from headgrid.anatomy.anatomy import Anatomy
+from headgrid.selection.completion import complete
+from headgrid.selection.selection import Selection, SelectionError
+from headgrid.widget.wire.schema import Complete, Completions, QueryError
+
+NONE: Completions = {"complete": 0, "start": 0, "end": 0, "items": []}
+"""Before anything was asked for."""
+
+LONGEST = 500
+"""Characters of an error that are sent: it quotes what was typed."""
+
+
+def read(anatomy: Anatomy, text: str) -> Selection | QueryError:
+    """What a text selects, or why it selects nothing."""
+    try:
+        return anatomy.select(text)
+    except SelectionError as fault:
+        reason = fault.reason if len(fault.reason) <= LONGEST else fault.reason[: LONGEST - 3] + "..."
+        return {"message": reason, "start": units(text[: fault.start]), "end": units(text[: fault.end])}
+
+
+def completed(anatomy: Anatomy, asked: Complete) -> Completions:
+    """What may stand at the caret of a text."""
+    text = asked["text"]
+    before = text.encode("utf-16-le")[: 2 * asked["at"]]
+    found = complete(anatomy, text, len(before.decode("utf-16-le", "ignore")))
+    return {
+        "complete": asked["n"],
+        "start": units(text[: found.start]),
+        "end": units(text[: found.end]),
+        "items": [{"text": word, "note": note} for word, note in found.items],
+    }
+
+
+def units(text: str) -> int:
+    """The length of a text as a browser counts it."""
+    return len(text.encode("utf-16-le")) // 2

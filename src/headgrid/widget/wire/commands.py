@@ -1,0 +1,82 @@
+"""Deeds: what a browser wants done once, such as a click or an undo, however a busy kernel merges its messages.
+
+A browser writes all deeds that are not done yet, each time. So none is lost, they are done in their order, and one that
+was done is known by its number and by what it is, since two pages may count alike.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Sequence
+
+from headgrid.widget.wire.schema import Deed
+
+KEPT = 1000
+"""How many numbers back it is known what was done under them."""
+
+_Known = tuple[int, bytes]
+
+
+class Ledger:
+    """What was done.
+
+    Attributes:
+        done: the highest number of a deed that was done or refused.
+    """
+
+    def __init__(self) -> None:
+        self.done = 0
+        self._known: dict[_Known, None] = {}
+
+    @property
+    def state(self) -> tuple[int, dict[_Known, None]]:
+        """What was done so far; to be set to what it was, if to anything."""
+        return self.done, dict(self._known)
+
+    @state.setter
+    def state(self, before: tuple[int, dict[_Known, None]]) -> None:
+        self.done, self._known = before
+
+    def new(self, deeds: Sequence[Deed]) -> list[Deed]:
+        """Those of some deeds that are not done yet, each once, in order."""
+        fresh: dict[_Known, Deed] = {}
+        for deed in deeds:
+            key = _key(deed)
+            if key not in self._known and deed["n"] > self.done - KEPT:
+                fresh.setdefault(key, deed)
+        return list(fresh.values())
+
+    def mark(self, deed: Deed) -> None:
+        """Count a deed as done."""
+        self._known[_key(deed)] = None
+        self.skip(deed["n"])
+
+    def skip(self, n: int) -> None:
+        """Count a number as done that came with no deed that can be understood."""
+        self.done = max(self.done, n)
+        while len(self._known) > 2 * KEPT:
+            del self._known[next(iter(self._known))]
+
+
+def cells_of(piece: str, n_bytes: int) -> bytes:
+    """The cells that a deed names, as bits.
+
+    Raises:
+        ValueError: where that is no piece of so many bytes.
+    """
+    if not piece:
+        return bytes(n_bytes)
+    first, colon, text = piece.partition(":")
+    if not colon or not re.fullmatch("[0-9]{1,9}", first):
+        raise ValueError("they do not begin with the number of a byte")
+    bits = bytes(min(int(first), n_bytes)) + base64.b64decode(text, validate=True)
+    if len(bits) > n_bytes or int(first) > n_bytes:
+        raise ValueError(f"they end behind the last of {n_bytes} bytes")
+    return bits.ljust(n_bytes, b"\0")
+
+
+def _key(deed: Deed) -> _Known:
+    said = repr([deed[field] for field in ("by", "do", "name", "value", "off")])  # which may be long
+    return deed["n"], hashlib.blake2b(said.encode("utf-8", "surrogatepass"), digest_size=16).digest()

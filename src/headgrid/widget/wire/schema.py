@@ -1,0 +1,459 @@
+"""What crosses between Python and the browser, as types: the only description of the wire.
+
+`js/src/model/wire.ts` is generated from this file (`python -m headgrid.widget.wire.schema`), so the two sides
+cannot drift apart.
+Each trait has one writer; whole states are sent, never streams of events, because a busy kernel merges messages and
+only the last state of a trait is sure to arrive. What a browser edits is a deed, which it shows at once, on whatever
+else there is.
+
+Cells are numbered band by band, row by row, column by column, from 0. A set of cells is a `Bits`: cell `i` is bit
+`i % 8` of byte `i // 8`, so 16,128 cells are 2,016 bytes. Bytes that are missing at the end of `partial` and of
+`SavedSelection.cells` count as zero.
+
+A model of several stacks, such as an encoder and a decoder, sends the bands of all of them; a browser shows one stack
+at a time. Numbers and bits run over all bands, so what is selected in a stack that is not shown stays selected.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Literal, TypedDict, get_args, get_origin, get_type_hints, is_typeddict
+
+import numpy as np
+import numpy.typing as npt
+
+VERSION = 6
+
+Kind = Literal["head", "mixer", "mlp", "expert", "norm", "rest", "embed"]
+Standing = Literal["table", "doubted", "guess", "proven"]
+Ln = Literal["folded", "raw"]
+Tab = Literal["ov", "qk", "mlp", "composition"]
+Composes = Literal["Q", "K", "V"]
+Do = Literal["undo", "redo", "edit", "only", "query", "save", "recall", "remove", "tint"]
+
+
+class Row(TypedDict):
+    """One row of a band: a layer, or the single row of the embeddings."""
+
+    label: str  # what the row header shows: "0"
+    name: str  # how it is spoken: "layer 0", "encoder layer 0"; "" where a row stands for no layer
+    word: str  # its beginning of a cell's text: "l0"; "" where a row stands for no layer
+    look: int  # which of `Band.looks` says what its cells are
+
+
+class Column(TypedDict):
+    """One column of a band."""
+
+    label: str  # what the column header shows: "3", "MLP", "mamba", "embed"
+    name: str  # how it is spoken: "head 3", "MLP", "expert 5"
+    word: str  # its end of a cell's text: "h3", " mlp", "embed"
+    kind: Kind  # a "mixer" mixes tokens without heads; the heads, and so the experts, stand side by side
+    group: int  # heads with the same number read one key/value head; -1 where there is nothing to share
+
+
+class Look(TypedDict):
+    """What stands behind a cell: many cells are alike."""
+
+    shapes: list[str]  # "W_Q, W_K, W_V 96 x 24", "W_O 24 x 96": the canonical shapes
+    count: int  # its parameters
+    note: str  # "W_K and W_V are those of 4 heads"; "" where there is nothing to add
+
+
+class Handle(TypedDict):
+    """A narrow column of a band that stands for several of its columns: one click selects the attention of a layer."""
+
+    label: str  # "attn", "mlp"
+    name: str  # how it is spoken: "attention", "MLP"
+    word: str  # its end of a row's text: " attn", " mlp"
+    before: int  # the column that it stands in front of
+    columns: list[int]  # what it stands for
+
+
+class Band(TypedDict):
+    """A block of rows and columns; the embeddings before and after the layers are bands of one row."""
+
+    title: str
+    stack: str  # the stack it belongs to; "" for the only stack, or for what all stacks share
+    rows: list[Row]
+    columns: list[Column]
+    handles: list[Handle]
+    looks: list[list[int]]  # of each kind of row, and of each column: its number in `Plan.looks`; -1 for an absent cell
+
+
+class StackTab(TypedDict):
+    """One stack that can be shown: the bands that bear its name, and the bands that belong to no tab's stack."""
+
+    name: str  # what `Band.stack` says; "" for the main stack of a model whose other stack is, say, "vision"
+    label: str  # what the tab shows: "encoder", "text"
+    title: str  # its tooltip: "12 layers of 16 heads"
+
+
+class Metric(TypedDict):
+    """One number of every head that the grid can be colored by."""
+
+    name: str  # "copying"; what `Recolor.metric` says
+    label: str  # "copying score"
+    help: str  # one sentence that says what it measures
+
+
+class Plan(TypedDict):
+    """The grid, without its state: sent once. (`layout` is taken: ipywidgets means the CSS of a widget by it.)"""
+
+    version: int
+    model: str  # one line that names the model
+    standing: Standing  # of its layout: from the table of families, from it but doubted, guessed, or proven
+    standing_note: str  # one sentence on that; "" for a layout from the table
+    stacks: list[StackTab]  # what there is to switch between; empty or one: everything is shown
+    bands: list[Band]
+    looks: list[Look]  # what `Band.looks` counts
+    metrics: list[Metric]  # what the "color by" menu offers; empty where there are no weights to read
+    absent: bytes  # Bits: cells with no parameters behind them, such as heads of a layer without attention
+    zero: bytes  # Bits: cells whose output weights (W_O; W_out and b_out) are all zero, so that they write nothing
+
+
+class QueryError(TypedDict):
+    """Why the text of a query was refused; the selection is kept."""
+
+    message: str
+    start: int  # the place in the text, in UTF-16 units as the browser counts, end exclusive
+    end: int
+
+
+class Complete(TypedDict):
+    """A text that is being typed into the box."""
+
+    n: int  # counts up
+    text: str
+    at: int  # where the caret is, in UTF-16 units
+
+
+class Completion(TypedDict):
+    """One word that may stand there."""
+
+    text: str  # "l1h2"
+    note: str  # what it is: "layer 1 head 2", "all heads of layer 1"; "" where the word says it
+
+
+class Completions(TypedDict):
+    """What may stand at the caret. A browser drops it when `complete` is not the last number that it asked for."""
+
+    complete: int  # the `n` that it answers
+    start: int  # what a chosen word replaces, in UTF-16 units, end exclusive
+    end: int
+    items: list[Completion]  # the likeliest first
+
+
+class Deed(TypedDict):
+    """Something that the browser wants done once, and that a busy kernel must neither lose nor do twice.
+
+    Cells are named by a piece of `Bits`: the number of its first byte and its bytes in base64, as in `12:CAE=`; all
+    others are zero, and "" names no cell.
+    """
+
+    n: int  # counts up
+    by: str  # who asks: two pages may count alike
+    do: Do  # "only" selects some cells and nothing else; "query" what a text says: Python has the only parser
+    name: str  # of a saved selection; "" for all else
+    value: str  # its color, for a tint; the text of a query; the cells that an "edit" or "only" switches on
+    off: str  # the cells that an "edit" switches off; "" otherwise
+
+
+class History(TypedDict):
+    """How far the selection can go back and forth."""
+
+    done: int  # the number of the last deed that was done, or refused
+    undo: int  # steps
+    redo: int
+
+
+class SavedSelection(TypedDict):
+    """A selection that has a name."""
+
+    name: str
+    text: str
+    counts: str
+    color: str  # "#d55e00"
+    cells: bytes  # Bits: the cells of which it has anything
+
+
+class Saved(TypedDict):
+    """The selections that were saved, in the order in which they were."""
+
+    items: list[SavedSelection]
+
+
+class Text(TypedDict):
+    """The selection in words."""
+
+    selection: str  # "l1h2 | l0 mlp"; "none"
+    counts: str  # "1 head, 1 MLP"; "nothing is selected"
+    n_selected: int  # parameters
+    n_params: int
+    query: int  # the `n` of the last deed that was a query, or was refused; 0 before the first
+    error: QueryError | None
+
+
+class Focus(TypedDict):
+    """The cell that the inspector describes."""
+
+    n: int  # counts up
+    cell: int  # its number; -1 for none
+    ln: Ln  # whether the norms are folded into the weights that are described
+
+
+class Recolor(TypedDict):
+    """What the user wants the cells colored by."""
+
+    n: int  # counts up
+    metric: str  # a `Metric.name`; "" for no colors, which also stops a scan that is running
+    ln: Ln
+
+
+class Place(TypedDict):
+    """Where one weight of a cell is stored."""
+
+    role: str  # "W_Q"
+    parameter: str  # "transformer.h.1.attn.c_attn.weight"
+    index: str  # "[:, 48:72]"
+    shape: str  # the canonical shape, "96 x 24"
+    count: int  # its entries
+
+
+class Score(TypedDict):
+    """One number with its name, ready to read."""
+
+    name: str  # "copying score"
+    value: str  # "0.98"
+    help: str  # its definition, in a sentence
+
+
+class Tokens(TypedDict):
+    """What one direction reads or writes, in tokens: the largest logits and the smallest."""
+
+    top: list[str]
+    top_values: list[float]
+    bottom: list[str]
+    bottom_values: list[float]
+
+
+class Direction(TypedDict):
+    """One singular direction of a circuit."""
+
+    value: float  # its singular value
+    unclear: bool  # its singular value nearly equals a neighbor's: any rotation of both would do as well
+    left: Tokens | None  # None where there is nothing to read it through
+    right: Tokens | None
+
+
+class Pair(TypedDict):
+    """Two tokens and the circuit's score of them."""
+
+    source: str
+    target: str
+    value: float
+
+
+class Circuit(TypedDict):
+    """One matrix of a head or an MLP: what a tab of the inspector shows, or one of its parts."""
+
+    tab: Tab
+    title: str  # "OV", "QK", "W_in", "l0h1 + l1h2"
+    left: str  # what the left side of a direction is: "reads", "query"; "" where there is no such side
+    right: str  # "writes", "key"
+    n_values: int  # how many singular values there are; `spectrum` may have the first of them only
+    spectrum: list[float]
+    scores: list[Score]
+    directions: list[Direction]
+    pairs_title: str  # "what it writes when it attends to a token"
+    pairs: list[Pair]
+    offsets: list[float]  # mean score of a key so many positions before the query, from 0; where positions are learned
+    notes: list[str]  # what static weights cannot say, and what was not computed
+    error: str  # why there is nothing else to show; "" where there is
+
+
+class Arrow(TypedDict):
+    """How strongly one head's output reaches another head's input."""
+
+    source: int  # a cell
+    target: int
+    kind: Composes
+    value: float
+    z: float  # standard deviations above random orientations
+
+
+class Partners(TypedDict):
+    """The heads that one head composes with, strongest first."""
+
+    arrows: list[Arrow]
+    baseline: float  # the root-mean-square of random orientations
+    fence: float | None  # the z above which one is an outlier among them all; None where they are too few to say
+    notes: list[str]  # the first is what z does not say
+    error: str
+
+
+class Summary(TypedDict):
+    """The answer to a focus. A browser drops it when `focus` is not the last number that it asked for.
+
+    It is sent several times as more of it is known; `pending` says what is still to come.
+    """
+
+    focus: int  # the `n` that it answers
+    cell: int
+    title: str  # "l1h2"
+    name: str  # "layer 1 head 2"
+    places: list[Place]
+    notes: list[str]  # what else there is to say: shared key/value heads, tied tensors, zero weights
+    ln: Ln
+    tabs: list[Tab]  # the tabs that this cell has, besides that of its places; empty for norms, embeddings, ...
+    circuits: list[Circuit]
+    partners: Partners | None
+    pending: list[Tab]  # the tabs that are not complete yet
+
+
+class Compared(TypedDict):
+    """One of several selected heads."""
+
+    cell: int
+    title: str
+    circuits: list[Circuit]  # with its scores and a few directions
+
+
+class Comparison(TypedDict):
+    """The selected heads side by side; nothing where fewer than two heads are selected."""
+
+    heads: list[Compared]  # the first of them
+    n_heads: int  # how many are selected
+    summed: Circuit | None  # the sum of their OV circuits
+    ln: Ln
+    pending: bool
+
+
+class Arrows(TypedDict):
+    """Composition among the selected heads, strongest first; drawn on the grid."""
+
+    arrows: list[Arrow]
+    baseline: float
+    fence: float | None  # the z above which one is an outlier among all pairs; None where they are too few to say
+    note: str  # why there are none, or how many of the selected heads were compared
+
+
+class Colors(TypedDict):
+    """A color for every cell."""
+
+    recolor: int  # the `n` that it answers; 0 when Python chose it
+    metric: str  # a `Metric.name`; "" for an array of the user's, or for none
+    label: str  # "" for none: the cells have no colors
+    ln: str  # "folded", "raw"; "" for an array of the user's
+    low: float  # the ends of the scale; a value beyond one has its color and a mark
+    high: float
+    range: str  # what the legend adds: "4.98 to 5.08, a spread of 2%"
+    diverging: bool  # whether the middle of the scale means zero
+    values: bytes  # one little-endian float32 for each cell; NaN where there is none
+    error: str  # why there are none; "" where there are
+
+
+class Progress(TypedDict):
+    """Long work that is running."""
+
+    label: str  # "reading every head"
+    done: int
+    total: int  # 0: nothing runs
+
+
+def pack(bits: npt.NDArray[np.bool_]) -> bytes:
+    """Bits of a boolean array, shape `[n_cells]`: cell `i` is bit `i % 8` of byte `i // 8`."""
+    return np.packbits(bits, bitorder="little").tobytes()
+
+
+def unpack(data: bytes, n_cells: int) -> npt.NDArray[np.bool_]:
+    """The boolean array, shape `[n_cells]`, of such bits.
+
+    Raises:
+        ValueError: when the length is not that of `n_cells` cells, or when a bit beyond the last cell is set.
+    """
+    if len(data) != (n_cells + 7) // 8:
+        raise ValueError(f"{len(data)} bytes came for {n_cells} cells, which take {(n_cells + 7) // 8}")
+    bits = np.unpackbits(np.frombuffer(data, dtype=np.uint8), bitorder="little").astype(np.bool_)
+    if bits[n_cells:].any():
+        raise ValueError(f"a bit beyond the last of {n_cells} cells is set")
+    return bits[:n_cells]
+
+
+TRAITS: dict[str, tuple[Any, str]] = {
+    "plan": (Plan, "Python writes, once"),
+    "cells": (bytes, "Python writes: the cells that are on"),
+    "partial": (bytes, "Python writes: the cells of which some parts are selected, but not all"),
+    "text": (Text, "Python writes"),
+    "complete": (Complete, "the browser writes"),
+    "completions": (Completions, "Python writes"),
+    "deeds": (list[Deed], "the browser writes: those that `history` does not call done yet"),
+    "history": (History, "Python writes"),
+    "saved": (Saved, "Python writes"),
+    "focus": (Focus, "the browser writes"),
+    "summary": (Summary, "Python writes"),
+    "comparison": (Comparison, "Python writes"),
+    "arrows": (Arrows, "Python writes"),
+    "recolor": (Recolor, "the browser writes"),
+    "colors": (Colors, "Python writes"),
+    "progress": (Progress, "Python writes"),
+    "panel": (str, "Python writes, once a cell is asked about: the code of the inspector"),
+    "kept": (list[Summary], "Python writes, into files only: summaries that can be shown without a kernel"),
+}
+
+
+STRUCTS = (
+    Row, Column, Look, Handle, Band, StackTab, Metric, Plan, QueryError, Complete, Completion, Completions, Deed,
+    History, SavedSelection, Saved, Text, Focus, Recolor, Place, Score, Tokens, Direction, Pair, Circuit, Arrow,
+    Partners, Summary, Compared, Comparison, Arrows, Colors, Progress,
+)  # fmt: skip
+"""What the traits are made of, each after what it uses."""
+
+
+def _typescript(hint: Any) -> str:
+    if hint is bytes:
+        return "Bits"
+    if hint in (int, float):
+        return "number"
+    if hint is bool:
+        return "boolean"
+    if hint is str:
+        return "string"
+    if hint is type(None):
+        return "null"
+    if is_typeddict(hint):
+        return str(hint.__name__)
+    if get_origin(hint) is Literal:
+        return " | ".join(f'"{value}"' for value in get_args(hint))
+    if get_origin(hint) is list:
+        member = _typescript(get_args(hint)[0])
+        return f"({member})[]" if " | " in member else f"{member}[]"
+    members = get_args(hint)
+    if members:
+        return " | ".join(_typescript(member) for member in members)
+    raise TypeError(f"no TypeScript for {hint!r}")
+
+
+def typescript() -> str:
+    """The text of `js/src/model/wire.ts`."""
+    lines = [
+        "// Generated from src/headgrid/widget/wire/schema.py by `python -m headgrid.widget.wire.schema`. Do not edit.",
+        "",
+        f"export const VERSION = {VERSION};",
+        "",
+        "/** A set of cells: cell i is bit i % 8 of byte i // 8. Python's bytes arrive as a DataView. */",
+        "export type Bits = DataView;",
+    ]
+    for struct in STRUCTS:
+        hints = get_type_hints(struct)
+        lines += ["", f"export interface {struct.__name__} {{"]
+        lines += [f"  {field}: {_typescript(hint)};" for field, hint in hints.items()]
+        lines += ["}"]
+    lines += ["", "/** The traits of the widget's model. */", "export interface Wire {"]
+    for trait, (hint, who) in TRAITS.items():
+        lines += [f"  /** {who} */", f"  {trait}: {_typescript(hint)};"]
+    lines += ["}", ""]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(typescript())

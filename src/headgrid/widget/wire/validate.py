@@ -1,0 +1,217 @@
+"""What comes from the browser: it may write a few traits, each in one form. Everything else is refused.
+
+A refusal keeps the state, says so in the box for queries, and sends the state back. Nothing that came is trusted to be
+small, flat or of the right type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast, get_args
+
+from headgrid.anatomy.anatomy import count_of
+from headgrid.widget.wire.commands import cells_of
+from headgrid.widget.wire.schema import Complete, Deed, Do, Focus, Ln, QueryError, Recolor, unpack
+
+if TYPE_CHECKING:
+    from headgrid.widget.head_grid import HeadGrid
+
+MOST = 2**53 - 1
+"""The largest number that a browser counts exactly."""
+
+AHEAD = 100_000
+"""How far a deed's number may run ahead of the last one that was done: nobody asks for more while a kernel is busy."""
+
+MOST_DEEDS = 1000
+"""The deeds of one message that are looked at; the browser sends the others again."""
+
+LONGEST = 200_000
+"""Characters of a text that was typed or pasted; a selection of every second head of a 405B model has 20,000."""
+
+LONGEST_NAME = 1000
+"""Characters of a name or a color that are looked at before it is called too long."""
+
+FEW = 3
+"""The faults of one message that are said."""
+
+OWN = ("_view_count", "tooltip", "tabbable")
+"""What ipywidgets itself lets a browser write."""
+
+
+class RefusedError(ValueError):
+    """What came is not what a browser of this version sends."""
+
+
+@dataclass
+class Message:
+    """What is left of a message.
+
+    Attributes:
+        state: trait -> its new value.
+        refused: the traits that keep their value.
+        faults: why, and what else was refused, in sentences.
+        skipped: the numbers of deeds that cannot be understood.
+        error: what is wrong with the text of its last query.
+    """
+
+    state: dict[str, Any] = field(default_factory=dict)
+    refused: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    skipped: list[int] = field(default_factory=list)
+    error: QueryError | None = None
+
+    def said(self) -> QueryError:
+        """What was refused, after the fault of a query that came with it."""
+        error = self.error
+        first = [error["message"]] if error else []
+        more = len(self.faults) - FEW
+        message = " ".join([*first, *self.faults[:FEW], *([f"And {more} more."] if more > 0 else [])])
+        return {"message": message, "start": error["start"] if error else 0, "end": error["end"] if error else 0}
+
+
+def sift(data: Any, grid: HeadGrid) -> Message:
+    """What of a message may be taken over: what is unknown is left out, what is wrong is refused with a reason."""
+    found = Message()
+    for trait, value in data.items() if isinstance(data, dict) else ():
+        if trait not in grid.keys:
+            continue  # of another version: nothing here can be wrong about it
+        try:
+            if trait in READERS:
+                found.state[trait] = READERS[trait](value, grid, found)
+            elif trait in OWN:
+                found.state[trait] = _own(trait, value)
+            elif not _same(value, grid, trait):
+                raise RefusedError(f"{trait!r}, which is for Python to write")
+        except RefusedError as fault:
+            found.refused.append(trait)
+            found.faults.append(f"The browser sent {fault}. It was refused.")
+    return found
+
+
+# ---- the traits that a browser writes
+
+
+def _complete(value: object, *_: object) -> dict[str, Any]:
+    fields = _struct(value, "a text to complete", "no numbered text")
+    text = _text(fields, "text", "text to complete", LONGEST)
+    at = _number(fields, "at", "text to complete")
+    if at > 2 * len(text):  # UTF-16 units
+        raise RefusedError(f"a caret at {at}, behind a text of {count_of(len(text), 'character')}")
+    return dict(Complete(n=_number(fields, "n", "text to complete"), text=text, at=at))
+
+
+def _focus(value: object, *_: object) -> dict[str, Any]:
+    fields = _struct(value, "a focus", "no numbered cell, folded or raw")
+    n, cell = _number(fields, "n", "focus"), _number(fields, "cell", "focus", least=-1)
+    return dict(Focus(n=n, cell=cell, ln=_ln(fields, "focus")))
+
+
+def _recolor(value: object, *_: object) -> dict[str, Any]:
+    fields = _struct(value, "a color", "no numbered metric, folded or raw")
+    n, metric = _number(fields, "n", "color"), _text(fields, "metric", "color", LONGEST_NAME)
+    return dict(Recolor(n=n, metric=metric, ln=_ln(fields, "color")))
+
+
+def _deeds(value: object, grid: HeadGrid, found: Message) -> list[Deed]:
+    if not isinstance(value, list):
+        raise RefusedError(f"deeds that are no list but {_kind(value)}")
+    deeds: list[Deed] = []
+    for one in value[:MOST_DEEDS]:
+        try:
+            deeds.append(_deed(one, grid))
+        except RefusedError as fault:
+            found.faults.append(f"The browser sent {fault}. It was refused.")
+            n = one.get("n") if isinstance(one, dict) else None
+            if type(n) is int and 0 < n <= grid.history["done"] + AHEAD:
+                found.skipped.append(n)  # not to be sent again, and refused again, with every message
+    return deeds
+
+
+def _deed(value: object, grid: HeadGrid) -> Deed:
+    fields = _struct(value, "a deed", "nothing that can be done")
+    n, do = _number(fields, "n", "deed", least=1), fields.get("do")
+    if n > grid.history["done"] + AHEAD:
+        raise RefusedError(f"a deed number {n} where {grid.history['done'] + 1} would be next")
+    if not isinstance(do, str) or do not in get_args(Do):
+        raise RefusedError(f"a deed that is none of {', '.join(get_args(Do))}")
+    n_cells = len(grid._silent)
+    bits = 16 + (n_cells + 23) // 24 * 4  # base64 has four characters for three bytes
+    longest = {"query": {"value": LONGEST}, "edit": {"value": bits, "off": bits}, "only": {"value": bits}}.get(do, {})
+    by, name, value, off = (
+        _text(fields, which, "deed", longest.get(which, LONGEST_NAME)) for which in ("by", "name", "value", "off")
+    )
+    for piece in {"edit": (value, off), "only": (value,)}.get(do, ()):
+        try:
+            unpack(cells_of(piece, (n_cells + 7) // 8), n_cells)
+        except ValueError as fault:
+            raise RefusedError(f"a deed with cells that cannot be: {fault}") from None
+    return {"n": n, "by": by, "do": cast(Do, do), "name": name, "value": value, "off": off}
+
+
+Reader = Callable[[object, "HeadGrid", Message], Any]
+
+READERS: dict[str, Reader] = {
+    "complete": _complete,
+    "focus": _focus,
+    "recolor": _recolor,
+    "deeds": _deeds,
+}
+
+
+# ---- what they are made of
+
+
+def _struct(value: object, what: str, instead: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise RefusedError(f"{what} that is {instead} but {_kind(value)}")
+    return value
+
+
+def _number(fields: dict[str, Any], name: str, of: str, least: int = 0) -> int:
+    value = fields.get(name)
+    if type(value) is not int or not least <= value <= MOST:  # True is an int, and is no number
+        raise RefusedError(f"a {of} whose {name!r} is no number from {least} on")
+    return value
+
+
+def _text(fields: dict[str, Any], name: str, of: str, longest: int) -> str:
+    value = fields.get(name)
+    if not isinstance(value, str):
+        raise RefusedError(f"a {of} whose {name!r} is no text")
+    if len(value) > longest:
+        raise RefusedError(f"a {of} of {count_of(len(value), 'character')}, where there is room for {longest:,}")
+    # half of a pair of surrogates, which no message could carry back
+    return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _ln(fields: dict[str, Any], of: str) -> Ln:
+    value = fields.get("ln")
+    if not isinstance(value, str) or value not in get_args(Ln):
+        raise RefusedError(f"a {of} whose 'ln' is neither folded nor raw")
+    return cast(Ln, value)
+
+
+def _own(trait: str, value: object) -> Any:
+    right = {
+        "_view_count": value is None or (type(value) is int and abs(value) < MOST),
+        "tooltip": value is None or (isinstance(value, str) and len(value) <= LONGEST_NAME),
+        "tabbable": value is None or isinstance(value, bool),
+    }
+    if not right[trait]:
+        raise RefusedError(f"a {trait!r} that is {_kind(value)}")
+    return value
+
+
+def _same(value: object, grid: HeadGrid, trait: str) -> bool:
+    """Whether it is what is there already: some hosts send back whatever they know."""
+    try:
+        return bool(grid.get_state(trait)[trait] == value)
+    except RecursionError:
+        return False
+
+
+def _kind(value: object) -> str:
+    return {dict: "an object", list: "a list", str: "a text", bool: "true or false", type(None): "nothing"}.get(
+        type(value), "a number" if isinstance(value, int | float) else "bytes"
+    )

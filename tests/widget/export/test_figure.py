@@ -1,0 +1,277 @@
+"""The grid as a picture, in SVG and in PNG."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import re
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import matplotlib
+import matplotlib.image
+import numpy as np
+import pytest
+import tiny
+
+import headgrid as hg
+from headgrid.plots import color_scale
+from headgrid.widget.export import figure, files, ink, svg
+from headgrid.widget.export.figure import Mark, State, draw, state_of
+from headgrid.widget.export.svg import Boxes, Drawing, Lines, Words
+
+JS = Path(__file__).parents[3] / "js" / "src"
+LLAMA = "llama with grouped-query attention"
+FAMILIES = ("gpt2", LLAMA, "t5 with a gated mlp", "llava", "mixtral", "jamba", "deepseek_v3", "vit")
+
+
+def state(family: str = "gpt2", select: str = "none") -> State:
+    return state_of(hg.HeadGrid(tiny.model(family), select=select))
+
+
+def boxes(drawing: Drawing, fill: str) -> list[svg.Rect]:
+    found = [shape for shape in drawing.shapes if isinstance(shape, Boxes) and shape.fill == fill]
+    return [rect for shape in found for rect in shape.rects.tolist()]
+
+
+def words(drawing: Drawing) -> list[str]:
+    return [shape.text for shape in drawing.shapes if isinstance(shape, Words)]
+
+
+def parsed(svg: str) -> ET.Element:
+    return ET.fromstring(svg)
+
+
+def tagged(svg: str, tag: str) -> list[ET.Element]:
+    return list(parsed(svg).iter("{http://www.w3.org/2000/svg}" + tag))
+
+
+def test_each_cell_is_drawn_once_in_the_color_of_its_state() -> None:
+    drawing = draw(state("gpt2", "l1h2 | l0 mlp | l0h1.q"))
+    n_cells = hg.HeadGrid(tiny.model("gpt2"))._cells.n_cells
+    assert len(boxes(drawing, ink.ON)) == 2 + 1  # and the key's
+    assert len(boxes(drawing, ink.OFF)) == n_cells - 2 + 1
+    corners = [s for s in drawing.shapes if isinstance(s, Lines) and s.filled and s.color == ink.PARTIAL]
+    assert [len(shape.lines) for shape in corners if shape.lines] == [1, 1]  # the cell, and the key
+
+
+def test_a_cell_that_is_absent_is_not_drawn() -> None:
+    grid = hg.HeadGrid(tiny.model("jamba"))
+    drawing = draw(state_of(grid))
+    assert grid._cells.absent.any()
+    assert len(boxes(drawing, ink.OFF)) == grid._cells.n_cells - grid._cells.absent.sum()
+
+
+def test_the_picture_says_the_model_the_selection_and_its_counts() -> None:
+    drawing = draw(state("gpt2", "l1h2 | l0 mlp"))
+    said = words(drawing)
+    assert " ".join(said[:2]).startswith("GPT2LMHeadModel")
+    assert "l1h2 | l0 mlp" in said
+    assert "1 head, 1 MLP" in said
+    root = parsed(svg.svg(drawing))
+    assert root.attrib["role"] == "img"
+    assert [child.tag.rpartition("}")[2] for child in root][:2] == ["title", "desc"]
+    assert root[0].text is not None
+    assert root[0].text.startswith("HeadGrid: GPT2LMHeadModel")
+    assert root[1].text == "Selected: l1h2 | l0 mlp (1 head, 1 MLP)."
+
+
+def test_a_long_selection_ends_in_an_ellipsis_and_not_in_the_margin() -> None:
+    every_other = " | ".join(f"l{layer}h{head}.q" for layer in range(3) for head in range(layer % 2, 6, 2))
+    drawing = draw(state(LLAMA, every_other))
+    lines = [shape for shape in drawing.shapes if isinstance(shape, Words) and shape.mono]
+    assert len(lines) == figure.MOST_LINES or not lines[-1].text.endswith("…")
+    assert all(shape.x + svg.width_of(shape.text, shape.size) <= drawing.width for shape in lines)
+
+
+def test_texts_are_never_markup() -> None:
+    given = state()
+    hostile = '</text><script>alert("1")</script>&amp;\x00\ud800\u2028'
+    named = State(hostile, hostile, hostile, given.bands, given.absent, given.zero, given.on, given.partial)
+    svg = figure.to_svg(named)
+    assert not tagged(svg, "script")
+    texts = [node.text or "" for node in tagged(svg, "text")]
+    assert any('</text><script>alert("1")' in text for text in texts)
+    assert svg.encode("utf-8")
+
+
+def test_nothing_in_it_is_asked_for_elsewhere() -> None:
+    grid = hg.HeadGrid(tiny.model("gpt2"), select="l1h2")
+    grid.color_by(np.arange(12).reshape(3, 4))
+    svg = figure.to_svg(state_of(grid))
+    assert not re.search(r"url\(|href|<style|<script|<image|@import|on\w+=", svg)
+    assert svg.count("http") == 1  # the name of SVG
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_no_two_cells_or_labels_overlap_and_all_are_inside(family: str) -> None:
+    grid = hg.HeadGrid(tiny.config(family), select="full")
+    drawing = draw(state_of(grid))
+    cells = boxes(drawing, ink.ON)
+    assert len(cells) == (~grid._cells.absent).sum() + 1
+    for (x, y, wide, high), (x2, y2, wide2, high2) in itertools.combinations(cells, 2):
+        assert x + wide <= x2 or x2 + wide2 <= x or y + high <= y2 or y2 + high2 <= y
+    outside = [spot(word) for word in words_of(drawing) if word.color != ink.GROUND]
+    for (x, y, right, foot), (x2, y2, right2, foot2) in itertools.combinations(outside, 2):
+        assert right <= x2 or right2 <= x or foot <= y2 or foot2 <= y
+    every = [(x, y, x + wide, y + high) for x, y, wide, high in cells] + outside
+    assert all(x >= 0 and y >= 0 and right <= drawing.width and foot <= drawing.height for x, y, right, foot in every)
+
+
+def words_of(drawing: Drawing) -> list[Words]:
+    return [shape for shape in drawing.shapes if isinstance(shape, Words)]
+
+
+def spot(word: Words) -> tuple[float, float, float, float]:
+    """Left, top, right and foot of the letters, of the width that Helvetica has on average."""
+    long, high = 0.52 * word.size * len(word.text), 0.72 * word.size
+    if word.upright:
+        return word.x - high / 2, word.y - long, word.x + high / 2, word.y
+    left = word.x - {"start": 0.0, "middle": long / 2, "end": long}[word.anchor]
+    return left, word.y - high / 2, left + long, word.y + high / 2
+
+
+def test_colored_cells_have_a_scale_with_its_ends_and_a_sign_for_no_value() -> None:
+    grid = hg.HeadGrid(tiny.model("gpt2"), select="l1h2")
+    values = np.linspace(-2.0, 1.0, 12).reshape(3, 4)
+    values[0, 3] = np.nan
+    grid.color_by(values, label="my <score>")
+    drawing = draw(state_of(grid))
+    said = words(drawing)
+    assert {"my <score>", "−2.00", "0", "2.00", "no value", "selected"} <= {*said}
+    palette = color_scale.colors(diverging=True)
+    assert len(boxes(drawing, palette[0])) == 1 + 1  # the lowest value, and the scale's beginning
+    assert parsed(svg.svg(drawing))[1].text == "Selected: l1h2 (1 head). Colored by my <score>."
+
+
+def test_a_picture_says_whether_norms_are_folded_into_what_it_shows() -> None:
+    grid = hg.HeadGrid(*hg.demo())
+    grid.color_by("ov_norm", ln="raw")
+    assert "OV norm (raw weights)" in words(draw(state_of(grid)))
+
+
+def test_saved_selections_are_marked_on_their_cells_and_named() -> None:
+    given = state()
+    some, more = np.zeros_like(given.on), np.zeros_like(given.on)
+    some[[3, 5]], more[5] = True, True
+    marks = [Mark("induction", "#d55e00", some), Mark("<b>", "#009e73", more)]
+    drawing = draw(State(**{**vars(given), "marks": marks}))
+    assert len(boxes(drawing, "#d55e00")) == 2 + 1
+    assert len(boxes(drawing, "#009e73")) == 1 + 1
+    assert {"induction", "<b>"} <= {*words(drawing)}
+
+
+def test_the_marks_of_a_grid_are_its_saved_selections_in_their_colors() -> None:
+    grid = hg.HeadGrid(tiny.model("gpt2"))
+    grid.saved["induction"] = "l1h2 | l0h1.q"
+    (mark,) = state_of(grid, ["induction"]).marks
+    assert (mark.name, mark.color) == ("induction", grid.saved.colors["induction"])
+    assert {grid._cells.describe(int(i))[0] for i in np.flatnonzero(mark.cells)} == {"l1h2", "l0h1"}
+    with pytest.raises(KeyError, match="induction"):
+        state_of(grid, ["copying"])
+
+
+def test_16_000_cells_are_a_small_picture_whatever_is_selected() -> None:
+    config = tiny.config("gpt2")
+    config.n_layer, config.n_head, config.n_embd = 126, 128, 1024
+    grid = hg.HeadGrid(config, select="l3h4 | l40-60h*")
+    assert len(figure.to_svg(state_of(grid))) < 30_000
+    some = np.random.default_rng(0).random((126, 128)) < 0.3
+    grid.select([(int(layer), int(head)) for layer, head in np.argwhere(some)])
+    assert len(figure.to_svg(state_of(grid))) < 100_000
+
+
+def test_small_cells_are_dashes_that_give_back_every_cell() -> None:
+    config = tiny.config(LLAMA)
+    config.num_hidden_layers, config.num_attention_heads, config.num_key_value_heads = 83, 12, 4
+    grid = hg.HeadGrid(config, select="l7h3 | l40-50h*")
+    drawing = draw(state_of(grid))
+    runs = [s for s in drawing.shapes if isinstance(s, Boxes) and s.fill in (ink.ON, ink.EDGE) and not s.radius]
+    assert runs
+    expected = sorted(rounded(rect) for shape in runs for rect in shape.rects.tolist())
+    svg = "".join(svg.svg(Drawing(9, 9, "#fff", "", "", [shape])) for shape in runs)
+    assert sorted(undashed(svg)) == expected
+
+
+def test_a_run_of_dashes_has_one_gap_and_the_next_run_its_own() -> None:
+    lefts = (0, 12, 24, 38, 50, 62, 76, 90, 120)  # two groups at distances of 2, two at one of 4, one far off
+    rects = np.array([(float(x), 5.0, 10.0, 6.0) for x in lefts])
+    runs = [(x, gap, length) for x, _, _, _, gap, length in svg._runs(rects[::-1]).tolist()]
+    assert runs == [(0, 2, 34), (38, 2, 34), (76, 4, 24), (120, 0, 10)]
+
+
+def rounded(rect: svg.Rect) -> tuple[float, ...]:
+    return tuple(round(one, 2) for one in rect)
+
+
+def undashed(svg: str) -> list[tuple[float, ...]]:
+    """The rectangles that dashed lines show."""
+    found = []
+    for high, dashes, d in re.findall(r'stroke-width="([\d.]+)"(?: stroke-dasharray="([\d. ]+)")? d="([^"]+)"', svg):
+        x = y = 0.0
+        for dx, dy, length in re.findall(r"m([-\d.]+) ([-\d.]+)h([\d.]+)", d):
+            x, y = x + float(dx), y + float(dy)
+            wide, gap = map(float, (dashes or f"{length} 0").split())
+            at = 0.0
+            while at < float(length):
+                found.append(rounded((x + at, y - float(high) / 2, wide, float(high))))
+                at += wide + gap
+            x += float(length)
+    return found
+
+
+def test_a_png_has_two_pixels_for_each_unit_and_the_same_colors() -> None:
+    drawing = draw(state("gpt2", "l1h2"))
+    pixels = matplotlib.image.imread(io.BytesIO(svg.png(drawing)))
+    assert pixels.shape[:2] == (round(2 * drawing.height), round(2 * drawing.width))
+    for fill in (ink.ON, ink.OFF):
+        for x, y, _, high in boxes(drawing, fill)[:4]:
+            red, green, blue = pixels[int(2 * (y + high / 2)), int(2 * (x + 3)), :3] * 255
+            assert f"#{round(red):02x}{round(green):02x}{round(blue):02x}" == fill
+
+
+def test_a_png_minds_no_style_of_the_user_and_changes_none() -> None:
+    drawing = draw(state())
+    plain = svg.png(drawing)
+    with matplotlib.rc_context({"font.size": 31, "axes.facecolor": "red", "savefig.dpi": 7, "text.usetex": True}):
+        before = dict(matplotlib.rcParams)
+        assert svg.png(drawing) == plain
+        assert dict(matplotlib.rcParams) == before
+
+
+def test_without_matplotlib_a_png_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ImportError, match=r"pip install headgrid\[plots\]"):
+        figure.to_png(state())
+
+
+def test_colors_are_those_of_the_widget() -> None:
+    source = (JS / "grid" / "scales.ts").read_text()
+    assert f'CIVIDIS = "{color_scale.CIVIDIS}"' in source
+    assert f'light: "{color_scale.DIVERGING}"' in source
+    assert f"LEVELS = {color_scale.LEVELS};" in source
+    sheet = (JS / "chrome" / "base.css").read_text()
+    names = {"cell": ink.OFF, "edge": ink.EDGE, "on": ink.ON, "partial": ink.PARTIAL,
+             "hatch": ink.HATCH, "text": ink.TEXT, "muted": ink.MUTED}  # fmt: skip
+    for name, color in names.items():
+        assert re.search(rf"--hg-{name}: {color};", sheet), name
+
+
+def test_values_have_the_levels_that_the_widget_gives_them() -> None:
+    values = np.array([-1.0, -0.5, 0.0, 0.992, 1.0, np.nan], dtype=np.float32)
+    assert color_scale.levels(values, -1.0, 1.0).tolist() == [0, 16, 32, 64, 64, -1]
+    assert color_scale.levels(np.array([3.0, np.nan]), 3.0, 3.0).tolist() == [32, -1]
+    assert color_scale.colors(False)[0] == "#00224e"
+    assert color_scale.colors(False)[-1] == "#fee838"
+    assert color_scale.ink("#00224e") == "#ffffff"
+    assert color_scale.ink("#fee838") == "#000000"
+
+
+def test_a_grid_s_own_pictures_mark_saved_selections() -> None:
+    grid = hg.HeadGrid(tiny.config("gpt2"))
+    grid.saved["induction"] = "l0h1 | l1h2"
+    assert grid.to_svg(marks=["induction"]) == files.to_svg(grid, marks=["induction"]) != grid.to_svg()
+    assert grid.to_png(marks=["induction"]) != grid.to_png()
+    with pytest.raises(KeyError, match="there are 'induction'"):
+        grid.to_svg(marks=["inductoin"])

@@ -1,0 +1,94 @@
+"""The bundle is committed, so that installing needs no node; here it is built again and compared."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from headgrid import __version__
+from headgrid.widget.wire.schema import typescript
+
+ROOT = Path(__file__).parents[3]
+JS, STATIC = ROOT / "js", ROOT / "src" / "headgrid" / "widget" / "static"
+
+
+def test_the_committed_bundle_is_what_the_sources_build(tmp_path: Path) -> None:
+    if shutil.which("npm") is None or not (JS / "node_modules").exists():
+        pytest.skip("node is not installed: the bundle is not built anew (make test installs what it needs with node)")
+    subprocess.run(["npm", "run", "--silent", "build", "--", "--outdir", str(tmp_path)], cwd=JS, check=True)
+    built = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    committed = {path.name: path.read_bytes() for path in STATIC.iterdir()}
+    assert built.keys() == committed.keys()
+    assert all(built[name] == committed[name] for name in built), (
+        "the bundle is not that of js/src: run 'make build' and commit it"
+    )
+
+
+def test_the_wires_types_are_those_of_python() -> None:
+    assert (JS / "src" / "model" / "wire.ts").read_text() == typescript(), "wire.ts has drifted: run 'make build'"
+
+
+@pytest.mark.parametrize(
+    ("names", "limit"),
+    [
+        (("widget.js",), 60_000),  # saved with every widget, and parsed before the first paint
+        (("widget.js", "widget.css"), 68_000),
+        (("panel.js",), 57_000),  # sent once somebody uses the widget, or there is more to show than a plain grid
+        (("offline.js",), 6_000),  # in files only
+    ],
+    ids=lambda value: "+".join(value) if isinstance(value, tuple) else str(value),
+)
+def test_what_the_browser_gets_is_small(names: tuple[str, ...], limit: int) -> None:
+    if not (STATIC / names[0]).exists():
+        pytest.skip(f"{names[0]} is not built")
+    sizes = {name: (STATIC / name).stat().st_size for name in names}
+    assert sum(sizes.values()) < limit, f"bytes: {sizes}; allowed together: {limit}"
+
+
+@pytest.mark.parametrize("path", sorted(STATIC.iterdir()), ids=lambda path: path.name)
+def test_a_file_asks_for_nothing_from_elsewhere(path: Path) -> None:
+    text = path.read_text()
+    # The names of SVG's and XHTML's elements look like addresses, but nobody asks for them.
+    for namespace in ("http://www.w3.org/2000/svg", "http://www.w3.org/1999/xhtml"):
+        text = text.replace(namespace, "")
+    assert not re.search(r"\b(https?|wss?)://|//[a-z0-9-]+\.[a-z]{2,}", text), "it names another host"
+    if path.suffix == ".css":
+        assert not re.search(r"@import|url\((?!data:)", text), "it loads something"
+        return
+    assert not re.search(r"""(?<!["'`\w])(import|export)\s*[^;(){]*\bfrom\b\s*["']|\bimport\s*["']""", text), (
+        "it imports"
+    )
+    asks = r"\b(fetch|XMLHttpRequest|WebSocket|EventSource|importScripts|sendBeacon|SharedWorker|Worker)\s*\("
+    assert not re.search(asks, text), "it asks a server"
+    assert not re.search(r"\beval\s*\(|\bFunction\s*\(|\.constructor\s*\(", text), "it runs text as code"
+    # What is imported at run time is text that Python sent, or that stands in the page itself.
+    imports = re.findall(r"\bimport\s*\(\s*(.)", text)
+    assert len(imports) <= (path.name != "panel.js"), "it imports more than that"
+    assert all(first not in "\"'`" for first in imports), "it imports what it names itself"
+
+
+@pytest.mark.parametrize("path", sorted(STATIC.iterdir()), ids=lambda path: path.name)
+def test_every_letter_takes_one_byte(path: Path) -> None:
+    assert path.read_bytes().isascii(), "with one wider letter, V8 and Python keep two bytes for every letter of it"
+
+
+def test_each_module_has_what_the_other_one_takes() -> None:
+    first, second = (STATIC / "widget.js").read_text(), (STATIC / "panel.js").read_text()
+    exported = re.search(r"export\{([^}]*)\};?\s*$", second)
+    assert exported
+    names = {name.split(" as ")[-1] for name in exported[1].split(",")}
+    assert {"makeExtras", "css", "share"} <= names
+    taken = max((found[1].split(",") for found in re.finditer(r"\(\{([\w$:,]+)\}=\w+\)", second)), key=len)
+    assert len(taken) > 20
+    wanted = [name.split(":")[0] for name in taken]
+    start = first.index(f"{{{wanted[0]}:")  # the object that is handed over, in which a small function may stand whole
+    assert set(wanted) <= set(re.findall(r"[{,]([\w$]+):", first[start : start + 1000]))
+
+
+def test_both_halves_have_one_version() -> None:
+    assert json.loads((JS / "package.json").read_text())["version"] == __version__
