@@ -1,4 +1,4 @@
-"""The hands at a browser, as messages: deeds, and a browser that shows, asks and sends as the real one does."""
+"""The hands at a browser, as messages: commands, and a browser that shows, asks and sends as the real one does."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import numpy as np
 import headgrid as hg
 from headgrid.anatomy.anatomy import Bools
 from headgrid.widget.wire.commands import cells_of
-from headgrid.widget.wire.schema import Deed, Do, pack, unpack
+from headgrid.widget.wire.schema import Command, Do, pack, unpack
 
 
-def deed(n: int, do: Do = "undo", name: str = "", value: str = "", off: str = "", by: str = "one") -> Deed:
+def command(n: int, do: Do = "undo", name: str = "", value: str = "", off: str = "", by: str = "one") -> Command:
     return {"n": n, "by": by, "do": do, "name": name, "value": value, "off": off}
 
 
 def piece(bits: Bools) -> str:
-    """The cells of a deed."""
+    """The cells of a command."""
     return f"0:{base64.b64encode(pack(bits)).decode()}"
 
 
@@ -29,7 +29,7 @@ def cell(grid: hg.HeadGrid, word: str) -> int:
 
 def ask(grid: hg.HeadGrid, n: int, text: str) -> None:
     """What a browser sends whose user types a text."""
-    grid.set_state({"deeds": [deed(n, "query", value=text)]})
+    grid.set_state({"commands": [command(n, "query", value=text)]})
 
 
 def click(grid: hg.HeadGrid, *words: str) -> None:
@@ -40,16 +40,16 @@ def click(grid: hg.HeadGrid, *words: str) -> None:
 
 
 class Browser:
-    """What a browser does: it shows its edits at once, asks for deeds until they are done, and sends what changed."""
+    """What a browser does: it shows edits at once, asks for commands until they are done, and sends what changed."""
 
     def __init__(self, grid: hg.HeadGrid, by: str = "one") -> None:
-        self.grid, self.by, self.asked = grid, by, list[Deed]()
+        self.grid, self.by, self.asked = grid, by, list[Command]()
         self.changed: dict[str, Any] = {}
         self.hear(grid.cells, grid.history["done"])
 
     @property
-    def waiting(self) -> list[Deed]:
-        return [deed for deed in self.asked if deed["n"] > self.done]
+    def waiting(self) -> list[Command]:
+        return [command for command in self.asked if command["n"] > self.done]
 
     @property
     def on(self) -> Bools:
@@ -64,10 +64,10 @@ class Browser:
     def _bits(self, cells: bytes) -> Bools:
         return unpack(cells, self.grid._cells.n_cells)
 
-    def ask(self, do: Do, name: str = "", value: str = "", off: str = "") -> Deed:
-        n = max([self.done, *(deed["n"] for deed in self.asked)]) + 1
-        self.asked = [*self.waiting, deed(n, do, name, value, off, self.by)]
-        self.changed["deeds"] = self.asked
+    def ask(self, do: Do, name: str = "", value: str = "", off: str = "") -> Command:
+        n = max([self.done, *(command["n"] for command in self.asked)]) + 1
+        self.asked = [*self.waiting, command(n, do, name, value, off, self.by)]
+        self.changed["commands"] = self.asked
         return self.asked[-1]
 
     def click(self, *words: str) -> None:

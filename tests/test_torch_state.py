@@ -101,7 +101,7 @@ def weights(model: Any) -> Any:
     found = hg.Weights(model)
     return [
         found.W_Q[1], found.W_K[1, 2], found.W_E, found["ln1.w"][0], found.read("W_O", 1, normalize="m"),
-        found.W_OV[1, 2].dense(), found.W_QK[0].svd(3), found.stamp("W_Q", 1)[2:],
+        found.W_OV[1, 2].dense(), found.W_QK[0].svd(3), found.version("W_Q", 1)[2:],
     ]  # fmt: skip
 
 
@@ -178,13 +178,13 @@ def shown(model: Any) -> Any:
     grid.focus = {"n": 1, "cell": 6, "ln": "folded"}
     settled(grid)
     page = grid.to_html()
-    found = [computed, grid.colors, grid.summary, grid.comparison, grid.masks, len(page) // 1000, kept(grid)]
+    found = [computed, grid.colors, grid.summary, grid.selected_heads, grid.masks, len(page) // 1000, kept(grid)]
     grid.close()
     return found
 
 
 def settled(grid: Any) -> None:
-    assert grid._background.worker.join_idle(60)
+    assert grid._scheduler.worker.join_idle(60)
 
 
 def kept(grid: Any) -> Any:

@@ -195,7 +195,7 @@ class Stage:
     def observed(self, before: int, event: str) -> float:
         """Seconds from a trusted event to Python's last note after `before` notes; 0 where that came earlier."""
         end, count = time.monotonic() + LIMIT, before
-        while True:  # an observer may be called several times for one deed; and asking may not disturb it
+        while True:  # an observer may be called several times for one command; and asking may not disturb it
             time.sleep(0.25)
             now = self.notebook.run("len(seen)")
             if now == count > before:

@@ -152,7 +152,7 @@ def table(alone: Alone) -> str:
         _time("Ctrl+Z to Python's observer", alone.undone),
         _time("Ctrl+Z to its cell's paint", alone.undo_drawn),
         _size("initial state beyond the bundle", alone.sizes["state"] + alone.sizes["buffers"], 50),
-        _size("of that, the plan", alone.sizes["plan"]),
+        _size("of that, the spec", alone.sizes["spec"]),
         _size("a click, sent", alone.clicked.sent, 4),
         _size("a click, received, with JupyterLab's own messages", alone.clicked.received),
         _size("the first click, both ways: it brings the inspector's code", alone.first_click.total),

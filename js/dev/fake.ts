@@ -1,8 +1,8 @@
 /** Stands in for the kernel on the dev page: the same traits, and answers that look like Python's. */
 import { assign, type BitSet, empty, equal, fromWire, has } from "../src/model/bits";
-import { type Cells, nameOf, numberAt, readPlan, type Spot, spotOf, wordOf } from "../src/model/cells";
+import { type Cells, nameOf, numberAt, readSpec, type Spot, spotOf, wordOf } from "../src/model/cells";
 import type { Model } from "../src/model/sync";
-import type { Column, Complete, Deed, Focus, Plan, Recolor, Summary, Text } from "../src/model/wire";
+import type { Column, Command, Complete, Focus, GridSpec, Recolor, Summary, Text } from "../src/model/wire";
 import { toWire } from "./bytes";
 import { arrowsAmong, chance, circuitsOfHead, circuitsOfMlp, METRICS } from "./fixtures";
 import { Past } from "./past";
@@ -21,29 +21,29 @@ export class FakeModel implements Model {
   #dirty = new Set<string>();
 
   constructor(
-    plan: Plan,
+    spec: GridSpec,
     selected: string[] = [],
     /** How long the answers take, in milliseconds. */
     private readonly slow = 120,
     /** The code of the inspector. */
     private readonly panel: () => Promise<string> = async () => "",
   ) {
-    this.#cells = readPlan(plan);
+    this.#cells = readSpec(spec);
     const on = assign(
       empty(this.#cells.count),
       selected.map((word) => this.#find(word)),
       true,
     );
     this.state = {
-      plan,
+      spec,
       cells: toWire(on),
       partial: toWire(empty(this.#cells.count)),
       focus: { n: 0, cell: -1, ln: "folded" },
       recolor: { n: 0, metric: "", ln: "folded" },
-      summary: { focus: 0, cell: -1, title: "", name: "", places: [], notes: [] },
+      summary: { focus: 0, cell: -1, title: "", name: "", locations: [], notes: [] },
       text: {},
       complete: { n: 0, text: "", at: 0 },
-      deeds: [],
+      commands: [],
     };
     this.#past = new Past(on);
     this.#answerCells();
@@ -93,8 +93,8 @@ export class FakeModel implements Model {
 
   #python(dirty: Set<string>): void {
     if (dirty.has("focus")) this.#answerFocus();
-    if (dirty.has("deeds")) this.#answerDeeds();
-    if (["focus", "deeds"].some((trait) => dirty.has(trait))) this.#compare();
+    if (dirty.has("commands")) this.#answerCommand();
+    if (["focus", "commands"].some((trait) => dirty.has(trait))) this.#compare();
     if (dirty.has("complete")) this.#answerComplete();
     if (dirty.has("recolor")) this.#answerRecolor();
   }
@@ -127,7 +127,7 @@ export class FakeModel implements Model {
   /** As in a file: what there is to say of some cells, and the code that shows it. */
   async keep(...words: string[]): Promise<void> {
     this.state.panel = await this.panel();
-    this.state.kept = words.map((word) => {
+    this.state.precomputed = words.map((word) => {
       const cell = this.#find(word);
       const name = nameOf(this.#cells, spotOf(this.#cells, cell)!);
       const circuits = circuitsOfHead(cell, "folded");
@@ -137,7 +137,7 @@ export class FakeModel implements Model {
         cell,
         title: word,
         name,
-        places: [],
+        locations: [],
         notes: [],
         ln: "folded",
         tabs,
@@ -155,13 +155,17 @@ export class FakeModel implements Model {
     });
   }
 
-  #answerDeeds(): void {
+  #answerCommand(): void {
     let error: Text["error"] = null;
-    for (const deed of this.state.deeds as Deed[])
-      if (deed.n > this.#past.history.done) {
-        const message = this.#past.do(deed, this.state.text as Text);
+    for (const command of this.state.commands as Command[])
+      if (command.n > this.#past.history.done) {
+        const message = this.#past.do(command, this.state.text as Text);
         error =
-          deed.do === "query" ? this.#answerQuery(deed) : message ? { message, start: 0, end: 0 } : null;
+          command.do === "query"
+            ? this.#answerQuery(command)
+            : message
+              ? { message, start: 0, end: 0 }
+              : null;
       }
     this.set("cells", toWire(this.#past.now));
     this.#answerCells();
@@ -224,7 +228,7 @@ export class FakeModel implements Model {
   }
 
   /** Selects what a text says, or says what is wrong with it. */
-  #answerQuery({ n, value }: Deed): Text["error"] {
+  #answerQuery({ n, value }: Command): Text["error"] {
     this.#answered = n;
     const found: number[] = [];
     let at = 0;
@@ -257,7 +261,7 @@ export class FakeModel implements Model {
       shape,
       count,
     });
-    const places = head
+    const locations = head
       ? [
           place("W_Q", 0, "96 x 24", 2304),
           place("W_K", 1, "96 x 24", 2304),
@@ -281,7 +285,7 @@ export class FakeModel implements Model {
       cell,
       title: wordOf(this.#cells, spot),
       name: nameOf(this.#cells, spot),
-      places,
+      locations,
       notes,
       ln,
       tabs,
@@ -343,7 +347,7 @@ export class FakeModel implements Model {
       title: heads.map(({ cell }) => titleOf(cell)).join(" + "),
     };
     const note = heads.length > 8 ? `The first 8 of ${heads.length} heads were compared.` : "";
-    this.set("comparison", {
+    this.set("selected_heads", {
       heads: many ? compared : [],
       n_heads: many ? heads.length : 0,
       summed: many ? summed : null,

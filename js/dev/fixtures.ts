@@ -143,7 +143,7 @@ export function circuitsOfHead(seed: number, ln: string, dHead = 24): Circuit[] 
       pairs_title: "what it attends from and to",
       pairs: pairs(random),
       offsets: Array.from({ length: 64 }, (_, k) => (k === 1 ? 3.2 : 1.1 / (k + 1) - 0.4 + 0.2 * random())),
-      notes: ["Positions are learned here, so the score by distance says how the head looks back."],
+      notes: ["Positions are learned here, so the score by distance says how the head tooltips back."],
     },
   ];
 }

@@ -1,7 +1,7 @@
 /** The dev page: `?model=NAME&dark&views=2&width=900&slow=2000&saved=5&frozen&kept`. */
 import widget from "../src/widget";
 import { FakeModel } from "./fake";
-import { planOf, type Sizes } from "./plans";
+import { type Sizes, specOf } from "./specs";
 
 const MODELS: Record<string, [Sizes, string[]]> = {
   demo: [
@@ -42,7 +42,7 @@ const MODELS: Record<string, [Sizes, string[]]> = {
       heads: 16,
       perGroup: 4,
       stacks: "vision",
-      standing: "proven",
+      provenance: "proven",
     },
     ["vision l3h3", "vision l12h9"],
   ],
@@ -72,7 +72,7 @@ const MODELS: Record<string, [Sizes, string[]]> = {
     ["l1 mixer", "l3h3"],
   ],
   guess: [
-    { name: "NewModelForCausalLM: 4 layers, 6 heads, d_model 96", layers: 4, heads: 6, standing: "guess" },
+    { name: "NewModelForCausalLM: 4 layers, 6 heads, d_model 96", layers: 4, heads: 6, provenance: "guess" },
     ["l1h2"],
   ],
 };
@@ -86,7 +86,7 @@ const panel = async () => {
   const answer = await fetch("../src/panel.js");
   return answer.ok ? answer.text() : "";
 };
-const model = new FakeModel(planOf(sizes), selected, Number(wanted.get("slow") ?? 120), panel);
+const model = new FakeModel(specOf(sizes), selected, Number(wanted.get("slow") ?? 120), panel);
 const NAMES = [
   "induction",
   "copying",
@@ -95,7 +95,7 @@ const NAMES = [
   "MLPs",
 ];
 // A page without a kernel, and what it brought along.
-if (wanted.has("kept")) await model.keep(...selected);
+if (wanted.has("precomputed")) await model.keep(...selected);
 for (let k = 0; k < Number(wanted.get("saved") ?? 0); k++)
   model.save(
     NAMES[k] ?? `circuit ${k}`,

@@ -1,6 +1,6 @@
 /** What the stand-in for the kernel remembers: steps to go back to, and selections that have names. */
 import { type BitSet, equal, fromText, union, without } from "../src/model/bits";
-import type { Deed, History, Saved } from "../src/model/wire";
+import type { Command, History, Saved } from "../src/model/wire";
 import { toWire } from "./bytes";
 
 const COLORS = ["#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#0072b2"];
@@ -45,8 +45,8 @@ export class Past {
     this.#named.set(name, { bits, color, text: words.selection, counts: words.counts });
   }
 
-  /** Does a deed. Returns why it was refused, or "". */
-  do({ n, do: what, name, value, off }: Deed, words: { selection: string; counts: string }): string {
+  /** Does a command. Returns why it was refused, or "". */
+  do({ n, do: what, name, value, off }: Command, words: { selection: string; counts: string }): string {
     this.#done = n;
     const known = this.#named.get(name);
     const bits = (text: string) => fromText(text, 8 * this.#now.length);

@@ -12,7 +12,7 @@ import { makeTools } from "./chrome/toolbar";
 import { makeGrid } from "./grid/grid";
 import { makeTabs } from "./inspector/tabs";
 import { nameOf, numberAt, type Spot, spotOf, wordOf } from "./model/cells";
-import { makeDeeds } from "./model/commands";
+import { makeCommand } from "./model/commands";
 import { Editor } from "./model/editor";
 import { followKernel, isDisconnected, noticeOf } from "./model/kernel";
 import { cellsOf, stackHolding, stackTabs, tally, tallyText } from "./model/stacks";
@@ -28,7 +28,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
   const sync = new Sync(model);
   const holding = (stack: string) => stackHolding(sync.cells, stack, sync.on, sync.partial);
   const view = newView(sync.cells, holding(""));
-  const announcer = makeAnnouncer(() => model.get("plan"), sync.text, signal);
+  const announcer = makeAnnouncer(() => model.get("spec"), sync.text, signal);
   const { say } = announcer;
   const editor = new Editor(sync, view, say);
   const host = makePanelHost(
@@ -38,7 +38,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
           sync,
           view,
           announcer,
-          deeds,
+          commands,
           grid,
           query,
           tools,
@@ -78,8 +78,8 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     } else if (byKey) asking = window.setTimeout(() => sync.inspect(cell), SETTLED);
     else sync.inspect(cell);
   };
-  const deeds = makeDeeds(sync, announcer);
-  const step = (what: "undo" | "redo") => view.live && deeds.step(what);
+  const commands = makeCommand(sync, announcer);
+  const step = (what: "undo" | "redo") => view.live && commands.step(what);
 
   const grid = makeGrid(
     sync,
@@ -102,7 +102,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     signal,
   );
   const ask = (text: string) => {
-    asked = sync.deed("query", "", text);
+    asked = sync.command("query", "", text);
     return asked;
   };
   const query = makeQuery(
@@ -203,7 +203,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
   const showAll = () => {
     setText(name, sync.cells.model);
     name.title = sync.cells.model;
-    badge.update(sync.cells.standing, sync.cells.standingNote);
+    badge.update(sync.cells.provenance, sync.cells.provenanceNote);
     setText(notice, noticeOf(view.live, sync.version));
     root.classList.toggle("hg-frozen", !view.live);
     query.update(sync.text, view.live, hasExtras());
@@ -236,8 +236,8 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     },
     focus: showPanel,
     summary: showPanel,
-    comparison: showPanel,
-    kept: showPanel,
+    selected_heads: showPanel,
+    precomputed: showPanel,
     completions: showPanel,
   };
   /** The traits that changed and are not shown yet. */
@@ -259,11 +259,11 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     const few = traits.map((trait) => showers[trait]);
     if (few.includes(undefined)) showAll();
     else for (const shower of new Set(few)) shower?.();
-    deeds.done();
+    commands.done();
   };
 
   sync.follow(signal, (trait) => {
-    if (trait === "plan") {
+    if (trait === "spec") {
       const { live, focused, panel, arrows, marks } = view;
       // The same cells, some of which write nothing now, or do again; or a grid of another shape, where all begins anew.
       if (view.cells.count === sync.cells.count) view.cells = cellsOf(sync.cells, view.stack);

@@ -1,17 +1,17 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { fromWire } from "../src/model/bits";
-import { readPlan } from "../src/model/cells";
-import type { Deed, Plan } from "../src/model/wire";
+import { readSpec } from "../src/model/cells";
+import type { Command, GridSpec } from "../src/model/wire";
 import widget from "../src/widget";
 import { colors } from "./fixtures";
 import { Host, orders } from "./host";
-import { members, on, stacked, text } from "./plans";
+import { members, on, stacked, text } from "./specs";
 
-const cells = readPlan(stacked());
+const cells = readSpec(stacked());
 const life = new AbortController();
 
 const hostOf = (...members: number[]) =>
-  new Host({ plan: stacked(), cells: on(cells, ...members), partial: on(cells), text: text() });
+  new Host({ spec: stacked(), cells: on(cells, ...members), partial: on(cells), text: text() });
 
 function viewOf(host: Host, signal = life.signal) {
   const el = document.createElement("div");
@@ -44,7 +44,7 @@ function viewOf(host: Host, signal = life.signal) {
   };
 }
 
-const deedsOf = (host: Host) => (host.state.deeds ?? []) as Deed[];
+const deedsOf = (host: Host) => (host.state.commands ?? []) as Command[];
 
 /** What Python answers to the last query. */
 function answerTo(host: Host, members: number[], error: object | null = null) {
@@ -56,7 +56,7 @@ function answerTo(host: Host, members: number[], error: object | null = null) {
   };
 }
 
-/** What Python answers to the last deed. */
+/** What Python answers to the last command. */
 function settled(host: Host, members: number[], steps: { undo: number; redo: number }) {
   return {
     cells: on(cells, ...members),
@@ -239,8 +239,8 @@ describe("a view of a model with two stacks", () => {
     const host = hostOf(1);
     const one = viewOf(host);
     one.tabs[1]!.click();
-    const plan = host.state.plan as Plan;
-    host.tell("plan", { ...plan, zero: on(cells, 6) });
+    const spec = host.state.spec as GridSpec;
+    host.tell("spec", { ...spec, zero: on(cells, 6) });
     await shown();
     expect(one.shown()).toBe("decoder");
   });

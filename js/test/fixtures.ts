@@ -38,7 +38,7 @@ export const summary = (more: Partial<Summary> = {}): Summary => ({
   cell: 4,
   title: "l0h1",
   name: "layer 0 head 1",
-  places: [{ role: "W_Q", parameter: "h.0.q.weight", index: "[:, 0:2]", shape: "6 x 2", count: 12 }],
+  locations: [{ role: "W_Q", parameter: "h.0.q.weight", index: "[:, 0:2]", shape: "6 x 2", count: 12 }],
   notes: [],
   ln: "folded",
   // The type of a list of words, which the generator writes without its brackets.

@@ -171,7 +171,7 @@ class Weights:
         )
 
     @shielded()
-    def stamp(self, role: str, layer: int | None = None) -> tuple[object, ...]:
+    def version(self, role: str, layer: int | None = None) -> tuple[object, ...]:
         """What changes when these weights do, for whoever keeps a result that was computed from them.
 
         A parameter counts its changes in place, but not those through `.data`; so entries are summed too, all of them

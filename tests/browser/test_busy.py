@@ -37,7 +37,7 @@ def notebook(opened: Notebook) -> Notebook:
 
 
 def done(notebook: Notebook) -> int:
-    """The number of the last deed that Python has done."""
+    """The number of the last command that Python has done."""
     return int(notebook.run("grid.history['done']"))
 
 

@@ -1,4 +1,4 @@
-"""Two thousand deeds of hands and of Python, at random: both sides agree after each, and nothing grows.
+"""Two thousand commands of hands and of Python, at random: both sides agree after each, and nothing grows.
 
 Each is looked at, against what it has to come to; a hundred are done by Chromium's own mouse. Five hundred more come in
 bursts of ten without a pause, which is harder on both sides. But for the mouse, hands are events that the page sends to
@@ -41,7 +41,7 @@ NOTHING = grid.anatomy.select("none")
 
 def state():
     held = [word for word, part in PARTS.items() if (part - grid.selection) == NOTHING]
-    return json.dumps({{"held": held, "busy": any(deed["n"] > grid.history["done"] for deed in grid.deeds)}})
+    return json.dumps({{"held": held, "busy": any(command["n"] > grid.history["done"] for command in grid.commands)}})
 
 
 def do(words):
@@ -56,7 +56,7 @@ def do(words):
 
 
 class Model:
-    """What has to be selected after each deed: a set of words, and those before and after it."""
+    """What has to be selected after each command: a set of words, and those before and after it."""
 
     def __init__(self) -> None:
         self.on: frozenset[str] = frozenset()
@@ -83,17 +83,17 @@ class Model:
         self.set(self.on | words if on else self.on - words)
 
 
-def deeds(seed: int, n: int, model: Model) -> Iterator[tuple[dict[str, Any], list[str]]]:
-    """Deeds at random, and the words that are selected after each."""
+def commands(seed: int, n: int, model: Model) -> Iterator[tuple[dict[str, Any], list[str]]]:
+    """Commands at random, and the words that are selected after each."""
     dice = random.Random(seed)
     for _ in range(n):
         kind = dice.choices(["click", "brush", "header", "undo", "redo", "key", "python"], [30, 20, 10, 16, 8, 4, 12])[
             0
         ]
-        deed: dict[str, Any] = {"what": "drag"}
+        command: dict[str, Any] = {"what": "drag"}
         if kind == "click":
             word = dice.choice(WORDS)
-            deed["words"] = [word]
+            command["words"] = [word]
             model.switch(frozenset([word]), word not in model.on)
         elif kind == "brush":
             rows, columns = sorted(dice.choices([0, 1], k=2)), sorted(dice.choices(range(8), k=2))
@@ -101,26 +101,26 @@ def deeds(seed: int, n: int, model: Model) -> Iterator[tuple[dict[str, Any], lis
             block = frozenset(
                 word for row in LAYERS[rows[0] : rows[1] + 1] for word in row[columns[0] : columns[1] + 1]
             )
-            deed |= {"words": corners, "alt": dice.random() < 0.2}
-            model.switch(block, not deed["alt"] and corners[0] not in model.on)
+            command |= {"words": corners, "alt": dice.random() < 0.2}
+            model.switch(block, not command["alt"] and corners[0] not in model.on)
         elif kind == "header":
             at = dice.randrange(10)
             row = frozenset(LAYERS[at]) if at < 2 else frozenset(line[at - 2] for line in LAYERS)
-            deed["words"] = [f"#data-row='{at}'" if at < 2 else f"#data-column='{at - 2}'"]
+            command["words"] = [f"#data-row='{at}'" if at < 2 else f"#data-column='{at - 2}'"]
             model.switch(row, not row <= model.on)
         elif kind in ("undo", "redo"):
-            deed = {"what": "key", "key": "z", "control": True, "shift": kind == "redo"}
+            command = {"what": "key", "key": "z", "control": True, "shift": kind == "redo"}
             model.undo() if kind == "undo" else model.redo()
         elif kind == "key":
             key = dice.choice(["a", "i", "Escape"])
-            deed = {"what": "key", "key": key}
+            command = {"what": "key", "key": key}
             everything = frozenset(WORDS)
             model.set({"a": everything, "i": everything - model.on, "Escape": frozenset()}[key])
         else:
             words: Any = dice.choice(["undo", "redo", *[dice.sample(WORDS, dice.randrange(1, 6))] * 4])
-            deed = {"what": "python", "words": f"do({words!r})"}
+            command = {"what": "python", "words": f"do({words!r})"}
             model.undo() if words == "undo" else model.redo() if words == "redo" else model.set(frozenset(words))
-        yield deed, sorted(model.on)
+        yield command, sorted(model.on)
 
 
 @pytest.fixture(scope="module")
@@ -141,8 +141,8 @@ def hands(notebook: Notebook) -> Iterator[JSHandle]:
     made.dispose()
 
 
-def by_mouse(notebook: Notebook, deed: dict[str, Any]) -> None:
-    words, mouse = deed["words"], notebook.page.mouse
+def by_mouse(notebook: Notebook, command: dict[str, Any]) -> None:
+    words, mouse = command["words"], notebook.page.mouse
     for word in dict.fromkeys((words[0], words[-1])):
         box = cell(notebook.view(), word).bounding_box()
         assert box
@@ -154,16 +154,16 @@ def by_mouse(notebook: Notebook, deed: dict[str, Any]) -> None:
 
 
 @pytest.mark.timeout(1800)
-def test_both_sides_agree_after_each_deed_and_nothing_grows(notebook: Notebook, hands: JSHandle) -> None:
+def test_both_sides_agree_after_each_command_and_nothing_grows(notebook: Notebook, hands: JSHandle) -> None:
     model = Model()
-    done = list(deeds(5, 2000, model))
-    for deed, words in done[:100]:
-        real = deed["what"] == "drag" and not deed.get("alt") and not deed["words"][0].startswith("#")
-        by_mouse(notebook, deed) if real else hands.evaluate("(hands, deed) => hands.act(deed)", deed)
+    done = list(commands(5, 2000, model))
+    for command, words in done[:100]:
+        real = command["what"] == "drag" and not command.get("alt") and not command["words"][0].startswith("#")
+        by_mouse(notebook, command) if real else hands.evaluate("(hands, command) => hands.act(command)", command)
         hands.evaluate("(hands, words) => hands.agreed(words)", words)
-    each = """async (hands, all) => { for (const [deed, words] of all) {
-        await hands.act(deed);
-        await hands.agreed(words).catch(error => { throw new Error(JSON.stringify(deed), { cause: error }) });
+    each = """async (hands, all) => { for (const [command, words] of all) {
+        await hands.act(command);
+        await hands.agreed(words).catch(error => { throw new Error(JSON.stringify(command), { cause: error }) });
     } }"""
     held: list[Held] = []
     for start in range(100, 2000, 50):
@@ -172,14 +172,14 @@ def test_both_sides_agree_after_each_deed_and_nothing_grows(notebook: Notebook, 
     flat(held)
 
 
-def test_both_sides_agree_after_bursts_of_deeds_that_wait_for_nothing(notebook: Notebook, hands: JSHandle) -> None:
+def test_both_sides_agree_after_bursts_of_commands_that_wait_for_nothing(notebook: Notebook, hands: JSHandle) -> None:
     # A burst has no expected end, since Python may be told of a click before or after its own change: only that both
-    # sides end alike, that every deed was done, and that no cell is on that nothing switched on.
-    burst = """async (hands, all) => { for (const [deed] of all) {
-        hands.act(deed);
+    # sides end alike, that every command was done, and that no cell is on that nothing switched on.
+    burst = """async (hands, all) => { for (const [command] of all) {
+        hands.act(command);
         if (Math.random() < 0.3) await new Promise(done => setTimeout(done, 3));
     } return await hands.agreed(null) }"""
-    done = list(deeds(6, 500, Model()))
+    done = list(commands(6, 500, Model()))
     held: list[Held] = []
     for start in range(0, 500, 10):
         assert set(hands.evaluate(burst, done[start : start + 10])) <= set(WORDS)
@@ -189,7 +189,7 @@ def test_both_sides_agree_after_bursts_of_deeds_that_wait_for_nothing(notebook: 
 
 
 def flat(held: list[Held]) -> None:
-    """Nothing grows from deed to deed, once what is kept of them, such as two hundred steps, is full."""
+    """Nothing grows from command to command, once what is kept of them, such as two hundred steps, is full."""
     grown = held[-1] - held[len(held) // 2]
     print(json.dumps([vars(one) for one in (held[0], held[len(held) // 2], held[-1])]))
     print(f"in the second half: {grown}")

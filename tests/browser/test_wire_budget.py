@@ -80,7 +80,7 @@ def test_its_first_state_is_below_50_kb_beyond_the_bundle(notebook: Notebook, fr
     notebook.run_all()
     notebook.view().wait_for()
     frames.settle()
-    opened = [frame for frame in frames.of(frames.received, "comm_open") if b'"plan"' in frame]
+    opened = [frame for frame in frames.of(frames.received, "comm_open") if b'"spec"' in frame]
     assert len(opened) == 1
     size = len(opened[0]) - notebook.run(BUNDLE)
     later = sum(len(frame) for frame in frames.of(frames.received, "comm_msg"))

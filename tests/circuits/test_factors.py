@@ -663,11 +663,11 @@ def test_the_scale_of_a_guessed_family_is_a_guess_only_where_no_attribute_says_i
         raise RuntimeError("it cannot be run")
 
     for family, attribute in (("gpt2", True), ("deberta", False)):
-        for standing in ("table", "guess"):
+        for provenance in ("table", "guess"):
             for runs in (True, False):
                 weights = Weights(tiny.fresh(family))
-                weights.anatomy = dataclasses.replace(weights.anatomy, standing=standing)
+                weights.anatomy = dataclasses.replace(weights.anatomy, provenance=provenance)
                 if not runs:
                     weights.model.base_model.forward = broken
                 said = any("is a guess" in note for note in Circuits(weights).notes("qk", 0))
-                assert said == (standing == "guess" and not attribute and not runs)
+                assert said == (provenance == "guess" and not attribute and not runs)

@@ -194,10 +194,10 @@ def outcome(model: Any, family: str) -> str:
         weights = Weights(model)
         found = Circuits(weights, "raw").head("ov", layer, head)
         scanned, summary = hg.scan(model, ["ov"]), hg.summarize(model, f"l{layer}h{head}")
-    assert anatomy.standing == ("doubted" if anatomy.doubts else "table")
-    assert warned == bool(anatomy.doubts)
+    assert anatomy.provenance == ("doubted" if anatomy.caveats else "table")
+    assert warned == bool(anatomy.caveats)
     law_4 = float((by_masks - by_hook).abs().max()) < 1e-9
-    assert law_4 or anatomy.doubts
+    assert law_4 or anatomy.caveats
     used = ov_of(model, anatomy, layer, head)
     spectra = torch.allclose(found.AB.double(), used, rtol=1e-6, atol=1e-9)
     notes = [any("There is an adapter" in one for one in (*given,))
@@ -205,7 +205,7 @@ def outcome(model: Any, family: str) -> str:
     assert spectra or all(notes)
     assert notes[0] == notes[1]
     assert notes[2] == notes[3] == bool(anatomy.altered)
-    return "doubted" if anatomy.doubts else "noted" if notes[2] else "right"
+    return "doubted" if anatomy.caveats else "noted" if notes[2] else "right"
 
 
 # ---- every tuner
@@ -260,7 +260,7 @@ def test_every_variant_of_lora_is_right_noted_or_doubted(variant: str) -> None:
         model = moved(peft.get_peft_model(tiny.fresh(GROUPED).float(), config))
     if variant in ("another layer", "queries alone"):  # of the head's OV nothing is said, for nothing is changed
         anatomy = hg.dissect(model)
-        assert (anatomy.standing, anatomy.doubts) == ("table", ())
+        assert (anatomy.provenance, anatomy.caveats) == ("table", ())
         with quiet():
             found = Circuits(Weights(model), "raw").head("ov", *HEADS[GROUPED]).AB
             assert not any("adapter" in note for note in Circuits(Weights(model)).notes("ov", 1))
@@ -367,8 +367,8 @@ def test_the_rows_of_a_gate_have_their_share_of_an_adapter() -> None:
 def test_the_doubt_is_in_the_widget_too() -> None:
     with quiet():
         grid = hg.HeadGrid(tuned("VERA", GROUPED))
-    assert grid.plan["standing"] == "doubted"
-    assert "Vera acts on 12 modules" in grid.plan["standing_note"]
+    assert grid.spec["provenance"] == "doubted"
+    assert "Vera acts on 12 modules" in grid.spec["provenance_note"]
 
 
 def test_tokens_are_read_through_an_embedding_that_is_noted() -> None:

@@ -79,7 +79,7 @@ def test_a_guess_is_the_tables_row(family: str) -> None:
     assert [(s.n_layers, s.n_heads, s.n_kv_heads, s.uses) for s in found[0].anatomy.stacks if s.n_layers] == [
         (s.n_layers, s.n_heads, s.n_kv_heads, s.uses) for s in table.stacks if s.n_layers
     ]
-    assert {one.anatomy.standing for one in found} == {"guess"}
+    assert {one.anatomy.provenance for one in found} == {"guess"}
 
 
 @pytest.mark.parametrize("family", tiny.FAMILIES)
@@ -100,10 +100,10 @@ def test_a_family_that_is_not_in_the_table_is_guessed_right_or_refused(
 def test_what_shapes_leave_open_is_said_and_is_another_guess(family: str) -> None:
     found = guessed(family)
     for start, families in OPEN.items():
-        asked = any(doubt.startswith(f"shapes do not show {start}") for doubt in found[0].doubts)
-        assert asked == (family in families), found[0].doubts
-    assert (len(found) > 1) == bool(found[0].doubts)
-    assert len({one.doubts for one in found}) == len(found)
+        asked = any(doubt.startswith(f"shapes do not show {start}") for doubt in found[0].caveats)
+        assert asked == (family in families), found[0].caveats
+    assert (len(found) > 1) == bool(found[0].caveats)
+    assert len({one.caveats for one in found}) == len(found)
     assert len({one.anatomy.fingerprint for one in found}) == len(found)
 
 
@@ -328,7 +328,7 @@ def test_a_guess_is_made_by_dissect_and_announced() -> None:
     said = r"'gpt_neox_japanese' is not in headgrid's table.*how q, k and v lie.*headgrid.verify tells"
     with pytest.warns(UserWarning, match=said):
         anatomy = hg.dissect(model)
-    assert anatomy.standing == "guess"
+    assert anatomy.provenance == "guess"
     with pytest.warns(UserWarning, match="is a guess"):
         assert hg.dissect(model.config) == anatomy
 
@@ -343,19 +343,19 @@ def test_a_guess_that_is_proven_says_so_and_a_proof_finds_the_right_one() -> Non
         with pytest.warns(UserWarning, match="is a guess"):
             proof = hg.verify(model)
         assert proof.ok
-        assert (proof.anatomy.standing, slots(proof.anatomy)) == ("proven", slots(table))
+        assert (proof.anatomy.provenance, slots(proof.anatomy)) == ("proven", slots(table))
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             grid = hg.HeadGrid(model)
-    assert (grid.plan["standing"], slots(grid.anatomy)) == ("proven", slots(table))
-    assert "proven by forward passes of this very model" in grid.plan["standing_note"]
+    assert (grid.spec["provenance"], slots(grid.anatomy)) == ("proven", slots(table))
+    assert "proven by forward passes of this very model" in grid.spec["provenance_note"]
 
 
 def test_an_unproven_guess_says_so_in_the_widget() -> None:
     with pytest.warns(UserWarning, match="is a guess"):
         grid = hg.HeadGrid(outside("gpt_neox_japanese"))
-    assert grid.plan["standing"] == "guess"
-    assert "headgrid.verify(model) proves or refutes it" in grid.plan["standing_note"]
+    assert grid.spec["provenance"] == "guess"
+    assert "headgrid.verify(model) proves or refutes it" in grid.spec["provenance_note"]
 
 
 # ---- refusals
@@ -426,7 +426,7 @@ def square(**config: Any) -> tuple[Any, Named]:
 def test_square_matrices_are_stored_either_way_and_both_are_guesses() -> None:
     found = list(guesses(*square()))
     assert [one.anatomy.places["W_Q", 0][0].axes for one in found] == ["(n h) m", "m (n h)"]
-    assert "how square matrices are stored" in found[0].doubts[0]
+    assert "how square matrices are stored" in found[0].caveats[0]
 
 
 def test_one_matrix_that_is_not_square_tells_how_the_others_are_stored() -> None:
@@ -436,4 +436,4 @@ def test_one_matrix_that_is_not_square_tells_how_the_others_are_stored() -> None
         all_of.shapes[f"layers.{i}.mlp.fc2.weight"] = (20, 12)  # type: ignore[index]
     (only,) = guesses(said, all_of)
     assert only.anatomy.places["W_Q", 0][0].axes == "m (n h)"
-    assert only.doubts == ()
+    assert only.caveats == ()

@@ -102,7 +102,7 @@ def test_z_of_a_hooked_transformer_is_what_passes_hook_z() -> None:
         for role, axes in [("W_Q", "n m h"), ("W_K", "g m h"), ("W_V", "g m h"), ("W_O", "n h m"), ("b_O", "m")]
     )
     shapes = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
-    anatomy = hg.Anatomy("Hooked", "hooked", (Stack("", 2, 3, 3, 10, 4, 0, 0, slots),), 0, shapes, standing="guess")
+    anatomy = hg.Anatomy("Hooked", "hooked", (Stack("", 2, 3, 3, 10, 4, 0, 0, slots),), 0, shapes, provenance="guess")
     with record(model, anatomy.select("l1 attn")) as cache:
         model(x)
     assert cache["l1 attn"].shape == (2, 5, 3, 4)

@@ -62,7 +62,7 @@ def test_wrapped_models_have_the_places_of_the_model_and_the_names_of_the_wrappe
         assert list(anatomy.parameters) == [prefix + name for name in plain.parameters]
         assert anatomy.aliases == {prefix + a: prefix + b for a, b in plain.aliases.items()}
         assert owns_every_parameter(anatomy, wrapper)
-        assert anatomy.standing == "table"
+        assert anatomy.provenance == "table"
 
 
 def test_a_plain_model_is_what_it_was() -> None:
@@ -326,7 +326,7 @@ def test_a_wrapped_model_of_an_unknown_family_is_guessed_under_the_wrappers_name
     model = nn.DataParallel(transformers.ArceeForCausalLM(config))
     with pytest.warns(UserWarning, match="'arcee' is not in headgrid's table"):
         anatomy = hg.dissect(model)
-    assert anatomy.standing == "guess"
+    assert anatomy.provenance == "guess"
     assert anatomy.places["W_K", 2][0].parameter == "module.model.layers.2.self_attn.k_proj.weight"
 
 

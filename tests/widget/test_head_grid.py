@@ -23,7 +23,7 @@ from test_panels import by_title, fits, spoilt
 import headgrid as hg
 from headgrid.circuits.progress import Cancelled
 from headgrid.circuits.scan import scan
-from headgrid.widget.compute.summary_cache import Answer, Answers
+from headgrid.widget.compute.summary_cache import CellSummary, SummaryCache
 from headgrid.widget.wire import schema
 from headgrid.widget.wire.schema import pack, unpack
 
@@ -36,7 +36,7 @@ def focus(grid: hg.HeadGrid, n: int, word: str, ln: schema.Ln = "folded") -> Non
 
 def settled(grid: hg.HeadGrid) -> hg.HeadGrid:
     """The grid once everything that was asked for is answered; what crosses is checked."""
-    assert grid._background.worker.join_idle(120)
+    assert grid._scheduler.worker.join_idle(120)
     for trait, (hint, _) in schema.TRAITS.items():
         value = grid.get_state(trait)[trait]
         assert fits(value, hint), trait
@@ -155,12 +155,12 @@ def test_cells_that_no_browser_sends_are_refused_and_the_state_is_sent_back(
     "garbage",
     [None, {}, {"n": "1", "text": "l0"}, {"n": 1, "text": 3}, "l0", {"n": 1, "cell": 2, "metric": "", "ln": "both"}],
 )
-def test_a_deed_focus_or_color_that_no_browser_sends_is_refused(garbage: object) -> None:
+def test_a_command_focus_or_color_that_no_browser_sends_is_refused(garbage: object) -> None:
     grid = hg.HeadGrid(tiny.model(LLAMA), select="l0h1")
-    grid.set_state({"deeds": garbage, "focus": garbage, "recolor": garbage})
+    grid.set_state({"commands": garbage, "focus": garbage, "recolor": garbage})
     assert str(grid.selection) == "l0h1"
     assert "It was refused." in grid.text["error"]["message"]
-    assert (grid.deeds, grid.text["query"], grid.history["done"]) == ([], 0, 0)
+    assert (grid.commands, grid.text["query"], grid.history["done"]) == ([], 0, 0)
     assert grid.focus == {"n": 0, "cell": -1, "ln": "folded"}
     assert grid.recolor == {"n": 0, "metric": "", "ln": "folded"}
 
@@ -170,7 +170,7 @@ def test_a_focus_is_answered_by_where_the_weights_are() -> None:
     grid.set_state({"focus": {"n": 4, "cell": cell(grid, "l1h4"), "ln": "folded"}})
     summary = grid.summary
     assert (summary["focus"], summary["title"], summary["name"]) == (4, "l1h4", "layer 1 head 4")
-    places = {place["role"]: place for place in summary["places"]}
+    places = {place["role"]: place for place in summary["locations"]}
     assert places["W_Q"]["index"] == "[40:50, :]"
     assert places["W_K"] == {
         "role": "W_K",
@@ -179,10 +179,10 @@ def test_a_focus_is_answered_by_where_the_weights_are() -> None:
         "shape": "48 x 10",
         "count": 480,
     }
-    assert sum(place["count"] for place in summary["places"]) == grid.anatomy.select("l1h4").n_params
+    assert sum(place["count"] for place in summary["locations"]) == grid.anatomy.select("l1h4").n_params
     assert summary["notes"] == ["Heads 3, 4, 5 share key/value head 1: its weights are theirs as well."]
     grid.set_state({"focus": {"n": 5, "cell": 10_000, "ln": "folded"}})
-    assert (grid.summary["focus"], grid.summary["cell"], grid.summary["places"]) == (5, -1, [])
+    assert (grid.summary["focus"], grid.summary["cell"], grid.summary["locations"]) == (5, -1, [])
 
 
 def test_every_cells_places_add_up_to_its_parameters() -> None:
@@ -190,7 +190,7 @@ def test_every_cells_places_add_up_to_its_parameters() -> None:
     for i in range(grid._cells.n_cells):
         grid.set_state({"focus": {"n": i + 1, "cell": i, "ln": "folded"}})
         assert (
-            sum(place["count"] for place in grid.summary["places"])
+            sum(place["count"] for place in grid.summary["locations"])
             == grid.anatomy.select(grid.summary["title"]).n_params
         )
 
@@ -209,7 +209,7 @@ def test_heads_and_mlps_that_write_nothing_are_marked() -> None:
         ):
             model.get_parameter(name).masked_fill_(torch.tensor(True) if mask is None else mask, 0)
     grid = hg.HeadGrid(model)
-    zero = unpack(grid.plan["zero"], grid._cells.n_cells)
+    zero = unpack(grid.spec["zero"], grid._cells.n_cells)
     assert [grid._cells.describe(int(i))[0] for i in np.flatnonzero(zero)] == ["l0 mlp", "l1h2"]
     grid.set_state({"focus": {"n": 1, "cell": cell(grid, "l1h2"), "ln": "folded"}})
     assert "writes nothing" in grid.summary["notes"][0]
@@ -218,14 +218,14 @@ def test_heads_and_mlps_that_write_nothing_are_marked() -> None:
 def test_a_grid_needs_no_weights() -> None:
     grid = hg.HeadGrid(tiny.config(LLAMA), select="l1h2")
     assert grid.model is None
-    assert not any(grid.plan["zero"])
+    assert not any(grid.spec["zero"])
     assert on(grid) == ["l1h2"]
 
 
-def test_the_plan_is_fixed() -> None:
+def test_the_spec_is_fixed() -> None:
     grid = hg.HeadGrid(tiny.model(LLAMA))
     with pytest.raises(traitlets.TraitError, match="read-only"):
-        grid.plan = {}
+        grid.spec = {}
 
 
 def large() -> hg.HeadGrid:
@@ -289,12 +289,12 @@ def test_a_viewer_without_widgets_gets_a_picture_and_a_text() -> None:
 
 
 class Held:
-    """Stands in for a method of `Answers`: it says that it has begun, and goes on when it is let."""
+    """Stands in for a method of `SummaryCache`: it says that it has begun, and goes on when it is let."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
         self.begun, self.go, self.calls = threading.Event(), threading.Event(), 0
-        self._original: Callable[..., Any] = getattr(Answers, name)
-        monkeypatch.setattr(Answers, name, lambda *given, **named: self._call(*given, **named))
+        self._original: Callable[..., Any] = getattr(SummaryCache, name)
+        monkeypatch.setattr(SummaryCache, name, lambda *given, **named: self._call(*given, **named))
 
     def _call(self, *given: Any, **named: Any) -> Any:
         self.calls += 1
@@ -315,7 +315,7 @@ def test_a_focus_is_answered_at_once_and_then_with_its_circuits() -> None:
     assert [circuit["title"] for circuit in summary["circuits"]] == ["OV", "QK"]
     assert (summary["title"], summary["tabs"]) == ("l1h3", ["ov", "qk", "composition"])
     assert summary["partners"]["arrows"]
-    assert summary["places"], "what was said at once stays"
+    assert summary["locations"], "what was said at once stays"
 
 
 def test_what_has_no_circuits_has_no_tabs() -> None:
@@ -344,13 +344,13 @@ def test_what_nobody_waits_for_any_more_is_stopped(monkeypatch: pytest.MonkeyPat
     grid = hg.HeadGrid(*hg.demo())
     begun, go, stopped = threading.Event(), threading.Event(), []
 
-    def endless(answers: Answers, number: int, ln: schema.Ln, cancelled: Callable[[], bool]) -> Any:
+    def endless(cache: SummaryCache, number: int, ln: schema.Ln, cancelled: Callable[[], bool]) -> Any:
         begun.set()
         assert go.wait(60)
         stopped.append(cancelled())
-        yield answers.read(number, ln)
+        yield cache.read(number, ln)
 
-    monkeypatch.setattr(Answers, "deepen", endless)
+    monkeypatch.setattr(SummaryCache, "deepen", endless)
     focus(grid, 1, "l1h3")
     assert begun.wait(60)
     focus(grid, 2, "embed")
@@ -364,26 +364,26 @@ def test_an_answer_to_another_question_is_not_shown() -> None:
     focus(grid, 1, "embed")
     first = grid.summary
     focus(grid, 2, "l0 ln1")
-    grid._background._show(first, Answer([], None, []))
+    grid._scheduler._show(first, CellSummary([], None, []))
     assert grid.summary["title"] == "l0 ln1"
 
 
 def test_a_click_only_queues_what_it_leads_to(monkeypatch: pytest.MonkeyPatch) -> None:
     here = threading.current_thread()
     for name in ("read_all", "deepen", "summed", "composed", "scans"):
-        original = getattr(Answers, name)
+        original = getattr(SummaryCache, name)
 
         def elsewhere(*given: Any, original: Callable[..., Any] = original, **named: Any) -> Any:
             assert threading.current_thread() is not here
             return original(*given, **named)
 
-        monkeypatch.setattr(Answers, name, elsewhere)
+        monkeypatch.setattr(SummaryCache, name, elsewhere)
     grid = hg.HeadGrid(*hg.demo())
     click(grid, "l0h0", "l1h3")
     focus(grid, 1, "l1h3")
     grid.set_state({"recolor": {"n": 1, "metric": "copying_score", "ln": "folded"}})
     settled(grid)
-    assert len(grid.comparison["heads"]) == 2
+    assert len(grid.selected_heads["heads"]) == 2
     assert grid.summary["circuits"]
     assert grid.colors["recolor"] == 1
 
@@ -393,7 +393,7 @@ def test_a_second_visit_is_answered_in_one_message_and_computes_nothing(monkeypa
     focus(grid, 1, "l1h3")
     first = settled(grid).summary
     focus(grid, 2, "embed")
-    monkeypatch.setattr(Answers, "read_all", None)
+    monkeypatch.setattr(SummaryCache, "read_all", None)
     states = sent(grid, monkeypatch)
     focus(grid, 3, "l1h3")
     assert grid.summary == {**first, "focus": 3}
@@ -468,7 +468,7 @@ def test_a_change_of_the_model_that_a_visit_finds_is_seen_in_the_comparison() ->
 def test_what_fails_is_said_where_it_would_stand() -> None:
     grid = hg.HeadGrid(spoilt(LLAMA, "l1h4.W_Q", math.nan))
     focus(grid, 1, "l1h4")
-    shown = by_title(Answer(settled(grid).summary["circuits"], None, []))
+    shown = by_title(CellSummary(settled(grid).summary["circuits"], None, []))
     assert "model.layers.1.self_attn.q_proj.weight" in shown["QK"]["error"]
     assert (shown["OV"]["error"], grid.summary["pending"]) == ("", [])
     assert "q_proj" in grid.summary["partners"]["error"]
@@ -477,8 +477,8 @@ def test_what_fails_is_said_where_it_would_stand() -> None:
     assert (grid.colors["recolor"], grid.colors["label"]) == (3, "")
     click(grid, "l1h4", "l2h4")
     assert "q_proj" in settled(grid).arrows["note"]
-    assert [head["title"] for head in grid.comparison["heads"]] == ["l1h4", "l2h4"]
-    assert not grid.comparison["pending"]
+    assert [head["title"] for head in grid.selected_heads["heads"]] == ["l1h4", "l2h4"]
+    assert not grid.selected_heads["pending"]
 
 
 @pytest.mark.parametrize("name", ["read_all", "deepen", "summed", "composed", "scans"])
@@ -486,22 +486,22 @@ def test_no_fault_is_silent(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def bad(*given: object, **named: object) -> None:
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr(Answers, name, bad)
+    monkeypatch.setattr(SummaryCache, name, bad)
     grid = hg.HeadGrid(*hg.demo())
     focus(grid, 1, "l1h3")
     click(grid, "l0h0", "l1h3")
     grid.set_state({"recolor": {"n": 1, "metric": "ov_norm", "ln": "folded"}})
     settled(grid)
     said = {
-        "read_all": [*(circuit["error"] for circuit in grid.summary["circuits"]), str(grid.comparison["summed"])],
+        "read_all": [*(circuit["error"] for circuit in grid.summary["circuits"]), str(grid.selected_heads["summed"])],
         "deepen": [circuit["error"] for circuit in grid.summary["circuits"]],
-        "summed": [str(grid.comparison["summed"])],
+        "summed": [str(grid.selected_heads["summed"])],
         "composed": [grid.arrows["note"]],
         "scans": [grid.colors["error"]],
     }[name]
     assert any("RuntimeError: out of memory" in text for text in said)
     assert grid.summary["pending"] == []
-    assert not grid.comparison["pending"]
+    assert not grid.selected_heads["pending"]
     assert grid.progress["total"] == 0
 
 
@@ -509,11 +509,11 @@ def test_a_config_has_nothing_to_read_and_queues_nothing() -> None:
     grid = hg.HeadGrid(tiny.config(LLAMA))
     click(grid, "l0h1", "l1h2")
     focus(grid, 1, "l1h2")
-    assert (grid.summary["tabs"], grid.summary["pending"], grid.plan["metrics"]) == ([], [], [])
-    assert grid._background.worker._thread is None
+    assert (grid.summary["tabs"], grid.summary["pending"], grid.spec["metrics"]) == ([], [], [])
+    assert grid._scheduler.worker._thread is None
     grid.set_state({"recolor": {"n": 1, "metric": "ov_norm", "ln": "folded"}})
     assert "no weights to read" in grid.colors["error"]
-    assert grid._background.worker._thread is None
+    assert grid._scheduler.worker._thread is None
 
 
 # ---- several heads
@@ -546,13 +546,13 @@ def test_what_is_still_selected_stays_while_the_rest_is_read(monkeypatch: pytest
     held = Held(monkeypatch, "read_all")
     click(grid, "l0h0")
     assert held.begun.wait(60)
-    assert [head["title"] for head in grid.comparison["heads"]] == ["l0h1", "l1h3"]
-    assert (grid.comparison["pending"], grid.comparison["summed"]) == (True, None)
+    assert [head["title"] for head in grid.selected_heads["heads"]] == ["l0h1", "l1h3"]
+    assert (grid.selected_heads["pending"], grid.selected_heads["summed"]) == (True, None)
     assert cell(grid, "l0h0") not in {arrow["source"] for arrow in grid.arrows["arrows"]}
     held.go.set()
     assert not settled(grid).comparison["pending"]
     click(grid, "l0h1")
-    assert (grid.comparison["heads"], grid.comparison["pending"], grid.arrows["arrows"]) == ([], False, [])
+    assert (grid.selected_heads["heads"], grid.selected_heads["pending"], grid.arrows["arrows"]) == ([], False, [])
 
 
 def test_only_the_first_of_many_heads_are_compared() -> None:
@@ -571,7 +571,7 @@ def test_arrows_say_why_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("headgrid.widget.compute.comparison.MOST_COMPOSED", 3)
     click(grid, "l1h0", "l1h1")
     assert settled(grid).arrows["note"] == "Arrows are drawn among at most 3 heads: 4 are selected."
-    assert len(grid.comparison["heads"]) == 4, "all are compared all the same"
+    assert len(grid.selected_heads["heads"]) == 4, "all are compared all the same"
 
 
 def test_heads_of_several_stacks_are_compared_each_with_its_own() -> None:
@@ -592,7 +592,7 @@ def test_heads_of_several_stacks_are_compared_each_with_its_own() -> None:
 def test_nothing_is_compared_until_somebody_may_look() -> None:
     grid = hg.HeadGrid(*hg.demo(), select="l0h0 | l1h3")
     grid.select("l0h1 | l1h3")
-    assert grid._background.worker._thread is None
+    assert grid._scheduler.worker._thread is None
     grid._repr_mimebundle_()
     assert [head["title"] for head in settled(grid).comparison["heads"]] == ["l0h1", "l1h3"]
     grid.select("l0h1 | l1h2")
@@ -707,11 +707,13 @@ def test_a_scan_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_on_a_kernels_loop_everything_is_written_by_the_loops_thread() -> None:
     grid = hg.HeadGrid(*hg.demo())
     threads: set[threading.Thread] = set()
-    grid.observe(lambda change: threads.add(threading.current_thread()), ["summary", "comparison", "arrows", "colors"])
+    grid.observe(
+        lambda change: threads.add(threading.current_thread()), ["summary", "selected_heads", "arrows", "colors"]
+    )
 
     async def kernel() -> None:
         done = asyncio.Event()
-        wanted = {"summary": False, "comparison": False, "colors": False}
+        wanted = {"summary": False, "selected_heads": False, "colors": False}
 
         def ready(change: Any) -> None:
             new = change["new"]
@@ -735,7 +737,7 @@ def test_python_has_the_last_word_on_colors_that_wait_for_the_loop() -> None:
 
     async def kernel() -> None:
         grid.set_state({"recolor": {"n": 1, "metric": "ov_norm", "ln": "folded"}})
-        worker = grid._background.worker
+        worker = grid._scheduler.worker
         with worker._state:  # it has ended, and what it found waits until this cell of the notebook has
             assert worker._state.wait_for(lambda: worker._outbox and not worker._running, 60)
         grid.color_by("qk_top")
@@ -768,7 +770,7 @@ def test_a_closed_grid_computes_nothing_more(monkeypatch: pytest.MonkeyPatch) ->
     assert held.begun.wait(60)
     grid.close()
     held.go.set()
-    assert grid._background.worker.join_idle(60)
+    assert grid._scheduler.worker.join_idle(60)
     assert grid.summary["circuits"] == []
 
 
@@ -777,7 +779,7 @@ def test_an_observer_that_selects_in_turn_leaves_no_half_of_what_was_selected_be
     grid.observe(lambda change: grid.select(change["new"] | "l2h5"), "selection")
     for n, text in enumerate(("l0h1 | l1h4.W_O", "l1h4 | l0 mlp n3"), 1):
         ask(grid, n, text)
-        on, partial = grid._cells.look(grid.selection.parts)
+        on, partial = grid._cells.coverage(grid.selection.parts)
         assert "l2h5" in grid.selection
         assert (grid.cells, grid.partial) == (pack(on), pack(partial))
         assert (grid.text["selection"], grid.text["query"]) == (str(grid.selection), n)

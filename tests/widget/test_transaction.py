@@ -15,7 +15,7 @@ import pytest
 import tiny
 import torch
 import traitlets
-from hands import Browser, deed
+from hands import Browser, command
 from ipywidgets.widgets.widget import _put_buffers
 
 import headgrid as hg
@@ -101,8 +101,8 @@ ACTS: dict[str, Callable[[hg.HeadGrid], object]] = {
     "save": lambda grid: grid.saved.__setitem__("b", "l2h3"),
     "forget": lambda grid: grid.saved.__delitem__("a"),
     "tint": lambda grid: grid.saved.color("a", "#123456"),
-    "deeds": browse,
-    "query": lambda grid: grid.set_state({"deeds": [deed(7, "query", value="l0h1 | l1h1")]}),
+    "commands": browse,
+    "query": lambda grid: grid.set_state({"commands": [command(7, "query", value="l0h1 | l1h1")]}),
     "focus": lambda grid: grid.set_state({"focus": {"n": 3, "cell": 4, "ln": "folded"}}),
     "recolor": lambda grid: grid.set_state({"recolor": {"n": 3, "metric": "ov_norm", "ln": "folded"}}),
     "complete": lambda grid: grid.set_state({"complete": {"n": 3, "text": "l0h", "at": 3}}),
@@ -119,7 +119,7 @@ def fresh(patch: pytest.MonkeyPatch) -> tuple[hg.HeadGrid, Page]:
     grid.select("l0h5")
     grid.undo()
     grid.set_state({"_view_count": 1})
-    grid._background.worker.join_idle(60)
+    grid._scheduler.worker.join_idle(60)
     return grid, page
 
 
@@ -132,7 +132,7 @@ def test_an_interrupt_anywhere_leaves_all_as_it_was_or_all_as_it_is_to_be(
     grid, _ = fresh(monkeypatch)
     before = seen(grid)
     lines, _ = interrupted(lambda: act(grid), 0)
-    grid._background.worker.join_idle(60)
+    grid._scheduler.worker.join_idle(60)
     after = seen(grid)
     grid.close()
     assert lines > 10
@@ -142,7 +142,7 @@ def test_an_interrupt_anywhere_leaves_all_as_it_was_or_all_as_it_is_to_be(
         told: list[str] = []
         grid.observe(lambda change: told.append(str(change["new"])), "selection")  # noqa: B023
         _, was = interrupted(lambda: act(grid), at)  # noqa: B023
-        grid._background.worker.join_idle(60)
+        grid._scheduler.worker.join_idle(60)
         now = seen(grid)
         assert now in (before, after), (at, was)
         outcomes.add(now == before)
@@ -157,13 +157,13 @@ def test_an_interrupt_anywhere_leaves_all_as_it_was_or_all_as_it_is_to_be(
             assert str(grid.undo()) == before["selection"]
             assert page.state["text"]["selection"] == before["selection"]
         grid.select("l2h2")
-        grid._background.worker.join_idle(60)
+        grid._scheduler.worker.join_idle(60)
         assert page.state["text"]["selection"] == grid.text["selection"] == str(grid.selection) == "l2h2"
         assert not grid._holding_sync
         assert "notify_change" not in grid.__dict__
         assert grid.summary["focus"] == grid.focus["n"]
         assert not grid.summary["pending"]
-        assert not grid.comparison["pending"]
+        assert not grid.selected_heads["pending"]
         grid.close()
     expected = {True, False} if name in POINTS else {True}  # of few points all may come before anything is changed
     assert before == after or outcomes >= expected, "some interrupts come too early to have changed anything"
@@ -235,12 +235,12 @@ def test_a_close_that_was_interrupted_can_be_done_again(monkeypatch: pytest.Monk
         interrupted(grid.close, at)
         grid.close()
         assert grid.comm is None
-        assert grid._background.worker._closed
+        assert grid._scheduler.worker._closed
 
 
 def test_an_answer_whose_delivery_is_interrupted_is_shown_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     grid, _ = fresh(monkeypatch)
-    background, show = grid._background, grid._background._show
+    scheduler, show = grid._scheduler, grid._scheduler._show
     failed: list[bool] = []
 
     def once(*given: Any) -> None:
@@ -249,13 +249,13 @@ def test_an_answer_whose_delivery_is_interrupted_is_shown_all_the_same(monkeypat
             raise KeyboardInterrupt
         show(*given)
 
-    monkeypatch.setattr(background, "_show", once)
+    monkeypatch.setattr(scheduler, "_show", once)
     monkeypatch.setattr(
-        background.worker, "_deliver", lambda turn, deliver: background.worker._outbox.append((turn, deliver))
+        scheduler.worker, "_deliver", lambda turn, deliver: scheduler.worker._outbox.append((turn, deliver))
     )
     grid.set_state({"focus": {"n": 1, "cell": 4, "ln": "folded"}})
     with pytest.raises(KeyboardInterrupt):
-        background.worker.join_idle(60)
-    background.worker.join_idle(60)
+        scheduler.worker.join_idle(60)
+    scheduler.worker.join_idle(60)
     assert grid.summary["circuits"]
     assert grid.summary["pending"] == []

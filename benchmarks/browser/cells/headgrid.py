@@ -53,14 +53,14 @@ def sizes(grid):
     for code in ("_esm", "_css", "panel"):
         state.pop(code, None)
     rest, _, buffers = _remove_buffers(state)
-    plan, _, plan_buffers = _remove_buffers({"plan": state["plan"]})
+    spec, _, plan_buffers = _remove_buffers({"spec": state["spec"]})
     saved = ipywidgets.Widget.get_manager_state(widgets=[grid, grid.layout])["state"][grid.model_id]
     for code in ("_esm", "_css", "panel"):
         saved["state"].pop(code, None)
     return {
         "state": len(json.dumps(rest, separators=(",", ":"))),
         "buffers": sum(map(len, buffers)),
-        "plan": len(json.dumps(plan, separators=(",", ":"))) + sum(map(len, plan_buffers)),
+        "spec": len(json.dumps(spec, separators=(",", ":"))) + sum(map(len, plan_buffers)),
         "picture": len(json.dumps(grid._repr_mimebundle_()[0].get("text/html", ""))),
         "saved": len(json.dumps(saved)),
     }

@@ -1,15 +1,15 @@
 /** The badge of a layout that was guessed, or that is doubted. Its note is a tooltip, and opens below for fingers and keyboards. */
 
-import type { Plan } from "../model/wire";
+import type { GridSpec } from "../model/wire";
 import { button, freshId, make, setText } from "./dom";
 
 export interface Badge {
   button: HTMLButtonElement;
   note: HTMLElement;
-  update(standing: Plan["standing"], note: string): void;
+  update(provenance: GridSpec["provenance"], note: string): void;
 }
 
-const WORDS: Record<Plan["standing"], string> = {
+const WORDS: Record<GridSpec["provenance"], string> = {
   table: "",
   doubted: "doubted",
   guess: "guessed layout, not proven",
@@ -18,7 +18,7 @@ const WORDS: Record<Plan["standing"], string> = {
 
 export function makeBadge(signal: AbortSignal): Badge {
   const id = freshId();
-  const note = make("p", { class: "hg-standing", id, hidden: true });
+  const note = make("p", { class: "hg-provenance", id, hidden: true });
   const badge = button(
     "",
     { class: "hg-badge", hidden: true, "aria-expanded": "false", "aria-controls": id },
@@ -32,14 +32,14 @@ export function makeBadge(signal: AbortSignal): Badge {
   return {
     button: badge,
     note,
-    update: (standing, text) => {
-      const word = WORDS[standing] ?? "";
+    update: (provenance, text) => {
+      const word = WORDS[provenance] ?? "";
       setText(badge, word);
       setText(note, text);
       badge.title = text;
       badge.hidden = !word;
       badge.disabled = !text;
-      badge.classList.toggle("hg-warn", standing === "guess" || standing === "doubted");
+      badge.classList.toggle("hg-warn", provenance === "guess" || provenance === "doubted");
       if (!word || !text) open(false);
     },
   };

@@ -8,7 +8,7 @@ import { keepMarks, paintMarks } from "../grid/marks";
 import { type CardContent, cardOf, detailOf, makeCard } from "../grid/tooltip";
 import { makeInspector } from "../inspector/inspector";
 import { nameOf, type Spot, spotOf, wordOf } from "../model/cells";
-import type { Deeds } from "../model/commands";
+import type { Commands } from "../model/commands";
 import { arrowsOf, completionsOf } from "../model/reads";
 import { type Looked, subjectOf } from "../model/subject";
 import type { Ln, Sync } from "../model/sync";
@@ -32,7 +32,7 @@ export interface Base {
   sync: Sync;
   view: View;
   announcer: Announcer;
-  deeds: Deeds;
+  commands: Commands;
   grid: Grid;
   query: QueryBox;
   tools: Tools;
@@ -67,7 +67,7 @@ export interface Extras {
 }
 
 export function makeExtras(base: Base, signal: AbortSignal): Extras {
-  const { sync, view, announcer, deeds, grid, query, tools, colorBy, root } = base;
+  const { sync, view, announcer, commands, grid, query, tools, colorBy, root } = base;
   const { say } = announcer;
   const said = (what: typeof wordOf) => (cell: number) => {
     const spot = spotOf(sync.cells, cell);
@@ -82,7 +82,7 @@ export function makeExtras(base: Base, signal: AbortSignal): Extras {
   const help = makeHelp(tools.helped, grid.focus, signal);
   const saved = makeSaved(
     view.marks,
-    { deed: deeds.ask, came: announcer.done, shown: grid.refresh, say },
+    { command: commands.ask, came: announcer.done, shown: grid.refresh, say },
     signal,
   );
   const card = makeCard(signal);

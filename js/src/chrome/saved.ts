@@ -1,14 +1,14 @@
 /** The selections that have names: one chip each, which recalls it, shows it on the grid, colors or removes it. */
 import { type BitSet, fromWire } from "../model/bits";
 import { freshName, overlapText } from "../model/overlap";
-import type { Deed, SavedSelection } from "../model/wire";
+import type { Command, SavedSelection } from "../model/wire";
 import { button, freshId, keepKeys, make, OWN_KEYS, on, setOff, setText } from "./dom";
 import { rove } from "./roving";
 import { LOST } from "./toolbar";
 
 export interface SavedEvents {
-  /** Asks for a deed; returns its number. */
-  deed(what: Deed["do"], name: string, value?: string): number;
+  /** Asks for a command; returns its number. */
+  command(what: Command["do"], name: string, value?: string): number;
   /** What was asked for was done, or refused. */
   came(done: boolean): void;
   /** Which of them are shown on the grid changed. */
@@ -22,7 +22,7 @@ export interface SavedState {
   count: number;
   /** The selection as text. */
   selection: string;
-  /** The last deed that Python has done or refused, and what it said against it. */
+  /** The last command that Python has done or refused, and what it said against it. */
   done: number;
   error: string;
   live: boolean;
@@ -33,10 +33,10 @@ export interface SavedRow {
   update(state: SavedState): void;
 }
 
-/** A deed that was asked for here. */
+/** A command that was asked for here. */
 interface Asked {
   n: number;
-  what: Deed["do"];
+  what: Command["do"];
   name: string;
   value: string;
 }
@@ -61,9 +61,9 @@ export function makeSaved(marks: string[], events: SavedEvents, signal: AbortSig
   let chips = new Map<string, Chip>();
   let edits = false;
 
-  const ask = (what: Deed["do"], name: string, value = "") => {
+  const ask = (what: Command["do"], name: string, value = "") => {
     setText(error, "");
-    asked.push({ n: events.deed(what, name, value), what, name, value });
+    asked.push({ n: events.command(what, name, value), what, name, value });
     update(state);
   };
   const bitsOf = (item: SavedSelection): BitSet => fromWire(item.cells, state.count);
@@ -200,15 +200,15 @@ export function makeSaved(marks: string[], events: SavedEvents, signal: AbortSig
   on(form, "keydown", ({ key }) => key === "Escape" && openForm(false), signal);
   on(bar, "keydown", ({ key }) => key === "Escape" && edits && setEdits(false), signal);
 
-  /** What became of the deeds that were asked for here. */
+  /** What became of the commands that were asked for here. */
   const settle = () => {
     const over = asked.filter(({ n }) => n <= state.done);
     asked = asked.filter(({ n }) => n > state.done);
-    for (const deed of over) {
-      const isDone = came(deed, state.items);
+    for (const command of over) {
+      const isDone = came(command, state.items);
       events.came(isDone);
-      if (!isDone) setText(error, state.error || `${deed.name}: that was not done`);
-      if (deed.what !== "save" || form.hidden) continue;
+      if (!isDone) setText(error, state.error || `${command.name}: that was not done`);
+      if (command.what !== "save" || form.hidden) continue;
       if (isDone) openForm(false);
       else input.setAttribute("aria-invalid", "true");
     }

@@ -1,7 +1,7 @@
 /**
  * Paints a scene onto a canvas, and keeps the cells of the last one.
  *
- * Most frames change a few cells, or none: those are painted over the cells that were kept, and the rest is a copy.
+ * Most frames change a few cells, or none: those are painted over the cells that were precomputed, and the rest is a copy.
  */
 
 import type { Palette } from "../chrome/theme";

@@ -35,7 +35,7 @@ export function cardOf(
   const cell = numberAt(cells, spot);
   if (cell < 0) return null;
   const band = cells.bands[spot.band]!;
-  const look = cells.looks[band.looks?.[band.rows[spot.row]!.look]?.[spot.column] ?? -1];
+  const tooltip = cells.tooltips[band.tooltips?.[band.rows[spot.row]!.tooltip]?.[spot.column] ?? -1];
   const state = [has(on, cell) ? "selected" : has(partial, cell) ? "partly selected" : "not selected"];
   if (has(cells.zero, cell)) state.push("its output weights are zero");
   return {
@@ -43,9 +43,9 @@ export function cardOf(
     word: wordOf(cells, spot),
     name: nameOf(cells, spot),
     state,
-    shapes: look?.shapes ?? [],
-    count: look ? `${thousands(look.count)} parameter${look.count === 1 ? "" : "s"}` : "",
-    note: look?.note ?? "",
+    shapes: tooltip?.shapes ?? [],
+    count: tooltip ? `${thousands(tooltip.count)} parameter${tooltip.count === 1 ? "" : "s"}` : "",
+    note: tooltip?.note ?? "",
     value: saidOf(shades, cell),
     saved: saved.filter((item) => has(fromWire(item.cells, cells.count), cell)),
   };

@@ -6,14 +6,14 @@ import { makeSwitch } from "../chrome/switch";
 import { thousands } from "../model/numbers";
 import type { Ln } from "../model/sync";
 import type { Panel } from "../model/view";
-import type { Comparison, Summary } from "../model/wire";
+import type { HeadsSummary, Summary } from "../model/wire";
 import { makeCircuit } from "./circuit";
 import { makeComposition, type Places } from "./composition";
 import { ALONE, HINT, WAIT } from "./hints";
 import { makeComparison, NARROWEST } from "./selected_heads";
 import { makeTabs, type TabShape } from "./tabs";
-import { textOfCircuit, textOfComparison, textOfPartners, textOfPlaces } from "./text";
-import { placesTable } from "./weight_location";
+import { textOfCircuit, textOfComparison, textOfLocations, textOfPartners } from "./text";
+import { locationsTable } from "./weight_location";
 
 /** What there is to show. */
 export interface Subject {
@@ -21,7 +21,7 @@ export interface Subject {
   asked: { title: string; name: string } | null;
   /** The answer, once it is there. */
   summary: Summary | null;
-  comparison: Comparison | null;
+  heads: HeadsSummary | null;
   /** Why no arrows are drawn among the selected heads. */
   note: string;
   ln: Ln;
@@ -68,17 +68,17 @@ export function nearestTab(wanted: string, there: readonly string[]): string {
 }
 
 /** The tabs that these answers fill. */
-export function tabsOf(summary: Summary | null, comparison: Comparison | null): TabShape[] {
+export function tabsOf(summary: Summary | null, heads: HeadsSummary | null): TabShape[] {
   const names = summary ? [...summary.tabs, "weights"] : [];
   return [
     ...names.map((name) => ({ name, label: LABELS[name] ?? name })),
-    ...(comparison
+    ...(heads
       ? [
           {
             name: "selected",
             label: "Selected",
-            count: thousands(comparison.n_heads),
-            spoken: `Selected, ${comparison.n_heads} heads side by side`,
+            count: thousands(heads.n_heads),
+            spoken: `Selected, ${heads.n_heads} heads side by side`,
           },
         ]
       : []),
@@ -165,15 +165,18 @@ export function makeInspector(panel: Panel, events: InspectorEvents, signal: Abo
     },
   };
   const contentOf = (tab: string): HTMLElement[] => {
-    const comparison = subject?.comparison;
+    const heads = subject?.heads;
     const note = (text: string) => make("p", { class: "hg-note" }, text);
-    if (tab === "selected" && comparison) {
-      const nodes = makeComparison(comparison, { ...view, titled: true }, events, fitting());
+    if (tab === "selected" && heads) {
+      const nodes = makeComparison(heads, { ...view, titled: true }, events, fitting());
       return [...nodes, ...(subject?.note ? [note(subject.note)] : [])];
     }
     if (!summary) return [];
     if (tab === "weights")
-      return [...(summary.places.length ? [placesTable(summary.places)] : []), ...summary.notes.map(note)];
+      return [
+        ...(summary.locations.length ? [locationsTable(summary.locations)] : []),
+        ...summary.notes.map(note),
+      ];
     if (tab === "composition")
       return summary.partners ? makeComposition(summary.partners, summary.cell, events) : [];
     const circuits = circuitsOf(tab);
@@ -184,16 +187,16 @@ export function makeInspector(panel: Panel, events: InspectorEvents, signal: Abo
   const copied = (): string => {
     const { tab } = current();
     const ln = `norms: ${subject?.ln ?? ""}`;
-    if (tab === "selected" && subject?.comparison) return `${ln}\n\n${textOfComparison(subject.comparison)}`;
+    if (tab === "selected" && subject?.heads) return `${ln}\n\n${textOfComparison(subject.heads)}`;
     if (!summary) return "";
     const head = `${summary.title}\t${summary.name}`;
-    if (tab === "weights") return `${head}\n${textOfPlaces(summary.places)}`;
+    if (tab === "weights") return `${head}\n${textOfLocations(summary.locations)}`;
     if (tab === "composition" && summary.partners)
       return `${head}\t${ln}\n${textOfPartners(summary.partners, events.word)}`;
     return `${head}\t${ln}\n\n${circuitsOf(tab).map(textOfCircuit).join("\n\n")}`;
   };
   const current = () => {
-    const there = tabsOf(summary, subject?.comparison ?? null);
+    const there = tabsOf(summary, subject?.heads ?? null);
     return {
       there,
       tab: nearestTab(
@@ -205,16 +208,16 @@ export function makeInspector(panel: Panel, events: InspectorEvents, signal: Abo
 
   const show = () => {
     if (!subject) return;
-    const { asked, comparison, ln, hasNorms, live } = subject;
+    const { asked, heads, ln, hasNorms, live } = subject;
     const { there, tab } = current();
     const isSelected = tab === "selected";
-    heading.hidden = !asked && !comparison;
+    heading.hidden = !asked && !heads;
     setText(empty, asked ? (live ? WAIT : UNREAD) : live ? HINT : ALONE);
     // Without a kernel the selected heads may be all that there is, which is not what was asked about.
     empty.hidden = there.length > 0 && (live || !asked || summary !== null);
     body.hidden = there.length === 0;
     tools.hidden = body.hidden || !hasNorms;
-    setText(title, isSelected ? `${comparison?.n_heads} heads` : (asked?.title ?? ""));
+    setText(title, isSelected ? `${heads?.n_heads} heads` : (asked?.title ?? ""));
     setText(name, isSelected ? "selected" : (asked?.name ?? ""));
     norms.element.hidden = !hasNorms;
     norms.update(ln, live || subject.hasBoth);
@@ -222,7 +225,7 @@ export function makeInspector(panel: Panel, events: InspectorEvents, signal: Abo
     if (there.length) body.tabIndex = 0;
     else body.removeAttribute("tabindex");
     const pending = isSelected
-      ? Boolean(comparison?.pending)
+      ? Boolean(heads?.pending)
       : Boolean(asked && (!subject.summary || subject.summary.pending.some((name) => name === tab)));
     const stale = isSelected ? pending : Boolean(asked && !subject.summary);
     body.ariaBusy = String(pending && live);
@@ -232,9 +235,9 @@ export function makeInspector(panel: Panel, events: InspectorEvents, signal: Abo
   const draw = (tab: string, waiting: string) => {
     const shown =
       tab === "selected"
-        ? [subject?.comparison, subject?.note, fitting()]
+        ? [subject?.heads, subject?.note, fitting()]
         : tab === "weights"
-          ? [summary?.places, summary?.notes]
+          ? [summary?.locations, summary?.notes]
           : tab === "composition"
             ? [summary?.partners, summary?.cell]
             : circuitsOf(tab);

@@ -1,7 +1,7 @@
 /** Several selected heads side by side: a column for each, and a row for what all of them have. Narrow panels take several tables. */
 
 import { make } from "../chrome/dom";
-import type { Circuit, Compared, Comparison } from "../model/wire";
+import type { Circuit, HeadSummary, HeadsSummary } from "../model/wire";
 import { drawBars } from "./chart";
 import { type CircuitView, makeCircuit, spectrumOf } from "./circuit";
 import { cellButton, type Places } from "./composition";
@@ -13,7 +13,9 @@ const TOKENS = 5;
 export const NARROWEST = 96;
 
 /** The circuits that any head has, by title, in order; null where a head lacks one. */
-export function alignCircuits(heads: readonly Compared[]): { title: string; circuits: (Circuit | null)[] }[] {
+export function alignCircuits(
+  heads: readonly HeadSummary[],
+): { title: string; circuits: (Circuit | null)[] }[] {
   const titles = [...new Set(heads.flatMap(({ circuits }) => circuits.map(({ title }) => title)))];
   return titles.map((title) => ({
     title,
@@ -80,7 +82,7 @@ function rowsOf(title: string, circuits: readonly (Circuit | null)[], sign: Sign
 
 /** Selected heads side by side, at most `fit` in a table, and as many tables as that takes. */
 export function makeComparison(
-  { heads, n_heads, summed, pending }: Comparison,
+  { heads, n_heads, summed, pending }: HeadsSummary,
   view: CircuitView,
   places: Places,
   fit = heads.length,

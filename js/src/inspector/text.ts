@@ -1,5 +1,5 @@
 /** The inspector's tables as text, in columns that a spreadsheet takes apart. Pure. */
-import type { Circuit, Comparison, Partners, Place, Tokens } from "../model/wire";
+import type { Circuit, HeadsSummary, Partners, Tokens, WeightLocation } from "../model/wire";
 
 type Cell = string | number;
 
@@ -51,10 +51,10 @@ export function textOfCircuit(circuit: Circuit): string {
     .join("\n\n");
 }
 
-export function textOfPlaces(places: readonly Place[]): string {
+export function textOfLocations(locations: readonly WeightLocation[]): string {
   return lines([
     ["weight", "parameter", "index", "shape", "entries"],
-    ...places.map((place) => [place.role, place.parameter, place.index, place.shape, place.count]),
+    ...locations.map((place) => [place.role, place.parameter, place.index, place.shape, place.count]),
   ]);
 }
 
@@ -70,7 +70,7 @@ export function textOfPartners(
   ]);
 }
 
-export function textOfComparison({ heads, summed }: Comparison): string {
+export function textOfComparison({ heads, summed }: HeadsSummary): string {
   const blocks = heads.flatMap(({ title, circuits }) =>
     circuits.map((circuit) => textOfCircuit({ ...circuit, title: `${title} ${circuit.title}` })),
   );

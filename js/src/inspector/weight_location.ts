@@ -1,14 +1,14 @@
 /** Where the weights of one cell are stored. */
 import { make } from "../chrome/dom";
 import { thousands } from "../model/numbers";
-import type { Place } from "../model/wire";
+import type { WeightLocation } from "../model/wire";
 
 /** A dotted name that may break after its dots. */
 function breakable(name: string): (Node | string)[] {
   return name.split(/(?<=[._])/).flatMap((piece, k) => (k ? [make("wbr"), piece] : [piece]));
 }
 
-function rowsOf(place: Place): HTMLElement[] {
+function rowsOf(place: WeightLocation): HTMLElement[] {
   const whole = `${place.parameter}${place.index}`;
   return [
     make(
@@ -24,7 +24,7 @@ function rowsOf(place: Place): HTMLElement[] {
     ),
     make(
       "tr",
-      { class: "hg-place" },
+      { class: "hg-location" },
       make(
         "td",
         { colspan: 3, title: whole },
@@ -35,7 +35,7 @@ function rowsOf(place: Place): HTMLElement[] {
   ];
 }
 
-export function placesTable(places: Place[]): HTMLElement {
+export function locationsTable(locations: WeightLocation[]): HTMLElement {
   const head = make(
     "tr",
     {},
@@ -43,10 +43,10 @@ export function placesTable(places: Place[]): HTMLElement {
     make("th", { scope: "col" }, "Shape"),
     make("th", { scope: "col", class: "hg-number" }, "Entries"),
   );
-  const bodies = places.map((place) => make("tbody", {}, ...rowsOf(place)));
+  const bodies = locations.map((place) => make("tbody", {}, ...rowsOf(place)));
   return make(
     "table",
-    { class: "hg-places", "aria-label": "Where the weights are" },
+    { class: "hg-locations", "aria-label": "Where the weights are" },
     make("thead", {}, head),
     ...bodies,
   );

@@ -1,6 +1,6 @@
 /** Which cell is where: numbers, places in bands, words and names. Knows nothing of pixels. */
 import { type BitSet, fromWire, full, has, without } from "./bits";
-import type { Band, Column, Handle, Look, Metric, Plan, Row, StackTab } from "./wire";
+import type { Band, Column, GridSpec, Handle, Metric, Row, StackTab, Tooltip } from "./wire";
 
 /**
  * A place in some bands.
@@ -17,15 +17,15 @@ export interface Spot {
 /** The cells of a model, or of those of its bands that are shown: numbers and bits are the model's either way. */
 export interface Cells {
   model: string;
-  standing: Plan["standing"];
-  standingNote: string;
+  provenance: GridSpec["provenance"];
+  provenanceNote: string;
   /** The stacks to choose from; none where there is no choice. */
   stacks: readonly StackTab[];
   /** What the cells can be colored by. */
   metrics: readonly Metric[];
   bands: readonly Band[];
-  /** What `Band.looks` counts. */
-  looks: readonly Look[];
+  /** What `Band.tooltips` counts. */
+  tooltips: readonly Tooltip[];
   /** The number of each band's first cell. */
   first: readonly number[];
   /** How many cells the model has. */
@@ -36,28 +36,28 @@ export interface Cells {
   present: BitSet;
 }
 
-/** The cells of a plan; a plan that has not come yet has none. */
-export function readPlan(plan: Partial<Plan>): Cells {
-  const { bands = [], stacks = [] } = plan;
+/** The cells of a spec; a spec that has not come yet has none. */
+export function readSpec(spec: Partial<GridSpec>): Cells {
+  const { bands = [], stacks = [] } = spec;
   const first: number[] = [];
   let n = 0;
   for (const band of bands) {
     first.push(n);
     n += band.rows.length * band.columns.length;
   }
-  const absent = fromWire(plan.absent, n);
+  const absent = fromWire(spec.absent, n);
   return {
-    model: plan.model ?? "",
-    standing: plan.standing ?? "table",
-    standingNote: plan.standing_note ?? "",
+    model: spec.model ?? "",
+    provenance: spec.provenance ?? "table",
+    provenanceNote: spec.provenance_note ?? "",
     stacks: stacks.length > 1 ? stacks : [],
-    metrics: plan.metrics ?? [],
+    metrics: spec.metrics ?? [],
     bands,
-    looks: plan.looks ?? [],
+    tooltips: spec.tooltips ?? [],
     first,
     count: n,
     absent,
-    zero: fromWire(plan.zero, n),
+    zero: fromWire(spec.zero, n),
     present: without(full(n), absent),
   };
 }
@@ -97,7 +97,7 @@ export function sizeOf(cells: Cells, band: number): number {
   return rows.length * columns.length;
 }
 
-/** The handles of a band; a plan of an older version has none. */
+/** The handles of a band; a spec of an older version has none. */
 export function handlesOf(band: Band | undefined): readonly Handle[] {
   return band?.handles ?? [];
 }

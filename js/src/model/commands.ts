@@ -1,9 +1,9 @@
 /** What Python is asked to do once: it is said when it is done. */
 import type { Announcer } from "../chrome/announce";
 import type { Sync } from "./sync";
-import type { Deed } from "./wire";
+import type { Command } from "./wire";
 
-const DONE: Partial<Record<Deed["do"], string>> = {
+const DONE: Partial<Record<Command["do"], string>> = {
   undo: "undone",
   redo: "redone",
   save: "saved",
@@ -12,21 +12,21 @@ const DONE: Partial<Record<Deed["do"], string>> = {
   tint: "colored",
 };
 
-export interface Deeds {
-  /** Asks for a deed; returns its number. */
-  ask(what: Deed["do"], name?: string, value?: string): number;
+export interface Commands {
+  /** Asks for a command; returns its number. */
+  ask(what: Command["do"], name?: string, value?: string): number;
   /** A step back or forth. */
   step(what: "undo" | "redo"): void;
   /** Python has done something. */
   done(): void;
 }
 
-export function makeDeeds(sync: Sync, announcer: Announcer): Deeds {
+export function makeCommand(sync: Sync, announcer: Announcer): Commands {
   /** The number of the last step. */
   let stepped = 0;
-  const ask = (what: Deed["do"], name = "", value = "") => {
+  const ask = (what: Command["do"], name = "", value = "") => {
     announcer.later(`${name} ${DONE[what] ?? ""}`.trim());
-    return sync.deed(what, name, value);
+    return sync.command(what, name, value);
   };
   return {
     ask,

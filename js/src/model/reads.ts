@@ -1,20 +1,20 @@
 /** What Python answers that only the second module shows: reads of the model's traits. */
 import { has } from "./bits";
 import type { Ln, Sync } from "./sync";
-import type { Arrows, Comparison, Completions, Summary } from "./wire";
+import type { Arrows, Completions, HeadsSummary, Summary } from "./wire";
 
 const UNKNOWN = { notes: [], ln: "folded", tabs: [], circuits: [], partners: null, pending: [] } as const;
 
 /** The summary, unless it answers another question than the last one. */
 export function summaryOf(sync: Sync): Summary | null {
   const summary = sync.read("summary");
-  if (!summary?.places || summary.focus !== sync.focus.n || (summary.cell ?? -1) < 0) return null;
+  if (!summary?.locations || summary.focus !== sync.focus.n || (summary.cell ?? -1) < 0) return null;
   return { ...UNKNOWN, ...summary } as Summary;
 }
 
 /** The selected heads side by side; those that were taken out since are left out. */
-export function comparisonOf(sync: Sync): Comparison | null {
-  const { heads = [], n_heads = 0, ...rest } = sync.read("comparison") ?? {};
+export function selectedHeadsOf(sync: Sync): HeadsSummary | null {
+  const { heads = [], n_heads = 0, ...rest } = sync.read("selected_heads") ?? {};
   if (n_heads < 2) return null;
   const still = heads.filter(({ cell }) => has(sync.on, cell));
   const { ln } = sync.focus;
@@ -37,9 +37,11 @@ export function completionsOf(sync: Sync): Completions | null {
 }
 
 /** The description of a cell that a page without a kernel brought along; rather of these norms than of others. */
-export function keptOf(sync: Sync, cell: number, ln: Ln): Summary | null {
-  const all = sync.read("kept");
-  const kept = (Array.isArray(all) ? (all as Summary[]) : []).filter((summary) => summary.cell === cell);
-  const summary = kept.find((one) => one.ln === ln) ?? kept[0];
+export function precomputedOf(sync: Sync, cell: number, ln: Ln): Summary | null {
+  const all = sync.read("precomputed");
+  const precomputed = (Array.isArray(all) ? (all as Summary[]) : []).filter(
+    (summary) => summary.cell === cell,
+  );
+  const summary = precomputed.find((one) => one.ln === ln) ?? precomputed[0];
   return summary ? { ...UNKNOWN, ...summary } : null;
 }

@@ -2,7 +2,7 @@
 
 import type { Subject } from "../inspector/inspector";
 import { nameOf, spotOf, wordOf } from "./cells";
-import { arrowsOf, comparisonOf, keptOf, summaryOf } from "./reads";
+import { arrowsOf, precomputedOf, selectedHeadsOf, summaryOf } from "./reads";
 import type { Ln, Sync } from "./sync";
 
 /** A cell that is looked at, and how its weights are read. */
@@ -17,14 +17,14 @@ export function subjectOf(sync: Sync, live: boolean, looked: Looked): Subject {
   const { cell, ln } = live ? sync.focus : looked;
   // Without a kernel the last answer stands for its own cell, and what the page brought along for the others.
   const last = summaryOf(sync);
-  const isKept = (one: Ln) => keptOf(sync, cell, one)?.ln === one;
+  const isKept = (one: Ln) => precomputedOf(sync, cell, one)?.ln === one;
   const isLast = last?.cell === cell && (last.ln === ln || !isKept(ln));
-  const summary = live || isLast ? last : keptOf(sync, cell, ln);
+  const summary = live || isLast ? last : precomputedOf(sync, cell, ln);
   const spot = spotOf(cells, cell);
   return {
     asked: spot && { title: wordOf(cells, spot), name: nameOf(cells, spot) },
     summary,
-    comparison: comparisonOf(sync),
+    heads: selectedHeadsOf(sync),
     note: arrowsOf(sync).note,
     ln: live ? ln : (summary?.ln ?? ln),
     hasNorms: cells.metrics.length > 0 || Boolean(summary?.tabs.length),

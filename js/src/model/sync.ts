@@ -2,15 +2,15 @@
  * What crosses the wire, and nothing else: reads of the model's traits, and the four writes that a browser may do.
  *
  * Only event handlers call the writes. Handlers of changes never do, so nothing echoes. Every view reads back from the
- * shared model, its own edits included, so that several views of one widget agree. An edit is a deed: it says what is to
+ * shared model, its own edits included, so that several views of one widget agree. An edit is a command: it says what is to
  * be switched, and is shown on whatever there is until Python has done it.
  */
 
 import { atEnd, freshId } from "../chrome/dom";
 import { type BitSet, equal, fromText, fromWire, toText, union, without } from "./bits";
-import { type Cells, readPlan } from "./cells";
+import { type Cells, readSpec } from "./cells";
 import { readShades, type Shades } from "./values";
-import type { Deed, Focus, History, Progress, Recolor, SavedSelection, Text, Wire } from "./wire";
+import type { Command, Focus, History, Progress, Recolor, SavedSelection, Text, Wire } from "./wire";
 
 /** What headgrid uses of anywidget's model. */
 export interface Model {
@@ -25,20 +25,20 @@ export type Trait = keyof Wire;
 export type Ln = Focus["ln"];
 
 /** The traits that say which cells are on. */
-const CELLS: Trait[] = ["plan", "cells", "partial", "deeds", "history"];
+const CELLS: Trait[] = ["spec", "cells", "partial", "commands", "history"];
 /** Those that say in what colors. */
-const COLORS: Trait[] = ["plan", "colors", "recolor"];
+const COLORS: Trait[] = ["spec", "colors", "recolor"];
 /** Those of which nothing is kept here: they are read when they are needed. */
 const OTHERS: Trait[] = [
-  ...(["text", "focus", "summary", "comparison", "arrows", "progress"] as const),
-  ...(["completions", "saved", "panel", "kept"] as const),
+  ...(["text", "focus", "summary", "selected_heads", "arrows", "progress"] as const),
+  ...(["completions", "saved", "panel", "precomputed"] as const),
 ];
 
 /** Who asks: no two pages are called the same. */
 const PAGE = freshId();
 
 /** What is a step of the history. */
-const CHANGES: Deed["do"][] = ["edit", "only", "query", "recall"];
+const CHANGES: Command["do"][] = ["edit", "only", "query", "recall"];
 
 const NOTHING: Text = { selection: "none", counts: "", n_selected: 0, n_params: 0, query: 0, error: null };
 
@@ -52,7 +52,7 @@ export class Sync {
 
   constructor(model: Model) {
     this.#model = model;
-    this.#reread("plan");
+    this.#reread("spec");
   }
 
   /** What is in a trait now, of which any part may be missing. */
@@ -63,7 +63,7 @@ export class Sync {
 
   /** The version of the wire that Python speaks. */
   get version(): number {
-    return this.read("plan")?.version ?? 0;
+    return this.read("spec")?.version ?? 0;
   }
 
   get text(): Text {
@@ -131,15 +131,15 @@ export class Sync {
     const next = without(on, this.cells.absent);
     const isMore = only && (this.#waiting.length > 0 || this.partial.some(Boolean));
     if (equal(next, this.on) && !isMore) return false;
-    if (only) this.deed("only", "", toText(next));
-    else this.deed("edit", "", toText(without(next, this.on)), toText(without(this.on, next)));
+    if (only) this.command("only", "", toText(next));
+    else this.command("edit", "", toText(without(next, this.on)), toText(without(this.on, next)));
     return true;
   }
 
-  /** Asks Python to do something once. Returns the deed's number, which `history.done` reaches. */
-  deed(what: Deed["do"], name = "", value = "", off = ""): number {
-    const n = Math.max(this.#done, this.#deeds.at(-1)?.n ?? 0) + 1;
-    this.#write("deeds", [...this.#waiting, { n, by: PAGE, do: what, name, value, off }]);
+  /** Asks Python to do something once. Returns the command's number, which `history.done` reaches. */
+  command(what: Command["do"], name = "", value = "", off = ""): number {
+    const n = Math.max(this.#done, this.#commands.at(-1)?.n ?? 0) + 1;
+    this.#write("commands", [...this.#waiting, { n, by: PAGE, do: what, name, value, off }]);
     return n;
   }
 
@@ -168,9 +168,9 @@ export class Sync {
     this.#write("recolor", { n: this.recolored.n + 1, metric, ln });
   }
 
-  /** The deeds that Python has not done yet. */
-  get #waiting(): Deed[] {
-    return this.#deeds.filter(({ n }) => n > this.#done);
+  /** The commands that Python has not done yet. */
+  get #waiting(): Command[] {
+    return this.#commands.filter(({ n }) => n > this.#done);
   }
 
   get #done(): number {
@@ -184,9 +184,9 @@ export class Sync {
     return recolor === 0 || recolor === this.recolored.n ? colors : null;
   }
 
-  get #deeds(): Deed[] {
-    const deeds = this.read("deeds");
-    return Array.isArray(deeds) ? (deeds as Deed[]) : [];
+  get #commands(): Command[] {
+    const commands = this.read("commands");
+    return Array.isArray(commands) ? (commands as Command[]) : [];
   }
 
   #write<K extends Trait>(trait: K, value: Wire[K]): void {
@@ -195,7 +195,7 @@ export class Sync {
   }
 
   #reread(trait: Trait): void {
-    if (trait === "plan") this.cells = readPlan(this.read("plan") ?? {});
+    if (trait === "spec") this.cells = readSpec(this.read("spec") ?? {});
     if (COLORS.includes(trait)) this.shades = readShades(this.#colors, this.cells);
     if (!CELLS.includes(trait)) return;
     this.on = this.#bits("cells");

@@ -1,4 +1,4 @@
-// Generated from src/headgrid/widget/wire.py by `python -m headgrid.widget.wire`. Do not edit.
+// Generated from src/headgrid/widget/wire/schema.py by `python -m headgrid.widget.wire.schema`. Do not edit.
 
 export const VERSION = 6;
 
@@ -9,7 +9,7 @@ export interface Row {
   label: string;
   name: string;
   word: string;
-  look: number;
+  tooltip: number;
 }
 
 export interface Column {
@@ -20,7 +20,7 @@ export interface Column {
   group: number;
 }
 
-export interface Look {
+export interface Tooltip {
   shapes: string[];
   count: number;
   note: string;
@@ -40,7 +40,7 @@ export interface Band {
   rows: Row[];
   columns: Column[];
   handles: Handle[];
-  looks: number[][];
+  tooltips: number[][];
 }
 
 export interface StackTab {
@@ -55,14 +55,14 @@ export interface Metric {
   help: string;
 }
 
-export interface Plan {
+export interface GridSpec {
   version: number;
   model: string;
-  standing: "table" | "doubted" | "guess" | "proven";
-  standing_note: string;
+  provenance: "table" | "doubted" | "guess" | "proven";
+  provenance_note: string;
   stacks: StackTab[];
   bands: Band[];
-  looks: Look[];
+  tooltips: Tooltip[];
   metrics: Metric[];
   absent: Bits;
   zero: Bits;
@@ -92,7 +92,7 @@ export interface Completions {
   items: Completion[];
 }
 
-export interface Deed {
+export interface Command {
   n: number;
   by: string;
   do: "undo" | "redo" | "edit" | "only" | "query" | "save" | "recall" | "remove" | "tint";
@@ -140,7 +140,7 @@ export interface Recolor {
   ln: "folded" | "raw";
 }
 
-export interface Place {
+export interface WeightLocation {
   role: string;
   parameter: string;
   index: string;
@@ -211,7 +211,7 @@ export interface Summary {
   cell: number;
   title: string;
   name: string;
-  places: Place[];
+  locations: WeightLocation[];
   notes: string[];
   ln: "folded" | "raw";
   tabs: ("ov" | "qk" | "mlp" | "composition")[];
@@ -220,14 +220,14 @@ export interface Summary {
   pending: ("ov" | "qk" | "mlp" | "composition")[];
 }
 
-export interface Compared {
+export interface HeadSummary {
   cell: number;
   title: string;
   circuits: Circuit[];
 }
 
-export interface Comparison {
-  heads: Compared[];
+export interface HeadsSummary {
+  heads: HeadSummary[];
   n_heads: number;
   summed: Circuit | null;
   ln: "folded" | "raw";
@@ -263,7 +263,7 @@ export interface Progress {
 /** The traits of the widget's model. */
 export interface Wire {
   /** Python writes, once */
-  plan: Plan;
+  spec: GridSpec;
   /** Python writes: the cells that are on */
   cells: Bits;
   /** Python writes: the cells of which some parts are selected, but not all */
@@ -275,7 +275,7 @@ export interface Wire {
   /** Python writes */
   completions: Completions;
   /** the browser writes: those that `history` does not call done yet */
-  deeds: Deed[];
+  commands: Command[];
   /** Python writes */
   history: History;
   /** Python writes */
@@ -285,7 +285,7 @@ export interface Wire {
   /** Python writes */
   summary: Summary;
   /** Python writes */
-  comparison: Comparison;
+  selected_heads: HeadsSummary;
   /** Python writes */
   arrows: Arrows;
   /** the browser writes */
@@ -297,5 +297,5 @@ export interface Wire {
   /** Python writes, once a cell is asked about: the code of the inspector */
   panel: string;
   /** Python writes, into files only: summaries that can be shown without a kernel */
-  kept: Summary[];
+  precomputed: Summary[];
 }

@@ -1,13 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { makeAnnouncer } from "../../src/chrome/announce";
-import { text } from "../plans";
+import { text } from "../specs";
 
 const NONE = text({ counts: "nothing is selected" });
 const ONE = text({ selection: "l0h1", counts: "1 head" });
 const TWO = text({ selection: "l0h1 | l1h2", counts: "2 heads" });
 
-const makeOne = (plan: object = {}, life = new AbortController()) => {
-  const announcer = makeAnnouncer(() => plan, NONE, life.signal);
+const makeOne = (spec: object = {}, life = new AbortController()) => {
+  const announcer = makeAnnouncer(() => spec, NONE, life.signal);
   return { ...announcer, said: () => announcer.element.textContent };
 };
 
@@ -47,7 +47,7 @@ describe("what is said of a change", () => {
     expect(one.said()).toBe("");
   });
 
-  it("waits for a deed as long as it takes, also where the selection stays as it was", () => {
+  it("waits for a command as long as it takes, also where the selection stays as it was", () => {
     const one = makeOne();
     one.later("undone");
     vi.advanceTimersByTime(10_000);
@@ -62,7 +62,7 @@ describe("what is said of a change", () => {
     expect(one.said()).toBe("induction saved; 1 head");
   });
 
-  it("is nothing for a deed that was refused", () => {
+  it("is nothing for a command that was refused", () => {
     const one = makeOne();
     one.later("full saved");
     one.counted({ ...NONE, error: { message: "no", start: 0, end: 0 } });
@@ -83,9 +83,9 @@ describe("what is said of a change", () => {
   });
 
   it("comes from one of several views: from the one that was used last, and from another when that closes", () => {
-    const plan = {};
+    const spec = {};
     const life = new AbortController();
-    const [one, two] = [makeOne(plan), makeOne(plan, life)];
+    const [one, two] = [makeOne(spec), makeOne(spec, life)];
     two.say("head 1 selected");
     for (const view of [one, two]) view.counted(ONE);
     expect([one.said(), two.said()]).toEqual(["", "head 1 selected; 1 head"]);

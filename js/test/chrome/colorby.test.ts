@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { type ColorState, chosenOf, makeColorBy } from "../../src/chrome/colorby";
 import { readShades } from "../../src/model/values";
 import { colors } from "../fixtures";
-import { small } from "../plans";
+import { small } from "../specs";
 
 const cells = small();
 const shadesOf = (more = {}) => readShades(colors(Array(cells.count).fill(0.5), more), cells)!;

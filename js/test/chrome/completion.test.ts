@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { accepted, isBegun, makeCompleting, Past } from "../../src/chrome/completion";
 import { makeQuery, pythonOf } from "../../src/chrome/query";
 import type { Completions } from "../../src/model/wire";
-import { text } from "../plans";
+import { text } from "../specs";
 
 describe("an accepted word", () => {
   it("replaces what it completes and leaves the rest", () => {

@@ -9,14 +9,14 @@ import { Sync } from "../../src/model/sync";
 import { newView } from "../../src/model/view";
 import { arrow, colors } from "../fixtures";
 import { Host } from "../host";
-import { on, planOf, small, text } from "../plans";
+import { on, small, specOf, text } from "../specs";
 
 const cells = small();
 const [L0H0, L0H1] = [3, 4];
 
 function extrasOf() {
   const host = new Host({
-    plan: planOf(2, 3),
+    spec: specOf(2, 3),
     cells: on(cells, L0H0, L0H1, 9),
     partial: on(cells),
     text: text({ selection: "l0h0 | l0h1 | l1h1" }),
@@ -50,7 +50,7 @@ function extrasOf() {
   document.body.replaceChildren(root);
   const base: Base = {
     ...{ sync, view, announcer, query, tools, colorBy, root, left, legend, saved },
-    deeds: { ask: () => 1, step: nothing, done: nothing },
+    commands: { ask: () => 1, step: nothing, done: nothing },
     grid: grid as unknown as Grid,
     looked: () => sync.focus,
     go: nothing,

@@ -3,7 +3,7 @@ import { make } from "../../src/chrome/dom";
 import { makeLegend, ticksOf } from "../../src/chrome/legend";
 import { readShades } from "../../src/model/values";
 import { colors } from "../fixtures";
-import { small } from "../plans";
+import { small } from "../specs";
 
 const cells = small();
 const shadesOf = (more = {}) => readShades(colors(Array(cells.count).fill(0.5), more), cells)!;

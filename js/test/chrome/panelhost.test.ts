@@ -3,7 +3,7 @@ import { make } from "../../src/chrome/dom";
 import type { Extras } from "../../src/chrome/extras";
 import * as panel from "../../src/chrome/panel";
 import { makePanelHost, moduleOf, type PanelModule } from "../../src/chrome/panelhost";
-import { small } from "../plans";
+import { small } from "../specs";
 
 const SOURCE = "the second module";
 const module: PanelModule = { ...panel, css: ".headgrid .only-a-test {}" };

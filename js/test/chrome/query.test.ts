@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { around, makeQuery, shownText } from "../../src/chrome/query";
-import { text } from "../plans";
+import { text } from "../specs";
 
 describe("the query box", () => {
   const life = () => new AbortController().signal;

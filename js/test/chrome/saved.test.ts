@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { toWire } from "../../dev/bytes";
 import { came, makeSaved, type SavedState } from "../../src/chrome/saved";
 import type { SavedSelection } from "../../src/model/wire";
-import { on, small } from "../plans";
+import { on, small } from "../specs";
 
 const cells = small();
 const item = (name: string, ...members: number[]): SavedSelection => ({
@@ -21,7 +21,7 @@ function rowOf(more: Partial<SavedState> = {}) {
   const said: string[] = [];
   const marks: string[] = [];
   const events = {
-    deed: (...deed: string[]) => asked.push(deed.filter(Boolean).join(" ")),
+    command: (...command: string[]) => asked.push(command.filter(Boolean).join(" ")),
     came: (done: boolean) => void outcomes.push(done),
     shown: () => {},
     say: (sentence: string) => void said.push(sentence),
@@ -178,18 +178,18 @@ describe("the saved selections", () => {
   });
 });
 
-describe("whether a deed came about", () => {
-  const deed = (what: "save" | "remove" | "tint" | "recall", value = "") => ({
+describe("whether a command came about", () => {
+  const command = (what: "save" | "remove" | "tint" | "recall", value = "") => ({
     ...{ n: 1, what, name: "induction", value },
   });
   it("is seen in what is saved", () => {
     const items = [INDUCTION];
-    expect([came(deed("save"), items), came(deed("save"), [COPYING])]).toEqual([true, false]);
-    expect([came(deed("remove"), items), came(deed("remove"), [COPYING])]).toEqual([false, true]);
-    expect([came(deed("tint", "#D55E00"), items), came(deed("tint", "#009e73"), items)]).toEqual([
+    expect([came(command("save"), items), came(command("save"), [COPYING])]).toEqual([true, false]);
+    expect([came(command("remove"), items), came(command("remove"), [COPYING])]).toEqual([false, true]);
+    expect([came(command("tint", "#D55E00"), items), came(command("tint", "#009e73"), items)]).toEqual([
       true,
       false,
     ]);
-    expect([came(deed("recall"), items), came(deed("recall"), [])]).toEqual([true, false]);
+    expect([came(command("recall"), items), came(command("recall"), [])]).toEqual([true, false]);
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { HINT, makeStatus, share } from "../../src/chrome/status";
-import { text } from "../plans";
+import { text } from "../specs";
 
 describe("the status line", () => {
   it("says how much of the model is selected", () => {

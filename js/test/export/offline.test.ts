@@ -6,16 +6,16 @@ const saved = (state: object, buffers: object[] = []) => ({ state, buffers }) as
 describe("the state of a page without a kernel", () => {
   test("has its bytes back in their places, however deep", () => {
     const whole = stateOf(
-      saved({ cells: null, plan: { model: "m", absent: null }, list: [{ at: null }] }, [
+      saved({ cells: null, spec: { model: "m", absent: null }, list: [{ at: null }] }, [
         { path: ["cells"], encoding: "base64", data: "AQID" },
-        { path: ["plan", "absent"], encoding: "base64", data: "/w==" },
+        { path: ["spec", "absent"], encoding: "base64", data: "/w==" },
         { path: ["list", 0, "at"], encoding: "base64", data: "" },
       ]),
     );
     const bytes = (view: unknown) => [...new Uint8Array((view as DataView).buffer)];
     expect(bytes(whole.cells)).toEqual([1, 2, 3]);
-    expect((whole.plan as { model: string }).model).toBe("m");
-    expect(bytes((whole.plan as { absent: unknown }).absent)).toEqual([255]);
+    expect((whole.spec as { model: string }).model).toBe("m");
+    expect(bytes((whole.spec as { absent: unknown }).absent)).toEqual([255]);
     expect(bytes((whole.list as { at: unknown }[])[0]!.at)).toEqual([]);
   });
 

@@ -6,9 +6,9 @@ import { layOut } from "../../src/grid/geometry";
 import type { Scene } from "../../src/grid/headers";
 import { paint } from "../../src/grid/paint";
 import { assign, empty } from "../../src/model/bits";
-import { readPlan } from "../../src/model/cells";
+import { readSpec } from "../../src/model/cells";
 import type { Shades } from "../../src/model/values";
-import { planOf } from "../plans";
+import { specOf } from "../specs";
 
 const palette = new Proxy({ font: "11px sans", theme: "light", cell: "#eee", ground: "#fff" } as Palette, {
   get: (given, name: string) => given[name as keyof Palette] ?? `#${name}`,
@@ -16,7 +16,7 @@ const palette = new Proxy({ font: "11px sans", theme: "light", cell: "#eee", gro
 const measure = (text: string) => 6 * text.length;
 
 function sceneOf(more: Partial<Scene> = {}): Scene {
-  const cells = readPlan(planOf(3, 5));
+  const cells = readSpec(specOf(3, 5));
   const geometry = layOut(cells, 20, measure);
   return {
     cells,

@@ -2,9 +2,9 @@ import { describe, expect, it } from "vitest";
 import { Layer, type LayerState, slide } from "../../src/grid/aria_grid";
 import { layOut } from "../../src/grid/geometry";
 import { empty } from "../../src/model/bits";
-import { type Cells, readPlan, type Spot } from "../../src/model/cells";
+import { type Cells, readSpec, type Spot } from "../../src/model/cells";
 import { grouped, handledCells } from "../handled";
-import { measure, on, planOf } from "../plans";
+import { measure, on, specOf } from "../specs";
 
 describe("the window of accessible cells", () => {
   it("holds a small grid as a whole", () => {
@@ -49,10 +49,10 @@ describe("the accessible layer", () => {
     const { grid, labels, active, layer } = layerOf(stateOf(handledCells(), at(0, 1, -2)));
     expect(labels("rowheader")).toContain("layer 1 MLP, 0 of 4 selected");
     expect(labels("columnheader")).toContain("MLP, every row, 0 of 8 selected");
-    const places = [...grid.querySelectorAll('[aria-rowindex="3"] > *')].map((node) =>
+    const locations = [...grid.querySelectorAll('[aria-rowindex="3"] > *')].map((node) =>
       Number(node.getAttribute("aria-colindex")),
     );
-    expect(places).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    expect(locations).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
     expect(active()?.getAttribute("aria-label")).toBe("layer 1 MLP, 0 of 4 selected");
     expect(layer.spotOf(active()!)).toEqual(at(0, 1, -2));
   });
@@ -93,7 +93,7 @@ describe("the accessible layer", () => {
   });
 
   it("holds the cells around the cursor of a huge model, and tells how large all of it is", () => {
-    const cells = readPlan(planOf(126, 128));
+    const cells = readSpec(specOf(126, 128));
     const { grid, active } = layerOf(stateOf(cells, at(1, 100, 77)));
     expect(active()?.getAttribute("aria-label")).toBe("layer 100 head 76");
     expect(grid.querySelectorAll("*").length).toBeLessThan(600);

@@ -1,14 +1,14 @@
 import { describe, expect, it } from "vitest";
 import { curvesOf, highestZ, passing, within, zOf } from "../../src/grid/arrows";
 import { layOut, rectOf } from "../../src/grid/geometry";
-import { readPlan } from "../../src/model/cells";
+import { readSpec } from "../../src/model/cells";
 import { cellsOf } from "../../src/model/stacks";
 import type { ArrowChoice } from "../../src/model/view";
 import { arrow } from "../fixtures";
-import { measure, planOf, stacked } from "../plans";
+import { measure, specOf, stacked } from "../specs";
 
 /** 4 layers of 3 heads: layer l's head h is cell 3 + 5 l + h. */
-const cells = readPlan(planOf(4, 3));
+const cells = readSpec(specOf(4, 3));
 const head = (layer: number, h: number) => 3 + 5 * layer + h;
 const geometry = layOut(cells, 24, measure);
 const choice = (more: Partial<ArrowChoice> = {}): ArrowChoice => ({
@@ -37,7 +37,7 @@ describe("the arrows that are drawn", () => {
   });
 
   it("lie in the stack that is shown", () => {
-    const all = readPlan(stacked());
+    const all = readSpec(stacked());
     const across = [arrow(1, 3, 5), arrow(6, 8, 5), arrow(2, 8, 5)];
     expect(within(across, cellsOf(all, "dec"))).toEqual([across[1]]);
   });

@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { blocksOf, columnsOf, groupsOf, labelStride } from "../../src/grid/columns";
 import { layOut } from "../../src/grid/geometry";
-import { readPlan } from "../../src/model/cells";
+import { readSpec } from "../../src/model/cells";
 import { handled } from "../handled";
-import { measure, mixture, planOf, small } from "../plans";
+import { measure, mixture, small, specOf } from "../specs";
 
-const wide = readPlan(planOf(12, 40, 4));
+const wide = readSpec(specOf(12, 40, 4));
 
 describe("the columns", () => {
   it("sets groups of heads apart, and only where heads share", () => {

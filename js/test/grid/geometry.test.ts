@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { columnsBetween, hit, layOut, rectOf, rowsBetween, unionOf } from "../../src/grid/geometry";
-import { readPlan } from "../../src/model/cells";
+import { readSpec } from "../../src/model/cells";
 import { handledCells } from "../handled";
-import { measure, mixture, planOf, small } from "../plans";
+import { measure, mixture, small, specOf } from "../specs";
 
-const wide = readPlan(planOf(12, 40, 4));
+const wide = readSpec(specOf(12, 40, 4));
 
 describe("the geometry", () => {
   it("finds every cell again in its own middle", () => {
@@ -50,7 +50,7 @@ describe("the geometry", () => {
   });
 
   it("keeps room for captions above heads and experts, which are no header to click", () => {
-    const cells = readPlan({ bands: [mixture()] });
+    const cells = readSpec({ bands: [mixture()] });
     const geometry = layOut(cells, 20, measure);
     const box = geometry.bands[0]!;
     const header = rectOf(geometry, { band: 0, row: -1, column: 4 });

@@ -3,7 +3,7 @@ import { layOut } from "../../src/grid/geometry";
 import { actionOf, KEYS } from "../../src/grid/keyboard";
 import type { Spot } from "../../src/model/cells";
 import { grouped, handledCells } from "../handled";
-import { measure, small } from "../plans";
+import { measure, small } from "../specs";
 
 const cells = small([9]);
 const geometry = layOut(cells, 30, measure);

@@ -5,7 +5,7 @@ import { layOut } from "../../src/grid/geometry";
 import { barsOf, marksAt, marksOf, paintMarks } from "../../src/grid/marks";
 import { empty } from "../../src/model/bits";
 import type { SavedSelection } from "../../src/model/wire";
-import { measure, on, small } from "../plans";
+import { measure, on, small } from "../specs";
 
 const cells = small();
 const saved = (name: string, ...members: number[]): SavedSelection => ({

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { layOut } from "../../src/grid/geometry";
 import { changedCells, uncovered } from "../../src/grid/painted_cells";
 import { empty } from "../../src/model/bits";
-import { measure, members, on, small } from "../plans";
+import { measure, members, on, small } from "../specs";
 
 const cells = small();
 const scene = {

@@ -4,7 +4,7 @@ import { listenToPointer } from "../../src/grid/pointer";
 import type { Spot } from "../../src/model/cells";
 import type { Editor } from "../../src/model/editor";
 import { newView } from "../../src/model/view";
-import { measure, small } from "../plans";
+import { measure, small } from "../specs";
 
 const cells = small([9]);
 const geometry = layOut(cells, 30, measure);

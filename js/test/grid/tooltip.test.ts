@@ -2,14 +2,14 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { toWire } from "../../dev/bytes";
 import { type CardContent, cardOf, detailOf, makeCard, placed } from "../../src/grid/tooltip";
 import { assign, empty } from "../../src/model/bits";
-import { readPlan } from "../../src/model/cells";
+import { readSpec } from "../../src/model/cells";
 import type { Shades } from "../../src/model/values";
-import { on, planOf } from "../plans";
+import { on, specOf } from "../specs";
 
-/** 2 layers of 3 heads, whose cells have looks; head 1 of layer 0 is absent. */
+/** 2 layers of 3 heads, whose cells have tooltips; head 1 of layer 0 is absent. */
 const looked = () => {
-  const plan = planOf(2, 3, 1, [4]);
-  plan.looks = [
+  const spec = specOf(2, 3, 1, [4]);
+  spec.tooltips = [
     { shapes: ["w 28"], count: 28, note: "" },
     {
       shapes: ["W_Q, W_K, W_V 28 x 7", "W_O 7 x 28"],
@@ -18,15 +18,15 @@ const looked = () => {
     },
     { shapes: ["sink 1"], count: 1, note: "" },
   ];
-  Object.assign(plan.bands[1]!, {
-    looks: [
+  Object.assign(spec.bands[1]!, {
+    tooltips: [
       [0, 1, -1, 1, 0],
       [0, 2, 1, 1, 0],
     ],
   });
-  plan.bands[1]!.rows[1]!.look = 1;
-  plan.zero = toWire(assign(empty(13), [3], true));
-  return readPlan(plan);
+  spec.bands[1]!.rows[1]!.tooltip = 1;
+  spec.zero = toWire(assign(empty(13), [3], true));
+  return readSpec(spec);
 };
 const cells = looked();
 const none = empty(cells.count);
@@ -59,7 +59,7 @@ describe("what a card says", () => {
     });
   });
 
-  it("tells layers apart by the look of their row", () => {
+  it("tells layers apart by the tooltip of their row", () => {
     expect(cardOf(cells, head(1, 0), none, on(cells, 8), null, [])).toMatchObject({
       state: ["partly selected"],
       shapes: ["sink 1"],
@@ -94,8 +94,8 @@ describe("what a card says", () => {
     expect(cardOf(cells, head(0, 1), none, none, null, [])).toBeNull();
   });
 
-  it("does without looks, as a plan of an older version has it", () => {
-    const older = readPlan(planOf(2, 3));
+  it("does without looks, as a spec of an older version has it", () => {
+    const older = readSpec(specOf(2, 3));
     expect(cardOf(older, head(0, 1), none, none, null, [])).toMatchObject({
       word: "l0h1",
       shapes: [],

@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { type Geometry, hit, LARGEST, layOut, rectOf, SMALLEST } from "../../src/grid/geometry";
 import { arrange, carried, HUGEST, stepped, TINIEST, wheeled } from "../../src/grid/zoom";
-import { readPlan } from "../../src/model/cells";
-import { measure, planOf, small } from "../plans";
+import { readSpec } from "../../src/model/cells";
+import { measure, small, specOf } from "../specs";
 
-const wide = readPlan(planOf(12, 40, 4));
-const huge = readPlan(planOf(126, 128, 16));
+const wide = readSpec(specOf(12, 40, 4));
+const huge = readSpec(specOf(126, 128, 16));
 
 describe("the size of the cells", () => {
   it("is the largest for a small model", () => {

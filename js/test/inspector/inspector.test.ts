@@ -2,12 +2,12 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { makeInspector, nearestTab, type Subject, tabsOf } from "../../src/inspector/inspector";
 import { newView } from "../../src/model/view";
 import { circuit, summary } from "../fixtures";
-import { small } from "../plans";
+import { small } from "../specs";
 
 const subject = (more: Partial<Subject> = {}): Subject => ({
   asked: { title: "l0h1", name: "layer 0 head 1" },
   summary: summary(),
-  comparison: null,
+  heads: null,
   note: "",
   ln: "folded",
   hasNorms: true,
@@ -15,7 +15,7 @@ const subject = (more: Partial<Subject> = {}): Subject => ({
   hasBoth: false,
   ...more,
 });
-const comparison = {
+const heads = {
   heads: [{ cell: 4, title: "l0h1", circuits: [circuit()] }],
   n_heads: 2,
   summed: null,
@@ -63,7 +63,7 @@ describe("the tab to show", () => {
   });
 
   it("is one of those that the cell has, the weights, and the selected heads", () => {
-    expect(tabsOf(summary(), comparison).map(({ label, count }) => [label, count])).toEqual([
+    expect(tabsOf(summary(), heads).map(({ label, count }) => [label, count])).toEqual([
       ["OV", undefined],
       ["Composition", undefined],
       ["Weights", undefined],
@@ -175,7 +175,7 @@ describe("the inspector", () => {
   });
 
   it("shows the selected heads where no cell was asked about", () => {
-    inspector.update(subject({ asked: null, summary: null, comparison }));
+    inspector.update(subject({ asked: null, summary: null, heads }));
     expect([inspector.tabs(), inspector.shown()]).toEqual([["Selected"], "Selected"]);
     expect(inspector.body().textContent).toContain("The first 1 of 2 selected heads are shown.");
   });

@@ -8,7 +8,7 @@ const heads = [
   { cell: 2, title: "l1h2", circuits: [circuit({ scores: [{ name: "norm", value: "3", help: "" }] })] },
 ];
 const view = { sign: 1 as const, explains: false, explained: () => {}, titled: true };
-const places = (went: number[] = []) => ({
+const locations = (went: number[] = []) => ({
   word: (cell: number) => `w${cell}`,
   name: (cell: number) => `cell ${cell}`,
   go: (cell: number) => went.push(cell),
@@ -42,7 +42,7 @@ describe("heads side by side", () => {
 
   it("say when only the first of many are shown", () => {
     const seen = (n_heads: number) =>
-      makeComparison({ heads, n_heads, summed: null, ln: "folded", pending: false }, view, places())
+      makeComparison({ heads, n_heads, summed: null, ln: "folded", pending: false }, view, locations())
         .map((node) => node.textContent)
         .join(" ");
     expect(seen(12)).toContain("The first 2 of 12 selected heads are shown.");
@@ -54,7 +54,7 @@ describe("heads side by side", () => {
     const [table] = makeComparison(
       { heads, n_heads: 2, summed: null, ln: "folded", pending: false },
       view,
-      places(went),
+      locations(went),
     );
     const columns = [...table!.querySelectorAll("thead button")] as HTMLElement[];
     expect(columns.map((node) => node.textContent)).toEqual(["l0h1", "l1h2"]);
@@ -80,7 +80,7 @@ describe("six heads where fewer fit", () => {
   });
 
   it("are all shown, each with its own values under its own name", () => {
-    const tables = makeComparison(all, view, places(), 4);
+    const tables = makeComparison(all, view, locations(), 4);
     const names = tables.map((table) =>
       [...table.querySelectorAll("thead th")].map((node) => node.textContent),
     );
@@ -92,7 +92,7 @@ describe("six heads where fewer fit", () => {
   });
 
   it("tell their spectra in words too", () => {
-    const [table] = makeComparison(all, view, places());
+    const [table] = makeComparison(all, view, locations());
     const pictures = [...table!.querySelectorAll("[role=img]")].map((node) =>
       node.getAttribute("aria-label"),
     );
@@ -114,7 +114,7 @@ describe("the heads that one composes with", () => {
     const nodes = makeComposition(
       { arrows, baseline: 0.1, fence: null, notes: [], error: "" },
       7,
-      places(went),
+      locations(went),
     );
     const buttons = nodes.flatMap((node) => [...node.querySelectorAll("button")]);
     for (const button of buttons) button.click();
@@ -125,7 +125,7 @@ describe("the heads that one composes with", () => {
   it("are gray unless they are outliers, below what z does not say", () => {
     const grays = (fence: number | null) => {
       const partners = { arrows, baseline: 0.1, fence, notes: ["z is not use.", "rotary"], error: "" };
-      const [lead, ...nodes] = makeComposition(partners, 7, places());
+      const [lead, ...nodes] = makeComposition(partners, 7, locations());
       expect(lead!.textContent).toBe("z is not use.");
       expect(nodes.at(-1)!.textContent).toBe("rotary");
       const rows = nodes.flatMap((node) => [...node.querySelectorAll("tbody tr")]);
@@ -139,7 +139,7 @@ describe("the heads that one composes with", () => {
     const nodes = makeComposition(
       { arrows: [], baseline: 0, fence: null, notes: [], error: "NaN in W_O." },
       7,
-      places(),
+      locations(),
     );
     expect(nodes.map((node) => node.textContent)).toEqual(["NaN in W_O."]);
   });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { textOfCircuit, textOfComparison, textOfPartners, textOfPlaces } from "../../src/inspector/text";
+import { textOfCircuit, textOfComparison, textOfLocations, textOfPartners } from "../../src/inspector/text";
 import { arrow, circuit, direction, summary } from "../fixtures";
 
 describe("what is copied", () => {
@@ -44,7 +44,7 @@ describe("what is copied", () => {
   });
 
   it("has the places of the weights, and each head of a comparison by its name", () => {
-    expect(textOfPlaces(summary().places)).toContain("W_Q\th.0.q.weight\t[:, 0:2]\t6 x 2\t12");
+    expect(textOfLocations(summary().locations)).toContain("W_Q\th.0.q.weight\t[:, 0:2]\t6 x 2\t12");
     const heads = [{ cell: 1, title: "l0h1", circuits: [circuit()] }];
     const summed = circuit({ title: "l0h1 + l1h2" });
     const text = textOfComparison({ heads, n_heads: 2, summed, ln: "raw", pending: false });

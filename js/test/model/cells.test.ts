@@ -10,12 +10,12 @@ import {
   nameOf,
   numberAt,
   orderOf,
-  readPlan,
+  readSpec,
   spotOf,
   wordOf,
 } from "../../src/model/cells";
 import { grouped, handled, handledCells } from "../handled";
-import { on, planOf, small } from "../plans";
+import { on, small, specOf } from "../specs";
 
 describe("cells", () => {
   it("are numbered band by band, row by row", () => {
@@ -84,9 +84,9 @@ describe("cells", () => {
     );
   });
 
-  it("need no handles, which an older plan does not have", () => {
-    const { bands } = planOf(2, 3);
-    const cells = readPlan({
+  it("need no handles, which an older spec does not have", () => {
+    const { bands } = specOf(2, 3);
+    const cells = readSpec({
       bands: bands.map(({ handles, ...band }) => band as typeof band & { handles: [] }),
     });
     expect(orderOf(cells.bands[1]!)).toEqual([0, 1, 2, 3, 4]);
@@ -110,12 +110,12 @@ describe("cells", () => {
     const rows = (cells = grouped()) => linesOf(cells).map(({ row }) => row);
     expect(rows()).toEqual([0, -2, -1, 0, 1, 0]);
     expect(rows(small())).toEqual([0, -1, 0, 1, 0]);
-    const places = (column: number) => exists(grouped(), { band: 1, row: -2, column });
-    expect([-1, 0, 1, 2, 3, 4, 7].filter(places)).toEqual([1, 4]);
+    const locations = (column: number) => exists(grouped(), { band: 1, row: -2, column });
+    expect([-1, 0, 1, 2, 3, 4, 7].filter(locations)).toEqual([1, 4]);
   });
 
   it("leave a handle without cells out", () => {
-    const cells = readPlan({
+    const cells = readSpec({
       bands: [handled()],
       absent: new DataView(Uint8Array.of(0b01111000, 0).buffer),
     });
@@ -123,7 +123,7 @@ describe("cells", () => {
     expect(exists(cells, { band: 0, row: 1, column: -2 })).toBe(true);
   });
 
-  it("are none before the plan has come", () => {
-    expect(readPlan({}).count).toBe(0);
+  it("are none before the spec has come", () => {
+    expect(readSpec({}).count).toBe(0);
   });
 });

@@ -3,16 +3,16 @@ import type { Cells, Spot } from "../../src/model/cells";
 import { Editor } from "../../src/model/editor";
 import { Sync } from "../../src/model/sync";
 import { newView } from "../../src/model/view";
-import type { Deed } from "../../src/model/wire";
+import type { Command } from "../../src/model/wire";
 import { handled } from "../handled";
 import { Host, orders } from "../host";
-import { members, on, text } from "../plans";
+import { members, on, text } from "../specs";
 
 /** Two layers of 2 heads, a norm, a handle for the rest, 3 experts and the rest. */
 function editorOf(selected: number[] = [], partly: number[] = []) {
-  const plan = { bands: [handled()] };
+  const spec = { bands: [handled()] };
   const size = { count: 14 } as Cells;
-  const host = new Host({ plan, cells: on(size, ...selected), partial: on(size, ...partly), text: text() });
+  const host = new Host({ spec, cells: on(size, ...selected), partial: on(size, ...partly), text: text() });
   const sync = new Sync(host);
   const view = newView(sync.cells, "");
   const said: string[] = [];
@@ -66,7 +66,7 @@ describe("an edit", () => {
       const size = { count: 14 } as Cells;
       const answer = {
         cells: on(size, 0, 1, 7, 8),
-        history: { done: (host.state.deeds as Deed[]).at(-1)!.n, undo: 2, redo: 0 },
+        history: { done: (host.state.commands as Command[]).at(-1)!.n, undo: 2, redo: 0 },
         text: text({ selection: "a block" }),
       };
       for (const trait of order) host.tell(trait, answer[trait]);
@@ -81,7 +81,7 @@ describe("an edit", () => {
     await ended();
     editor.extend(at(1, 1));
     await ended();
-    const done = (host.state.deeds as Deed[]).at(-1)!.n;
+    const done = (host.state.commands as Command[]).at(-1)!.n;
     host.send({ cells: on({ count: 14 } as Cells, 0, 1, 7, 8, 13), history: { done, undo: 3, redo: 0 } });
     await ended();
     editor.extend(at(0, 1));
@@ -92,7 +92,7 @@ describe("an edit", () => {
     const { editor, host, said, seen } = editorOf([], [4]);
     editor.clear();
     expect([seen(), said]).toEqual([[], ["selection cleared"]]);
-    expect(host.state.deeds).toMatchObject([{ do: "only", value: "" }]);
+    expect(host.state.commands).toMatchObject([{ do: "only", value: "" }]);
   });
 
   it("says nothing where there was nothing to clear", () => {

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { empty } from "../../src/model/bits";
 import { fullnessOf } from "../../src/model/fullness";
 import { handledCells } from "../handled";
-import { on, small } from "../plans";
+import { on, small } from "../specs";
 
 describe("the fullness of a band", () => {
   it("tells nothing, some and all apart, in rows, columns and as a whole", () => {

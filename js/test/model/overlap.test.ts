@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { freshName, overlapText } from "../../src/model/overlap";
-import { on, small } from "../plans";
+import { on, small } from "../specs";
 
 const cells = small();
 const set = (name: string, ...members: number[]) => ({ name, bits: on(cells, ...members) });

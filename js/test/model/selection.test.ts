@@ -11,7 +11,7 @@ import {
   toggle,
 } from "../../src/model/selection";
 import { grouped, handledCells } from "../handled";
-import { members, on, small } from "../plans";
+import { members, on, small } from "../specs";
 
 const cells = small([9]);
 const spot = (row: number, column: number) => ({ band: 1, row, column });

@@ -1,17 +1,17 @@
 import { describe, expect, it } from "vitest";
 import { empty } from "../../src/model/bits";
-import { numberAt, readPlan, spotOf } from "../../src/model/cells";
+import { numberAt, readSpec, spotOf } from "../../src/model/cells";
 import { everything, toggle } from "../../src/model/selection";
 import { cellsOf, stackHolding, stackTabs, tally, tallyText } from "../../src/model/stacks";
 import { newView, showStack } from "../../src/model/view";
-import { members, on, small, stacked } from "../plans";
+import { members, on, small, stacked } from "../specs";
 
-const cells = readPlan(stacked());
+const cells = readSpec(stacked());
 const none = empty(cells.count);
 
 describe("the stacks", () => {
   it("are no choice where there is one or none", () => {
-    const one = readPlan({ ...stacked(), stacks: stacked().stacks.slice(1) });
+    const one = readSpec({ ...stacked(), stacks: stacked().stacks.slice(1) });
     expect(one.stacks).toEqual([]);
     expect(cellsOf(one, "dec")).toBe(one);
     expect(cellsOf(small(), "")).toEqual(small());
@@ -23,9 +23,9 @@ describe("the stacks", () => {
   });
 
   it("hide the bands without a stack's name where that is a stack of its own", () => {
-    const plan = stacked();
-    const tabs = [plan.stacks[0]!, { name: "", label: "text", title: "" }];
-    const vision = readPlan({ ...plan, stacks: tabs });
+    const spec = stacked();
+    const tabs = [spec.stacks[0]!, { name: "", label: "text", title: "" }];
+    const vision = readSpec({ ...spec, stacks: tabs });
     expect(cellsOf(vision, "enc").first).toEqual([1, 5, 6]);
     expect(cellsOf(vision, "").first).toEqual([0, 6]);
   });

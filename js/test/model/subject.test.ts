@@ -3,18 +3,18 @@ import { subjectOf } from "../../src/model/subject";
 import { Sync } from "../../src/model/sync";
 import { summary } from "../fixtures";
 import { Host } from "../host";
-import { on, planOf, small } from "../plans";
+import { on, small, specOf } from "../specs";
 
 const cells = small();
 const syncOf = (more = {}) =>
   new Sync(
     new Host({
-      plan: planOf(2, 3),
+      spec: specOf(2, 3),
       cells: on(cells),
       partial: on(cells),
       focus: { n: 3, cell: 4, ln: "folded" },
       summary: summary({ focus: 3, cell: 4 }),
-      kept: [summary({ focus: 0, cell: 8, ln: "raw", title: "l1h0" })],
+      precomputed: [summary({ focus: 0, cell: 8, ln: "raw", title: "l1h0" })],
       ...more,
     }),
   );
@@ -38,7 +38,7 @@ describe("what the inspector is to show", () => {
   it("is the other reading of a cell of which a page without a kernel brought both", () => {
     const both = (["folded", "raw"] as const).map((ln) => summary({ focus: 0, cell: 4, ln }));
     const subjects = (["folded", "raw"] as const).map((ln) =>
-      subjectOf(syncOf({ kept: both }), false, { cell: 4, ln }),
+      subjectOf(syncOf({ precomputed: both }), false, { cell: 4, ln }),
     );
     expect(subjects.map(({ summary, hasBoth }) => [summary?.ln, hasBoth])).toEqual([
       ["folded", true],

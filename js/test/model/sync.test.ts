@@ -1,25 +1,25 @@
 import { describe, expect, it } from "vitest";
 import { assign, count, has, toText } from "../../src/model/bits";
-import { arrowsOf, comparisonOf, completionsOf, keptOf, summaryOf } from "../../src/model/reads";
+import { arrowsOf, completionsOf, precomputedOf, selectedHeadsOf, summaryOf } from "../../src/model/reads";
 import { Sync } from "../../src/model/sync";
 import { arrow, colors } from "../fixtures";
 import { Host } from "../host";
-import { members, on, planOf, small } from "../plans";
+import { members, on, small, specOf } from "../specs";
 
 const cells = small();
-const hostOf = (more = {}) => new Host({ plan: planOf(2, 3), cells: on(cells), partial: on(cells), ...more });
-const summary = { focus: 3, cell: 4, title: "l0h1", name: "", places: [], notes: [] };
+const hostOf = (more = {}) => new Host({ spec: specOf(2, 3), cells: on(cells), partial: on(cells), ...more });
+const summary = { focus: 3, cell: 4, title: "l0h1", name: "", locations: [], notes: [] };
 
 describe("the state that crosses", () => {
   it("sends a new value each time, and nothing when nothing changed", () => {
     const host = hostOf();
     const sync = new Sync(host);
     sync.follow(new AbortController().signal, () => {});
-    const before = host.state.deeds;
+    const before = host.state.commands;
     expect(sync.select(assign(sync.on, [4], true))).toBe(true);
-    expect(host.state.deeds).not.toBe(before);
+    expect(host.state.commands).not.toBe(before);
     expect(sync.select(sync.on)).toBe(false);
-    expect(host.writes).toEqual(["deeds"]);
+    expect(host.writes).toEqual(["commands"]);
   });
 
   it("never answers a change with a write", () => {
@@ -97,15 +97,15 @@ describe("the state that crosses", () => {
     const host = hostOf({ comparison, cells: on(cells, 3, 4, 8) });
     const sync = new Sync(host);
     sync.follow(new AbortController().signal, () => {});
-    expect(comparisonOf(sync)).toMatchObject({ heads, pending: false });
+    expect(selectedHeadsOf(sync)).toMatchObject({ heads, pending: false });
     host.tell("focus", { n: 1, cell: 3, ln: "raw" });
-    expect(comparisonOf(sync)?.pending).toBe(true);
+    expect(selectedHeadsOf(sync)?.pending).toBe(true);
     host.tell("focus", { n: 2, cell: 3, ln: "folded" });
     host.tell("cells", on(cells, 3, 8));
-    expect(comparisonOf(sync)?.heads.map(({ cell }) => cell)).toEqual([3, 8]);
-    expect(comparisonOf(sync)?.pending).toBe(true);
-    host.tell("comparison", { ...comparison, n_heads: 1 });
-    expect(comparisonOf(sync)).toBeNull();
+    expect(selectedHeadsOf(sync)?.heads.map(({ cell }) => cell)).toEqual([3, 8]);
+    expect(selectedHeadsOf(sync)?.pending).toBe(true);
+    host.tell("selected_heads", { ...comparison, n_heads: 1 });
+    expect(selectedHeadsOf(sync)).toBeNull();
   });
 
   it("has no arrow from or to a head that was taken out since", () => {
@@ -114,24 +114,24 @@ describe("the state that crosses", () => {
     expect(arrowsOf(new Sync(host)).arrows).toEqual([arrows.arrows[0]]);
   });
 
-  it("asks for each deed once, and keeps in the list those that are not done", () => {
-    const host = hostOf({ history: { done: 4, undo: 2, redo: 0 }, deeds: [{ n: 4, do: "undo" }] });
+  it("asks for each command once, and keeps in the list those that are not done", () => {
+    const host = hostOf({ history: { done: 4, undo: 2, redo: 0 }, commands: [{ n: 4, do: "undo" }] });
     const sync = new Sync(host);
     sync.follow(new AbortController().signal, () => {});
     sync.select(on(cells, 3));
-    expect(sync.deed("undo")).toBe(6);
-    expect(sync.deed("tint", "induction", "#d55e00")).toBe(7);
-    const by = (host.state.deeds as { by: string }[])[0]!.by;
+    expect(sync.command("undo")).toBe(6);
+    expect(sync.command("tint", "induction", "#d55e00")).toBe(7);
+    const by = (host.state.commands as { by: string }[])[0]!.by;
     expect(by).not.toBe("");
-    expect(host.state.deeds).toEqual([
+    expect(host.state.commands).toEqual([
       // base64.b64encode(b"\x08")
       { n: 5, by, do: "edit", name: "", value: "0:CA==", off: "" },
       { n: 6, by, do: "undo", name: "", value: "", off: "" },
       { n: 7, by, do: "tint", name: "induction", value: "#d55e00", off: "" },
     ]);
     host.tell("history", { done: 6, undo: 1, redo: 1 });
-    expect(sync.deed("redo")).toBe(8);
-    expect((host.state.deeds as { n: number }[]).map(({ n }) => n)).toEqual([7, 8]);
+    expect(sync.command("redo")).toBe(8);
+    expect((host.state.commands as { n: number }[]).map(({ n }) => n)).toEqual([7, 8]);
   });
 
   it("shows an edit at once, on whatever comes before it is done", () => {
@@ -143,12 +143,12 @@ describe("the state that crosses", () => {
     const [one, two] = [new Sync(host), new Sync(host)];
     for (const sync of [one, two]) sync.follow(new AbortController().signal, () => {});
     const shown = (sync: Sync) => [members(cells, sync.on), members(cells, sync.partial)];
-    one.deed("undo");
+    one.command("undo");
     one.select(on(cells, 3, 4));
     expect([one, two].map(shown)).toEqual(Array(2).fill([[3, 4], [5]]));
     two.select(on(cells, 4, 5)); // of 5 a piece was selected
     expect(shown(one)).toEqual([[4, 5], []]);
-    expect(host.state.deeds).toMatchObject([
+    expect(host.state.commands).toMatchObject([
       { n: 1, do: "undo" },
       { n: 2, do: "edit", value: toText(on(cells, 4)), off: "" },
       { n: 3, do: "edit", value: toText(on(cells, 5)), off: toText(on(cells, 3)) },
@@ -162,12 +162,12 @@ describe("the state that crosses", () => {
     expect(shown(two)).toEqual([[4, 5], []]);
   });
 
-  it("selects some cells only, pieces and what a deed brings left out", () => {
+  it("selects some cells only, pieces and what a command brings left out", () => {
     const host = hostOf({ cells: on(cells, 3), partial: on(cells, 5) });
     const sync = new Sync(host);
     sync.follow(new AbortController().signal, () => {});
     expect(sync.select(on(cells, 3), true)).toBe(true);
-    expect(host.state.deeds).toMatchObject([{ do: "only", value: toText(on(cells, 3)) }]);
+    expect(host.state.commands).toMatchObject([{ do: "only", value: toText(on(cells, 3)) }]);
     expect(members(cells, sync.partial)).toEqual([]);
     expect(sync.select(on(cells, 3))).toBe(false);
     expect(sync.select(on(cells, 3), true)).toBe(true); // whatever the other one comes to
@@ -178,20 +178,20 @@ describe("the state that crosses", () => {
     expect(members(cells, sync.on)).toEqual([4]);
   });
 
-  it("numbers on after deeds that an older message called done, and after those of another view", () => {
-    const host = hostOf({ history: { done: 9, undo: 0, redo: 0 }, deeds: [{ n: 3, do: "undo" }] });
-    expect(new Sync(host).deed("save", "a")).toBe(10);
-    expect(new Sync(host).deed("save", "b")).toBe(11);
+  it("numbers on after commands that an older message called done, and after those of another view", () => {
+    const host = hostOf({ history: { done: 9, undo: 0, redo: 0 }, commands: [{ n: 3, do: "undo" }] });
+    expect(new Sync(host).command("save", "a")).toBe(10);
+    expect(new Sync(host).command("save", "b")).toBe(11);
   });
 
   it("takes from the steps those that are asked for, and knows of an edit before Python does", () => {
     const host = hostOf({ history: { done: 0, undo: 2, redo: 1 } });
     const sync = new Sync(host);
     sync.follow(new AbortController().signal, () => {});
-    sync.deed("undo");
+    sync.command("undo");
     expect(sync.history).toEqual({ done: 0, undo: 1, redo: 2 });
-    sync.deed("undo");
-    sync.deed("undo");
+    sync.command("undo");
+    sync.command("undo");
     expect(sync.history).toMatchObject({ undo: 0, redo: 3 });
     host.tell("history", { done: 3, undo: 0, redo: 3 });
     expect(sync.history).toMatchObject({ undo: 0, redo: 3 });
@@ -214,13 +214,13 @@ describe("the state that crosses", () => {
   });
 
   it("finds what a file kept of a cell, rather of the norms that are asked for", () => {
-    const kept = (["folded", "raw"] as const).map((ln) => ({ ...summary, ln }));
-    const sync = new Sync(hostOf({ kept: [...kept, { ...summary, cell: 5, ln: "raw" }] }));
-    expect([keptOf(sync, 4, "raw")?.ln, keptOf(sync, 5, "folded")?.ln, keptOf(sync, 3, "raw")]).toEqual([
-      "raw",
-      "raw",
-      null,
-    ]);
+    const precomputed = (["folded", "raw"] as const).map((ln) => ({ ...summary, ln }));
+    const sync = new Sync(hostOf({ precomputed: [...precomputed, { ...summary, cell: 5, ln: "raw" }] }));
+    expect([
+      precomputedOf(sync, 4, "raw")?.ln,
+      precomputedOf(sync, 5, "folded")?.ln,
+      precomputedOf(sync, 3, "raw"),
+    ]).toEqual(["raw", "raw", null]);
   });
 
   it("draws what there is when traits are missing", () => {
@@ -233,18 +233,18 @@ describe("the state that crosses", () => {
     ]);
     expect([
       summaryOf(sync),
-      comparisonOf(sync),
+      selectedHeadsOf(sync),
       sync.shades,
       arrowsOf(sync).arrows,
       sync.progress.total,
     ]).toEqual([null, null, null, [], 0]);
-    expect([sync.saved, sync.history.undo, completionsOf(sync), sync.panel, keptOf(sync, 0, "raw")]).toEqual([
-      [],
-      0,
-      null,
-      "",
-      null,
-    ]);
+    expect([
+      sync.saved,
+      sync.history.undo,
+      completionsOf(sync),
+      sync.panel,
+      precomputedOf(sync, 0, "raw"),
+    ]).toEqual([[], 0, null, "", null]);
   });
 
   it("stops to listen when the view closes", () => {

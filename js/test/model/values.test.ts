@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { readShades, saidOf } from "../../src/model/values";
 import { colors } from "../fixtures";
-import { small } from "../plans";
+import { small } from "../specs";
 
 const cells = small([9]);
 const values = Array.from({ length: cells.count }, (_, n) => (n === 9 ? Number.NaN : n / 10));

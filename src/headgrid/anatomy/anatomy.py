@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 __all__ = ["Anatomy", "AnatomyError", "Slot", "Stack", "count_of"]
 
 Bools = npt.NDArray[np.bool_]
-Standing = Literal["table", "doubted", "guess", "proven"]
+Provenance = Literal["table", "doubted", "guess", "proven"]
 
 
 def count_of(n: int, singular: str, plural: str = "") -> str:
@@ -139,9 +139,9 @@ class Anatomy(Frozen):
         d_vocab: the number of tokens that it embeds; 0 where it embeds none.
         parameters: name -> stored shape, in the order of `named_parameters()`; a tied tensor is there once.
         aliases: other name -> name in `parameters`, for tied tensors.
-        standing: how it came about: from the `table`, from it but `doubted`, from a `guess`, or a guess that was
+        provenance: how it came about: from the `table`, from it but `doubted`, from a `guess`, or a guess that was
             `proven` by forward passes.
-        doubts: what is open, in sentences: what shapes do not show of a guess, with the answer that it gives; and
+        caveats: what is open, in sentences: what shapes do not show of a guess, with the answer that it gives; and
             whose parameters (an adapter's) change heads without being in them.
         altered: name of a parameter -> what acts on it (an adapter), so that its values alone are not the weights that
             are used.
@@ -159,8 +159,8 @@ class Anatomy(Frozen):
     d_vocab: int
     parameters: Mapping[str, tuple[int, ...]]
     aliases: Mapping[str, str] = field(default_factory=dict)
-    standing: Standing = "table"
-    doubts: tuple[str, ...] = ()
+    provenance: Provenance = "table"
+    caveats: tuple[str, ...] = ()
     n_ctx: int | None = None
     act_fn: str | None = None
     normalization_type: str | None = None
@@ -171,7 +171,7 @@ class Anatomy(Frozen):
     def __post_init__(self) -> None:
         for name in ("name", "family"):  # of a config, which anybody may have written
             object.__setattr__(self, name, printable(getattr(self, name)))
-        object.__setattr__(self, "doubts", tuple(map(printable, self.doubts)))
+        object.__setattr__(self, "caveats", tuple(map(printable, self.caveats)))
         object.__setattr__(self, "parameters", read_only(self.parameters))
         object.__setattr__(self, "aliases", read_only(self.aliases))
         for stack in self.stacks:

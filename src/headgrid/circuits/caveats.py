@@ -48,7 +48,7 @@ def notes_on_scores(weights: Weights, ln: LN, layer: int) -> Iterator[str]:
                 f"q.k is multiplied by {said * seen.scale:.4g}, as measured; attributes of the attention say "
                 f"{said:.4g}."
             )
-        elif not asked and anatomy.standing in ("guess", "proven") and not scaling.is_said(model, stack, layer):
+        elif not asked and anatomy.provenance in ("guess", "proven") and not scaling.is_said(model, stack, layer):
             yield "No attribute of the attention says how scores are scaled: 1 / sqrt(d_head) is a guess."
     cap = scaling.soft_cap(model, stack, layer)
     if cap is None and isinstance(seen, Measured) and seen.capped:

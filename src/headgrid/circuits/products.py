@@ -243,7 +243,7 @@ _KEPT: WeakKeyDictionary[Circuits, dict[int, tuple[object, Reduced]]] = WeakKeyD
 def kept_layer(circuits: Circuits, layer: int) -> Reduced:
     """The heads of a layer, reduced; kept for as long as the circuits live and their weights stay as they are."""
     weights, kept = circuits.weights, _KEPT.setdefault(circuits, {})
-    stamp = tuple(weights.stamp(role, layer) for role in READ)
+    stamp = tuple(weights.version(role, layer) for role in READ)
     if layer in kept and kept[layer][0] == stamp:
         return kept[layer][1]
     found = Reduced.at(circuits, layer)

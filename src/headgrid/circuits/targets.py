@@ -68,7 +68,7 @@ def targets(anatomy: Anatomy, what: Selectable) -> Targets:
 def heads_of(anatomy: Anatomy, what: Selectable | None, stack: Stack) -> tuple[Place, ...]:
     """The heads of a stack that a selection names, layer by layer; all of them for None."""
     if what is None:
-        there = parts.look(stack, {}, stack.roles("o"), "n")[2]
+        there = parts.coverage(stack, {}, stack.roles("o"), "n")[2]
         return _places(there)
     return _in_stack(stack, Selection.of(anatomy, what).parts).heads
 
@@ -88,11 +88,11 @@ def stack_of(anatomy: Anatomy, what: Selectable, main: Stack) -> Stack:
 
 
 def _in_stack(stack: Stack, chosen: parts.Parts) -> Targets:
-    whole, _, _ = parts.look(stack, chosen, stack.roles("q", "k", "v", "o"), "n")
-    own = parts.look(stack, chosen, stack.roles(*WRITES), "n")[1]
-    neurons, _, _ = parts.look(stack, chosen, stack.roles("neuron"), "f")
-    mlps = parts.look(stack, chosen, stack.roles("neuron"), "")[0][:, 0]
-    experts = parts.look(stack, chosen, stack.roles("expert"), "e")[0]
+    whole, _, _ = parts.coverage(stack, chosen, stack.roles("q", "k", "v", "o"), "n")
+    own = parts.coverage(stack, chosen, stack.roles(*WRITES), "n")[1]
+    neurons, _, _ = parts.coverage(stack, chosen, stack.roles("neuron"), "f")
+    mlps = parts.coverage(stack, chosen, stack.roles("neuron"), "")[0][:, 0]
+    experts = parts.coverage(stack, chosen, stack.roles("expert"), "e")[0]
     return Targets(
         stack=stack,
         heads=_places(whole if whole.any() else own) if stack.n_heads else (),

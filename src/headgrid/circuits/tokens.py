@@ -72,7 +72,7 @@ class Vocabulary:
     """The embedding and the unembedding of a stack, to read directions of its residual stream through.
 
     Nothing of the model is copied, and a later change of it is seen: what is kept (`W_UE`, and how large rows are) is
-    made anew when `stamp` changes.
+    made anew when `version` changes.
 
     Args:
         weights: the stack, as `Weights` reads it. Embedding and unembedding are found where the model has them: in the
@@ -195,7 +195,7 @@ class Vocabulary:
     def W_UE(self) -> torch.Tensor:
         """W_U W_E, `[d_model, d_model]` in float32 or float64: what is written, as what it would be as an embedding.
 
-        With `ln="folded"`, the final norm is folded into W_U. It is kept until `stamp` changes. With it, the matrix
+        With `ln="folded"`, the final norm is folded into W_U. It is kept until `version` changes. With it, the matrix
         W_E OV W_U of a head, whose eigenvalues are its copying score (Elhage et al. 2021), is never made: they are
         those of W_O W_UE W_V.
         """
@@ -206,14 +206,14 @@ class Vocabulary:
             self._sizes("W_U", unembed.mT)
             return self._final().fold(product(unembed, embed)).cpu()
 
-        found: torch.Tensor = self._once(f"W_UE {self.ln} {self._written.stack.name}", self.stamp, make)
+        found: torch.Tensor = self._once(f"W_UE {self.ln} {self._written.stack.name}", self.version, make)
         return found
 
     @property
-    def stamp(self) -> Stamp:
+    def version(self) -> Stamp:
         """What the kept results depend on: the stamps of W_E, of W_U and of the final norm's gain."""
-        found = [one for role, home in self._homes.items() for one in home.stamp(role)]
-        return (*found, *self._written.stamp("ln_final.w"))
+        found = [one for role, home in self._homes.items() for one in home.version(role)]
+        return (*found, *self._written.version("ln_final.w"))
 
     def _final(self) -> Norm:
         return self._norms.final() if self.ln == "folded" else NONE
@@ -248,18 +248,18 @@ class Vocabulary:
                 finite(matrix, role, (self._slot(role),))
             return size
 
-        found: Sizes = self._once(self._slot(role).parameter, self._homes[role].stamp(role), make)
+        found: Sizes = self._once(self._slot(role).parameter, self._homes[role].version(role), make)
         return found
 
-    def _once(self, what: str, stamp: Stamp, make: Callable[[], Any]) -> Any:
+    def _once(self, what: str, version: Stamp, make: Callable[[], Any]) -> Any:
         """What was made before, by any vocabulary of the model, unless what it depends on has changed."""
-        if self._kept.get(what, ((), None))[0] != stamp:
-            self._kept[what] = stamp, make()
+        if self._kept.get(what, ((), None))[0] != version:
+            self._kept[what] = version, make()
         return self._kept[what][1]
 
 
 _KEPT: WeakKeyDictionary[torch.nn.Module, dict[str, tuple[Stamp, Any]]] = WeakKeyDictionary()
-"""Model -> what was made of its embedding and unembedding, with the stamp of these; it goes when the model goes."""
+"""Model -> what was made of its embedding and unembedding, with the version of these; it goes when the model goes."""
 
 
 def _home(weights: Weights, role: str) -> Stack | str:

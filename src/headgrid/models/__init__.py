@@ -39,8 +39,8 @@ def dissect(source: Any) -> Anatomy:
         TypeError: when `source` is none of these.
 
     Warns:
-        UserWarning: when the family is not in the table and the anatomy is a guess. Its `standing` says so too, until
-            `verify` has proven it. And when an adapter changes heads by parameters that are not in them: `doubts` says
+        UserWarning: when the family is not in the table and the anatomy is a guess. Its `provenance` says so too, until
+            `verify` has proven it. And when an adapter changes heads by parameters that are not in them: `caveats` says
             which.
     """
     if isinstance(source, Anatomy):
@@ -48,13 +48,13 @@ def dissect(source: Any) -> Anatomy:
     if isinstance(source, type):  # it has the attributes that its objects are known by
         raise _unknown(source)
     anatomy = _dissect(source)
-    if anatomy.standing == "guess":
+    if anatomy.provenance == "guess":
         warn(
             f"{anatomy.family!r} is not in headgrid's table: where the heads of this {anatomy.name} are stored is a "
-            f"guess from names and shapes. {'; '.join([*anatomy.doubts, 'headgrid.verify tells'])}"
+            f"guess from names and shapes. {'; '.join([*anatomy.caveats, 'headgrid.verify tells'])}"
         )
-    elif anatomy.doubts and anatomy.standing == "doubted":
-        warn(f"{anatomy.name} is doubted: {'; '.join(anatomy.doubts)}")
+    elif anatomy.caveats and anatomy.provenance == "doubted":
+        warn(f"{anatomy.name} is doubted: {'; '.join(anatomy.caveats)}")
     return anatomy
 
 

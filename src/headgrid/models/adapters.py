@@ -152,7 +152,7 @@ def altered(module: torch.nn.Module, anatomy: Anatomy) -> tuple[dict[str, str], 
         anatomy: its anatomy.
 
     Returns:
-        Name of a parameter -> what acts on it, in a word; and doubts: a sentence for each kind of adapter whose
+        Name of a parameter -> what acts on it, in a word; and caveats: a sentence for each kind of adapter whose
         parameters are not in the heads that they change.
     """
     by: dict[str, str] = {}
@@ -166,14 +166,14 @@ def altered(module: torch.nn.Module, anatomy: Anatomy) -> tuple[dict[str, str], 
         by.update((name, _joined(by.get(name), kind)) for name in names)
         if not _lies_along_heads(path, one, kind, names, anatomy):
             doubted.setdefault(kind, []).append(path)
-    doubts = [_doubt(kind, paths, by, anatomy) for kind, paths in doubted.items()]
+    caveats = [_doubt(kind, paths, by, anatomy) for kind, paths in doubted.items()]
     for path, one in module.named_modules():
         if type(one).__name__ in PREFIXES:
-            doubts.append(
+            caveats.append(
                 f"{path} holds keys and values that a tuner puts before the text, of all heads in one part: no head "
                 "has its own. headgrid.ablate is right"
             )
-    return by, tuple(doubts)
+    return by, tuple(caveats)
 
 
 def _bases(path: str, module: Any) -> list[str]:

@@ -42,9 +42,9 @@ def from_model(model: torch.nn.Module) -> Anatomy:
 
 
 def rows_for(config: Any, parameters: Named) -> tuple[list[Family], dict[str, Any]]:
-    """The rows that serve a model, of the table or of the likeliest guess, and its `standing` and `doubts`."""
+    """The rows that serve a model, of the table or of the likeliest guess, and its `provenance` and `caveats`."""
     try:
-        return rows_of(config, parameters.name), {"standing": "table"}
+        return rows_of(config, parameters.name), {"provenance": "table"}
     except AnatomyError as unknown:
         from headgrid.models.detect import guess  # many modules, for models that few have
 
@@ -53,7 +53,7 @@ def rows_for(config: Any, parameters: Named) -> tuple[list[Family], dict[str, An
         except AnatomyError as fault:
             reason, _, below = str(unknown).partition("\n")
             raise AnatomyError(f"{reason}. {fault}\n{below}") from fault
-    return list(found.rows), {"standing": "guess", "doubts": found.doubts}
+    return list(found.rows), {"provenance": "guess", "caveats": found.caveats}
 
 
 def named(model: torch.nn.Module) -> Named:

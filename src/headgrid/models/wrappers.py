@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from headgrid.anatomy.anatomy import Anatomy, AnatomyError, Standing
+from headgrid.anatomy.anatomy import Anatomy, AnatomyError, Provenance
 from headgrid.models import adapters
 from headgrid.models.binding import Named, bind
 from headgrid.models.huggingface import rows_for
@@ -85,9 +85,9 @@ def _placed(module: torch.nn.Module, inside: Unwrapped) -> Anatomy:
     ]
     rows[0] = replace(rows[0], ends=rows[0].ends + "".join(_around(inside.named)))
     anatomy = bind(rows, config, inside.named, str(config.model_type), **how, **vocabulary(config))
-    altered, doubts = adapters.altered(module, anatomy)
-    standing: Standing = "doubted" if doubts and anatomy.standing == "table" else anatomy.standing
-    return replace(anatomy, altered=altered, doubts=(*anatomy.doubts, *doubts), standing=standing)
+    altered, caveats = adapters.altered(module, anatomy)
+    provenance: Provenance = "doubted" if caveats and anatomy.provenance == "table" else anatomy.provenance
+    return replace(anatomy, altered=altered, caveats=(*anatomy.caveats, *caveats), provenance=provenance)
 
 
 def _recomputed(model: torch.nn.Module, path: str) -> str:

@@ -144,7 +144,7 @@ def per_group(stack: Stack, of_heads: npt.NDArray[np.bool_]) -> npt.NDArray[np.b
     return of_heads.reshape(len(of_heads), stack.n_kv_heads, stack.n_heads // stack.n_kv_heads)
 
 
-def look(stack: Stack, chosen: Parts, roles: Iterable[str], letter: str) -> tuple[Bools, Bools, Bools]:
+def coverage(stack: Stack, chosen: Parts, roles: Iterable[str], letter: str) -> tuple[Bools, Bools, Bools]:
     """What is chosen of each numbered piece of each layer.
 
     Args:

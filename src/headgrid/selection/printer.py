@@ -136,12 +136,12 @@ def _spell_word(stack: Stack, word: Word, chosen: Parts, unspelled: Parts) -> It
     """The terms of one word, joined over layers with the same numbers; what they spell is taken from `unspelled`."""
     if not any(role in unspelled for role in word.roles):
         return
-    whole, _, there = parts.look(stack, chosen, word.roles, word.letter)
+    whole, _, there = parts.coverage(stack, chosen, word.roles, word.letter)
     if not whole.any():
         return
     fits = whole
     for need in word.needs:
-        fits = fits & parts.look(stack, unspelled, need, word.letter)[1]
+        fits = fits & parts.coverage(stack, unspelled, need, word.letter)[1]
     if not fits.any():
         return
     by_numbers: dict[str, list[int]] = {}

@@ -174,7 +174,7 @@ class Selection:
             ValueError: when there is no such stack.
         """
         of = self.anatomy.main if stack is None else self.anatomy.stack(stack)
-        whole, _, _ = parts.look(of, self.parts, of.roles("q", "k", "v", "o"), "n")
+        whole, _, _ = parts.coverage(of, self.parts, of.roles("q", "k", "v", "o"), "n")
         return torch.from_numpy(np.broadcast_to(whole, (of.n_layers, of.n_heads)).copy())
 
     @property

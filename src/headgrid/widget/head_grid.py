@@ -1,8 +1,8 @@
 """HeadGrid: the widget. Its state is one Selection; cells, texts and queries are views of it that cross the wire.
 
-Python code changes the selection, and so do the deeds of a browser, such as a click, a query or an undo. One observer
-writes what follows from it. Nothing here asks who made a change: a change that is already true writes nothing, so no
-echo can start.
+Python code changes the selection, and so do the commands of a browser, such as a click, a query or an undo. One
+observer writes what follows from it. Nothing here asks who made a change: a change that is already true writes
+nothing, so no echo can start.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from headgrid.utils import arguments
 from headgrid.weights import Weights
 from headgrid.widget import messages, transaction
 from headgrid.widget.compute import comparison, weight_location
-from headgrid.widget.compute.scheduler import IDLE, Background
+from headgrid.widget.compute.scheduler import IDLE, Scheduler
 from headgrid.widget.export import fallback
 from headgrid.widget.state import cell_colors, query
-from headgrid.widget.state.grid_spec import cells_of, plan
-from headgrid.widget.state.grid_state import Present
+from headgrid.widget.state.grid_spec import cells_of, spec
+from headgrid.widget.state.grid_state import GridState
 from headgrid.widget.state.saved import Saved
 from headgrid.widget.wire.schema import Band, Colors, Complete, Focus, Ln, QueryError, Recolor, pack
 
@@ -92,25 +92,25 @@ class HeadGrid(anywidget.AnyWidget):
 
     selection = _Selection()
 
-    plan: traitlets.Dict[str, Any] = traitlets.Dict(read_only=True).tag(sync=True)
+    spec: traitlets.Dict[str, Any] = traitlets.Dict(read_only=True).tag(sync=True)
     cells = traitlets.Bytes().tag(sync=True)
     # bytes that are missing at the end count as zero there
     partial = traitlets.Bytes().tag(sync=True, to_json=lambda bits, _: bits.rstrip(b"\0"))
     text = _dict()
     complete = _dict({"n": 0, "text": "", "at": 0})
     completions = _dict(query.NONE)
-    deeds: traitlets.List[Any] = traitlets.List().tag(sync=True)
+    commands: traitlets.List[Any] = traitlets.List().tag(sync=True)
     history = _dict({"done": 0, "undo": 0, "redo": 0})
     saved = traitlets.Instance(Saved, read_only=True).tag(sync=True, to_json=lambda all_saved, _: all_saved.wire())
     focus = _dict({"n": 0, "cell": -1, "ln": "folded"})
     summary = _dict(weight_location.NOTHING)
     arrows = _dict(comparison.NO_ARROWS)
-    comparison = _dict(comparison.NONE)
+    selected_heads = _dict(comparison.NONE)
     recolor = _dict({"n": 0, "metric": "", "ln": "folded"})
     cell_colors = _dict(cell_colors.NONE)
     progress = _dict(IDLE)
     panel = traitlets.Unicode().tag(sync=True)
-    kept: traitlets.List[Any] = traitlets.List().tag(sync=True)
+    precomputed: traitlets.List[Any] = traitlets.List().tag(sync=True)
 
     def __init__(self, model: Any, tokenizer: Any = None, *, select: Selectable = "none") -> None:
         strings.tokenizer(tokenizer)
@@ -122,12 +122,12 @@ class HeadGrid(anywidget.AnyWidget):
             weights.anatomy, weights.stack = self.anatomy, self.anatomy.stack(weights.stack.name)
         self.tokenizer = tokenizer
         self._silent = weight_location.writes_nothing(self._cells, self.model)
-        self._background = Background(self, weights)
-        self._present = Present(self._cells, self.anatomy.select(select), self._save)
-        self.set_trait("plan", plan(self._cells, self._silent, self._background.quantities))
-        self.set_trait("saved", self._present.saved)
+        self._scheduler = Scheduler(self, weights)
+        self._grid_state = GridState(self._cells, self.anatomy.select(select), self._save)
+        self.set_trait("spec", spec(self._cells, self._silent, self._scheduler.quantities))
+        self.set_trait("saved", self._grid_state.saved)
         # whatever follows from it is written before the browser is told; it counts its views where that starts at 0
-        super().__init__(selection=self._present.selection, _view_count=0)
+        super().__init__(selection=self._grid_state.selection, _view_count=0)
 
     # ---- what a user calls
 
@@ -189,7 +189,7 @@ class HeadGrid(anywidget.AnyWidget):
         """
         label = None if label is None else arguments.text("label", label)
         diverging = None if diverging is None else arguments.flag("diverging", diverging)
-        self._background.color_by(what, label, diverging, arguments.one_of("ln", ln, LNS))
+        self._scheduler.color_by(what, label, diverging, arguments.one_of("ln", ln, LNS))
 
     def copy(self) -> HeadGrid:
         """A grid of its own of the same model, with the same selection, saved selections and colors.
@@ -201,9 +201,9 @@ class HeadGrid(anywidget.AnyWidget):
             >>> later = grid.copy()
             >>> later.color_by("ov_norm")  # `grid` keeps its colors
         """
-        with self._background.lock:
+        with self._scheduler.lock:
             new = type(self)(self.anatomy if self.model is None else self.model, self.tokenizer, select=self.selection)
-            new._background.take_over(self._background)
+            new._scheduler.take_over(self._scheduler)
             if self.saved:
                 new._save(lambda: setattr(new.saved, "state", self.saved.state))
         return new
@@ -257,11 +257,11 @@ class HeadGrid(anywidget.AnyWidget):
 
     # ---- Python -> browser
 
-    def _change(self, move: Callable[[Present], object]) -> None:
+    def _change(self, move: Callable[[GridState], object]) -> None:
         """Change what is selected, write all that follows from it, and then tell observers of it."""
 
         def change() -> object:
-            move(self._present)
+            move(self._grid_state)
             return self._adopt(None)
 
         transaction.run(self, change, self._tell)
@@ -271,7 +271,7 @@ class HeadGrid(anywidget.AnyWidget):
 
         To be called with the lock held.
         """
-        was, now = self._trait_values.get("selection"), self._present.selection
+        was, now = self._trait_values.get("selection"), self._grid_state.selection
         if was is not now or error or self._torn:
             self._trait_values["selection"] = now
             self._write(error)
@@ -284,22 +284,22 @@ class HeadGrid(anywidget.AnyWidget):
 
     def _write(self, error: QueryError | None) -> None:
         """Everything on the wire that follows from what is selected. To be called with the lock held."""
-        present = self._present
-        on, partial = present.look()
+        present = self._grid_state
+        on, partial = present.coverage()
         with self.hold_sync():
             self.partial = pack(partial)
             self.text, self.history = dict(present.text(error)), dict(present.steps())
             self.cells = pack(on)  # last: an observer may select something else at that, which writes all of it again
-            self._background.look_again()
+            self._scheduler.refresh()
             self._compare()
-            self._background.look()
+            self._scheduler.recheck()
 
     def _show_silent(self, silent: Bools) -> None:
         """Show which cells write nothing, where they are others than before. To be called with the lock held."""
-        new = plan(self._cells, silent, self._background.quantities)
-        if new != self.plan:
+        new = spec(self._cells, silent, self._scheduler.quantities)
+        if new != self.spec:
             self._silent = silent
-            self.set_trait("plan", new)
+            self.set_trait("spec", new)
 
     def _save(self, change: Callable[[], None]) -> None:
         """Change what is saved, and then tell of it."""
@@ -312,13 +312,13 @@ class HeadGrid(anywidget.AnyWidget):
             self.notify_change(traitlets.Bunch(change))
         finally:
             if self.saved:
-                self._background.show_panel()
+                self._scheduler.show_panel()
 
     # ---- browser -> Python
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
         """What a message from the browser calls. Until there is one, nobody looks at what a selection would tell."""
-        self._background.watch()
+        self._scheduler.watch()
         messages.take(self, sync_data, super().set_state)
 
     @traitlets.observe("complete")
@@ -330,34 +330,32 @@ class HeadGrid(anywidget.AnyWidget):
 
     @traitlets.observe("focus")
     def _on_focus(self, change: Any) -> None:
-        self._background.focus(cast(Focus, change["new"]))
+        self._scheduler.focus(cast(Focus, change["new"]))
         self._compare()
 
     @traitlets.observe("recolor")
     def _on_recolor(self, change: Any) -> None:
-        self._background.recolor(cast(Recolor, change["new"]))
+        self._scheduler.recolor(cast(Recolor, change["new"]))
 
     def _compare(self) -> None:
-        self._background.compare(self._present.look()[0], self.focus["ln"])
+        self._scheduler.compare(self._grid_state.coverage()[0], self.focus["ln"])
 
     # ---- its life
 
     @traitlets.observe("_view_count")
     def _on_views(self, change: Any) -> None:
         if not change["new"] and change["old"]:
-            self._background.sleep()
+            self._scheduler.sleep()
         elif change["new"]:
-            self._background.wake()
+            self._scheduler.wake()
 
     def close(self) -> None:
         """Close the widget, and stop what it computes."""
         try:
             super().close()
         finally:
-            if (
-                background := self.__dict__.get("_background")
-            ) is not None:  # there is none if no model could be placed
-                background.close()
+            if (scheduler := self.__dict__.get("_scheduler")) is not None:  # there is none if no model could be placed
+                scheduler.close()
 
     # ---- where no widget can run
 
@@ -369,13 +367,19 @@ class HeadGrid(anywidget.AnyWidget):
         bundle = super()._repr_mimebundle_(**kwargs)
         if bundle is None:
             return None
-        self._background.watch()
-        self._background.freshness.look_now()
-        with self._background.lock:
+        self._scheduler.watch()
+        self._scheduler.rechecked.recheck_now()
+        with self._scheduler.lock:
             self._compare()
         data, metadata = bundle
         html = fallback.html(*self._drawn(), self._silent, cast(Colors, self.colors), self.text["counts"])
         return {**data, "text/plain": repr(self), "text/html": html}, metadata
 
     def _drawn(self) -> tuple[str, str, list[Band], Bools, Bools, Bools]:
-        return self.anatomy.title, str(self.selection), self._cells.bands, self._cells.absent, *self._present.look()
+        return (
+            self.anatomy.title,
+            str(self.selection),
+            self._cells.bands,
+            self._cells.absent,
+            *self._grid_state.coverage(),
+        )

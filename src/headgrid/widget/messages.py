@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from headgrid.widget import transaction
 from headgrid.widget.wire import validate
-from headgrid.widget.wire.schema import Deed, QueryError
+from headgrid.widget.wire.schema import Command, QueryError
 from headgrid.widget.wire.validate import Message
 
 if TYPE_CHECKING:
@@ -27,17 +27,17 @@ def take(grid: HeadGrid, data: Any, set_state: Setter) -> None:
         data: what came.
         set_state: ipywidgets' own way to take over what was found to be right.
     """
-    present = grid._present
+    present = grid._grid_state
 
     def change() -> tuple[object, bool, QueryError | None]:
         message = validate.sift(data, grid)
         was, saved, state = grid.selection, present.saved.state, message.state
-        deeds = state.pop("deeds", None)
+        commands = state.pop("commands", None)
         with ExitStack() as steps:  # what was put in last comes first, and all of it comes, whatever raises on the way
             steps.callback(_refuse, grid, message)
             steps.callback(set_state, state)
-            if deeds is not None:
-                _do(grid, deeds, message, set_state)
+            if commands is not None:
+                _do(grid, commands, message, set_state)
         return was, saved is not present.saved.state, message.said() if message.faults else message.error
 
     def tell(found: tuple[object, bool, QueryError | None]) -> None:
@@ -51,10 +51,10 @@ def take(grid: HeadGrid, data: Any, set_state: Setter) -> None:
     transaction.run(grid, change, tell)
 
 
-def _do(grid: HeadGrid, deeds: list[Deed], message: Message, set_state: Setter) -> None:
-    """Do the deeds of a message, and then write all that they came to."""
-    present = grid._present
-    new = present.new(deeds)
+def _do(grid: HeadGrid, commands: list[Command], message: Message, set_state: Setter) -> None:
+    """Do the commands of a message, and then write all that they came to."""
+    present = grid._grid_state
+    new = present.new(commands)
     for n in message.skipped:
         present.skip(n)
 
@@ -65,7 +65,7 @@ def _do(grid: HeadGrid, deeds: list[Deed], message: Message, set_state: Setter) 
 
     with ExitStack() as steps:
         steps.callback(answer)
-        steps.callback(set_state, {"deeds": deeds})
+        steps.callback(set_state, {"commands": commands})
         faults, message.error = present.take(new)
         message.faults += faults
 

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 DERIVED = (
-    "selection", "cells", "partial", "text", "history", "summary", "comparison", "arrows", "colors", "progress",
+    "selection", "cells", "partial", "text", "history", "summary", "selected_heads", "arrows", "colors", "progress",
 )  # fmt: skip
 """The traits that Python writes, and that change. What a browser wrote last is what it asks, and stays."""
 
-SENT = [trait for trait in TRAITS if trait not in ("plan", "panel", "kept")]
+SENT = [trait for trait in TRAITS if trait not in ("spec", "panel", "precomputed")]
 """What a browser is sent of a grid that is not what it may think."""
 
 
@@ -39,7 +39,7 @@ def run(grid: HeadGrid, change: Callable[[], T], tell: Callable[[T], object] | N
     Returns:
         What `change` returned.
     """
-    with grid._background.lock:
+    with grid._scheduler.lock:
         if grid._torn:  # by a second interrupt, while what the first one left was put right
             grid.__dict__.pop("notify_change", None)
             grid._holding_sync = grid._cross_validation_lock = False
@@ -72,8 +72,8 @@ class _State:
     def __init__(self, grid: HeadGrid) -> None:
         own = grid.__dict__
         self._values = {name: grid._trait_values[name] for name in DERIVED if name in grid._trait_values}
-        self._present = grid._present.state
-        self._age = grid._background.state
+        self._grid_state = grid._grid_state.state
+        self._age = grid._scheduler.state
         # how ipywidgets and traitlets send and tell: they hold both back while they are in the middle of something
         self._holding, self._locked = grid._holding_sync, dict(grid._property_lock)
         self._to_send, self._validating = set(grid._states_to_send), grid._cross_validation_lock
@@ -81,7 +81,7 @@ class _State:
 
     def restore(self, grid: HeadGrid) -> None:
         """Make everything what it was."""
-        grid._present.state, grid._background.state = self._present, self._age
+        grid._grid_state.state, grid._scheduler.state = self._grid_state, self._age
         values = grid._trait_values
         seen = {name: values[name] for name in self._values if values.get(name) is not self._values[name]}
         values.update(self._values)
@@ -101,6 +101,6 @@ class _State:
 
 def _send(grid: HeadGrid) -> None:
     """Ask again for what is not answered, and send everything."""
-    grid._background.resume()
+    grid._scheduler.resume()
     grid.send_state(SENT)
     grid._torn = False

@@ -19,8 +19,8 @@ from test_head_grid import LLAMA, Held, focus, settled
 import headgrid as hg
 from headgrid.widget.compute import hosts
 from headgrid.widget.compute import scheduler as module
-from headgrid.widget.compute.scheduler import Background
-from headgrid.widget.compute.summary_cache import Answers
+from headgrid.widget.compute.scheduler import Scheduler
+from headgrid.widget.compute.summary_cache import SummaryCache
 
 
 def views(grid: hg.HeadGrid, count: int) -> None:
@@ -30,10 +30,10 @@ def views(grid: hg.HeadGrid, count: int) -> None:
 
 def asleep(grid: hg.HeadGrid) -> bool:
     """Whether the grid's thread has ended, which it does by itself once it was told."""
-    thread = grid._background.worker._thread
+    thread = grid._scheduler.worker._thread
     if thread is not None:
         thread.join(60)
-    return grid._background.worker._thread is None
+    return grid._scheduler.worker._thread is None
 
 
 def test_the_front_end_is_asked_to_count_its_views() -> None:
@@ -46,11 +46,11 @@ def test_without_views_the_thread_ends_and_what_was_read_is_forgotten() -> None:
     click(grid, "l0h0", "l1h3")
     focus(grid, 1, "l1h3")
     shown = settled(grid).summary
-    assert grid._background.answers._answers
+    assert grid._scheduler.cache._answers
     views(grid, 0)
     assert asleep(grid)
-    assert not grid._background.answers._answers
-    assert not grid._background.answers._describers
+    assert not grid._scheduler.cache._answers
+    assert not grid._scheduler.cache._describers
     assert grid.summary == shown, "what was shown stays, for who opens a view again"
     grid.select("l0h1 | l1h2")
     assert asleep(grid), "nobody looks, so nothing is compared"
@@ -90,7 +90,7 @@ def test_one_of_two_views_may_go(monkeypatch: pytest.MonkeyPatch) -> None:
     focus(grid, 1, "l1h3")
     settled(grid)
     views(grid, 1)
-    assert grid._background.answers._answers
+    assert grid._scheduler.cache._answers
 
 
 def test_a_front_end_that_counts_no_views_lets_no_grid_sleep() -> None:
@@ -98,7 +98,7 @@ def test_a_front_end_that_counts_no_views_lets_no_grid_sleep() -> None:
     focus(grid, 1, "l1h3")
     settled(grid)
     grid.set_state({"_view_count": None})
-    assert grid._background.answers._answers
+    assert grid._scheduler.cache._answers
 
 
 def test_a_weight_that_changes_while_nobody_looks_is_read_anew() -> None:
@@ -143,7 +143,7 @@ def test_a_closed_grid_is_collected_with_all_that_it_kept(shown: bool) -> None:
         views(grid, 0)
         views(grid, 1)
         settled(grid)
-    held = [weakref.ref(one) for one in (grid, model, grid._background.answers, grid.saved)]
+    held = [weakref.ref(one) for one in (grid, model, grid._scheduler.cache, grid.saved)]
     grid.close()
     del grid, model
     gc.collect()
@@ -155,7 +155,7 @@ def test_a_closed_grid_has_nothing_left_of_its_answers() -> None:
     focus(grid, 1, "l1h3")
     settled(grid)
     grid.close()
-    assert not grid._background.answers._answers
+    assert not grid._scheduler.cache._answers
     assert asleep(grid)
 
 
@@ -198,9 +198,9 @@ def test_the_second_module_comes_with_colors(code: str) -> None:
 
 def test_the_second_module_comes_with_the_work_on_colors(code: str) -> None:
     grid = hg.HeadGrid(*hg.demo())
-    grid._background.telling(lambda write: write())(1, 8)
+    grid._scheduler.telling(lambda write: write())(1, 8)
     assert grid.panel == "", "what is done at once is not told"
-    grid._background._set("progress", {"label": "reading every head", "done": 1, "total": 8})
+    grid._scheduler._set("progress", {"label": "reading every head", "done": 1, "total": 8})
     assert grid.panel == code
 
 
@@ -215,11 +215,11 @@ def test_answers_can_be_forgotten_while_they_are_read(monkeypatch: pytest.Monkey
     held = Held(monkeypatch, "read")
     focus(grid, 1, "l1h3")
     assert held.begun.wait(60)
-    grid._background.answers.forget()
+    grid._scheduler.cache.forget()
     held.go.set()
     settled(grid)
     assert grid.summary["circuits"], "it is shown all the same"
-    assert isinstance(grid._background.answers, Answers)
+    assert isinstance(grid._scheduler.cache, SummaryCache)
 
 
 def test_a_notebook_without_a_browser_waits_for_what_its_grid_shows() -> None:
@@ -227,9 +227,9 @@ def test_a_notebook_without_a_browser_waits_for_what_its_grid_shows() -> None:
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
     run = NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
     states = run.metadata["widgets"]["application/vnd.jupyter.widget-state+json"]["state"].values()
-    state = next(one["state"] for one in states if "comparison" in one["state"])
-    assert not state["comparison"]["pending"]
-    assert [head["title"] for head in state["comparison"]["heads"]] == ["l0h1", "l1h2"]
+    state = next(one["state"] for one in states if "selected_heads" in one["state"])
+    assert not state["selected_heads"]["pending"]
+    assert [head["title"] for head in state["selected_heads"]["heads"]] == ["l0h1", "l1h2"]
 
 
 def test_a_cell_that_somebody_looks_at_waits_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,7 +253,7 @@ def test_a_cell_that_nobody_looks_at_ends_once_all_is_there(monkeypatch: pytest.
     for call in list(shell.called):
         call(None)
     assert not shell.called
-    assert [head["title"] for head in grid.comparison["heads"]] == ["l0h1", "l1h2"]
+    assert [head["title"] for head in grid.selected_heads["heads"]] == ["l0h1", "l1h2"]
     grid.select("l0h2 | l1h0")
     assert len(shell.called) == 1, "in the next cell again"
 
@@ -271,7 +271,7 @@ def test_grids_that_somebody_looks_at_are_looked_through_after_each_cell_by_one_
         grid.set_state({"_view_count": 1})
     assert len(shell.called) == 1
     looked: list[object] = []
-    monkeypatch.setattr(Background, "look", lambda background: looked.append(background))
+    monkeypatch.setattr(Scheduler, "tooltip", lambda scheduler: looked.append(scheduler))
     shell.called[0](None)
     assert len(looked) == 2
 

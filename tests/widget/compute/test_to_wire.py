@@ -18,8 +18,8 @@ import headgrid as hg
 from headgrid.circuits.progress import Cancelled
 from headgrid.circuits.summary import CircuitSummary
 from headgrid.widget.compute import comparison, to_wire
-from headgrid.widget.compute.summary_cache import Answer, Answers
-from headgrid.widget.state.cell_index import Place, Places
+from headgrid.widget.compute.summary_cache import CellSummary, SummaryCache
+from headgrid.widget.state.cell_index import CellIndex, Component
 from headgrid.widget.state.cells import Cells
 from headgrid.widget.wire import schema
 
@@ -52,15 +52,15 @@ def never() -> bool:
     return False
 
 
-def answers(model: Any, tokenizer: Any = None) -> tuple[Answers, Callable[[str], int], Places]:
-    """The answers of a model, the cell of a word, and the places of cells."""
+def cache(model: Any, tokenizer: Any = None) -> tuple[SummaryCache, Callable[[str], int], CellIndex]:
+    """The cache of a model, the cell of a word, and the places of cells."""
     cells = Cells(hg.dissect(model))
     words = {cells.describe(i)[0].strip(): i for i in range(cells.n_cells)}
-    places = Places(cells.bands)
-    return Answers(hg.Weights(model), tokenizer, places), words.__getitem__, places
+    places = CellIndex(cells.bands)
+    return SummaryCache(hg.Weights(model), tokenizer, places), words.__getitem__, places
 
 
-def whole(found: Answers, cell: int, ln: schema.Ln = "folded") -> Answer:
+def whole(found: SummaryCache, cell: int, ln: schema.Ln = "folded") -> CellSummary:
     """Everything that there is to say of a cell."""
     answer = found.read(cell, ln)
     with torch.no_grad():
@@ -69,7 +69,7 @@ def whole(found: Answers, cell: int, ln: schema.Ln = "folded") -> Answer:
     return answer
 
 
-def by_title(answer: Answer) -> dict[str, schema.Circuit]:
+def by_title(answer: CellSummary) -> dict[str, schema.Circuit]:
     return {circuit["title"]: circuit for circuit in answer.circuits}
 
 
@@ -84,7 +84,7 @@ def test_the_checker_of_these_tests_finds_what_is_wrong() -> None:
 @every_family
 @pytest.mark.parametrize("ln", ["folded", "raw"])
 def test_every_answer_is_what_the_wire_says_and_nothing_fails(family: str, ln: schema.Ln) -> None:
-    found, _, places = answers(tiny.model(family))
+    found, _, places = cache(tiny.model(family))
     absent = Cells(hg.dissect(tiny.model(family))).absent
     there: dict[tuple[str, str], list[int]] = {}
     for cell in range(places.n_cells):
@@ -104,7 +104,7 @@ def test_every_answer_is_what_the_wire_says_and_nothing_fails(family: str, ln: s
 
 def test_the_numbers_of_a_head_are_those_of_its_dense_matrices() -> None:
     model, tokenizer = hg.demo()
-    found, cell, _ = answers(model, tokenizer)
+    found, cell, _ = cache(model, tokenizer)
     weights, double = hg.Weights(model), torch.float64
     gain = weights["ln1.w"][1].to(double)
 
@@ -135,7 +135,7 @@ def test_the_numbers_of_a_head_are_those_of_its_dense_matrices() -> None:
 
 
 def test_the_scores_of_copying_and_the_partners_of_the_demos_induction_head_are_shown() -> None:
-    found, cell, _ = answers(*hg.demo())
+    found, cell, _ = cache(*hg.demo())
     quick = found.read(cell("l1h3"), "folded")
     assert quick.pending == ["ov", "qk", "composition"]
     answer = whole(found, cell("l1h3"))
@@ -151,14 +151,14 @@ def test_the_scores_of_copying_and_the_partners_of_the_demos_induction_head_are_
 
 
 def test_learned_positions_are_read_out_from_offset_0() -> None:
-    answer = whole(answers(tiny.model("gpt2"))[0], answers(tiny.model("gpt2"))[1]("l1h2"))
+    answer = whole(cache(tiny.model("gpt2"))[0], cache(tiny.model("gpt2"))[1]("l1h2"))
     shown = by_title(answer)
     assert len(shown["QK"]["offsets"]) == 19
     assert shown["OV"]["offsets"] == []
 
 
 def test_without_a_tokenizer_tokens_are_their_ids() -> None:
-    found, cell, _ = answers(tiny.model("gpt2"))
+    found, cell, _ = cache(tiny.model("gpt2"))
     direction = by_title(found.read(cell("l1h2"), "folded"))["OV"]["directions"][0]
     assert direction["left"] is not None
     assert set(direction["left"]["top"]) <= {f"#{i}" for i in range(31)}
@@ -194,7 +194,7 @@ def test_scores_are_written_as_the_browser_writes_numbers() -> None:
 
 
 def test_notes_are_sentences_in_every_tab() -> None:
-    found, cell, _ = answers(tiny.model("bert"))
+    found, cell, _ = cache(tiny.model("bert"))
     answer = whole(found, cell("l1h1"))
     assert answer.partners is not None
     for notes in (*(circuit["notes"] for circuit in answer.circuits), answer.partners["notes"]):
@@ -203,7 +203,7 @@ def test_notes_are_sentences_in_every_tab() -> None:
 
 
 def test_a_head_that_suppresses_has_a_minus_sign_and_no_hyphen() -> None:
-    found, cell, _ = answers(*hg.demo())
+    found, cell, _ = cache(*hg.demo())
     shown = by_title(whole(found, cell("l1h1")))["OV"]["scores"]
     assert shown[0] == {"name": "copying score", "value": "−0.95", "help": to_wire.HELP["copying score"]}
 
@@ -214,7 +214,7 @@ def test_half_a_surrogate_pair_becomes_text_that_can_be_sent() -> None:
 
 
 def test_beside_others_a_head_shows_a_few_directions_and_no_pairs() -> None:
-    found, cell, _ = answers(*hg.demo())
+    found, cell, _ = cache(*hg.demo())
     shown = by_title(whole(found, cell("l1h2")))["OV"]
     few = to_wire.few(shown)
     assert (len(few["directions"]), few["pairs"], few["scores"]) == (3, [], shown["scores"])
@@ -235,7 +235,7 @@ def spoilt(name: str, word: str, value: float) -> Any:
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_nan_in_one_circuit_is_named_by_parameter_and_the_other_one_still_shows(value: float) -> None:
-    found, cell, _ = answers(spoilt("llama with grouped-query attention", "l1h4.W_O", value))
+    found, cell, _ = cache(spoilt("llama with grouped-query attention", "l1h4.W_O", value))
     shown = by_title(whole(found, cell("l1h4")))
     assert "NaN or inf" in shown["OV"]["error"]
     assert "model.layers.1.self_attn.o_proj.weight" in shown["OV"]["error"]
@@ -244,14 +244,14 @@ def test_nan_in_one_circuit_is_named_by_parameter_and_the_other_one_still_shows(
     other = by_title(found.read(cell("l1h3"), "folded"))
     assert [other["OV"]["error"], other["QK"]["error"]] == ["", ""], "another head is not read through these weights"
 
-    found, cell, _ = answers(spoilt("llama with grouped-query attention", "l1h4.W_Q", value))
+    found, cell, _ = cache(spoilt("llama with grouped-query attention", "l1h4.W_Q", value))
     shown = by_title(whole(found, cell("l1h4")))
     assert "model.layers.1.self_attn.q_proj.weight" in shown["QK"]["error"]
     assert (shown["OV"]["error"], len(shown["OV"]["directions"])) == ("", 10)
 
 
 def test_nan_in_one_matrix_of_an_mlp_leaves_the_others() -> None:
-    found, cell, _ = answers(spoilt("llama with grouped-query attention", "l1 mlp.W_gate", math.nan))
+    found, cell, _ = cache(spoilt("llama with grouped-query attention", "l1 mlp.W_gate", math.nan))
     shown = by_title(found.read(cell("l1 mlp"), "folded"))
     assert list(shown) == ["W_in", "W_gate", "W_out"]
     assert "model.layers.1.mlp.gate_proj.weight" in shown["W_gate"]["error"]
@@ -260,7 +260,7 @@ def test_nan_in_one_matrix_of_an_mlp_leaves_the_others() -> None:
 
 @pytest.mark.parametrize("word", ["embed", "unembed"])
 def test_nan_among_the_tokens_leaves_the_directions(word: str) -> None:
-    found, cell, _ = answers(spoilt("llama with grouped-query attention", word, math.nan))
+    found, cell, _ = cache(spoilt("llama with grouped-query attention", word, math.nan))
     shown = by_title(whole(found, cell("l1h4")))
     parameter = {"embed": "model.embed_tokens.weight", "unembed": "lm_head.weight"}[word]
     for title, circuit in shown.items():
@@ -272,7 +272,7 @@ def test_nan_among_the_tokens_leaves_the_directions(word: str) -> None:
 
 def test_a_tokenizer_of_another_model_is_doubted_and_what_is_none_leaves_ids() -> None:
     _, tokenizer = hg.demo()  # it has more tokens than the tiny model embeds
-    found, cell, _ = answers(tiny.model("gpt2"), tokenizer)
+    found, cell, _ = cache(tiny.model("gpt2"), tokenizer)
     for circuit in found.read(cell("l1h2"), "folded").circuits:
         assert circuit["error"] == ""
         assert not circuit["directions"][0]["left"]["top"][0].startswith("#")
@@ -281,14 +281,14 @@ def test_a_tokenizer_of_another_model_is_doubted_and_what_is_none_leaves_ids() -
             and note.endswith("Is it the tokenizer that the model was trained with?")
             for note in circuit["notes"]
         )
-    found, cell, _ = answers(tiny.model("gpt2"), "no tokenizer")
+    found, cell, _ = cache(tiny.model("gpt2"), "no tokenizer")
     assert any(
         "Tokens are shown by their ids" in note for note in by_title(found.read(cell("l1 mlp"), "raw"))["W_in"]["notes"]
     )
 
 
 def test_a_model_without_tokens_shows_raw_directions_alone() -> None:
-    found, cell, _ = answers(tiny.model("vit"))
+    found, cell, _ = cache(tiny.model("vit"))
     for circuit in whole(found, cell("l1h2")).circuits:
         assert circuit["error"] == ""
         assert [(one["left"], one["right"]) for one in circuit["directions"]] == [(None, None)] * 7
@@ -302,7 +302,7 @@ def test_a_model_on_the_meta_device_says_that_there_are_no_weights() -> None:
         import transformers
 
         model = transformers.AutoModelForCausalLM.from_config(tiny.config("gpt2"))
-    found, cell, _ = answers(model)
+    found, cell, _ = cache(model)
     answer = whole(found, cell("l1h2"))
     assert [circuit["title"] for circuit in answer.circuits] == ["OV", "QK"]
     assert all("meta" in circuit["error"] for circuit in answer.circuits), answer.circuits
@@ -313,7 +313,7 @@ def test_a_model_on_the_meta_device_says_that_there_are_no_weights() -> None:
 
 
 def test_a_second_visit_computes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    found, cell, _ = answers(*hg.demo())
+    found, cell, _ = cache(*hg.demo())
     first = whole(found, cell("l1h2"))
     monkeypatch.setattr(to_wire, "read_heads", None)
     assert found.known(cell("l1h2"), "folded") is first
@@ -326,7 +326,7 @@ def test_a_second_visit_computes_nothing(monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize("through_data", [False, True], ids=["in place", "through .data"])
 def test_a_change_of_the_model_in_place_is_seen(word: str, through_data: bool) -> None:
     model = tiny.fresh("llama with grouped-query attention")
-    found, cell, _ = answers(model)
+    found, cell, _ = cache(model)
     before = found.read(cell("l1h2"), "folded")
     for name in hg.dissect(model).select(word).masks():
         parameter = model.get_parameter(name)
@@ -335,12 +335,12 @@ def test_a_change_of_the_model_in_place_is_seen(word: str, through_data: bool) -
     assert found.known(cell("l1h2"), "folded") is None
     after = found.read(cell("l1h2"), "folded")
     assert after.circuits != before.circuits
-    assert after.circuits == answers(model)[0].read(cell("l1h2"), "folded").circuits
+    assert after.circuits == cache(model)[0].read(cell("l1h2"), "folded").circuits
 
 
 def test_a_change_elsewhere_does_not_make_an_answer_stale() -> None:
     model = tiny.fresh("gpt2")
-    found, cell, _ = answers(model)
+    found, cell, _ = cache(model)
     found.read(cell("l1h2"), "folded")
     with torch.no_grad():
         model.get_parameter("transformer.h.2.attn.c_proj.weight").mul_(2)
@@ -349,7 +349,7 @@ def test_a_change_elsewhere_does_not_make_an_answer_stale() -> None:
 
 def test_a_change_in_two_layers_is_one_change() -> None:
     model = tiny.fresh("gpt2")
-    found, cell, _ = answers(model)
+    found, cell, _ = cache(model)
     for word in ("l1h2", "l2h2"):
         found.read(cell(word), "folded")
     with torch.no_grad():
@@ -362,21 +362,21 @@ def test_a_change_in_two_layers_is_one_change() -> None:
 
 def test_a_failure_is_not_kept() -> None:
     model = spoilt("gpt2", "l1h2.W_O", math.nan)
-    found, cell, _ = answers(model)
+    found, cell, _ = cache(model)
     assert found.read(cell("l1h2"), "folded").failed
     assert found.known(cell("l1h2"), "folded") is None
 
 
 def test_a_model_of_many_cells_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("headgrid.widget.compute.summary_cache.MOST_KEPT", 2)
-    found, cell, _ = answers(tiny.model("gpt2"))
+    found, cell, _ = cache(tiny.model("gpt2"))
     for word in ("l0h0", "l0h1", "l0h2"):
         found.read(cell(word), "folded")
     assert [found.known(cell(word), "folded") is None for word in ("l0h0", "l0h1", "l0h2")] == [True, False, False]
 
 
 def test_a_search_that_is_stopped_leaves_what_was_known() -> None:
-    found, cell, _ = answers(*hg.demo())
+    found, cell, _ = cache(*hg.demo())
     found.read(cell("l1h2"), "folded")
     with pytest.raises(Cancelled):
         list(found.deepen(cell("l1h2"), "folded", lambda: True))
@@ -388,7 +388,7 @@ def test_a_search_that_is_stopped_leaves_what_was_known() -> None:
 @every_family
 def test_places_are_the_words_of_their_cells(family: str) -> None:
     cells = Cells(hg.dissect(tiny.model(family)))
-    places = Places(cells.bands)
+    places = CellIndex(cells.bands)
     assert places.n_cells == cells.n_cells
     for cell in range(cells.n_cells):
         place, word = places[cell], cells.describe(cell)[0]
@@ -404,16 +404,16 @@ def test_places_are_the_words_of_their_cells(family: str) -> None:
 
 
 def test_an_experts_place_has_its_number() -> None:
-    _, cell, places = answers(tiny.model("mixtral"))
-    assert places[cell("l1e3")] == Place("expert", "", 1, 3)
-    assert places[cell("l1h3")] == Place("head", "", 1, 3)
+    _, cell, places = cache(tiny.model("mixtral"))
+    assert places[cell("l1e3")] == Component("expert", "", 1, 3)
+    assert places[cell("l1h3")] == Component("head", "", 1, 3)
 
 
 def test_composition_that_failed_for_another_layer_is_asked_again_once_that_is_mended() -> None:
     model = tiny.fresh("gpt2").float()
-    found, cell, _ = answers(model)
+    found, cell, _ = cache(model)
     good = whole(found, cell("l0h2")).partners
-    other, cell, _ = answers(model)
+    other, cell, _ = cache(model)
     broken = model.transformer.h[2].ln_1.weight
     kept = broken.detach().clone()
     with torch.no_grad():
@@ -428,7 +428,7 @@ def test_composition_that_failed_for_another_layer_is_asked_again_once_that_is_m
 
 def test_composition_says_that_z_is_not_use_in_the_panel_and_beside_arrows() -> None:
     model, tokenizer = hg.demo()
-    found, cell, places = answers(model, tokenizer)
+    found, cell, places = cache(model, tokenizer)
     assert whole(found, cell("l1h2")).partners["notes"][0].startswith("z above random is not use")
     heads = [cell(f"l{layer}h{head}") for layer in range(2) for head in range(4)]
     shown = comparison.arrows(found.composed(heads, "folded", never), places)
@@ -440,7 +440,7 @@ def test_composition_says_that_z_is_not_use_in_the_panel_and_beside_arrows() -> 
 
 def test_the_browser_is_told_beyond_which_z_an_arrow_is_an_outlier() -> None:
     model, tokenizer = hg.demo()
-    found, cell, places = answers(model, tokenizer)
+    found, cell, places = cache(model, tokenizer)
 
     def fence(z: Any) -> float:
         first, third = np.percentile(z, [25, 75])

@@ -22,7 +22,7 @@ SILENT = "output weights all zero"
 
 def hatched(grid: hg.HeadGrid) -> list[str]:
     """The cells that the browser hatches."""
-    bits = unpack(grid.plan["zero"], grid._cells.n_cells)
+    bits = unpack(grid.spec["zero"], grid._cells.n_cells)
     return [grid._cells.describe(int(n))[0] for n in np.flatnonzero(bits)]
 
 
@@ -35,7 +35,7 @@ def silence(model: torch.nn.Module, layer: int, head: int) -> None:
 
 def looked_at(grid: hg.HeadGrid) -> None:
     grid.set_state({"_view_count": 1})
-    grid._background.worker.join_idle(60)
+    grid._scheduler.worker.join_idle(60)
 
 
 LOOKS: dict[str, Callable[[hg.HeadGrid], object]] = {
@@ -54,18 +54,18 @@ def test_the_hatch_of_what_writes_nothing_follows_the_weights_both_ways(name: st
     before = copy.deepcopy(model.state_dict())
     grid = hg.HeadGrid(model)
     looked_at(grid)
-    monkeypatch.setattr(hosts, "_watching", {grid._background})
+    monkeypatch.setattr(hosts, "_watching", {grid._scheduler})
     assert hatched(grid) == []
     silence(model, 1, 3)
     LOOKS[name](grid)
-    grid._background.worker.join_idle(60)
+    grid._scheduler.worker.join_idle(60)
     assert hatched(grid) == ["l1h3"]
     assert SILENT in str(grid.to_svg())
     with torch.no_grad():
         model.load_state_dict(before)
     grid.select("l2h1")
     LOOKS[name](grid)
-    grid._background.worker.join_idle(60)
+    grid._scheduler.worker.join_idle(60)
     assert hatched(grid) == []
     assert SILENT not in str(grid.to_svg())
 
@@ -90,12 +90,12 @@ def test_colors_of_a_metric_say_when_the_weights_have_changed_since() -> None:
     grid.color_by("ov_norm")
     label, values = grid.colors["label"], grid.colors["values"]
     grid.select("l0h0")
-    grid._background.worker.join_idle(60)
+    grid._scheduler.worker.join_idle(60)
     assert grid.colors["label"] == label, "they are as true as before"
     with torch.no_grad():
         model.model.layers[2].self_attn.v_proj.weight.mul_(3.0)
     grid.select("l0h1")
-    grid._background.worker.join_idle(60)
+    grid._scheduler.worker.join_idle(60)
     assert grid.colors["label"] == f"{label}, before the weights changed"
     assert "before the weights changed" in str(grid.to_svg())
     grid.color_by("ov_norm")
@@ -113,7 +113,7 @@ def test_numbers_of_the_user_s_own_stay_his_own() -> None:
     grid.color_by(np.ones((3, 6)), label="mine")
     silence(model, 0, 1)
     grid.select("l0h1")
-    grid._background.worker.join_idle(60)
+    grid._scheduler.worker.join_idle(60)
     assert grid.colors["label"] == "mine"
 
 
@@ -121,16 +121,16 @@ def test_heads_side_by_side_and_their_sum_are_read_anew_when_one_of_them_changed
     model = tiny.fresh(LLAMA)
     grid = hg.HeadGrid(model, select="l0h0 | l1h2 | l1h5 | l2h*")  # the first six of nine are shown side by side
     looked_at(grid)
-    before = copy.deepcopy(grid.comparison)
+    before = copy.deepcopy(grid.selected_heads)
     arrows = copy.deepcopy(grid.arrows)
     with torch.no_grad():
         model.model.layers[2].self_attn.o_proj.weight.mul_(2.0)
-    hosts._watching.add(grid._background)
+    hosts._watching.add(grid._scheduler)
     hosts._look()
-    grid._background.worker.join_idle(60)
+    grid._scheduler.worker.join_idle(60)
     fresh = hg.HeadGrid(model, select="l0h0 | l1h2 | l1h5 | l2h*")
     looked_at(fresh)
-    assert grid.comparison == fresh.comparison != before
+    assert grid.selected_heads == fresh.comparison != before
     assert grid.arrows == fresh.arrows
     assert grid.arrows["arrows"]
     assert arrows["arrows"]
@@ -146,13 +146,13 @@ def test_a_model_on_the_meta_device_offers_no_tab_that_could_only_fail() -> None
     grid = hg.HeadGrid(model, select="l0h0 | l1h2")
     looked_at(grid)
     grid.set_state({"focus": {"n": 1, "cell": cell(grid, "l1h2"), "ln": "folded"}})
-    grid._background.worker.join_idle(60)
+    grid._scheduler.worker.join_idle(60)
     assert (grid.summary["tabs"], grid.summary["pending"], grid.summary["circuits"]) == ([], [], [])
     assert any("on the meta device" in note for note in grid.summary["notes"])
-    assert grid.summary["places"], "where they are stored is known all the same"
-    assert grid.plan["metrics"] == []
-    assert grid.comparison["heads"] == []
-    assert not grid.comparison["pending"]
+    assert grid.summary["locations"], "where they are stored is known all the same"
+    assert grid.spec["metrics"] == []
+    assert grid.selected_heads["heads"] == []
+    assert not grid.selected_heads["pending"]
     with pytest.raises(ValueError, match="it has no weights to read, so give an array"):
         grid.color_by("ov_norm")
     page = str(grid.to_html())
@@ -167,7 +167,7 @@ def test_tabs_come_and_go_with_the_weights_of_each_cell() -> None:
 
     def tabs(n: int, word: str) -> list[str]:
         grid.set_state({"focus": {"n": n, "cell": cell(grid, word), "ln": "folded"}})
-        grid._background.worker.join_idle(60)
+        grid._scheduler.worker.join_idle(60)
         assert not any(circuit["error"] for circuit in grid.summary["circuits"])
         return list(grid.summary["tabs"])
 
@@ -189,7 +189,7 @@ def test_a_copy_has_all_of_a_grid_and_neither_changes_the_other() -> None:
     grid.saved["a"] = "l1h2"
     grid.color_by("ov_norm", label="norm")
     other = copy.copy(grid)
-    names = ("cells", "partial", "text", "saved", "colors", "plan", "panel")
+    names = ("cells", "partial", "text", "saved", "colors", "spec", "panel")
     assert {name: other.get_state(name)[name] for name in names} == {name: grid.get_state(name)[name] for name in names}
     other.color_by(np.ones((3, 6)), label="ones")
     other.select("l2h0")
@@ -205,8 +205,8 @@ def test_a_copy_has_all_of_a_grid_and_neither_changes_the_other() -> None:
 def test_an_interrupt_before_the_answers_are_forgotten_keeps_no_old_one(monkeypatch: Any) -> None:
     model = tiny.fresh(LLAMA)
     grid = hg.HeadGrid(model)
-    at, answers = cell(grid, "l1h2"), grid._background.answers
-    answers.read(at, "raw")
+    at, cache = cell(grid, "l1h2"), grid._scheduler.cache
+    cache.read(at, "raw")
     with torch.no_grad():
         model.model.layers[1].self_attn.v_proj.weight.mul_(2.0)
     with monkeypatch.context() as patch:
@@ -214,7 +214,7 @@ def test_an_interrupt_before_the_answers_are_forgotten_keeps_no_old_one(monkeypa
         def interrupt() -> None:
             raise KeyboardInterrupt
 
-        patch.setattr(answers, "_forget", interrupt)
+        patch.setattr(cache, "_forget", interrupt)
         with pytest.raises(KeyboardInterrupt):
-            answers.known(at, "raw")
-    assert answers.known(at, "raw") is None
+            cache.known(at, "raw")
+    assert cache.known(at, "raw") is None

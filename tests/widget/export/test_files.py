@@ -113,7 +113,7 @@ def test_a_page_has_every_trait_in_the_types_of_the_wire() -> None:
         if trait in grid.keys:
             assert fits(state[trait], hint), trait
     assert state["cells"] == grid.cells
-    assert state["plan"]["absent"] == grid.plan["absent"]
+    assert state["spec"]["absent"] == grid.spec["absent"]
     assert state["_esm"] == grid._esm
     assert state["_css"] == grid._css
 
@@ -121,7 +121,7 @@ def test_a_page_has_every_trait_in_the_types_of_the_wire() -> None:
 def test_a_page_keeps_complete_summaries_of_what_is_selected_in_both_ways() -> None:
     grid = grid_of(LLAMA, "l1h2 | l0 mlp | l2h5.q | embed")
     _, state = page_of(grid)
-    found = {(one["title"], one["ln"]): one for one in state["kept"]}
+    found = {(one["title"], one["ln"]): one for one in state["precomputed"]}
     assert {title for title, _ in found} >= {"l1h2", "l0 mlp", "l2h5", "embed"}
     for title in ("l1h2", "l0 mlp", "l2h5"):
         for ln in ("folded", "raw"):
@@ -131,17 +131,17 @@ def test_a_page_keeps_complete_summaries_of_what_is_selected_in_both_ways() -> N
             assert fits(summary, schema.Summary)
     assert found["l1h2", "folded"]["partners"]["arrows"]
     assert found["l1h2", "folded"]["circuits"] != found["l1h2", "raw"]["circuits"]
-    assert found["embed", "folded"]["places"]
+    assert found["embed", "folded"]["locations"]
 
 
 def test_kept_summaries_are_those_that_the_widget_shows() -> None:
     grid = grid_of(select="l1h2")
     _, state = page_of(grid)
-    cell = state["kept"][0]["cell"]
+    cell = state["precomputed"][0]["cell"]
     other = grid_of(select="l1h2")
     other.set_state({"focus": {"n": 1, "cell": cell, "ln": "folded"}})
-    assert other._background.worker.join_idle(120)
-    (here,) = [one for one in state["kept"] if one["cell"] == cell and one["ln"] == "folded"]
+    assert other._scheduler.worker.join_idle(120)
+    (here,) = [one for one in state["precomputed"] if one["cell"] == cell and one["ln"] == "folded"]
     assert {**here, "focus": 1} == json.loads(json.dumps(other.summary))
 
 
@@ -151,11 +151,11 @@ def test_a_page_has_the_comparison_and_the_arrows_that_the_widget_shows() -> Non
     grid.set_state({"recolor": {"n": 1, "metric": "", "ln": "folded"}})  # somebody looks
     grid.select("l0h1 | l1h2")
     grid.select("l0h1 | l1h2 | l2h0")
-    assert grid._background.worker.join_idle(120)
-    assert state["comparison"] == json.loads(json.dumps(grid.comparison))
+    assert grid._scheduler.worker.join_idle(120)
+    assert state["selected_heads"] == json.loads(json.dumps(grid.selected_heads))
     assert state["arrows"] == json.loads(json.dumps(grid.arrows))
-    assert state["comparison"]["n_heads"] == 3
-    assert not state["comparison"]["pending"]
+    assert state["selected_heads"]["n_heads"] == 3
+    assert not state["selected_heads"]["pending"]
 
 
 def test_the_cell_in_focus_is_kept_though_it_is_not_selected() -> None:
@@ -163,7 +163,7 @@ def test_the_cell_in_focus_is_kept_though_it_is_not_selected() -> None:
     cell = next(i for i in range(grid._cells.n_cells) if grid._cells.describe(i)[0] == "l2h3")
     grid.set_state({"focus": {"n": 7, "cell": cell, "ln": "raw"}})
     _, state = page_of(grid)
-    assert state["kept"][0]["title"] == "l2h3"
+    assert state["precomputed"][0]["title"] == "l2h3"
     assert state["summary"]["title"] == "l2h3"
     assert (state["summary"]["focus"], state["summary"]["ln"], state["summary"]["pending"]) == (7, "raw", [])
 
@@ -179,7 +179,7 @@ def test_cells_beyond_the_limit_are_named_in_the_page(monkeypatch: pytest.Monkey
     monkeypatch.setattr(precompute, "MOST", 3)
     grid = grid_of(select="l0-1h* | l2h1.q | embed")
     html, state = page_of(grid)
-    assert len({one["cell"] for one in state["kept"]}) == 3
+    assert len({one["cell"] for one in state["precomputed"]}) == 3
     text = re.sub(r"<[^>]+>", "", html[html.index("<footer>") :])
     assert "A page keeps 3 cells. 7 more are selected and left out of what can be looked at:" in text
     assert "Click one of these cells to see what headgrid read from its weights: l0h0-2." in text
@@ -189,15 +189,15 @@ def test_cells_beyond_the_limit_are_named_in_the_page(monkeypatch: pytest.Monkey
 def test_a_model_without_weights_has_a_page_too() -> None:
     grid = hg.HeadGrid(tiny.config(GPT2), select="l1h2")
     html, state = page_of(grid)
-    assert [one["title"] for one in state["kept"]] == ["l1h2"]
-    assert state["kept"][0]["places"]
-    assert state["comparison"]["heads"] == []
+    assert [one["title"] for one in state["precomputed"]] == ["l1h2"]
+    assert state["precomputed"][0]["locations"]
+    assert state["selected_heads"]["heads"] == []
     assert "GPT2LMHeadModel" in html
 
 
 def test_a_page_of_nothing_keeps_nothing() -> None:
     html, state = page_of(grid_of(select="none"))
-    assert state["kept"] == []
+    assert state["precomputed"] == []
     assert state["panel"] == widget_state.static("panel.js")  # help and pictures are in it too
     assert "Click one of these" not in html
 
@@ -205,7 +205,7 @@ def test_a_page_of_nothing_keeps_nothing() -> None:
 def test_no_token_or_name_ends_the_script_that_holds_it() -> None:
     html, state = page_of(grid_of(select="l1h2 | l0 mlp", tokenizer=Tokenizer()))
     assert html.count("</script>") == 2  # the state's and the loader's
-    shown = json.dumps(state["kept"])
+    shown = json.dumps(state["precomputed"])
     assert "</script><script>alert(1)</script>" in shown
     assert json.dumps("\u2028")[1:-1] in shown
     html.encode("utf-8")

@@ -91,7 +91,7 @@ def test_mlps_and_all_cells_have_arrays_of_their_own() -> None:
     every = np.arange(grid._cells.n_cells, dtype=float)
     grid.color_by(every)
     assert len(values(grid)) == grid._cells.n_cells - grid._cells.absent.sum()
-    assert values(grid)["l1h2"] == grid._background.places.head("", 1, 2)
+    assert values(grid)["l1h2"] == grid._scheduler.index.head("", 1, 2)
 
 
 def test_a_model_of_several_stacks_takes_its_main_one_or_names() -> None:
@@ -227,7 +227,7 @@ def test_nothing_takes_the_colors_away() -> None:
 def test_every_number_of_the_menu_is_that_of_a_scan(what: cell_colors.Quantity, ln: schema.Ln) -> None:
     model, tokenizer = hg.demo()
     grid = hg.HeadGrid(model, tokenizer)
-    assert what.name in {metric["name"] for metric in grid.plan["metrics"]}
+    assert what.name in {metric["name"] for metric in grid.spec["metrics"]}
     grid.color_by(what.label if ln == "raw" else what.name, ln=ln)
     assert values(grid) == of_heads(scan(model, ln=ln).metrics()[what.name])
     assert [grid.colors[key] for key in ("metric", "label", "ln")] == [what.name, what.label, ln]
@@ -257,7 +257,7 @@ def test_several_stacks_are_scanned_each() -> None:
 
 def test_without_weights_there_is_no_menu_but_arrays_work() -> None:
     grid = hg.HeadGrid(tiny.config(LLAMA))
-    assert grid.plan["metrics"] == []
+    assert grid.spec["metrics"] == []
     with pytest.raises(ValueError, match="it has no weights to read, so give an array"):
         grid.color_by("ov_norm")
     grid.color_by(SOME)

@@ -71,14 +71,14 @@ def test_a_row_is_its_whole_layer() -> None:
 
 def test_a_cell_is_on_with_all_of_its_parts_and_partial_with_some() -> None:
     cells = grid("gpt2")
-    on, partial = cells.look(cells.anatomy.select("l1h2 | l0h1.q | l2 mlp n3 | embed").parts)
+    on, partial = cells.coverage(cells.anatomy.select("l1h2 | l0h1.q | l2 mlp n3 | embed").parts)
     assert words(cells, on) == ["embed", "l1h2"]
     assert words(cells, partial) == ["l0h1", "l2 mlp"]
 
 
 def test_a_head_is_partial_while_its_group_is_needed_by_another() -> None:
     cells = grid("llama with grouped-query attention")
-    on, partial = cells.look(cells.anatomy.select("l1h0").parts)
+    on, partial = cells.coverage(cells.anatomy.select("l1h0").parts)
     assert words(cells, on) == ["l1h0"]
     assert words(cells, partial) == ["l1h1", "l1h2"]
 
@@ -96,7 +96,7 @@ def test_taking_a_second_head_of_a_group_back_changes_nothing() -> None:
 def test_finer_choices_survive_clicks_elsewhere() -> None:
     cells = grid("gpt2")
     start = cells.anatomy.select("l0h1.q | l2 mlp n3-4 | l1h0")
-    before, _ = cells.look(start.parts)
+    before, _ = cells.coverage(start.parts)
     after = cells.click(start.parts, before, before ^ of_words(cells, "l1h0", "l2h2"))
     assert str(hg.Selection(cells.anatomy, after)) == "l2h2 | l0h1.q | l2 mlp n3-4"
 
@@ -109,10 +109,10 @@ def test_cells_that_the_browser_sends_come_back_as_they_were(family: str, data: 
     some_cells = st.lists(st.booleans(), min_size=cells.n_cells, max_size=cells.n_cells).map(np.array)
     chosen: parts.Parts = {}
     for _ in range(3):
-        before, _ = cells.look(chosen)
+        before, _ = cells.coverage(chosen)
         clicked = data.draw(some_cells) & ~cells.absent
         chosen = cells.click(chosen, before, clicked)
-        on, partial = cells.look(chosen)
+        on, partial = cells.coverage(chosen)
         assert (on == clicked).all()
         assert not (on & partial).any()
     assert parts.equal(chosen, cells.parts_of(clicked)), "whole cells leave nothing behind"

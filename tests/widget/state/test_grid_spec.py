@@ -19,8 +19,8 @@ def test_grids_of_equal_models_share_their_cells_and_anatomy() -> None:
     assert one._cells is other._cells
     assert one.anatomy is other.anatomy
     assert one.model is model
-    assert one._background.answers._stamps is not None
-    assert one._background.answers._stamps.of("").anatomy is one.anatomy
+    assert one._scheduler.cache._versions is not None
+    assert one._scheduler.cache._versions.of("").anatomy is one.anatomy
 
 
 def test_models_of_one_shape_that_differ_in_anything_do_not() -> None:

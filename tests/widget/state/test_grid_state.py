@@ -1,4 +1,4 @@
-"""Undo, redo and saved selections through the widget: from Python, and by deeds in messages of the browser."""
+"""Undo, redo and saved selections through the widget: from Python, and by commands in messages of the browser."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ def test_undo_tells_those_who_observe_the_selection_and_may_be_answered_by_a_cha
     assert [str(grid.undo()), str(grid.undo())] == ["embed", "embed"], "that observer again has its way"
 
 
-def test_a_deed_is_done_once_although_it_is_sent_again(grid: hg.HeadGrid) -> None:
+def test_a_command_is_done_once_although_it_is_sent_again(grid: hg.HeadGrid) -> None:
     for head in range(3):
         grid.select(f"l0h{head}")
     browser = Browser(grid)
     undo = browser.ask("undo")
     browser.send()
     assert (text(grid), grid.history) == ("l0h1", {"done": 1, "undo": 2, "redo": 1})
-    grid.set_state({"deeds": [undo]})
+    grid.set_state({"commands": [undo]})
     browser.asked = [undo]
     browser.ask("redo")
     browser.send()
@@ -218,13 +218,13 @@ def test_selections_are_saved_recalled_colored_and_removed_from_the_browser(grid
         ("recall", "nobody", "", "there is no saved selection 'nobody'; there are 'kept'"),
         ("remove", "nobody", "", "there is no saved selection 'nobody'"),
         ("tint", "nobody", "#000000", "there is no saved selection 'nobody'"),
-        ("tint", "kept", "red", "'red' is no color"),
+        ("tint", "precomputed", "red", "'red' is no color"),
         ("save", "   ", "", "a name has 1 to 80 characters; this one is empty"),
         ("save", "x" * 81, "", "this one has 81 characters"),
         ("save", "Full", "", "names the whole model"),
     ],
 )
-def test_a_deed_that_cannot_be_done_counts_as_done_and_says_why(
+def test_a_command_that_cannot_be_done_counts_as_done_and_says_why(
     grid: hg.HeadGrid, do: Do, name: str, value: str, said: str
 ) -> None:
     grid.select("l0h0")
@@ -235,7 +235,7 @@ def test_a_deed_that_cannot_be_done_counts_as_done_and_says_why(
     browser.send()
     assert said in grid.text["error"]["message"]
     assert (text(grid), grid.history["done"], list(grid.saved)) == ("none", 2, ["kept"])
-    assert grid.saved.colors == {"kept": "#0072b2"}
+    assert grid.saved.colors == {"precomputed": "#0072b2"}
     browser.ask("redo")
     browser.send()
     assert (text(grid), grid.text["error"]) == ("l0h0", None)
@@ -272,7 +272,7 @@ def test_a_click_on_what_python_has_changed_meanwhile_takes_nothing_of_that_away
     assert grid.selection == grid.anatomy.select("l0h0 | l0h3")
 
 
-def test_an_observer_that_raises_leaves_no_deed_to_be_done_again_and_loses_no_query(grid: hg.HeadGrid) -> None:
+def test_an_observer_that_raises_leaves_no_command_to_be_done_again_and_loses_no_query(grid: hg.HeadGrid) -> None:
     def bad(change: Any) -> None:
         raise RuntimeError("mine")
 
@@ -286,7 +286,7 @@ def test_an_observer_that_raises_leaves_no_deed_to_be_done_again_and_loses_no_qu
         browser.send()
     grid.unobserve(bad, "selection")
     assert grid.history["done"] == query
-    grid.set_state({"deeds": [undo]})
+    grid.set_state({"commands": [undo]})
     assert (text(grid), grid.text["query"], grid.history["undo"]) == ("l0h0 | embed", query, 2)
 
 
@@ -320,5 +320,5 @@ def test_a_click_that_another_thread_takes_and_a_selection_of_python_leave_one_s
     thread.start()
     click(grid, "l2h0")
     thread.join(60)
-    assert text(grid) == str(grid._present.selection) == "l0h1"
+    assert text(grid) == str(grid._grid_state.selection) == "l0h1"
     assert sorted(on(grid)) == ["l0h1"]

@@ -54,16 +54,16 @@ def hostile_model() -> torch.nn.Module:
 
 def test_the_name_of_a_model_is_safe_wherever_it_is_printed() -> None:
     anatomy = dataclasses.replace(
-        hg.dissect(tiny.model(LLAMA)), name=f"Llama{ESCAPE}", family=f"x{ESCAPE}", doubts=(ESCAPE,)
+        hg.dissect(tiny.model(LLAMA)), name=f"Llama{ESCAPE}", family=f"x{ESCAPE}", caveats=(ESCAPE,)
     )
     grid = hg.HeadGrid(anatomy, select="l0h1")
     said = [
         repr(anatomy),
         anatomy.title,
         repr(grid),
-        grid.plan["model"],
-        grid.plan["standing_note"],
-        str(anatomy.doubts),
+        grid.spec["model"],
+        grid.spec["provenance_note"],
+        str(anatomy.caveats),
     ]
     assert all(map(safe, said)), said
     for page in (grid.to_svg(), grid.to_html()):

@@ -11,7 +11,7 @@ import transformers
 import headgrid as hg
 from headgrid.selection import parts
 from headgrid.widget.state.cells import Cells
-from headgrid.widget.wire.schema import Look
+from headgrid.widget.wire.schema import Tooltip
 
 every_family = pytest.mark.parametrize("family", tiny.FAMILIES)
 Bools = npt.NDArray[np.bool_]
@@ -24,16 +24,16 @@ def grid(family: str) -> Cells:
 def numbers(cells: Cells) -> list[int]:
     """The number of every cell's look, as the browser finds it."""
     return [
-        band["looks"][row["look"]][column]
+        band["tooltips"][row["tooltip"]][column]
         for band in cells.bands
         for row in band["rows"]
         for column in range(len(band["columns"]))
     ]
 
 
-def look(cells: Cells, word: str) -> Look:
+def look(cells: Cells, word: str) -> Tooltip:
     cell = next(cell for cell in range(cells.n_cells) if cells.describe(cell)[0] == word)
-    return cells.looks[numbers(cells)[cell]]
+    return cells.tooltips[numbers(cells)[cell]]
 
 
 @every_family
@@ -43,14 +43,14 @@ def test_every_cell_has_the_parameters_of_its_word_and_an_absent_cell_has_no_loo
         word, _, chosen = cells.describe(cell)
         assert (number == -1) == cells.absent[cell]
         if number >= 0:
-            assert cells.looks[number]["count"] == parts.n_params(cells.anatomy, chosen), word
+            assert cells.tooltips[number]["count"] == parts.n_params(cells.anatomy, chosen), word
 
 
 @every_family
 def test_a_look_is_said_once_and_every_look_is_some_cells(family: str) -> None:
     cells = grid(family)
-    assert len({json.dumps(one) for one in cells.looks}) == len(cells.looks)
-    assert set(numbers(cells)) - {-1} == set(range(len(cells.looks)))
+    assert len({json.dumps(one) for one in cells.tooltips}) == len(cells.tooltips)
+    assert set(numbers(cells)) - {-1} == set(range(len(cells.tooltips)))
 
 
 @every_family
@@ -98,21 +98,21 @@ def test_a_head_of_a_group_says_with_how_many_it_shares() -> None:
 def test_layers_that_differ_have_looks_of_their_own() -> None:
     cells = grid("jamba")  # attention in layer 2, experts in layers 1 and 3
     kinds = next(band for band in cells.bands if band["title"] == "layers")
-    assert [row["look"] for row in kinds["rows"]] == [0, 1, 2, 1]
+    assert [row["tooltip"] for row in kinds["rows"]] == [0, 1, 2, 1]
     assert look(cells, "l1e3")["shapes"] == ["W_in, W_gate 48 x 22", "W_out 22 x 48"]
     assert look(cells, "l0 mixer")["shapes"][-1] == "and 2 other shapes"
 
 
-def test_the_plan_of_a_large_model_is_small() -> None:
+def test_the_spec_of_a_large_model_is_small() -> None:
     config = transformers.LlamaConfig(
         num_hidden_layers=126, num_attention_heads=128, num_key_value_heads=8, hidden_size=16384,
         intermediate_size=53248, vocab_size=128256, tie_word_embeddings=False,
     )  # fmt: skip
     cells = Cells(hg.dissect(config))
-    assert len(cells.looks) == 5
+    assert len(cells.tooltips) == 5
     assert look(cells, "l125h127") == {
         "shapes": ["W_Q, W_K, W_V 16384 x 128", "W_O 128 x 16384"],
         "count": 4 * 16384 * 128,
         "note": "16 heads share W_K and W_V",
     }
-    assert len(json.dumps([cells.bands, cells.looks])) < 30_000
+    assert len(json.dumps([cells.bands, cells.tooltips])) < 30_000

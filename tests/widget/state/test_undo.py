@@ -147,5 +147,7 @@ def test_what_comes_back_looks_as_it_did_though_roles_share_its_arrays(name: str
         back = history.undo()
         fresh = Selection(anatomy, {role: array.copy() for role, array in alike.items()})
         assert str(back) == str(fresh)
-        assert [look.tolist() for look in cells.look(back.parts)] == [look.tolist() for look in cells.look(fresh.parts)]
+        assert [look.tolist() for look in cells.coverage(back.parts)] == [
+            look.tolist() for look in cells.coverage(fresh.parts)
+        ]
         assert back.n_params == fresh.n_params

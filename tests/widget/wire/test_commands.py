@@ -1,4 +1,4 @@
-"""Deeds: what is to be done once, however a busy kernel merges the messages that ask for it."""
+"""Commands: what is to be done once, however a busy kernel merges the messages that ask for it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 import tiny
-from hands import Browser, cell, deed
+from hands import Browser, cell, command
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,7 +16,7 @@ from headgrid.widget.wire.commands import KEPT, Ledger, cells_of
 from headgrid.widget.wire.schema import pack
 
 
-def test_the_cells_of_a_deed_are_a_piece_of_their_bits() -> None:
+def test_the_cells_of_a_command_are_a_piece_of_their_bits() -> None:
     assert cells_of("1:CAE=", 4) == b"\0\x08\x01\0"
     assert cells_of("", 2) == b"\0\0"
     for bad in ("CAE=", ":CAE=", "1:l0 h1", "x:", "-1:CAE=", "3:CAE=", "5:", "9" * 40 + ":"):
@@ -26,7 +26,7 @@ def test_the_cells_of_a_deed_are_a_piece_of_their_bits() -> None:
 
 def test_what_was_done_is_not_done_again_when_the_browser_sends_it_again() -> None:
     ledger = Ledger()
-    first, second = deed(1, "save", "a"), deed(2)
+    first, second = command(1, "save", "a"), command(2)
     assert ledger.new([first]) == [first]
     ledger.mark(first)
     assert ledger.new([first, second]) == [second]
@@ -35,9 +35,9 @@ def test_what_was_done_is_not_done_again_when_the_browser_sends_it_again() -> No
     assert (ledger.new([first, second]), ledger.done) == ([], 2)
 
 
-def test_two_browsers_that_count_alike_both_have_their_deeds_done() -> None:
+def test_two_browsers_that_count_alike_both_have_their_commands_done() -> None:
     ledger = Ledger()
-    mine, yours = deed(1, "undo", by="one"), deed(1, "undo", by="two")
+    mine, yours = command(1, "undo", by="one"), command(1, "undo", by="two")
     ledger.mark(mine)
     assert ledger.new([yours]) == [yours]
     ledger.mark(yours)
@@ -45,15 +45,15 @@ def test_two_browsers_that_count_alike_both_have_their_deeds_done() -> None:
     assert ledger.done == 1
 
 
-def test_one_deed_is_done_once_even_if_a_message_has_it_twice() -> None:
-    assert Ledger().new([deed(3), deed(3)]) == [deed(3)]
+def test_one_command_is_done_once_even_if_a_message_has_it_twice() -> None:
+    assert Ledger().new([command(3), command(3)]) == [command(3)]
 
 
 def test_what_was_done_long_ago_is_not_done_again_although_nobody_remembers_it() -> None:
     ledger = Ledger()
     for n in range(1, 5 * KEPT):
-        ledger.mark(deed(n))
-    assert ledger.new([deed(1), deed(2, "save", "x"), deed(5 * KEPT)]) == [deed(5 * KEPT)]
+        ledger.mark(command(n))
+    assert ledger.new([command(1), command(2, "save", "x"), command(5 * KEPT)]) == [command(5 * KEPT)]
     assert len(ledger._known) <= 2 * KEPT
 
 

@@ -55,17 +55,17 @@ def test_the_widget_syncs_the_traits_of_the_wire_and_no_others_of_its_own() -> N
 def test_every_structure_that_crosses_has_its_typescript() -> None:
     written = schema.typescript()
     found = {struct.__name__ for hint, _ in schema.TRAITS.values() for struct in structs(hint)}
-    assert found >= {"Plan", "Band", "StackTab", "Row", "Column"}
+    assert found >= {"GridSpec", "Band", "StackTab", "Row", "Column"}
     for name in found:
         assert f"export interface {name} {{" in written
-    assert 'standing: "table" | "doubted" | "guess" | "proven";' in written
+    assert 'provenance: "table" | "doubted" | "guess" | "proven";' in written
     assert "stacks: StackTab[];" in written
 
 
-def test_a_plan_has_the_fields_of_the_wire_and_no_others() -> None:
-    plan = HeadGrid(hg.demo()[0]).plan
-    check(plan, schema.Plan)
-    assert plan["version"] == schema.VERSION
-    assert plan["stacks"] == []
-    assert {band["stack"] for band in plan["bands"]} == {""}
-    assert (plan["standing"], plan["standing_note"]) == ("table", "")
+def test_a_spec_has_the_fields_of_the_wire_and_no_others() -> None:
+    spec = HeadGrid(hg.demo()[0]).spec
+    check(spec, schema.GridSpec)
+    assert spec["version"] == schema.VERSION
+    assert spec["stacks"] == []
+    assert {band["stack"] for band in spec["bands"]} == {""}
+    assert (spec["provenance"], spec["provenance_note"]) == ("table", "")

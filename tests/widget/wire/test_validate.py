@@ -9,7 +9,7 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 import tiny
-from hands import Browser, ask, cell, click, deed, piece
+from hands import Browser, ask, cell, click, command, piece
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_head_grid import LLAMA, on, sent
@@ -19,7 +19,7 @@ import headgrid as hg
 from headgrid.widget.wire import schema, validate
 from headgrid.widget.wire.schema import pack, unpack
 
-WRITTEN_BY_THE_BROWSER = {"complete", "deeds", "focus", "recolor"}
+WRITTEN_BY_THE_BROWSER = {"complete", "commands", "focus", "recolor"}
 
 
 @pytest.fixture
@@ -33,11 +33,11 @@ def valid(grid: hg.HeadGrid) -> None:
     for trait, (hint, _) in schema.TRAITS.items():
         assert fits(state[trait], hint), trait
         json.dumps(state[trait], allow_nan=False, default=len).encode()
-    whole, some = grid._cells.look(grid.selection.parts)
+    whole, some = grid._cells.coverage(grid.selection.parts)
     assert (state["cells"], state["partial"], grid.partial) == (pack(whole), pack(some).rstrip(b"\0"), pack(some))
     assert state["text"]["selection"] == str(grid.selection)
-    assert state["plan"]["version"] == schema.VERSION
-    assert grid._present.selection == grid.selection
+    assert state["spec"]["version"] == schema.VERSION
+    assert grid._grid_state.selection == grid.selection
 
 
 def said(grid: hg.HeadGrid) -> str:
@@ -77,16 +77,16 @@ def test_the_code_of_the_widget_is_not_the_browsers_to_write(grid: hg.HeadGrid, 
 
 
 def test_unknown_traits_of_another_version_are_passed_over(grid: hg.HeadGrid) -> None:
-    typed = deed(3, "query", value="embed")
-    grid.set_state({"wings": 2, "query": {"n": 3, "text": "l0"}, "deeds": [{**typed, "and": "more"}]})
+    typed = command(3, "query", value="embed")
+    grid.set_state({"wings": 2, "query": {"n": 3, "text": "l0"}, "commands": [{**typed, "and": "more"}]})
     assert (str(grid.selection), said(grid)) == ("embed", "")
-    assert grid.deeds == [typed]
+    assert grid.commands == [typed]
 
 
 def test_what_is_right_in_a_message_is_done_although_the_rest_is_refused(grid: hg.HeadGrid) -> None:
     bits = np.arange(grid._cells.n_cells) == cell(grid, "l1h0")
-    edit = deed(1, "edit", value=piece(bits))
-    grid.set_state({"deeds": [edit], "complete": {"n": True, "text": ""}, "plan": {}, "focus": []})
+    edit = command(1, "edit", value=piece(bits))
+    grid.set_state({"commands": [edit], "complete": {"n": True, "text": ""}, "spec": {}, "focus": []})
     assert on(grid) == ["l0h1", "l1h0"]
     assert said(grid).count("It was refused.") == 3
     click(grid, "l1h0")
@@ -94,12 +94,12 @@ def test_what_is_right_in_a_message_is_done_although_the_rest_is_refused(grid: h
 
 
 def test_a_fault_of_the_query_is_said_with_what_else_was_refused(grid: hg.HeadGrid) -> None:
-    grid.set_state({"deeds": [deed(1, "query", value="l0 | l9")], "plan": None})
-    assert re.search("there is no layer 9.* 'plan', which is for Python", said(grid))
+    grid.set_state({"commands": [command(1, "query", value="l0 | l9")], "spec": None})
+    assert re.search("there is no layer 9.* 'spec', which is for Python", said(grid))
     assert (grid.text["error"]["start"], grid.text["error"]["end"]) == (6, 7)
 
 
-GOOD = deed(1)
+GOOD = command(1)
 BAD_DEEDS: list[Any] = [
     None, 3, "undo", {"n": 1}, {}, [], {"n": 1, "do": "undo"},
     {**GOOD, "n": 0},
@@ -129,19 +129,19 @@ BAD_DEEDS: list[Any] = [
 
 
 @pytest.mark.parametrize("bad", BAD_DEEDS, ids=lambda bad: f"{bad!r:.60}")
-def test_deeds_that_no_browser_asks_for_are_refused_and_do_not_block_the_others(grid: hg.HeadGrid, bad: Any) -> None:
+def test_commands_that_no_browser_asks_for_are_refused_and_do_not_block_the_others(grid: hg.HeadGrid, bad: Any) -> None:
     grid.select("l0h2")
-    grid.set_state({"deeds": [bad, deed(2)]})
+    grid.set_state({"commands": [bad, command(2)]})
     valid(grid)
     assert "It was refused." in said(grid)
     assert len(said(grid)) < 1000
     assert (str(grid.selection), grid.history["done"]) == ("l0h1 | l2 mlp n3", 2)
 
 
-def test_a_deed_that_cannot_be_understood_is_not_waited_for(grid: hg.HeadGrid) -> None:
-    grid.set_state({"deeds": [{**GOOD, "n": 7, "do": "dance"}]})
+def test_a_command_that_cannot_be_understood_is_not_waited_for(grid: hg.HeadGrid) -> None:
+    grid.set_state({"commands": [{**GOOD, "n": 7, "do": "dance"}]})
     assert (grid.history["done"], "none of undo, redo" in said(grid)) == (7, True)
-    grid.set_state({"deeds": "all"})
+    grid.set_state({"commands": "all"})
     assert (grid.history["done"], "no list but a text" in said(grid)) == (7, True)
 
 
@@ -182,7 +182,7 @@ def test_half_a_character_is_no_harm(grid: hg.HeadGrid) -> None:
     ask(grid, 1, "l0 \ud83d")
     valid(grid)
     assert (grid.text["error"]["start"], grid.text["error"]["end"]) == (3, 4)
-    grid.set_state({"deeds": [deed(1, "save", "\udc00")]})
+    grid.set_state({"commands": [command(1, "save", "\udc00")]})
     valid(grid)
     grid.set_state({"complete": {"n": 1, "text": "\ud83d l0", "at": 1}})
     valid(grid)
@@ -204,7 +204,7 @@ anything = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(FIELDS) | st.text(), inner, max_size=7),
     max_leaves=25,
 )
-deeds = st.fixed_dictionaries(
+commands = st.fixed_dictionaries(
     {
         "n": st.integers(1, 30),
         "by": st.sampled_from(["one", "two"]),
@@ -221,7 +221,7 @@ likely = {
         {"n": number, "cell": st.integers(-1, 50), "ln": st.sampled_from(["folded", "raw"])}
     ),
     "recolor": st.fixed_dictionaries({"n": number, "metric": st.sampled_from(["", "ov_norm"]), "ln": st.just("raw")}),
-    "deeds": st.lists(deeds | anything, max_size=5),
+    "commands": st.lists(commands | anything, max_size=5),
     "_view_count": st.integers(-1, 3),
 }
 traits = st.sampled_from(
@@ -234,12 +234,12 @@ messages = st.dictionaries(traits, anything, max_size=5) | st.fixed_dictionaries
 @settings(max_examples=150)
 def test_whatever_comes_the_state_stays_valid(came: list[dict[str, Any]]) -> None:
     grid = hg.HeadGrid(ANATOMY, select="l0h1 | l1 mlp n3")
-    plan, code = dict(grid.plan), grid._esm
+    spec, code = dict(grid.spec), grid._esm
     for message in came:
         shown = grid.panel
         grid.set_state(message)
         valid(grid)
-        assert (grid.plan, grid._esm, grid.kept, grid.panel) == (plan, code, [], shown or grid.panel)
+        assert (grid.spec, grid._esm, grid.precomputed, grid.panel) == (spec, code, [], shown or grid.panel)
         here = grid.selection
         if grid.history["undo"]:
             assert grid.undo() != here

@@ -31,13 +31,13 @@ class Guess:
 
     Attributes:
         rows: a row for each stack, as the table would have them; the first names the model type.
-        anatomy: the model's anatomy by these rows; its standing is `guess`.
-        doubts: what shapes leave open, each with the answer that this guess gives; none where they tell everything.
+        anatomy: the model's anatomy by these rows; its provenance is `guess`.
+        caveats: what shapes leave open, each with the answer that this guess gives; none where they tell everything.
     """
 
     rows: tuple[Family, ...]
     anatomy: Anatomy
-    doubts: tuple[str, ...]
+    caveats: tuple[str, ...]
 
 
 def guess(config: Any, named: Named) -> Guess:
@@ -83,15 +83,15 @@ def guesses(config: Any, named: Named) -> Iterator[Guess]:
 def _checked(found: Found, config: Any, named: Named, questions: Questions) -> Guess:
     family = str(getattr(config, "model_type", "") or "unknown")
     rows = (replace(found.rows[0], model_types=(family,)), *found.rows[1:])
-    doubts = questions.doubts()
-    anatomy = bind(rows, config, named, family, standing="guess", doubts=doubts, **vocabulary(config))
+    caveats = questions.caveats()
+    anatomy = bind(rows, config, named, family, provenance="guess", caveats=caveats, **vocabulary(config))
     for stack in anatomy.stacks:
         for layer in range(stack.n_layers):
             roles = {role for role, at in stack.places if at == layer}
             for of, needs in NEEDS.items():
                 if of in roles and not any(need <= roles for need in needs):
                     raise AnatomyError(f"layer {layer} has {of} without {' and '.join(sorted(needs[0] - roles))}")
-    return Guess(rows, anatomy, doubts)
+    return Guess(rows, anatomy, caveats)
 
 
 NEEDS: dict[str, tuple[set[str], ...]] = {

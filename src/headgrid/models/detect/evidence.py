@@ -27,7 +27,7 @@ class Questions:
         self.asked[question] = options
         return options[self.answers.get(question, 0)]
 
-    def doubts(self) -> tuple[str, ...]:
+    def caveats(self) -> tuple[str, ...]:
         """Each question as a sentence: the answer that was given, and the others."""
         sentences = []
         for question, options in self.asked.items():

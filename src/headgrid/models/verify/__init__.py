@@ -97,7 +97,7 @@ def verify(
     if not hasattr(model, "config") and (inside := unwrap(model).model) is not None:
         return verify(inside, inputs=inputs, progress=progress)
     proof = _verify(model, dissect(model), inputs, progress)
-    for other in () if proof or proof.anatomy.standing in ("table", "doubted") else _others(model, proof.anatomy):
+    for other in () if proof or proof.anatomy.provenance in ("table", "doubted") else _others(model, proof.anatomy):
         another = _verify(model, other, inputs, progress)
         if another:
             return another

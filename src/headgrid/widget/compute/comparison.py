@@ -10,8 +10,8 @@ import numpy as np
 from headgrid.circuits.composition import FEWEST, NOT_USE, Composition, Pair
 from headgrid.plots.color_scale import outer_fences
 from headgrid.widget.compute import to_wire
-from headgrid.widget.state.cell_index import Place, Places
-from headgrid.widget.wire.schema import Arrow, Arrows, Circuit, Compared, Comparison, Composes, Partners
+from headgrid.widget.state.cell_index import CellIndex, Component
+from headgrid.widget.wire.schema import Arrow, Arrows, Circuit, Composes, HeadsSummary, HeadSummary, Partners
 
 MOST_BESIDE = 6
 """The heads that are shown side by side."""
@@ -25,17 +25,17 @@ MOST_COMPOSED = 64
 MOST_ARROWS = 200
 MOST_PARTNERS = 60
 
-NONE: Comparison = {"heads": [], "n_heads": 0, "summed": None, "ln": "folded", "pending": False}
+NONE: HeadsSummary = {"heads": [], "n_heads": 0, "summed": None, "ln": "folded", "pending": False}
 NO_ARROWS: Arrows = {"arrows": [], "baseline": 0.0, "fence": None, "note": ""}
 KINDS: dict[str, Composes] = {"q": "Q", "k": "K", "v": "V"}
 
 
-def beside(cell: int, title: str, circuits: Iterable[Circuit]) -> Compared:
+def beside(cell: int, title: str, circuits: Iterable[Circuit]) -> HeadSummary:
     """One of several heads."""
     return {"cell": cell, "title": title, "circuits": [to_wire.few(circuit) for circuit in circuits]}
 
 
-def still(shown: Comparison, arrows: Arrows, cells: Sequence[int], n_heads: int) -> tuple[Comparison, Arrows]:
+def still(shown: HeadsSummary, arrows: Arrows, cells: Sequence[int], n_heads: int) -> tuple[HeadsSummary, Arrows]:
     """What stays true of a comparison and of arrows when other heads are selected, until the new ones are known.
 
     Args:
@@ -54,7 +54,7 @@ def still(shown: Comparison, arrows: Arrows, cells: Sequence[int], n_heads: int)
     )
 
 
-def why_no_arrows(heads: Collection[Place], n_heads: int) -> str:
+def why_no_arrows(heads: Collection[Component], n_heads: int) -> str:
     """Why composition among selected heads is not computed; "" where it is.
 
     Args:
@@ -71,12 +71,12 @@ def why_no_arrows(heads: Collection[Place], n_heads: int) -> str:
     return ""
 
 
-def arrows_of(pairs: Iterable[Pair], stack: str, places: Places) -> list[Arrow]:
+def arrows_of(pairs: Iterable[Pair], stack: str, index: CellIndex) -> list[Arrow]:
     """Pairs of heads of one stack as arrows between their cells; what has no finite number is left out."""
     return [
         {
-            "source": places.head(stack, *pair.source),
-            "target": places.head(stack, *pair.target),
+            "source": index.head(stack, *pair.source),
+            "target": index.head(stack, *pair.target),
             "kind": KINDS[pair.kind],
             "value": _digits(pair.value),
             "z": _digits(pair.z),
@@ -86,9 +86,9 @@ def arrows_of(pairs: Iterable[Pair], stack: str, places: Places) -> list[Arrow]:
     ]
 
 
-def arrows(found: Sequence[Composition], places: Places) -> Arrows:
+def arrows(found: Sequence[Composition], index: CellIndex) -> Arrows:
     """Composition among selected heads, of one stack or of several: what is stronger than chance."""
-    every = [arrow for one in found for arrow in arrows_of(one.top(MOST_ARROWS), one.stack, places)]
+    every = [arrow for one in found for arrow in arrows_of(one.top(MOST_ARROWS), one.stack, index)]
     every.sort(key=lambda arrow: -arrow["z"])
     n_heads = sum(len(one.heads) for one in found)
     fence = max((one.outer_fence for one in found if not math.isnan(one.outer_fence)), default=None)
@@ -105,7 +105,7 @@ def arrows(found: Sequence[Composition], places: Places) -> Arrows:
     }
 
 
-def partners(pairs: Sequence[Pair], stack: str, baseline: float, notes: Iterable[str], places: Places) -> Partners:
+def partners(pairs: Sequence[Pair], stack: str, baseline: float, notes: Iterable[str], index: CellIndex) -> Partners:
     """The heads that one head composes with.
 
     Args:
@@ -113,13 +113,13 @@ def partners(pairs: Sequence[Pair], stack: str, baseline: float, notes: Iterable
         stack: their stack.
         baseline: the score of random orientations.
         notes: what is said of it.
-        places: the cells.
+        index: the cells.
     """
     if not pairs:
         return no_partners("There is no head in another layer that it could compose with.")
     z = np.array([pair.z for pair in pairs if math.isfinite(pair.z)])
     return {
-        "arrows": arrows_of(pairs[:MOST_PARTNERS], stack, places),
+        "arrows": arrows_of(pairs[:MOST_PARTNERS], stack, index),
         "baseline": _digits(baseline),
         "fence": outer_fences(z)[1] if len(z) >= FEWEST else None,
         "notes": list(dict.fromkeys(map(to_wire.sentence, notes))),

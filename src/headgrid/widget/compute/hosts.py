@@ -12,7 +12,7 @@ from typing import Any, Protocol
 class Watches(Protocol):
     """Whoever wants to know that a cell has run."""
 
-    def look(self) -> None:
+    def recheck(self) -> None:
         """Called after each cell."""
 
 
@@ -20,7 +20,7 @@ _watching: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 def after_each_cell(who: Watches) -> None:
-    """Have `who.look()` called after each cell of a notebook that somebody looks at, for as long as `who` lives."""
+    """Have `who.recheck()` called after each cell of a notebook that somebody looks at, for as long as `who` lives."""
     shell = _shell()
     if getattr(shell, "events", None) is None or _alone(shell):
         return
@@ -33,7 +33,7 @@ def after_each_cell(who: Watches) -> None:
 
 def _look(*_: object) -> None:
     for who in list(_watching):
-        who.look()
+        who.recheck()
 
 
 def after_cell(call: Callable[[], object]) -> bool:

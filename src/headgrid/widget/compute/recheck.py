@@ -11,34 +11,34 @@ from headgrid.anatomy.anatomy import Bools
 from headgrid.torch_state import shielded
 from headgrid.widget import transaction
 from headgrid.widget.compute import weight_location
-from headgrid.widget.compute.selected_heads import Together
+from headgrid.widget.compute.selected_heads import SelectedHeads
 from headgrid.widget.compute.worker import Turn
 
 if TYPE_CHECKING:
-    from headgrid.widget.compute.scheduler import Background
+    from headgrid.widget.compute.scheduler import Scheduler
     from headgrid.widget.head_grid import HeadGrid
 
 _log = logging.getLogger(__name__)
 
 
-class Freshness:
-    """Looks at the weights, and changes what is shown where it is not true any more.
+class Recheck:
+    """Tooltips at the weights, and changes what is shown where it is not true any more.
 
     Attributes:
         painted: how many changes of the weights had been seen before what the colors show was computed; -1 where they
             show nothing of the weights, or say already that these have changed.
     """
 
-    def __init__(self, grid: HeadGrid, background: Background) -> None:
-        self._grid, self._background = grid, background
+    def __init__(self, grid: HeadGrid, scheduler: Scheduler) -> None:
+        self._grid, self._scheduler = grid, scheduler
         self.painted = -1
 
-    def look(self) -> None:
+    def recheck(self) -> None:
         """Have it looked after when nothing else is to be done; this returns at once."""
-        if self._background.watched and self._grid.model is not None:
-            self._background.worker.submit("look", self._look, _log_fault)
+        if self._scheduler.watched and self._grid.model is not None:
+            self._scheduler.worker.submit("recheck", self._recheck, _log_fault)
 
-    def look_now(self) -> None:
+    def recheck_now(self) -> None:
         """Look at once, for what is to be kept, such as a picture."""
         try:
             with shielded():
@@ -48,27 +48,27 @@ class Freshness:
         else:
             self._show(*found)
 
-    def _look(self, turn: Turn) -> None:
+    def _recheck(self, turn: Turn) -> None:
         turn.show(partial(self._show, *self._see(turn.check)))
 
     def _see(self, check: Callable[[], object]) -> tuple[Bools, int]:
         """The cells that write nothing now, and how many changes of the weights were seen."""
-        grid, answers = self._grid, self._background.answers
-        asked = self._background.compared
-        compared = asked[0].cells if asked and isinstance(asked[0], Together) else ()
-        answers.look(compared, bool(grid.colors["metric"]), check)
-        return weight_location.writes_nothing(grid._cells, grid.model, check=check), answers.changes
+        grid, cache = self._grid, self._scheduler.cache
+        asked = self._scheduler.compared
+        compared = asked[0].cells if asked and isinstance(asked[0], SelectedHeads) else ()
+        cache.recheck(compared, bool(grid.colors["metric"]), check)
+        return weight_location.writes_nothing(grid._cells, grid.model, check=check), cache.changes
 
     def _show(self, silent: Bools, changes: int) -> None:
-        grid, background = self._grid, self._background
+        grid, scheduler = self._grid, self._scheduler
 
         def change() -> None:
             grid._show_silent(silent)
             if grid.colors["metric"] and 0 <= self.painted < changes:
                 self.painted = -1
                 grid.colors = {**grid.colors, "label": f"{grid.colors['label']}, before the weights changed"}
-            if background.seen_anew:
-                background.look_again()
+            if scheduler.seen_anew:
+                scheduler.refresh()
                 grid._compare()
 
         transaction.run(grid, change)

@@ -1,4 +1,4 @@
-"""What a grid has its worker do, and how the answers become its traits."""
+"""What a grid has its worker do, and how the cache become its traits."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from headgrid.anatomy.anatomy import Bools
 from headgrid.weights import Weights
 from headgrid.widget import transaction
 from headgrid.widget.compute import comparison, hosts, to_wire, weight_location
-from headgrid.widget.compute.recheck import Freshness
-from headgrid.widget.compute.selected_heads import Together
-from headgrid.widget.compute.summary_cache import Answer, Answers
+from headgrid.widget.compute.recheck import Recheck
+from headgrid.widget.compute.selected_heads import SelectedHeads
+from headgrid.widget.compute.summary_cache import CellSummary, SummaryCache
 from headgrid.widget.compute.worker import Turn, Worker
 from headgrid.widget.state import cell_colors
 from headgrid.widget.state.cell_colors import Quantity
-from headgrid.widget.state.cell_index import Places
-from headgrid.widget.wire.schema import Arrows, Colors, Comparison, Focus, Ln, Progress, Recolor, Summary
+from headgrid.widget.state.cell_index import CellIndex
+from headgrid.widget.wire.schema import Arrows, Colors, Focus, HeadsSummary, Ln, Progress, Recolor, Summary
 
 if TYPE_CHECKING:
     from headgrid.widget.head_grid import HeadGrid
@@ -41,7 +41,7 @@ def panel() -> str:
     return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
-class Background:
+class Scheduler:
     """The long work of one grid.
 
     Its methods are for the thread that changes the grid, with `lock` held; they return at once.
@@ -53,43 +53,43 @@ class Background:
     Attributes:
         watched: whether anybody may look: until then nothing is computed for a selection.
         compared: the selected heads that are compared, and the age of the answers that this was asked with.
-        freshness: looks whether what is shown is still true.
+        rechecked: looks whether what is shown is still true.
     """
 
     def __init__(self, grid: HeadGrid, weights: Weights | None) -> None:
         self._grid = grid
-        self.places = Places(grid._cells.bands)
-        self.answers = Answers(weights, grid.tokenizer, self.places)
+        self.index = CellIndex(grid._cells.bands)
+        self.cache = SummaryCache(weights, grid.tokenizer, self.index)
         self.worker = Worker()
         self.lock = self.worker.lock
         self.watched = self._waits = False
         self._asleep = False
         self.compared: tuple[object, ...] = ()
         self._age = 0
-        self.freshness = Freshness(grid, self)
+        self.rechecked = Recheck(grid, self)
 
     @property
     def quantities(self) -> Sequence[Quantity]:
         """What the grid can be colored by."""
-        has_heads = any(layers.cells("head").size for layers in self.places.stacks.values())
-        return cell_colors.QUANTITIES if self.answers.readable and has_heads else ()
+        has_heads = any(layers.cells("head").size for layers in self.index.stacks.values())
+        return cell_colors.QUANTITIES if self.cache.readable and has_heads else ()
 
     # ---- its life
 
     @property
     def state(self) -> tuple[Any, ...]:
         """What it knows of what is shown; to be set to what it was, if to anything."""
-        return self._age, self.watched, self._asleep, self.freshness.painted
+        return self._age, self.watched, self._asleep, self.rechecked.painted
 
     @state.setter
     def state(self, before: tuple[Any, ...]) -> None:
-        self._age, self.watched, self._asleep, self.freshness.painted = before
+        self._age, self.watched, self._asleep, self.rechecked.painted = before
 
     def sleep(self) -> None:
         """Nobody looks any more: stop what runs, end the thread, and forget what can be read again."""
         self._asleep, self.watched, self.compared = True, False, ()
         self.worker.rest()
-        self.answers.forget()
+        self.cache.forget()
         self._set("progress", IDLE)
 
     def watch(self) -> None:
@@ -104,18 +104,18 @@ class Background:
         self._asleep = False
         self.watch()
         if slept:
-            self._age = self.answers.age  # what is shown stays, unless the weights changed in the meantime
+            self._age = self.cache.age  # what is shown stays, unless the weights changed in the meantime
             self.resume()
         else:
             self._grid._compare()
-        self.look()
+        self.recheck()
 
     def resume(self) -> None:
         """Ask again for whatever was asked for and is not answered."""
         grid = self._grid
         if grid.summary["pending"] or grid.summary["focus"] != grid.focus["n"]:
             self.focus(cast(Focus, grid.focus))
-        self.look_again()
+        self.refresh()
         if grid.colors["recolor"] < grid.recolor["n"]:
             self.recolor(cast(Recolor, grid.recolor))
         else:
@@ -125,21 +125,21 @@ class Background:
         self.compared = ()
         grid._compare()
 
-    def look(self) -> None:
+    def recheck(self) -> None:
         """Have looked whether what is shown is still what the weights say; it is what `hosts` calls after a cell."""
-        self.freshness.look()
+        self.rechecked.recheck()
 
     @property
     def seen_anew(self) -> bool:
         """Whether a change of the weights was seen since the cell in focus was read."""
-        return self.answers.age != self._age
+        return self.cache.age != self._age
 
     # ---- its end
 
     def close(self) -> None:
         """Stop everything for good."""
         self.worker.close()
-        self.answers.forget()
+        self.cache.forget()
 
     def _wait_at_the_end(self) -> None:
         """In a notebook that runs without a browser, to be saved as a page, what is computed is part of the cell."""
@@ -154,7 +154,7 @@ class Background:
         """Send the second module of the browser's code, once.
 
         The first one shows a plain grid with its tools. The second shows all else: the inspector and the comparison,
-        what is saved, what the colors mean and how far the work on them is; and what answers to a hand, such as menus
+        what is saved, what the colors mean and how far the work on them is; and what cache to a hand, such as menus
         and completions, for which a view asks with a `focus` on no cell as soon as it is touched. So this is to be
         called wherever such a thing becomes something to show, for then it may be seen by somebody who touches nothing.
         """
@@ -169,41 +169,41 @@ class Background:
         self.worker.cancel("focus", "details")
         self.show_panel()  # a browser asks about no cell where it only wants the code
         here = weight_location.is_cell(grid._cells, cell)
-        tabs = self.answers.tabs(cell) if here else []
+        tabs = self.cache.tabs(cell) if here else []
         silent = weight_location.writes_nothing(grid._cells, grid.model, cell) if here else grid._silent
-        summary = weight_location.summary(grid._cells, silent, focus, tabs, self.answers.missing(cell) if here else "")
+        summary = weight_location.summary(grid._cells, silent, focus, tabs, self.cache.missing(cell) if here else "")
         if not tabs:
             grid.summary = dict(summary)
-        elif (known := self.answers.known(cell, ln)) is not None:
+        elif (known := self.cache.known(cell, ln)) is not None:
             self._show_first(summary, known)
         else:
             grid.summary = dict(summary)
             self.worker.submit("focus", partial(self._read, summary), partial(self._not_read, summary))
-        self._age = self.answers.age
-        self.look()
+        self._age = self.cache.age
+        self.recheck()
 
-    def look_again(self) -> None:
+    def refresh(self) -> None:
         """Have the cell in focus read again if a change of the weights was seen since, or is seen now."""
         focus = cast(Focus, self._grid.focus)
-        if self.answers.tabs(focus["cell"]):
-            self.answers.known(focus["cell"], focus["ln"])
+        if self.cache.tabs(focus["cell"]):
+            self.cache.known(focus["cell"], focus["ln"])
             if self.seen_anew:
                 self.focus(focus)
 
     def _read(self, summary: Summary, turn: Turn) -> None:
-        answer = self.answers.read(summary["cell"], summary["ln"])
+        answer = self.cache.read(summary["cell"], summary["ln"])
         turn.show(partial(self._show_first, summary, answer))
 
     def _deepen(self, summary: Summary, turn: Turn) -> None:
-        for answer in self.answers.deepen(summary["cell"], summary["ln"], turn.cancelled):
+        for answer in self.cache.deepen(summary["cell"], summary["ln"], turn.cancelled):
             turn.show(partial(self._show, summary, answer))
 
-    def _show_first(self, summary: Summary, answer: Answer) -> None:
+    def _show_first(self, summary: Summary, answer: CellSummary) -> None:
         self._show(summary, answer)
         if answer.pending:
             self.worker.submit("details", partial(self._deepen, summary), partial(self._not_read, summary))
 
-    def _show(self, summary: Summary, answer: Answer) -> None:
+    def _show(self, summary: Summary, answer: CellSummary) -> None:
         if self._grid.focus["n"] == summary["focus"]:
             found = {"circuits": answer.circuits, "partners": answer.partners, "pending": answer.pending}
             self._grid.summary = {**summary, **found}
@@ -212,7 +212,7 @@ class Background:
         """Nothing should end here: what can fail is said where it stands. What does is shown all the same."""
         failure = to_wire.failed("ov" if "ov" in summary["tabs"] else "in", to_wire.said(error))
         shown = [*self._grid.summary["circuits"], failure] if self._grid.summary["focus"] == summary["focus"] else []
-        self._show(summary, Answer(shown, comparison.no_partners(to_wire.said(error)), []))
+        self._show(summary, CellSummary(shown, comparison.no_partners(to_wire.said(error)), []))
 
     # ---- the selected heads
 
@@ -223,39 +223,39 @@ class Background:
             on: the cells that are on, `[n_cells]`.
             ln: whether norms are folded.
         """
-        if not (self.watched and self.answers.readable):
+        if not (self.watched and self.cache.readable):
             return
-        now = Together.of(self.places, on, ln)
-        asked = now, self.answers.age
+        now = SelectedHeads.of(self.index, on, ln)
+        asked = now, self.cache.age
         if asked == self.compared:
             return
         self.compared = asked
         grid = self._grid
-        shown, arrows = cast(Comparison, grid.comparison), cast(Arrows, grid.arrows)
+        shown, arrows = cast(HeadsSummary, grid.selected_heads), cast(Arrows, grid.arrows)
         if shown["ln"] != ln:
             shown, arrows = {**comparison.NONE, "ln": ln}, comparison.NO_ARROWS
         shown, arrows = comparison.still(shown, arrows, now.cells, now.n_heads)
-        self.worker.cancel("comparison", "arrows")
+        self.worker.cancel("selected_heads", "arrows")
         if now.n_heads > 1:
             self.show_panel()
-            self.worker.submit("comparison", partial(self._compare, now), self._not_compared)
+            self.worker.submit("selected_heads", partial(self._compare, now), self._not_compared)
             if now.why:
                 arrows = {**comparison.NO_ARROWS, "note": now.why}
             else:
                 self.worker.submit("arrows", partial(self._compose, now), self._not_composed)
             self._wait_at_the_end()
-        grid.comparison, grid.arrows = dict(shown), dict(arrows)
+        grid.selected_heads, grid.arrows = dict(shown), dict(arrows)
 
-    def _compare(self, now: Together, turn: Turn) -> None:
-        found = now.beside(self.answers, self._grid._cells, turn.check)
-        turn.show(partial(self._set, "comparison", found))
+    def _compare(self, now: SelectedHeads, turn: Turn) -> None:
+        found = now.beside(self.cache, self._grid._cells, turn.check)
+        turn.show(partial(self._set, "selected_heads", found))
 
     def _not_compared(self, error: Exception) -> None:
         failure = to_wire.failed("ov", to_wire.said(error))
-        self._grid.comparison = {**self._grid.comparison, "summed": failure, "pending": False}
+        self._grid.selected_heads = {**self._grid.selected_heads, "summed": failure, "pending": False}
 
-    def _compose(self, now: Together, turn: Turn) -> None:
-        turn.show(partial(self._set, "arrows", now.arrows(self.answers, self.places, turn.cancelled)))
+    def _compose(self, now: SelectedHeads, turn: Turn) -> None:
+        turn.show(partial(self._set, "arrows", now.arrows(self.cache, self.index, turn.cancelled)))
 
     def _not_composed(self, error: Exception) -> None:
         self._grid.arrows = {**comparison.NO_ARROWS, "note": f"No arrows: {to_wire.said(error)}"}
@@ -275,22 +275,22 @@ class Background:
             found = cell_colors.NONE
         else:
             main = grid.anatomy.main.name
-            found = cell_colors.of_array(self.places, grid._cells.absent, main, what, label, diverging)
+            found = cell_colors.of_array(self.index, grid._cells.absent, main, what, label, diverging)
 
         def change() -> None:
             self.stop_colors()
-            self.freshness.painted = changes
+            self.rechecked.painted = changes
             self._set("colors", found)
 
         transaction.run(grid, change)
 
-    def take_over(self, other: Background) -> None:
+    def take_over(self, other: Scheduler) -> None:
         """Take over the colors of another grid of the same model."""
         if other._grid.colors["label"]:
             self._set("colors", {**other._grid.colors, "recolor": 0})
-            if 0 <= other.freshness.painted == other.answers.changes:
-                self.answers.look((), True, lambda: None)
-                self.freshness.painted = self.answers.changes
+            if 0 <= other.rechecked.painted == other.cache.changes:
+                self.cache.recheck((), True, lambda: None)
+                self.rechecked.painted = self.cache.changes
 
     def recolor(self, asked: Recolor) -> None:
         """Have the cells colored as the browser asks."""
@@ -325,10 +325,10 @@ class Background:
 
         This takes as long as it takes, and needs no lock.
         """
-        self.answers.look((), True, lambda: None)
-        changes = self.answers.changes
-        scans = self.answers.scans(what.family, ln, tell, cancelled)
-        return cell_colors.of_scans(self.places, what, scans, label, diverging), changes
+        self.cache.recheck((), True, lambda: None)
+        changes = self.cache.changes
+        scans = self.cache.scans(what.family, ln, tell, cancelled)
+        return cell_colors.of_scans(self.index, what, scans, label, diverging), changes
 
     def telling(self, show: Callable[[Callable[[], None]], None]) -> Callable[[int, int], None]:
         """A function that reports progress, not too often.
@@ -352,7 +352,7 @@ class Background:
 
     def _set_colors(self, found: Colors, changes: int = -1) -> None:
         if self._grid.recolor["n"] == found["recolor"]:
-            self.freshness.painted = changes
+            self.rechecked.painted = changes
             self._set("progress", IDLE)
             self._set("colors", found)
 

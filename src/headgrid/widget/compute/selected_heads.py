@@ -10,14 +10,14 @@ from dataclasses import dataclass
 
 from headgrid.anatomy.anatomy import Bools
 from headgrid.widget.compute import comparison
-from headgrid.widget.compute.summary_cache import Answers, Asked
-from headgrid.widget.state.cell_index import Places
+from headgrid.widget.compute.summary_cache import Asked, SummaryCache
+from headgrid.widget.state.cell_index import CellIndex
 from headgrid.widget.state.cells import Cells
-from headgrid.widget.wire.schema import Arrows, Comparison, Ln
+from headgrid.widget.wire.schema import Arrows, HeadsSummary, Ln
 
 
 @dataclass(frozen=True)
-class Together:
+class SelectedHeads:
     """The selected heads.
 
     Attributes:
@@ -33,25 +33,25 @@ class Together:
     why: str
 
     @classmethod
-    def of(cls, places: Places, on: Bools, ln: Ln) -> Together:
+    def of(cls, index: CellIndex, on: Bools, ln: Ln) -> SelectedHeads:
         """Those of the cells that are on, `[n_cells]`."""
-        selected = places.heads[on[places.heads]]
+        selected = index.heads[on[index.heads]]
         cells = tuple(selected[: comparison.MOST_COMPOSED + 1].tolist())
-        heads = [place for cell in cells if (place := places[cell]) is not None]
+        heads = [component for cell in cells if (component := index[cell]) is not None]
         return cls(cells, len(selected), ln, comparison.why_no_arrows(heads, len(selected)))
 
-    def beside(self, answers: Answers, cells: Cells, check: Callable[[], object] = lambda: None) -> Comparison:
+    def beside(self, cache: SummaryCache, cells: Cells, check: Callable[[], object] = lambda: None) -> HeadsSummary:
         """They side by side, and the sum of their OV circuits; `check` is called between the two, and may raise."""
         first = self.cells[: comparison.MOST_BESIDE]
         heads = [
             comparison.beside(cell, cells.describe(cell)[0], answer.circuits)
-            for cell, answer in zip(first, answers.read_all(first, self.ln), strict=True)
+            for cell, answer in zip(first, cache.read_all(first, self.ln), strict=True)
         ]
         check()
-        summed = answers.summed(self.cells, self.ln) if self.n_heads <= comparison.MOST_SUMMED else None
+        summed = cache.summed(self.cells, self.ln) if self.n_heads <= comparison.MOST_SUMMED else None
         return {"heads": heads, "n_heads": self.n_heads, "summed": summed, "ln": self.ln, "pending": False}
 
-    def arrows(self, answers: Answers, places: Places, cancelled: Asked) -> Arrows:
+    def arrows(self, cache: SummaryCache, index: CellIndex, cancelled: Asked) -> Arrows:
         """The arrows between them.
 
         Raises:
@@ -59,4 +59,4 @@ class Together:
         """
         if self.why:
             return {**comparison.NO_ARROWS, "note": self.why}
-        return comparison.arrows(answers.composed(self.cells, self.ln, cancelled), places)
+        return comparison.arrows(cache.composed(self.cells, self.ln, cancelled), index)

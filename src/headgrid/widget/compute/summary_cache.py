@@ -18,8 +18,8 @@ from headgrid.circuits.scan import Scan, scan
 from headgrid.circuits.summary import HeadSummary
 from headgrid.weights import Weights
 from headgrid.widget.compute import comparison, to_wire
-from headgrid.widget.compute.weight_versions import Stamps
-from headgrid.widget.state.cell_index import Place, Places
+from headgrid.widget.compute.weight_versions import WeightVersions
+from headgrid.widget.state.cell_index import CellIndex, Component
 from headgrid.widget.wire.schema import Circuit, Ln, Partners, Tab
 
 Asked = Callable[[], bool]
@@ -31,7 +31,7 @@ TABS: dict[str, list[Tab]] = {"head": ["ov", "qk", "composition"], "mlp": ["mlp"
 
 
 @dataclass(frozen=True)
-class Answer:
+class CellSummary:
     """What is known of one cell so far.
 
     Attributes:
@@ -53,22 +53,22 @@ class Answer:
         return self.faulty or any(circuit["error"] for circuit in self.circuits)
 
 
-NOTHING = Answer([], None, [])
+NOTHING = CellSummary([], None, [])
 """Of a cell that has nothing to read."""
 
 
-class Answers:
-    """The answers of one model.
+class SummaryCache:
+    """The cache of one model.
 
     Args:
         weights: the model's weights; None for a model that is known by its configuration alone.
         tokenizer: its tokenizer, or None.
-        places: the cells.
+        index: the cells.
     """
 
-    def __init__(self, weights: Weights | None, tokenizer: Any, places: Places) -> None:
-        self._tokenizer, self._places = tokenizer, places
-        self._stamps = None if weights is None else Stamps(weights)
+    def __init__(self, weights: Weights | None, tokenizer: Any, index: CellIndex) -> None:
+        self._tokenizer, self._index = tokenizer, index
+        self._versions = None if weights is None else WeightVersions(weights)
         self._lock = threading.RLock()
         self._age = self._changes = 0
         self._forget()
@@ -76,7 +76,7 @@ class Answers:
     @property
     def readable(self) -> bool:
         """Whether there are weights to read: of any cell at all."""
-        return self._stamps is not None and self._stamps.readable
+        return self._versions is not None and self._versions.readable
 
     @property
     def age(self) -> int:
@@ -90,21 +90,21 @@ class Answers:
 
     def tabs(self, cell: int) -> list[Tab]:
         """The tabs of a cell: none where it has no weights that could be read."""
-        place = self._places[cell]
-        return [] if place is None or self._stamps is None or self.missing(cell) else list(TABS[place.kind])
+        component = self._index[cell]
+        return [] if component is None or self._versions is None or self.missing(cell) else list(TABS[component.kind])
 
     def missing(self, cell: int) -> str:
         """Why there is nothing to read of a cell that has circuits; "" where there is."""
-        place = self._places[cell]
-        if place is None or self._stamps is None or self._stamps.holds(place):
+        component = self._index[cell]
+        if component is None or self._versions is None or self._versions.holds(component):
             return ""
-        if self._stamps.elsewhere:
+        if self._versions.elsewhere:
             return (
                 "Its weights are offloaded: brought for each call of the model, so that there is nothing to read here."
             )
         return "Its weights are on the meta device: shapes without numbers, of which nothing can be read."
 
-    def look(self, cells: Iterable[int], whole: bool, check: Callable[[], object]) -> None:
+    def recheck(self, cells: Iterable[int], whole: bool, check: Callable[[], object]) -> None:
         """See whether the weights of some cells, or those of the whole model, were changed.
 
         Args:
@@ -112,22 +112,22 @@ class Answers:
             whole: whether to look at everything.
             check: called often, and may raise.
         """
-        places = [place for cell in cells if (place := self._places[cell]) is not None]
-        if self._stamps is not None:
-            for place in places:
-                self._check(place.stack, place, check)
-            for stack in self._places.stacks if whole else ():
+        components = [component for cell in cells if (component := self._index[cell]) is not None]
+        if self._versions is not None:
+            for component in components:
+                self._check(component.stack, component, check)
+            for stack in self._index.stacks if whole else ():
                 self._check(stack, None, check)
 
     # ---- one cell
 
-    def known(self, cell: int, ln: Ln) -> Answer | None:
+    def known(self, cell: int, ln: Ln) -> CellSummary | None:
         """What was found before, if the weights are still what they were."""
-        place = self._places[cell]
-        if place is None or self._stamps is None:
+        component = self._index[cell]
+        if component is None or self._versions is None:
             return None
         try:
-            self._check(place.stack, place)
+            self._check(component.stack, component)
         except Exception:  # parameters are gone: whoever reads them will say so
             return None
         with self._lock:
@@ -136,45 +136,46 @@ class Answers:
                 self._answers.move_to_end((cell, ln))
             return found
 
-    def read(self, cell: int, ln: Ln) -> Answer:
+    def read(self, cell: int, ln: Ln) -> CellSummary:
         """What is quick to say of a cell; what cannot be said has its reason in its place."""
         return self.read_all([cell], ln)[0]
 
-    def read_all(self, cells: Sequence[int], ln: Ln) -> list[Answer]:
+    def read_all(self, cells: Sequence[int], ln: Ln) -> list[CellSummary]:
         """What is quick to say of some cells; heads that are read at once are read faster."""
         found = {cell: self.known(cell, ln) for cell in cells}
-        groups: dict[tuple[str, str], list[tuple[int, Place]]] = {}
+        groups: dict[tuple[str, str], list[tuple[int, Component]]] = {}
         for cell in [cell for cell, answer in found.items() if answer is None]:
-            if (place := self._places[cell]) is not None:
-                groups.setdefault((place.kind, place.stack), []).append((cell, place))
+            if (component := self._index[cell]) is not None:
+                groups.setdefault((component.kind, component.stack), []).append((cell, component))
         for (kind, stack), group in groups.items():
-            places = [place for _, place in group]
+            components = [component for _, component in group]
             age = self._age
             try:
-                age = max(self._check(stack, place) for place in places)
+                age = max(self._check(stack, component) for component in components)
                 describer, notes = self._describer(stack, ln)
             except Exception as fault:
                 kinds = ("ov", "qk") if kind == "head" else ("in",)
-                answers = [Answer([to_wire.failed(one, to_wire.said(fault)) for one in kinds], None, [])] * len(group)
+                failed = CellSummary([to_wire.failed(one, to_wire.said(fault)) for one in kinds], None, [])
+                summaries = [failed] * len(group)
             else:
                 read = _heads if kind == "head" else _mlps
-                answers = read(describer, places, notes)
-            for (cell, _), answer in zip(group, answers, strict=True):
+                summaries = read(describer, components, notes)
+            for (cell, _), answer in zip(group, summaries, strict=True):
                 found[cell] = self._keep(cell, ln, answer, age)
         return [answer or NOTHING for answer in found.values()]
 
-    def deepen(self, cell: int, ln: Ln, cancelled: Asked) -> Iterator[Answer]:
+    def deepen(self, cell: int, ln: Ln, cancelled: Asked) -> Iterator[CellSummary]:
         """More and more of what is slow to say of a head.
 
         Raises:
             Cancelled: when `cancelled` says so.
         """
-        answer, place, age = self.read(cell, ln), self._places[cell], self._age
-        assert place is not None
+        answer, component, age = self.read(cell, ln), self._index[cell], self._age
+        assert component is not None
         if "composition" in answer.pending:
             faulty = False
             try:
-                partners = self._partners(place, ln, cancelled)
+                partners = self._partners(component, ln, cancelled)
             except Cancelled:
                 raise
             except Exception as fault:
@@ -185,27 +186,29 @@ class Answers:
         if answer.summary is not None:
             faulty = answer.faulty
             try:
-                deep = self._describer(place.stack, ln)[0].deepen(answer.summary, cancelled=cancelled)
+                deep = self._describer(component.stack, ln)[0].deepen(answer.summary, cancelled=cancelled)
                 circuits = to_wire.of_head(deep)
             except Cancelled:
                 raise
             except Exception as fault:
                 note, faulty = f"Token pairs are missing: {to_wire.said(fault)}", True
                 circuits = [{**circuit, "notes": [*circuit["notes"], note]} for circuit in answer.circuits]
-            yield self._keep(cell, ln, Answer(circuits, answer.partners, [], faulty=faulty), age)
+            yield self._keep(cell, ln, CellSummary(circuits, answer.partners, [], faulty=faulty), age)
 
     # ---- several heads
 
     def summed(self, cells: Sequence[int], ln: Ln) -> Circuit | None:
         """The sum of the OV circuits of some heads; None where they are of several stacks."""
-        places = [place for cell in cells if (place := self._places[cell]) is not None]
-        if len({place.stack for place in places}) != 1:
+        components = [component for cell in cells if (component := self._index[cell]) is not None]
+        if len({component.stack for component in components}) != 1:
             return None
         try:
-            for place in places:
-                self._check(place.stack, place)
-            describer, _ = self._describer(places[0].stack, ln)
-            found = to_wire.of_head(describer.heads([(place.layer, place.number) for place in places]))[0]
+            for component in components:
+                self._check(component.stack, component)
+            describer, _ = self._describer(components[0].stack, ln)
+            found = to_wire.of_head(describer.heads([(component.layer, component.number) for component in components]))[
+                0
+            ]
             found = to_wire.few(found)
         except Exception as fault:
             found = to_wire.failed("ov", to_wire.said(fault))
@@ -215,9 +218,9 @@ class Answers:
         """Composition among some heads, of each stack that has several of them."""
         by_stack: dict[str, list[tuple[int, int]]] = {}
         for cell in cells:
-            place = self._places[cell]
-            assert place is not None
-            by_stack.setdefault(place.stack, []).append((place.layer, place.number))
+            component = self._index[cell]
+            assert component is not None
+            by_stack.setdefault(component.stack, []).append((component.layer, component.number))
         several = [name for name, heads in by_stack.items() if len({layer for layer, _ in heads}) > 1]
         return [self._compose(name, by_stack[name], ln, cancelled) for name in several]
 
@@ -235,7 +238,7 @@ class Answers:
             Cancelled: when `cancelled` says so.
             ValueError, AnatomyError: when no stack could be read, with the reason of the first.
         """
-        stacks = [layers for layers in self._places.stacks.values() if layers.cells("head").size]
+        stacks = [layers for layers in self._index.stacks.values() if layers.cells("head").size]
         found, faults, done, total = {}, [], 0, sum(layers.n_layers for layers in stacks)
         for layers in stacks:
             tell = progress
@@ -261,26 +264,26 @@ class Answers:
 
     def _forget(self) -> None:
         self._age += 1
-        self._answers: OrderedDict[tuple[int, str], Answer] = OrderedDict()
+        self._answers: OrderedDict[tuple[int, str], CellSummary] = OrderedDict()
         self._describers: dict[tuple[str, str], tuple[Describer, tuple[str, ...]]] = {}
         self._scans: dict[tuple[str, str, str], Scan] = {}
 
-    def _check(self, stack: str, place: Place | None, check: Callable[[], object] = lambda: None) -> int:
-        """Forget everything if the weights of a place (of its whole stack, for None) are not what they were.
+    def _check(self, stack: str, component: Component | None, check: Callable[[], object] = lambda: None) -> int:
+        """Forget everything if the weights of a component (of its whole stack, for None) are not what they were.
 
         Returns:
             The age of what is known: what is computed from here on is kept if nothing was forgotten in the meantime.
         """
-        assert self._stamps is not None
-        now = self._stamps.look(stack, place, check)
+        assert self._versions is not None
+        now = self._versions.snapshot(stack, component, check)
         with self._lock:
-            if self._stamps.changed(now):
+            if self._versions.changed(now):
                 self._changes += 1
                 self._forget()
-            self._stamps.keep(now)  # last: whoever is interrupted before sees the change again
+            self._versions.keep(now)  # last: whoever is interrupted before sees the change again
             return self._age
 
-    def _keep(self, cell: int, ln: Ln, answer: Answer, age: int) -> Answer:
+    def _keep(self, cell: int, ln: Ln, answer: CellSummary, age: int) -> CellSummary:
         with self._lock:
             if age == self._age and not answer.failed:  # what failed may not fail again
                 self._answers[cell, ln] = answer
@@ -290,8 +293,8 @@ class Answers:
         return answer
 
     def _of(self, stack: str) -> Weights:
-        assert self._stamps is not None
-        return self._stamps.of(stack)
+        assert self._versions is not None
+        return self._versions.of(stack)
 
     def _describer(self, stack: str, ln: Ln) -> tuple[Describer, tuple[str, ...]]:
         found = self._describers.get((stack, ln))
@@ -308,25 +311,28 @@ class Answers:
                 self._scans[stack, family, ln] = found
         return found
 
-    def _partners(self, place: Place, ln: Ln, cancelled: Asked) -> Partners:
-        circuits = self._describer(place.stack, ln)[0].circuits
-        notes = (NOT_USE, *circuits.notes("ov", place.layer), *circuits.notes("qk", place.layer))
-        pairs = partners(circuits, place.layer, place.number, cancelled=cancelled)
+    def _partners(self, component: Component, ln: Ln, cancelled: Asked) -> Partners:
+        circuits = self._describer(component.stack, ln)[0].circuits
+        notes = (NOT_USE, *circuits.notes("ov", component.layer), *circuits.notes("qk", component.layer))
+        pairs = partners(circuits, component.layer, component.number, cancelled=cancelled)
         baseline = circuits.weights.stack.d_model**-0.5
-        return comparison.partners(pairs, place.stack, baseline, notes, self._places)
+        return comparison.partners(pairs, component.stack, baseline, notes, self._index)
 
     def _compose(self, stack: str, heads: Sequence[tuple[int, int]], ln: Ln, cancelled: Asked) -> Composition:
         words = " | ".join(f"{stack} l{layer}h{head}".strip() for layer, head in heads)
         return compose(self._of(stack), words, ln=ln, cancelled=cancelled)
 
 
-def _heads(describer: Describer, places: Sequence[Place], notes: tuple[str, ...]) -> list[Answer]:
-    found = to_wire.read_heads(describer, [(place.layer, place.number) for place in places], notes)
+def _heads(describer: Describer, components: Sequence[Component], notes: tuple[str, ...]) -> list[CellSummary]:
+    found = to_wire.read_heads(describer, [(component.layer, component.number) for component in components], notes)
     return [
-        Answer(circuits, None, list(TABS["head"]) if summary else ["composition"], summary)
+        CellSummary(circuits, None, list(TABS["head"]) if summary else ["composition"], summary)
         for circuits, summary in found
     ]
 
 
-def _mlps(describer: Describer, places: Sequence[Place], notes: tuple[str, ...]) -> list[Answer]:
-    return [Answer(to_wire.read_mlp(describer, place.layer, place.expert, notes), None, []) for place in places]
+def _mlps(describer: Describer, components: Sequence[Component], notes: tuple[str, ...]) -> list[CellSummary]:
+    return [
+        CellSummary(to_wire.read_mlp(describer, component.layer, component.expert, notes), None, [])
+        for component in components
+    ]

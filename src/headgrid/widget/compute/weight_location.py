@@ -15,10 +15,10 @@ from headgrid.anatomy.slots import Slot
 from headgrid.selection import parts
 from headgrid.selection.parts import Parts
 from headgrid.widget.state.cells import Cells
-from headgrid.widget.wire.schema import Focus, Place, Summary, Tab
+from headgrid.widget.wire.schema import Focus, Summary, Tab, WeightLocation
 
 NOTHING: Summary = {
-    "focus": 0, "cell": -1, "title": "", "name": "", "places": [], "notes": [], "ln": "folded", "tabs": [],
+    "focus": 0, "cell": -1, "title": "", "name": "", "locations": [], "notes": [], "ln": "folded", "tabs": [],
     "circuits": [], "partners": None, "pending": [],
 }  # fmt: skip
 """The summary before any cell was asked for."""
@@ -46,7 +46,7 @@ def summary(cells: Cells, silent: Bools, focus: Focus, tabs: list[Tab], missing:
         "cell": cell,
         "title": title,
         "name": name,
-        "places": _places(cells, chosen),
+        "locations": _locations(cells, chosen),
         "notes": [*([missing] if missing else []), *_notes(cells, bool(silent[cell]), chosen)],
         "ln": focus["ln"],
         "tabs": tabs,
@@ -61,8 +61,8 @@ def is_cell(cells: Cells, cell: int) -> bool:
     return 0 <= cell < cells.n_cells and not cells.absent[cell]
 
 
-def _places(cells: Cells, chosen: Parts) -> list[Place]:
-    found: list[Place] = []
+def _locations(cells: Cells, chosen: Parts) -> list[WeightLocation]:
+    found: list[WeightLocation] = []
     for key, bits in chosen.items():
         row = int(np.flatnonzero(bits.any(axis=1))[0])
         layer = None if role_of(key).owner in ENDS else row
@@ -133,8 +133,8 @@ def writes_nothing(
         if slot.role in OUTPUTS and (chosen is None or (slot.key in chosen and chosen[slot.key][row].any())):
             check()
             silent[slot.key][row, slot.numbers] = _zero(slot, model)
-    with_silent, _ = cells.look(parts.nonempty({**others, **silent}.items()))
-    without, _ = cells.look(others)
+    with_silent, _ = cells.coverage(parts.nonempty({**others, **silent}.items()))
+    without, _ = cells.coverage(others)
     return with_silent & ~without
 
 

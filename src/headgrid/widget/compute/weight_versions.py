@@ -8,7 +8,7 @@ from headgrid.anatomy.anatomy import Stack
 from headgrid.anatomy.roles import ENDS, NORMS, role_of
 from headgrid.utils.offloaded import offloaded
 from headgrid.weights import Weights
-from headgrid.widget.state.cell_index import Place
+from headgrid.widget.state.cell_index import Component
 
 Seen = dict[tuple[str, str, int | None], tuple[object, ...]]
 """Stack, role and layer -> stamp."""
@@ -21,7 +21,7 @@ OWNERS = {
 """Kind of a cell -> the owners of the weights that what is said of it depends on."""
 
 
-class Stamps:
+class WeightVersions:
     """The stamps of the weights of one model that were looked at."""
 
     def __init__(self, weights: Weights) -> None:
@@ -33,18 +33,18 @@ class Stamps:
         """The weights of one stack of the model."""
         return self._weights.at(stack)
 
-    def look(self, stack: str, place: Place | None, check: Callable[[], object] = lambda: None) -> Seen:
-        """What there is now of all that a place depends on, or a whole stack for None.
+    def snapshot(self, stack: str, component: Component | None, check: Callable[[], object] = lambda: None) -> Seen:
+        """What there is now of all that a component depends on, or a whole stack for None.
 
         Args:
-            stack, place: the place.
+            stack, component: the place.
             check: called between any two weights, and may raise.
         """
         found: Seen = {}
         for one in self._stacks(stack):
-            for role, layer in _read_by(one, place):
+            for role, layer in _read_by(one, component):
                 check()
-                found[one.name, role, layer] = self.of(one.name).stamp(role, layer)
+                found[one.name, role, layer] = self.of(one.name).version(role, layer)
         return found
 
     @property
@@ -57,20 +57,20 @@ class Stamps:
         """Whether weights are offloaded: brought for each call of the model, and not here between calls."""
         return offloaded(self._weights.model) is not None
 
-    def holds(self, place: Place) -> bool:
-        """Whether the weights that a place depends on hold numbers, all of them."""
-        names, model = self._names(place), self._weights.model
+    def holds(self, component: Component) -> bool:
+        """Whether the weights that a component depends on hold numbers, all of them."""
+        names, model = self._names(component), self._weights.model
         try:
             return not any(model.get_parameter(name).is_meta for name in names)
         except AttributeError:  # parameters are gone: whoever reads them will say so
             return True
 
-    def _names(self, place: Place) -> frozenset[str]:
-        """The parameters that a place depends on."""
-        at = place.kind, place.stack, place.layer
+    def _names(self, component: Component) -> frozenset[str]:
+        """The parameters that a component depends on."""
+        at = component.kind, component.stack, component.layer
         if at not in self._parameters:
-            slots = {one: one.places for one in self._stacks(place.stack)}
-            found = (slot for one in slots for key in _read_by(one, place) for slot in slots[one].get(key, ()))
+            slots = {one: one.places for one in self._stacks(component.stack)}
+            found = (slot for one in slots for key in _read_by(one, component) for slot in slots[one].get(key, ()))
             self._parameters[at] = frozenset(slot.parameter for slot in found)
         return self._parameters[at]
 
@@ -88,10 +88,10 @@ class Stamps:
         self._seen = now if self.changed(now) else self._seen | now
 
 
-def _read_by(stack: Stack, place: Place | None) -> set[tuple[str, int | None]]:
-    """Roles and layers of the weights that a place depends on; what is tied is read as the role that owns it."""
-    if place is None:
+def _read_by(stack: Stack, component: Component | None) -> set[tuple[str, int | None]]:
+    """Roles and layers of the weights that a component depends on; what is tied is read as the role that owns it."""
+    if component is None:
         return {(slot.role, slot.layer) for slot in stack.slots}
-    owners, layers = OWNERS[place.kind], (None, place.layer)
+    owners, layers = OWNERS[component.kind], (None, component.layer)
     slots = [slot for slot in stack.slots if slot.layer in layers and role_of(slot.role).owner in owners]
     return {(slot.role, slot.layer) for slot in slots}

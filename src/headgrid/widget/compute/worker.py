@@ -24,7 +24,7 @@ from functools import partial
 from headgrid.circuits.progress import Cancelled
 from headgrid.torch_state import shielded
 
-LANES = ("focus", "comparison", "arrows", "colors", "details", "look")
+LANES = ("focus", "selected_heads", "arrows", "colors", "details", "recheck")
 """What can be asked for, the most urgent first: `details` are what nobody waits for, such as token pairs, and `look`
 is whether what is shown is still true.
 """

@@ -89,10 +89,10 @@ class State:
 
 def state_of(grid: HeadGrid, marks: Sequence[str] = ()) -> State:
     """The present state of a grid, with the saved selections of these names marked."""
-    grid._background.freshness.look_now()
-    with grid._background.lock:
+    grid._scheduler.rechecked.recheck_now()
+    with grid._scheduler.lock:
         cells, selection = grid._cells, grid.selection
-        on, partial = cells.look(selection.parts)
+        on, partial = cells.coverage(selection.parts)
         colors = cast(Colors, dict(grid.colors))
         saved = [(name, grid.saved[name], grid.saved.colors[name]) for name in marks]
     return State(
@@ -101,11 +101,11 @@ def state_of(grid: HeadGrid, marks: Sequence[str] = ()) -> State:
         counts=cells.counts(selection.parts),
         bands=cells.bands,
         absent=cells.absent,
-        zero=unpack(grid.plan["zero"], cells.n_cells),
+        zero=unpack(grid.spec["zero"], cells.n_cells),
         on=on,
         partial=partial,
         colors=colors if colors["label"] else None,
-        marks=[Mark(name, color, np.logical_or(*cells.look(chosen.parts))) for name, chosen, color in saved],
+        marks=[Mark(name, color, np.logical_or(*cells.coverage(chosen.parts))) for name, chosen, color in saved],
     )
 
 

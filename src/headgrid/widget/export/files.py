@@ -84,17 +84,17 @@ def plot(grid: HeadGrid, ax: Axes | None = None, **style: Any) -> Axes:
     allowed = list(inspect.signature(plots.grid).parameters)
     if strangers := [name for name in style if name not in allowed]:
         raise TypeError(f"plot takes what headgrid.plots.grid does, {', '.join(allowed)}; not {strangers[0]!r}")
-    grid._background.freshness.look_now()
-    with grid._background.lock:
+    grid._scheduler.rechecked.recheck_now()
+    with grid._scheduler.lock:
         found, selection = cast(Colors, dict(grid.colors)), grid.selection
-    cells = grid._background.places.stacks[grid.anatomy.main.name].cells("head")
+    cells = grid._scheduler.index.stacks[grid.anatomy.main.name].cells("head")
     if found["label"]:
         values = np.frombuffer(found["values"], dtype="<f4")[cells]
         shown = {"values": values, "label": found["label"], "diverging": found["diverging"], "selected": selection}
         if found["low"] < found["high"]:
             shown |= {"low": found["low"], "high": found["high"]}
     else:
-        on, some = grid._cells.look(selection.parts)
+        on, some = grid._cells.coverage(selection.parts)
         shown = {"values": (on + 0.5 * some)[cells], "label": "selected", "low": 0.0, "high": 1.0}
     return plots.grid(**{**shown, "ax": ax, **style})
 

@@ -1,7 +1,7 @@
 """A page of a finished exploration: one file, which a browser shows offline and asks nothing else for.
 
-In it are the bundle, the state of the grid, and summaries of the selected cells (`kept`), computed when the page is
-made. A policy in the page forbids every request, and where no script runs there is a picture.
+In it are the bundle, the state of the grid, and summaries of the selected cells (`precomputed`), computed when the
+page is made. A policy in the page forbids every request, and where no script runs there is a picture.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def html(grid: HeadGrid, progress: Progress = False) -> str:
 
 def state(grid: HeadGrid, found: Kept) -> dict[str, Any]:
     """All traits, as they would be with every answer there and nothing under way, and the bundle."""
-    with grid._background.lock:
+    with grid._scheduler.lock:
         now: dict[str, Any] = grid.get_state([trait for trait in TRAITS if trait in grid.keys])
     focus = now["focus"]
     here = [one for one in found.summaries if one["cell"] == focus["cell"]]
@@ -91,10 +91,10 @@ def state(grid: HeadGrid, found: Kept) -> dict[str, Any]:
         "_css": widget_state.static("widget.css"),
         "panel": widget_state.static("panel.js"),
         "summary": {**same, "focus": focus["n"], "ln": focus["ln"]},
-        "comparison": compared,
+        "selected_heads": compared,
         "arrows": arrows,
-        "kept": found.summaries,
-        "deeds": [],
+        "precomputed": found.summaries,
+        "commands": [],
         "complete": {"n": 0, "text": "", "at": 0},
         "completions": {"complete": 0, "start": 0, "end": 0, "items": []},
         "progress": IDLE,

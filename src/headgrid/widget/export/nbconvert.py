@@ -91,7 +91,7 @@ class _Places(Preprocessor):
 def is_grid(model: Any) -> bool:
     """Whether this is the saved state of a `HeadGrid`."""
     state = (model or {}).get("state", {})
-    return str(state.get("_anywidget_id", "")).startswith("headgrid.") and "_esm" in state and "plan" in state
+    return str(state.get("_anywidget_id", "")).startswith("headgrid.") and "_esm" in state and "spec" in state
 
 
 def _with_panel(model: Any) -> Any:

@@ -1,6 +1,6 @@
 """What a page without a kernel can show: summaries that were computed beforehand.
 
-Everything is read into the grid's own store of answers and into nothing that its views show.
+Everything is read into the grid's own store of cache and into nothing that its views show.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from headgrid.anatomy.anatomy import Bools
 from headgrid.circuits.progress import Progress, steps
 from headgrid.torch_state import shielded
 from headgrid.widget.compute import comparison, to_wire, weight_location
-from headgrid.widget.compute.selected_heads import Together
+from headgrid.widget.compute.selected_heads import SelectedHeads
 from headgrid.widget.compute.summary_cache import NOTHING
-from headgrid.widget.wire.schema import Arrows, Comparison, Focus, Ln, Summary
+from headgrid.widget.wire.schema import Arrows, Focus, HeadsSummary, Ln, Summary
 
 if TYPE_CHECKING:
     from headgrid.widget.head_grid import HeadGrid
@@ -49,56 +49,56 @@ def keep(grid: HeadGrid, progress: Progress = False) -> Kept:
         grid: the grid.
         progress: who is told of each cell that is read; True shows a bar.
     """
-    background = grid._background
-    with background.lock:
-        on, partial = grid._cells.look(grid.selection.parts)
+    scheduler = grid._scheduler
+    with scheduler.lock:
+        on, partial = grid._cells.coverage(grid.selection.parts)
         focus: Focus = {**grid.focus}  # type: ignore[typeddict-item]
     wanted = _in_order(grid, focus["cell"], on, partial)
     chosen, rest = wanted[:MOST], wanted[MOST:]
     found: list[Summary] = []
     with shielded():
-        jobs = [(cell, ln) for cell in chosen for ln in LNS if ln == LNS[0] or background.answers.tabs(cell)]
+        jobs = [(cell, ln) for cell in chosen for ln in LNS if ln == LNS[0] or scheduler.cache.tabs(cell)]
         for ln in LNS:  # those that are read at once are read faster
-            background.answers.read_all([cell for cell in chosen if background.answers.tabs(cell)], ln)
+            scheduler.cache.read_all([cell for cell in chosen if scheduler.cache.tabs(cell)], ln)
         for cell, ln in steps(jobs, len(jobs), "reading the selected cells", progress):
             found.append(_summary(grid, {"n": 0, "cell": cell, "ln": ln}))
     return Kept(found, _bits(grid, chosen), _bits(grid, rest))
 
 
-def compare(grid: HeadGrid) -> tuple[Comparison, Arrows]:
+def compare(grid: HeadGrid) -> tuple[HeadsSummary, Arrows]:
     """The selected heads side by side and the arrows between them, complete."""
-    answers, places = grid._background.answers, grid._background.places
-    with grid._background.lock:
-        on, _ = grid._cells.look(grid.selection.parts)
-        now = Together.of(places, on, grid.focus["ln"])
-    if now.n_heads < 2 or not answers.readable:
+    cache, index = grid._scheduler.cache, grid._scheduler.index
+    with grid._scheduler.lock:
+        on, _ = grid._cells.coverage(grid.selection.parts)
+        now = SelectedHeads.of(index, on, grid.focus["ln"])
+    if now.n_heads < 2 or not cache.readable:
         return {**comparison.NONE, "ln": now.ln}, comparison.NO_ARROWS
     with shielded():
-        beside = now.beside(answers, grid._cells)
+        beside = now.beside(cache, grid._cells)
         try:
-            return beside, now.arrows(answers, places, _never)
+            return beside, now.arrows(cache, index, _never)
         except Exception as error:  # said in its place, as in the widget
             return beside, {**comparison.NO_ARROWS, "note": f"No arrows: {to_wire.said(error)}"}
 
 
 def _in_order(grid: HeadGrid, focus: int, on: Bools, partial: Bools) -> list[int]:
     """The cell in focus, then the selected cells that have circuits, whole before partly selected, then the others."""
-    places = grid._background.places
+    index = grid._scheduler.index
     present = [int(cell) for bits in (on, partial) for cell in np.flatnonzero(bits & ~grid._cells.absent)]
-    present.sort(key=lambda cell: places[cell] is None)  # which keeps the order otherwise
+    present.sort(key=lambda cell: index[cell] is None)  # which keeps the order otherwise
     here = [focus] if weight_location.is_cell(grid._cells, focus) else []
     return list(dict.fromkeys([*here, *present]))
 
 
 def _summary(grid: HeadGrid, focus: Focus) -> Summary:
-    answers = grid._background.answers
+    cache = grid._scheduler.cache
     cell, ln = focus["cell"], focus["ln"]
-    tabs = answers.tabs(cell)
-    answer = answers.read(cell, ln) if tabs else NOTHING
+    tabs = cache.tabs(cell)
+    answer = cache.read(cell, ln) if tabs else NOTHING
     if answer.pending:
-        *_, answer = answer, *answers.deepen(cell, ln, _never)
+        *_, answer = answer, *cache.deepen(cell, ln, _never)
     here = weight_location.is_cell(grid._cells, cell)
-    summary = weight_location.summary(grid._cells, grid._silent, focus, tabs, answers.missing(cell) if here else "")
+    summary = weight_location.summary(grid._cells, grid._silent, focus, tabs, cache.missing(cell) if here else "")
     return {**summary, "circuits": answer.circuits, "partners": answer.partners, "pending": []}
 
 

@@ -13,7 +13,7 @@ from headgrid.anatomy.names import MAIN
 from headgrid.circuits.scan import Scan
 from headgrid.plots import color_scale
 from headgrid.utils.arguments import printable, real_numbers
-from headgrid.widget.state.cell_index import Layers, Places
+from headgrid.widget.state.cell_index import CellIndex, Layers
 from headgrid.widget.wire.schema import Colors, Metric
 
 LONGEST = 200
@@ -105,7 +105,7 @@ def metrics(offered: Sequence[Quantity]) -> list[Metric]:
 
 
 def of_scans(
-    places: Places,
+    index: CellIndex,
     what: Quantity,
     scans: Mapping[str, Scan],
     label: str | None = None,
@@ -114,17 +114,17 @@ def of_scans(
     """The colors of one number of every head.
 
     Args:
-        places: the cells.
+        index: the cells.
         what: the number.
         scans: name of a stack -> its scan.
         label, diverging: what the legend shows; None for what the number has.
     """
-    values, notes = np.full(places.n_cells, np.nan), list[str]()
+    values, notes = np.full(index.n_cells, np.nan), list[str]()
     for name, scan in scans.items():
         notes += scan.notes
         found = scan.metrics().get(what.name)  # None where tokens are not both read and written
         if found is not None:
-            values[places.stacks[name].cells("head")] = found.numpy()
+            values[index.stacks[name].cells("head")] = found.numpy()
     if not np.isfinite(values).any():
         reasons = " ".join(note for note in dict.fromkeys(notes) if what.label in note)
         raise ValueError(reasons or f"no head of this model has a {what.label}")
@@ -133,7 +133,7 @@ def of_scans(
 
 
 def of_array(
-    places: Places,
+    index: CellIndex,
     absent: npt.NDArray[np.bool_],
     main: str,
     what: Any,
@@ -143,7 +143,7 @@ def of_array(
     """The colors of an array of a user's: see `HeadGrid.color_by`.
 
     Args:
-        places: the cells.
+        index: the cells.
         absent: the cells that show nothing, `[n_cells]`.
         main: the name of the stack that an array of heads is of.
         what: an array, or name of a stack -> array.
@@ -152,19 +152,19 @@ def of_array(
     Raises:
         ValueError: for other shapes, for what is no number, and for infinite ones.
     """
-    values = np.full(places.n_cells, np.nan)
+    values = np.full(index.n_cells, np.nan)
     if isinstance(what, Mapping):
         if not what:
             raise ValueError("{} names no stack to color; None takes the colors away")
         for name, part in what.items():
             stack = "" if name == MAIN else name
-            if stack not in places.stacks:
-                names = ", ".join(repr(one or MAIN) for one in places.stacks)
+            if stack not in index.stacks:
+                names = ", ".join(repr(one or MAIN) for one in index.stacks)
                 raise ValueError(f"there is no stack {name!r} to color; the stacks are {names}")
-            cells, found = _placed(_numbers(part), places.stacks[stack], None)
+            cells, found = _placed(_numbers(part), index.stacks[stack], None)
             values[cells] = found
     else:
-        cells, found = _placed(_numbers(what), places.stacks[main], places.n_cells)
+        cells, found = _placed(_numbers(what), index.stacks[main], index.n_cells)
         values[cells] = found
     values[absent] = np.nan
     return _painted(values, "values" if label is None else str(label), diverging)
@@ -217,9 +217,9 @@ def _numbers(what: Any) -> Floats:
     with np.errstate(over="ignore"):
         infinite = np.isinf(found.astype(np.float32))
     if infinite.any():
-        place = np.argwhere(infinite)[0].tolist()
+        component = np.argwhere(infinite)[0].tolist()
         raise ValueError(
-            f"the value at {place} is {found[tuple(place)]:g}, which has no color "
+            f"the value at {component} is {found[tuple(component)]:g}, which has no color "
             f"(float32 ends at {np.finfo(np.float32).max:.1e}); give NaN where a value is missing"
         )
     return found

@@ -18,7 +18,7 @@ Read = Literal["head", "mlp", "expert"]
 
 
 @dataclass(frozen=True)
-class Place:
+class Component:
     """What one cell shows: a head or an expert by its number, the MLP of a layer (number 0)."""
 
     kind: Read
@@ -58,16 +58,16 @@ class Layers:
         columns = np.flatnonzero(np.array(self.kinds) == kind)
         return self.first + self.width * np.arange(self.n_layers)[:, None] + columns
 
-    def place(self, cell: int) -> Place | None:
+    def component(self, cell: int) -> Component | None:
         """What a cell of this stack shows; None where it has no circuits."""
         layer, column = divmod(cell - self.first, self.width)
         kind = self.kinds[column]
         if kind not in ("head", "mlp", "expert"):
             return None
-        return Place(kind, self.stack, layer, self.kinds[:column].count(kind))  # type: ignore[arg-type]
+        return Component(kind, self.stack, layer, self.kinds[:column].count(kind))  # type: ignore[arg-type]
 
 
-class Places:
+class CellIndex:
     """The cells of a grid that have circuits.
 
     Attributes:
@@ -84,11 +84,11 @@ class Places:
                 self.stacks[band["stack"]] = Layers(band["stack"], self.n_cells, len(band["rows"]), kinds)
             self.n_cells += len(band["rows"]) * len(kinds)
 
-    def __getitem__(self, cell: int) -> Place | None:
+    def __getitem__(self, cell: int) -> Component | None:
         """What a cell shows; None for norms, embeddings and whatever else has no circuits, and for no cell."""
         for layers in self.stacks.values():
             if layers.first <= cell < layers.first + layers.n_layers * layers.width:
-                return layers.place(cell)
+                return layers.component(cell)
         return None
 
     @cached_property

@@ -22,7 +22,7 @@ from headgrid.anatomy.roles import ENDS, bare, role_of
 from headgrid.selection import parts
 from headgrid.selection.parts import MLP, Parts
 from headgrid.selection.words import NAMES
-from headgrid.widget.state.tooltips import Looks, Piece, handles
+from headgrid.widget.state.tooltips import Piece, Tooltips, handles
 from headgrid.widget.wire.schema import Band, Column, Kind, Row, StackTab
 
 HEAD = ("q", "k", "v", "o")
@@ -64,11 +64,11 @@ class _Area:
     def shape(self) -> tuple[int, int]:
         return len(self.band["rows"]), len(self.band["columns"])
 
-    def look(self, chosen: Parts) -> tuple[Bools, Bools]:
+    def coverage(self, chosen: Parts) -> tuple[Bools, Bools]:
         """Which of its cells are on, and of which some parts are chosen."""
         whole, some = [], []
         for block in self.blocks:
-            found = parts.look(self.stack, chosen, self.stack.roles(*block.owners), block.letter)
+            found = parts.coverage(self.stack, chosen, self.stack.roles(*block.owners), block.letter)
             whole.append(np.broadcast_to(found[0], (self.shape[0], len(block.columns))))
             some.append(np.broadcast_to(found[1], (self.shape[0], len(block.columns))))
         return np.concatenate(whole, axis=1).reshape(-1), np.concatenate(some, axis=1).reshape(-1)
@@ -97,20 +97,20 @@ class Cells:
         anatomy: the model.
         bands: the bands, as they cross the wire: of each stack the embeddings, the layers, the final norm and
             unembedding.
-        looks: what stands behind the cells; `bands` says which look each cell has.
+        tooltips: what stands behind the cells; `bands` says which look each cell has.
         n_cells: how many cells there are, absent ones included.
         absent: which cells have no part behind them, shape `[n_cells]`.
     """
 
     def __init__(self, anatomy: Anatomy) -> None:
         self.anatomy = anatomy
-        looks = Looks(anatomy)
-        self._areas = list(_areas(anatomy, looks))
-        self.looks = looks.looks
+        tooltips = Tooltips(anatomy)
+        self._areas = list(_areas(anatomy, tooltips))
+        self.tooltips = tooltips.tooltips
         self._splits = np.cumsum([rows * columns for rows, columns in (area.shape for area in self._areas)])[:-1]
         self.n_cells = sum(rows * columns for rows, columns in (area.shape for area in self._areas))
         self.bands = [area.band for area in self._areas]
-        self.absent = ~self.look(parts.everything(anatomy))[0]
+        self.absent = ~self.coverage(parts.everything(anatomy))[0]
         kinds = [column["kind"] for band in self.bands for _ in band["rows"] for column in band["columns"]]
         self._kinds = np.array(kinds)
         self._heads = (self._kinds == "head") & ~self.absent
@@ -130,14 +130,14 @@ class Cells:
             for s in layered
         ]
 
-    def look(self, chosen: Parts) -> tuple[Bools, Bools]:
+    def coverage(self, chosen: Parts) -> tuple[Bools, Bools]:
         """Which cells are on, and which are partial: some of their parts are chosen, but not all.
 
         Returns:
             Two arrays of shape `[n_cells]`; a cell is never both.
         """
-        looks = [area.look(chosen) for area in self._areas]
-        on, some = (np.concatenate([one[i] for one in looks]) for i in (0, 1))
+        tooltips = [area.coverage(chosen) for area in self._areas]
+        on, some = (np.concatenate([one[i] for one in tooltips]) for i in (0, 1))
         return on, some & ~on
 
     def parts_of(self, cells: Bools) -> Parts:
@@ -176,7 +176,7 @@ class Cells:
 
     def counts(self, chosen: Parts) -> str:
         """A selection in numbers: `2 heads, 1 MLP, parts of 1 head`; `nothing is selected`."""
-        on, partial = self.look(chosen)
+        on, partial = self.coverage(chosen)
         kinds = self._kinds
         nouns = {"head": ("head", "heads"), "mlp": ("MLP", "MLPs"), "norm": ("norm", "norms")}
         nouns |= {"expert": ("expert", "experts"), "mixer": ("mixer", "mixers")}
@@ -191,25 +191,25 @@ def _column(label: str, name: str, word: str, kind: Kind, group: int = -1) -> Co
     return {"label": label, "name": name, "word": word, "kind": kind, "group": group}
 
 
-def _areas(anatomy: Anatomy, looks: Looks) -> Iterator[_Area]:
+def _areas(anatomy: Anatomy, tooltips: Tooltips) -> Iterator[_Area]:
     """The bands in the order of a forward pass; what all stacks share stands before and after them."""
     shared = [stack for stack in anatomy.stacks if not stack.n_layers]
     layered = [stack for stack in anatomy.stacks if stack.n_layers]
     for stack in shared:
-        yield from _ends(stack, looks, BEFORE, "before the layers")
+        yield from _ends(stack, tooltips, BEFORE, "before the layers")
     for stack in layered:
-        yield from _ends(stack, looks, BEFORE, "before the layers")
+        yield from _ends(stack, tooltips, BEFORE, "before the layers")
         blocks = _blocks(stack)
         word = f"{stack.name} " if stack.name else ""
         used = f" (run {stack.uses} times)" if stack.uses > 1 else ""
         names = [(str(n), f"{word}layer {n}{used}", f"{word}l{n}") for n in range(stack.n_layers)]
-        yield _Area(stack, blocks, _band(stack, blocks, looks, "layers", names))
-        yield from _ends(stack, looks, AFTER, "after the layers")
+        yield _Area(stack, blocks, _band(stack, blocks, tooltips, "layers", names))
+        yield from _ends(stack, tooltips, AFTER, "after the layers")
     for stack in shared:
-        yield from _ends(stack, looks, AFTER, "after the layers")
+        yield from _ends(stack, tooltips, AFTER, "after the layers")
 
 
-def _ends(stack: Stack, looks: Looks, owners: Sequence[str], title: str) -> Iterator[_Area]:
+def _ends(stack: Stack, tooltips: Tooltips, owners: Sequence[str], title: str) -> Iterator[_Area]:
     """A band of one row for what belongs to no layer, if there is any."""
     tied = {role_of(slot.key).owner: " (tied: the unembedding is the same tensor)" for slot in stack.tied}
     word = f"{stack.name} " if stack.name else ""
@@ -225,18 +225,18 @@ def _ends(stack: Stack, looks: Looks, owners: Sequence[str], title: str) -> Iter
         columns.append(_column(label, name, word + (f"{owner}.{label}" if owner in tied else owner), kind))
     blocks = tuple(_Block((column,), (owner,), "") for owner, column in zip(own, columns, strict=True))
     if blocks:
-        yield _Area(stack, blocks, _band(stack, blocks, looks, title, [("", "", "")]))
+        yield _Area(stack, blocks, _band(stack, blocks, tooltips, title, [("", "", "")]))
 
 
 def _band(
-    stack: Stack, blocks: Sequence[_Block], looks: Looks, title: str, names: Sequence[tuple[str, str, str]]
+    stack: Stack, blocks: Sequence[_Block], tooltips: Tooltips, title: str, names: Sequence[tuple[str, str, str]]
 ) -> Band:
     """A band as it crosses the wire; of each of its rows the label, name and word are given."""
     pieces = [block.piece for block in blocks]
-    kinds, table = looks.of(stack, pieces, len(names))
+    kinds, table = tooltips.of(stack, pieces, len(names))
     rows: list[Row] = [
-        {"label": label, "name": name, "word": word, "look": look}
-        for (label, name, word), look in zip(names, kinds, strict=True)
+        {"label": label, "name": name, "word": word, "tooltip": tooltip}
+        for (label, name, word), tooltip in zip(names, kinds, strict=True)
     ]
     columns = [column for block in blocks for column in block.columns]
     return {
@@ -245,7 +245,7 @@ def _band(
         "rows": rows,
         "columns": columns,
         "handles": handles(pieces) if names[0][2] else [],
-        "looks": table,
+        "tooltips": table,
     }
 
 

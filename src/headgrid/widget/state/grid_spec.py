@@ -15,9 +15,9 @@ from headgrid.anatomy.anatomy import Anatomy, Bools
 from headgrid.widget.state import cell_colors
 from headgrid.widget.state.cell_colors import Quantity
 from headgrid.widget.state.cells import Cells
-from headgrid.widget.wire.schema import VERSION, Plan, pack
+from headgrid.widget.wire.schema import VERSION, GridSpec, pack
 
-STANDINGS = {
+PROVENANCES = {
     "table": "",
     "doubted": "Where the model itself is stored is known, but not all that changes its heads lies in them.",
     "guess": "This layout was guessed from names, shapes and the config. headgrid.verify(model) proves or refutes it.",
@@ -38,8 +38,8 @@ def cells_of(anatomy: Anatomy) -> Cells:
     return found
 
 
-def plan(cells: Cells, silent: Bools, quantities: Sequence[Quantity]) -> Plan:
-    """The plan of a grid.
+def spec(cells: Cells, silent: Bools, quantities: Sequence[Quantity]) -> GridSpec:
+    """The spec of a grid.
 
     Args:
         cells: its cells.
@@ -50,11 +50,11 @@ def plan(cells: Cells, silent: Bools, quantities: Sequence[Quantity]) -> Plan:
     return {
         "version": VERSION,
         "model": anatomy.title,
-        "standing": anatomy.standing,
-        "standing_note": " ".join([STANDINGS[anatomy.standing], *anatomy.doubts]),
+        "provenance": anatomy.provenance,
+        "provenance_note": " ".join([PROVENANCES[anatomy.provenance], *anatomy.caveats]),
         "stacks": cells.stacks,
         "bands": cells.bands,
-        "looks": cells.looks,
+        "tooltips": cells.tooltips,
         "metrics": cell_colors.metrics(quantities),
         "absent": pack(cells.absent),
         "zero": pack(silent),

@@ -12,11 +12,11 @@ from headgrid.widget.state.cells import Cells
 from headgrid.widget.state.saved import Saved
 from headgrid.widget.state.undo import History
 from headgrid.widget.wire.commands import Ledger, cells_of
-from headgrid.widget.wire.schema import Deed, QueryError, Text, pack, unpack
+from headgrid.widget.wire.schema import Command, QueryError, Text, pack, unpack
 from headgrid.widget.wire.schema import History as Wire
 
 
-class Present:
+class GridState:
     """The state of one grid.
 
     Args:
@@ -36,7 +36,7 @@ class Present:
         self.saved = Saved(cells, change)
         self.answered = 0
         self._ledger = Ledger()
-        self._looked: tuple[Selection, Bools, Bools] | None = None
+        self._covered: tuple[Selection, Bools, Bools] | None = None
 
     @property
     def state(self) -> tuple[Any, ...]:
@@ -52,16 +52,16 @@ class Present:
         """What is selected."""
         return self.history.present
 
-    def look(self) -> tuple[Bools, Bools]:
+    def coverage(self) -> tuple[Bools, Bools]:
         """Which cells are on, and which in part, each `[n_cells]`."""
-        if self._looked is None or self._looked[0] is not self.selection:
-            self._looked = self.selection, *self._cells.look(self.selection.parts)
-        return self._looked[1:]
+        if self._covered is None or self._covered[0] is not self.selection:
+            self._covered = self.selection, *self._cells.coverage(self.selection.parts)
+        return self._covered[1:]
 
     @property
     def on(self) -> bytes:
         """The cells that are on, as bits."""
-        return pack(self.look()[0])
+        return pack(self.coverage()[0])
 
     def text(self, error: QueryError | None) -> Text:
         """The selection in words, with the reason why the last query, or anything else, was refused."""
@@ -80,58 +80,58 @@ class Present:
 
     def _edit(self, on: Bools, off: Bools) -> None:
         """Switch some cells on and others off: what else is on, and finer choices elsewhere, stay."""
-        shown = self.look()[0]
+        shown = self.coverage()[0]
         chosen = self._cells.click(self.selection.parts, shown | off, (shown | on) & ~off)
         self.history.change(Selection._new(self._cells.anatomy, chosen))
 
-    def new(self, deeds: Sequence[Deed]) -> list[Deed]:
-        """Those of some deeds that are not done yet."""
-        return self._ledger.new(deeds)
+    def new(self, commands: Sequence[Command]) -> list[Command]:
+        """Those of some commands that are not done yet."""
+        return self._ledger.new(commands)
 
     def skip(self, n: int) -> None:
-        """Count a deed as done, and as answered, that cannot be understood."""
+        """Count a command as done, and as answered, that cannot be understood."""
         self._ledger.skip(n)
         self.answered = max(self.answered, n)
 
-    def take(self, deeds: Sequence[Deed]) -> tuple[list[str], QueryError | None]:
-        """Do the deeds of one message that are new, in their order, and tell nobody.
+    def take(self, commands: Sequence[Command]) -> tuple[list[str], QueryError | None]:
+        """Do the commands of one message that are new, in their order, and tell nobody.
 
         Returns:
-            Why deeds were refused, which count as done, and what is wrong with the text of the last query.
+            Why commands were refused, which count as done, and what is wrong with the text of the last query.
         """
         faults: list[str] = []
         error: QueryError | None = None
-        for deed in deeds:
-            self._ledger.mark(deed)  # first: what fails is not to be done again
-            if deed["do"] == "query":
-                error = self._query(deed)
+        for command in commands:
+            self._ledger.mark(command)  # first: what fails is not to be done again
+            if command["do"] == "query":
+                error = self._query(command)
                 continue
             try:
-                self._do(deed)
+                self._do(command)
             except (KeyError, ValueError) as fault:
                 faults.append(saved.said(fault))
         return faults, error
 
-    def _query(self, deed: Deed) -> QueryError | None:
+    def _query(self, command: Command) -> QueryError | None:
         """Select what a text says, or say why it selects nothing."""
-        self.answered = max(self.answered, deed["n"])  # two pages may count alike
-        found = query.read(self._cells.anatomy, deed["value"])
+        self.answered = max(self.answered, command["n"])  # two pages may count alike
+        found = query.read(self._cells.anatomy, command["value"])
         if not isinstance(found, Selection):
             return found
         self.history.change(found)
         return None
 
-    def _do(self, deed: Deed) -> None:
-        name = deed["name"]
-        match deed["do"]:
+    def _do(self, command: Command) -> None:
+        name = command["name"]
+        match command["do"]:
             case "undo":
                 self.history.undo()
             case "redo":
                 self.history.redo()
             case "edit":
-                self._edit(self._bits(deed["value"]), self._bits(deed["off"]))
+                self._edit(self._bits(command["value"]), self._bits(command["off"]))
             case "only":
-                whole = self._cells.parts_of(self._bits(deed["value"]) & ~self._cells.absent)
+                whole = self._cells.parts_of(self._bits(command["value"]) & ~self._cells.absent)
                 self.history.change(Selection._new(self._cells.anatomy, whole))
             case "save":
                 self.saved.put(name, self.selection)
@@ -140,7 +140,7 @@ class Present:
             case "remove":
                 self.saved.drop(name)
             case "tint":
-                self.saved.tint(name, deed["value"])
+                self.saved.tint(name, command["value"])
 
     def _bits(self, piece: str) -> Bools:
         n_cells = self._cells.n_cells

@@ -189,7 +189,7 @@ class Saved(MutableMapping[str, Selection]):
         return found
 
     def _wire(self, name: str, chosen: Selection, color: str) -> SavedSelection:
-        on, partial = self._cells.look(chosen.parts)
+        on, partial = self._cells.coverage(chosen.parts)
         text, counts = _short(str(chosen), SHOWN), self._cells.counts(chosen.parts)
         return {
             "name": name,

@@ -1,6 +1,6 @@
 """What stands behind the cells: shapes and numbers of parameters, said once for all cells that are alike.
 
-A model of 126 layers x 128 heads has some 16,000 cells and a handful of looks.
+A model of 126 layers x 128 heads has some 16,000 cells and a handful of tooltips.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from headgrid.anatomy.anatomy import Anatomy, Slot, Stack
 from headgrid.anatomy.roles import ROLES, role_of
 from headgrid.selection.lexer import listed
 from headgrid.selection.parts import ATTENTION, MLP
-from headgrid.widget.wire.schema import Handle, Look
+from headgrid.widget.wire.schema import Handle, Tooltip
 
 MOST = 8
 """How many lines of shapes a look has at most: a mixer may have a dozen tensors."""
@@ -22,20 +22,20 @@ Piece = tuple[tuple[str, ...], str, int]
 """Neighboring columns: the owners of their parts, the letter that counts them ("" for one column), and how many."""
 
 
-class Looks:
-    """Gathers the looks of one grid.
+class Tooltips:
+    """Gathers the tooltips of one grid.
 
     Attributes:
-        looks: each look once, in the order in which they were met.
+        tooltips: each look once, in the order in which they were met.
     """
 
     def __init__(self, anatomy: Anatomy) -> None:
         self.anatomy = anatomy
-        self.looks: list[Look] = []
+        self.tooltips: list[Tooltip] = []
         self._number: dict[tuple[tuple[str, ...], int, str], int] = {}
 
     def of(self, stack: Stack, pieces: Sequence[Piece], n_rows: int) -> tuple[list[int], list[list[int]]]:
-        """The looks of one band.
+        """The tooltips of one band.
 
         Returns:
             The kind of each row, and for each kind of row the number of each column's look, -1 where there is no cell.
@@ -83,9 +83,9 @@ class Looks:
         return self._add(shapes, count, note)
 
     def _add(self, shapes: list[str], count: int, note: str) -> int:
-        number = self._number.setdefault((tuple(shapes), count, note), len(self.looks))
-        if number == len(self.looks):
-            self.looks.append({"shapes": shapes, "count": count, "note": note})
+        number = self._number.setdefault((tuple(shapes), count, note), len(self.tooltips))
+        if number == len(self.tooltips):
+            self.tooltips.append({"shapes": shapes, "count": count, "note": note})
         return number
 
 

@@ -1,7 +1,7 @@
-"""Deeds: what a browser wants done once, such as a click or an undo, however a busy kernel merges its messages.
+"""Commands: what a browser wants done once, such as a click or an undo, however a busy kernel merges its messages.
 
-A browser writes all deeds that are not done yet, each time. So none is lost, they are done in their order, and one that
-was done is known by its number and by what it is, since two pages may count alike.
+A browser writes all commands that are not done yet, each time. So none is lost, they are done in their order, and one
+that was done is known by its number and by what it is, since two pages may count alike.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 
-from headgrid.widget.wire.schema import Deed
+from headgrid.widget.wire.schema import Command
 
 KEPT = 1000
 """How many numbers back it is known what was done under them."""
@@ -23,7 +23,7 @@ class Ledger:
     """What was done.
 
     Attributes:
-        done: the highest number of a deed that was done or refused.
+        done: the highest number of a command that was done or refused.
     """
 
     def __init__(self) -> None:
@@ -39,29 +39,29 @@ class Ledger:
     def state(self, before: tuple[int, dict[_Known, None]]) -> None:
         self.done, self._known = before
 
-    def new(self, deeds: Sequence[Deed]) -> list[Deed]:
-        """Those of some deeds that are not done yet, each once, in order."""
-        fresh: dict[_Known, Deed] = {}
-        for deed in deeds:
-            key = _key(deed)
-            if key not in self._known and deed["n"] > self.done - KEPT:
-                fresh.setdefault(key, deed)
+    def new(self, commands: Sequence[Command]) -> list[Command]:
+        """Those of some commands that are not done yet, each once, in order."""
+        fresh: dict[_Known, Command] = {}
+        for command in commands:
+            key = _key(command)
+            if key not in self._known and command["n"] > self.done - KEPT:
+                fresh.setdefault(key, command)
         return list(fresh.values())
 
-    def mark(self, deed: Deed) -> None:
-        """Count a deed as done."""
-        self._known[_key(deed)] = None
-        self.skip(deed["n"])
+    def mark(self, command: Command) -> None:
+        """Count a command as done."""
+        self._known[_key(command)] = None
+        self.skip(command["n"])
 
     def skip(self, n: int) -> None:
-        """Count a number as done that came with no deed that can be understood."""
+        """Count a number as done that came with no command that can be understood."""
         self.done = max(self.done, n)
         while len(self._known) > 2 * KEPT:
             del self._known[next(iter(self._known))]
 
 
 def cells_of(piece: str, n_bytes: int) -> bytes:
-    """The cells that a deed names, as bits.
+    """The cells that a command names, as bits.
 
     Raises:
         ValueError: where that is no piece of so many bytes.
@@ -77,6 +77,6 @@ def cells_of(piece: str, n_bytes: int) -> bytes:
     return bits.ljust(n_bytes, b"\0")
 
 
-def _key(deed: Deed) -> _Known:
-    said = repr([deed[field] for field in ("by", "do", "name", "value", "off")])  # which may be long
-    return deed["n"], hashlib.blake2b(said.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+def _key(command: Command) -> _Known:
+    said = repr([command[field] for field in ("by", "do", "name", "value", "off")])  # which may be long
+    return command["n"], hashlib.blake2b(said.encode("utf-8", "surrogatepass"), digest_size=16).digest()

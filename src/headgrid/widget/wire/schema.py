@@ -3,7 +3,7 @@
 `js/src/model/wire.ts` is generated from this file (`python -m headgrid.widget.wire.schema`), so the two sides
 cannot drift apart.
 Each trait has one writer; whole states are sent, never streams of events, because a busy kernel merges messages and
-only the last state of a trait is sure to arrive. What a browser edits is a deed, which it shows at once, on whatever
+only the last state of a trait is sure to arrive. What a browser edits is a command, which it shows at once, on whatever
 else there is.
 
 Cells are numbered band by band, row by row, column by column, from 0. A set of cells is a `Bits`: cell `i` is bit
@@ -25,7 +25,7 @@ import numpy.typing as npt
 VERSION = 6
 
 Kind = Literal["head", "mixer", "mlp", "expert", "norm", "rest", "embed"]
-Standing = Literal["table", "doubted", "guess", "proven"]
+Provenance = Literal["table", "doubted", "guess", "proven"]
 Ln = Literal["folded", "raw"]
 Tab = Literal["ov", "qk", "mlp", "composition"]
 Composes = Literal["Q", "K", "V"]
@@ -38,7 +38,7 @@ class Row(TypedDict):
     label: str  # what the row header shows: "0"
     name: str  # how it is spoken: "layer 0", "encoder layer 0"; "" where a row stands for no layer
     word: str  # its beginning of a cell's text: "l0"; "" where a row stands for no layer
-    look: int  # which of `Band.looks` says what its cells are
+    tooltip: int  # which of `Band.tooltips` says what its cells are
 
 
 class Column(TypedDict):
@@ -51,7 +51,7 @@ class Column(TypedDict):
     group: int  # heads with the same number read one key/value head; -1 where there is nothing to share
 
 
-class Look(TypedDict):
+class Tooltip(TypedDict):
     """What stands behind a cell: many cells are alike."""
 
     shapes: list[str]  # "W_Q, W_K, W_V 96 x 24", "W_O 24 x 96": the canonical shapes
@@ -77,7 +77,9 @@ class Band(TypedDict):
     rows: list[Row]
     columns: list[Column]
     handles: list[Handle]
-    looks: list[list[int]]  # of each kind of row, and of each column: its number in `Plan.looks`; -1 for an absent cell
+    tooltips: list[
+        list[int]
+    ]  # of each kind of row, and of each column: its number in `GridSpec.tooltips`; -1 for an absent cell
 
 
 class StackTab(TypedDict):
@@ -96,16 +98,16 @@ class Metric(TypedDict):
     help: str  # one sentence that says what it measures
 
 
-class Plan(TypedDict):
+class GridSpec(TypedDict):
     """The grid, without its state: sent once. (`layout` is taken: ipywidgets means the CSS of a widget by it.)"""
 
     version: int
     model: str  # one line that names the model
-    standing: Standing  # of its layout: from the table of families, from it but doubted, guessed, or proven
-    standing_note: str  # one sentence on that; "" for a layout from the table
+    provenance: Provenance  # of its layout: from the table of families, from it but doubted, guessed, or proven
+    provenance_note: str  # one sentence on that; "" for a layout from the table
     stacks: list[StackTab]  # what there is to switch between; empty or one: everything is shown
     bands: list[Band]
-    looks: list[Look]  # what `Band.looks` counts
+    tooltips: list[Tooltip]  # what `Band.tooltips` counts
     metrics: list[Metric]  # what the "color by" menu offers; empty where there are no weights to read
     absent: bytes  # Bits: cells with no parameters behind them, such as heads of a layer without attention
     zero: bytes  # Bits: cells whose output weights (W_O; W_out and b_out) are all zero, so that they write nothing
@@ -137,13 +139,13 @@ class Completion(TypedDict):
 class Completions(TypedDict):
     """What may stand at the caret. A browser drops it when `complete` is not the last number that it asked for."""
 
-    complete: int  # the `n` that it answers
+    complete: int  # the `n` that it cache
     start: int  # what a chosen word replaces, in UTF-16 units, end exclusive
     end: int
     items: list[Completion]  # the likeliest first
 
 
-class Deed(TypedDict):
+class Command(TypedDict):
     """Something that the browser wants done once, and that a busy kernel must neither lose nor do twice.
 
     Cells are named by a piece of `Bits`: the number of its first byte and its bytes in base64, as in `12:CAE=`; all
@@ -161,7 +163,7 @@ class Deed(TypedDict):
 class History(TypedDict):
     """How far the selection can go back and forth."""
 
-    done: int  # the number of the last deed that was done, or refused
+    done: int  # the number of the last command that was done, or refused
     undo: int  # steps
     redo: int
 
@@ -189,7 +191,7 @@ class Text(TypedDict):
     counts: str  # "1 head, 1 MLP"; "nothing is selected"
     n_selected: int  # parameters
     n_params: int
-    query: int  # the `n` of the last deed that was a query, or was refused; 0 before the first
+    query: int  # the `n` of the last command that was a query, or was refused; 0 before the first
     error: QueryError | None
 
 
@@ -209,7 +211,7 @@ class Recolor(TypedDict):
     ln: Ln
 
 
-class Place(TypedDict):
+class WeightLocation(TypedDict):
     """Where one weight of a cell is stored."""
 
     role: str  # "W_Q"
@@ -297,20 +299,20 @@ class Summary(TypedDict):
     It is sent several times as more of it is known; `pending` says what is still to come.
     """
 
-    focus: int  # the `n` that it answers
+    focus: int  # the `n` that it cache
     cell: int
     title: str  # "l1h2"
     name: str  # "layer 1 head 2"
-    places: list[Place]
+    locations: list[WeightLocation]
     notes: list[str]  # what else there is to say: shared key/value heads, tied tensors, zero weights
     ln: Ln
-    tabs: list[Tab]  # the tabs that this cell has, besides that of its places; empty for norms, embeddings, ...
+    tabs: list[Tab]  # the tabs that this cell has, besides that of its locations; empty for norms, embeddings, ...
     circuits: list[Circuit]
     partners: Partners | None
     pending: list[Tab]  # the tabs that are not complete yet
 
 
-class Compared(TypedDict):
+class HeadSummary(TypedDict):
     """One of several selected heads."""
 
     cell: int
@@ -318,10 +320,10 @@ class Compared(TypedDict):
     circuits: list[Circuit]  # with its scores and a few directions
 
 
-class Comparison(TypedDict):
+class HeadsSummary(TypedDict):
     """The selected heads side by side; nothing where fewer than two heads are selected."""
 
-    heads: list[Compared]  # the first of them
+    heads: list[HeadSummary]  # the first of them
     n_heads: int  # how many are selected
     summed: Circuit | None  # the sum of their OV circuits
     ln: Ln
@@ -340,7 +342,7 @@ class Arrows(TypedDict):
 class Colors(TypedDict):
     """A color for every cell."""
 
-    recolor: int  # the `n` that it answers; 0 when Python chose it
+    recolor: int  # the `n` that it cache; 0 when Python chose it
     metric: str  # a `Metric.name`; "" for an array of the user's, or for none
     label: str  # "" for none: the cells have no colors
     ln: str  # "folded", "raw"; "" for an array of the user's
@@ -380,31 +382,31 @@ def unpack(data: bytes, n_cells: int) -> npt.NDArray[np.bool_]:
 
 
 TRAITS: dict[str, tuple[Any, str]] = {
-    "plan": (Plan, "Python writes, once"),
+    "spec": (GridSpec, "Python writes, once"),
     "cells": (bytes, "Python writes: the cells that are on"),
     "partial": (bytes, "Python writes: the cells of which some parts are selected, but not all"),
     "text": (Text, "Python writes"),
     "complete": (Complete, "the browser writes"),
     "completions": (Completions, "Python writes"),
-    "deeds": (list[Deed], "the browser writes: those that `history` does not call done yet"),
+    "commands": (list[Command], "the browser writes: those that `history` does not call done yet"),
     "history": (History, "Python writes"),
     "saved": (Saved, "Python writes"),
     "focus": (Focus, "the browser writes"),
     "summary": (Summary, "Python writes"),
-    "comparison": (Comparison, "Python writes"),
+    "selected_heads": (HeadsSummary, "Python writes"),
     "arrows": (Arrows, "Python writes"),
     "recolor": (Recolor, "the browser writes"),
     "colors": (Colors, "Python writes"),
     "progress": (Progress, "Python writes"),
     "panel": (str, "Python writes, once a cell is asked about: the code of the inspector"),
-    "kept": (list[Summary], "Python writes, into files only: summaries that can be shown without a kernel"),
+    "precomputed": (list[Summary], "Python writes, into files only: summaries that can be shown without a kernel"),
 }
 
 
 STRUCTS = (
-    Row, Column, Look, Handle, Band, StackTab, Metric, Plan, QueryError, Complete, Completion, Completions, Deed,
-    History, SavedSelection, Saved, Text, Focus, Recolor, Place, Score, Tokens, Direction, Pair, Circuit, Arrow,
-    Partners, Summary, Compared, Comparison, Arrows, Colors, Progress,
+    Row, Column, Tooltip, Handle, Band, StackTab, Metric, GridSpec, QueryError, Complete, Completion, Completions,
+    Command, History, SavedSelection, Saved, Text, Focus, Recolor, WeightLocation, Score, Tokens, Direction, Pair,
+    Circuit, Arrow, Partners, Summary, HeadSummary, HeadsSummary, Arrows, Colors, Progress,
 )  # fmt: skip
 """What the traits are made of, each after what it uses."""
 

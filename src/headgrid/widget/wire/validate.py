@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 
 from headgrid.anatomy.anatomy import count_of
 from headgrid.widget.wire.commands import cells_of
-from headgrid.widget.wire.schema import Complete, Deed, Do, Focus, Ln, QueryError, Recolor, unpack
+from headgrid.widget.wire.schema import Command, Complete, Do, Focus, Ln, QueryError, Recolor, unpack
 
 if TYPE_CHECKING:
     from headgrid.widget.head_grid import HeadGrid
@@ -21,10 +21,10 @@ MOST = 2**53 - 1
 """The largest number that a browser counts exactly."""
 
 AHEAD = 100_000
-"""How far a deed's number may run ahead of the last one that was done: nobody asks for more while a kernel is busy."""
+"""How far a command's number may run ahead of the last that was done: nobody asks for more while a kernel is busy."""
 
-MOST_DEEDS = 1000
-"""The deeds of one message that are looked at; the browser sends the others again."""
+MOST_COMMANDS = 1000
+"""The commands of one message that are looked at; the browser sends the others again."""
 
 LONGEST = 200_000
 """Characters of a text that was typed or pasted; a selection of every second head of a 405B model has 20,000."""
@@ -51,7 +51,7 @@ class Message:
         state: trait -> its new value.
         refused: the traits that keep their value.
         faults: why, and what else was refused, in sentences.
-        skipped: the numbers of deeds that cannot be understood.
+        skipped: the numbers of commands that cannot be understood.
         error: what is wrong with the text of its last query.
     """
 
@@ -113,39 +113,39 @@ def _recolor(value: object, *_: object) -> dict[str, Any]:
     return dict(Recolor(n=n, metric=metric, ln=_ln(fields, "color")))
 
 
-def _deeds(value: object, grid: HeadGrid, found: Message) -> list[Deed]:
+def _commands(value: object, grid: HeadGrid, found: Message) -> list[Command]:
     if not isinstance(value, list):
-        raise RefusedError(f"deeds that are no list but {_kind(value)}")
-    deeds: list[Deed] = []
-    for one in value[:MOST_DEEDS]:
+        raise RefusedError(f"commands that are no list but {_kind(value)}")
+    commands: list[Command] = []
+    for one in value[:MOST_COMMANDS]:
         try:
-            deeds.append(_deed(one, grid))
+            commands.append(_command(one, grid))
         except RefusedError as fault:
             found.faults.append(f"The browser sent {fault}. It was refused.")
             n = one.get("n") if isinstance(one, dict) else None
             if type(n) is int and 0 < n <= grid.history["done"] + AHEAD:
                 found.skipped.append(n)  # not to be sent again, and refused again, with every message
-    return deeds
+    return commands
 
 
-def _deed(value: object, grid: HeadGrid) -> Deed:
-    fields = _struct(value, "a deed", "nothing that can be done")
-    n, do = _number(fields, "n", "deed", least=1), fields.get("do")
+def _command(value: object, grid: HeadGrid) -> Command:
+    fields = _struct(value, "a command", "nothing that can be done")
+    n, do = _number(fields, "n", "command", least=1), fields.get("do")
     if n > grid.history["done"] + AHEAD:
-        raise RefusedError(f"a deed number {n} where {grid.history['done'] + 1} would be next")
+        raise RefusedError(f"a command number {n} where {grid.history['done'] + 1} would be next")
     if not isinstance(do, str) or do not in get_args(Do):
-        raise RefusedError(f"a deed that is none of {', '.join(get_args(Do))}")
+        raise RefusedError(f"a command that is none of {', '.join(get_args(Do))}")
     n_cells = len(grid._silent)
     bits = 16 + (n_cells + 23) // 24 * 4  # base64 has four characters for three bytes
     longest = {"query": {"value": LONGEST}, "edit": {"value": bits, "off": bits}, "only": {"value": bits}}.get(do, {})
     by, name, value, off = (
-        _text(fields, which, "deed", longest.get(which, LONGEST_NAME)) for which in ("by", "name", "value", "off")
+        _text(fields, which, "command", longest.get(which, LONGEST_NAME)) for which in ("by", "name", "value", "off")
     )
     for piece in {"edit": (value, off), "only": (value,)}.get(do, ()):
         try:
             unpack(cells_of(piece, (n_cells + 7) // 8), n_cells)
         except ValueError as fault:
-            raise RefusedError(f"a deed with cells that cannot be: {fault}") from None
+            raise RefusedError(f"a command with cells that cannot be: {fault}") from None
     return {"n": n, "by": by, "do": cast(Do, do), "name": name, "value": value, "off": off}
 
 
@@ -155,7 +155,7 @@ READERS: dict[str, Reader] = {
     "complete": _complete,
     "focus": _focus,
     "recolor": _recolor,
-    "deeds": _deeds,
+    "commands": _commands,
 }
 
 

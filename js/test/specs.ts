@@ -1,9 +1,9 @@
-/** Small plans for the tests: more heads than layers, bands of different widths, shared key/value heads. */
+/** Small specs for the tests: more heads than layers, bands of different widths, shared key/value heads. */
 
 import { toWire } from "../dev/bytes";
 import { assign, empty } from "../src/model/bits";
-import { type Cells, readPlan } from "../src/model/cells";
-import { type Band, type Column, type Plan, type StackTab, type Text, VERSION } from "../src/model/wire";
+import { type Cells, readSpec } from "../src/model/cells";
+import { type Band, type Column, type GridSpec, type StackTab, type Text, VERSION } from "../src/model/wire";
 
 const other = (label: string, kind: Column["kind"], word: string): Column => ({
   label,
@@ -16,14 +16,14 @@ const other = (label: string, kind: Column["kind"], word: string): Column => ({
 const ends = (...words: string[]): Band => ({
   title: "ends",
   stack: "",
-  rows: [{ label: "", name: "", word: "", look: 0 }],
+  rows: [{ label: "", name: "", word: "", tooltip: 0 }],
   columns: words.map((word) => other(word, "embed", word)),
   handles: [],
-  looks: [],
+  tooltips: [],
 });
 
 /** embed, pos | ln1, heads, MLP of every layer | unembed */
-export function planOf(layers: number, heads: number, perGroup = 1, absent: number[] = []): Plan {
+export function specOf(layers: number, heads: number, perGroup = 1, absent: number[] = []): GridSpec {
   const columns = [
     other("ln1", "norm", " ln1"),
     ...Array.from({ length: heads }, (_, h) => ({
@@ -37,23 +37,23 @@ export function planOf(layers: number, heads: number, perGroup = 1, absent: numb
     label: `${l}`,
     name: `layer ${l}`,
     word: `l${l}`,
-    look: 0,
+    tooltip: 0,
   }));
-  const middle = { title: "layers", stack: "", rows, columns, handles: [], looks: [] };
+  const middle = { title: "layers", stack: "", rows, columns, handles: [], tooltips: [] };
   const bands = [ends("embed", "pos"), middle, ends("unembed")];
   const count = 3 + layers * columns.length;
   return of(bands, count, [], absent);
 }
 
-function of(bands: Band[], count: number, stacks: StackTab[], absent: number[] = []): Plan {
+function of(bands: Band[], count: number, stacks: StackTab[], absent: number[] = []): GridSpec {
   return {
     version: VERSION,
     model: "a model",
-    standing: "table",
-    standing_note: "",
+    provenance: "table",
+    provenance_note: "",
     stacks,
     bands,
-    looks: [],
+    tooltips: [],
     metrics: [],
     absent: toWire(assign(empty(count), absent, true)),
     zero: toWire(empty(count)),
@@ -67,9 +67,9 @@ export function mixture(heads = 2, experts = 3): Band {
   return {
     title: "layers",
     stack: "",
-    rows: [{ label: "0", name: "layer 0", word: "l0", look: 0 }],
+    rows: [{ label: "0", name: "layer 0", word: "l0", tooltip: 0 }],
     handles: [],
-    looks: [],
+    tooltips: [],
     columns: [
       ...many(heads, "head", "h"),
       other("ln2", "norm", " ln2"),
@@ -84,7 +84,7 @@ export function mixture(heads = 2, experts = 3): Band {
  *
  * Cells: 0 the embedding, 1-4 the encoder's heads, 5 its norm, 6-11 the decoder's heads.
  */
-export function stacked(): Plan {
+export function stacked(): GridSpec {
   const heads = (stack: string, layers: number): Band => ({
     title: "layers",
     stack,
@@ -92,10 +92,10 @@ export function stacked(): Plan {
       label: `${l}`,
       name: `${stack} layer ${l}`,
       word: `${stack} l${l}`,
-      look: 0,
+      tooltip: 0,
     })),
     handles: [],
-    looks: [],
+    tooltips: [],
     columns: [other("0", "head", "h0"), other("1", "head", "h1")],
   });
   const tab = (name: string, label: string): StackTab => ({ name, label, title: `the ${label}` });
@@ -104,7 +104,7 @@ export function stacked(): Plan {
 }
 
 /** 2 layers of 3 heads: cells 0-1 are the embeddings, 2-6 layer 0, 7-11 layer 1, 12 the unembedding. */
-export const small = (absent: number[] = []): Cells => readPlan(planOf(2, 3, 1, absent));
+export const small = (absent: number[] = []): Cells => readSpec(specOf(2, 3, 1, absent));
 
 export const on = (cells: Cells, ...members: number[]) => assign(empty(cells.count), members, true);
 

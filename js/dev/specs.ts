@@ -1,13 +1,13 @@
 /** Plans for the dev page, shaped as Python's are. */
 import { assign, empty } from "../src/model/bits";
-import { readPlan, spotOf, wordOf } from "../src/model/cells";
+import { readSpec, spotOf, wordOf } from "../src/model/cells";
 import {
   type Band,
   type Column,
+  type GridSpec,
   type Handle,
-  type Look,
-  type Plan,
   type StackTab,
+  type Tooltip,
   VERSION,
 } from "../src/model/wire";
 import { toWire } from "./bytes";
@@ -29,11 +29,11 @@ export interface Sizes {
   dense?: number[];
   /** Cells whose output is zero. */
   zero?: string[];
-  standing?: Plan["standing"];
+  provenance?: GridSpec["provenance"];
   stacks?: "encoder-decoder" | "vision";
 }
 
-const NOTES: Record<Plan["standing"], string> = {
+const NOTES: Record<GridSpec["provenance"], string> = {
   table: "",
   doubted:
     "Where the model itself is stored is known, but not all that changes its heads lies in them. Vera acts on 12 modules.",
@@ -68,7 +68,7 @@ function columnsOf({ heads, perGroup = 1, experts = 0, mixer, dense }: Sizes): C
 }
 
 const KINDS: Kind[] = ["head", "mixer", "mlp", "expert", "norm", "rest", "embed"];
-const LOOKS: Look[] = [
+const TOOLTIPS: Tooltip[] = [
   { shapes: ["W_Q, W_K, W_V 96 x 24", "W_O 24 x 96", "b_Q, b_K, b_V 24"], count: 9288, note: "" },
   { shapes: ["in_proj 96 x 384", "conv1d 4 x 192", "out_proj 192 x 96"], count: 56064, note: "" },
   { shapes: ["W_in 96 x 384", "W_out 384 x 96", "b_in 384", "b_out 96"], count: 74208, note: "" },
@@ -77,7 +77,7 @@ const LOOKS: Look[] = [
   { shapes: ["b_O 96"], count: 96, note: "shared by the heads of the layer" },
   { shapes: ["W_E 512 x 96"], count: 49152, note: "" },
 ];
-const lookOf = (kind: Kind): number => KINDS.indexOf(kind);
+const tooltipOf = (kind: Kind): number => KINDS.indexOf(kind);
 
 /** A handle for the attention, and one for the MLP where that is more than one column. */
 function handlesOf(columns: Column[]): Handle[] {
@@ -100,10 +100,10 @@ const ends = (title: string, stack: string, words: [word: string, name: string, 
   return {
     title,
     stack,
-    rows: [{ label: "", name: "", word: "", look: 0 }],
+    rows: [{ label: "", name: "", word: "", tooltip: 0 }],
     columns: words.map(([word, name, kind]) => column(word, prefix + name, prefix + word, kind)),
     handles: [],
-    looks: [words.map(([, , kind]) => lookOf(kind))],
+    tooltips: [words.map(([, , kind]) => tooltipOf(kind))],
   };
 };
 
@@ -113,7 +113,7 @@ function layers(sizes: Sizes, stack = "", title = "layers"): Band {
     label: `${l}`,
     name: `${prefix}layer ${l}`,
     word: `${prefix}l${l}`,
-    look: 0,
+    tooltip: 0,
   });
   const columns = columnsOf(sizes);
   return {
@@ -122,7 +122,7 @@ function layers(sizes: Sizes, stack = "", title = "layers"): Band {
     rows: Array.from({ length: sizes.layers }, (_, l) => row(l)),
     columns,
     handles: handlesOf(columns),
-    looks: [columns.map(({ kind }) => lookOf(kind))],
+    tooltips: [columns.map(({ kind }) => tooltipOf(kind))],
   };
 }
 
@@ -147,7 +147,7 @@ function bandsOf(sizes: Sizes): [Band[], StackTab[]] {
     const cross = { ...layers(sizes, "cross", "cross-attention") };
     cross.columns = cross.columns.filter(({ kind, label }) => kind === "head" || label === "ln1");
     cross.handles = handlesOf(cross.columns);
-    cross.looks = [cross.columns.map(({ kind }) => lookOf(kind))];
+    cross.tooltips = [cross.columns.map(({ kind }) => tooltipOf(kind))];
     return [
       [
         ends("shared by the stacks", "", [["embed", "token embedding, shared by both stacks", "embed"]]),
@@ -171,20 +171,20 @@ function bandsOf(sizes: Sizes): [Band[], StackTab[]] {
   return [[EMBED, layers(sizes), UNEMBED], []];
 }
 
-export function planOf(sizes: Sizes): Plan {
+export function specOf(sizes: Sizes): GridSpec {
   const [bands, stacks] = bandsOf(sizes);
-  const standing = sizes.standing ?? "table";
+  const provenance = sizes.provenance ?? "table";
   const draft = {
     version: VERSION,
     model: sizes.name,
-    standing,
-    standing_note: NOTES[standing],
+    provenance,
+    provenance_note: NOTES[provenance],
     stacks,
     bands,
-    looks: LOOKS,
+    tooltips: TOOLTIPS,
     metrics: METRICS,
   };
-  const cells = readPlan(draft);
+  const cells = readSpec(draft);
   const all = Array.from({ length: cells.count }, (_, n) => n);
   const at = (n: number) => {
     const spot = spotOf(cells, n)!;
