@@ -12,9 +12,9 @@ import pytest
 import tiny
 import torch
 import transformers
-from test_norms import module_of, recorded
 
 import headgrid as hg
+from circuits.test_norms import module_of, recorded
 from headgrid.anatomy.anatomy import AnatomyError, Stack
 from headgrid.circuits.factors import Circuits
 from headgrid.models import scaling

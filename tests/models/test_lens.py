@@ -15,10 +15,10 @@ import tiny
 import torch
 from hooked import exact
 from hooked.exact import canonical, dense
-from test_vocabulary import OTHERWISE, UNSUPPORTED
 
 import headgrid as hg
 from headgrid.anatomy.anatomy import AnatomyError
+from models.test_vocabulary import OTHERWISE, UNSUPPORTED
 
 SUPPORTED = [
     family

@@ -18,7 +18,6 @@ import torch
 import traitlets
 from hands import ask, cell, click
 from ipywidgets.widgets.widget import _remove_buffers
-from test_panels import by_title, fits, spoilt
 
 import headgrid as hg
 from headgrid.circuits.progress import Cancelled
@@ -26,6 +25,7 @@ from headgrid.circuits.scan import scan
 from headgrid.widget.compute.summary_cache import CellSummary, SummaryCache
 from headgrid.widget.wire import schema
 from headgrid.widget.wire.schema import pack, unpack
+from widget.compute.test_to_wire import by_title, fits, spoilt
 
 LLAMA = "llama with grouped-query attention"
 
@@ -454,11 +454,11 @@ def test_a_change_of_the_model_that_a_visit_finds_is_seen_in_the_comparison() ->
     grid = hg.HeadGrid(model, tokenizer)
     click(grid, "l0h0", "l1h3")
     focus(grid, 1, "l1h3")
-    before = settled(grid).comparison["summed"]["spectrum"]
+    before = settled(grid).selected_heads["summed"]["spectrum"]
     with torch.no_grad():
         model.get_parameter("transformer.h.1.attn.c_proj.weight").zero_()
     focus(grid, 2, "l1h3")
-    after = settled(grid).comparison["summed"]["spectrum"]
+    after = settled(grid).selected_heads["summed"]["spectrum"]
     focus(grid, 3, "l0h0")
     alone = settled(grid).summary["circuits"][0]["spectrum"]
     assert after[: len(alone)] == pytest.approx(alone, rel=1e-4)
@@ -522,13 +522,13 @@ def test_a_config_has_nothing_to_read_and_queues_nothing() -> None:
 def test_selected_heads_are_compared_and_joined_by_arrows() -> None:
     grid = hg.HeadGrid(*hg.demo())
     click(grid, "l0h0", "l1h3", "l1h2")
-    comparison = settled(grid).comparison
+    comparison = settled(grid).selected_heads
     assert [head["title"] for head in comparison["heads"]] == ["l0h0", "l1h2", "l1h3"]
     assert (comparison["n_heads"], comparison["pending"], comparison["ln"]) == (3, False, "folded")
     weights = hg.Weights(grid.model)
     total = sum(weights.W_OV[at].dense() for at in ((0, 0), (1, 2), (1, 3)))
     focus(grid, 1, "l1h3", "raw")
-    raw = settled(grid).comparison
+    raw = settled(grid).selected_heads
     assert raw["ln"] == "raw"
     assert raw["summed"]["spectrum"][0] == pytest.approx(float(torch.linalg.matrix_norm(total, 2)), rel=1e-4)
     kinds = {(arrow["source"], arrow["target"]) for arrow in grid.arrows["arrows"]}
@@ -550,7 +550,7 @@ def test_what_is_still_selected_stays_while_the_rest_is_read(monkeypatch: pytest
     assert (grid.selected_heads["pending"], grid.selected_heads["summed"]) == (True, None)
     assert cell(grid, "l0h0") not in {arrow["source"] for arrow in grid.arrows["arrows"]}
     held.go.set()
-    assert not settled(grid).comparison["pending"]
+    assert not settled(grid).selected_heads["pending"]
     click(grid, "l0h1")
     assert (grid.selected_heads["heads"], grid.selected_heads["pending"], grid.arrows["arrows"]) == ([], False, [])
 
@@ -558,7 +558,7 @@ def test_what_is_still_selected_stays_while_the_rest_is_read(monkeypatch: pytest
 def test_only_the_first_of_many_heads_are_compared() -> None:
     grid = hg.HeadGrid(*hg.demo())
     ask(grid, 1, "l*h*")
-    comparison = settled(grid).comparison
+    comparison = settled(grid).selected_heads
     assert (len(comparison["heads"]), comparison["n_heads"]) == (6, 8)
     assert comparison["summed"]["title"] == "sum of OV"
     assert len(grid.arrows["arrows"]) <= 3 * 16
@@ -577,7 +577,7 @@ def test_arrows_say_why_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_heads_of_several_stacks_are_compared_each_with_its_own() -> None:
     grid = hg.HeadGrid(tiny.model("bart"))
     click(grid, "encoder l0h1", "encoder l2h3", "decoder l0h2", "decoder l1h3")
-    comparison = settled(grid).comparison
+    comparison = settled(grid).selected_heads
     assert [head["title"] for head in comparison["heads"]] == [
         "encoder l0h1", "encoder l2h3", "decoder l0h2", "decoder l1h3",
     ]  # fmt: skip
@@ -594,9 +594,9 @@ def test_nothing_is_compared_until_somebody_may_look() -> None:
     grid.select("l0h1 | l1h3")
     assert grid._scheduler.worker._thread is None
     grid._repr_mimebundle_()
-    assert [head["title"] for head in settled(grid).comparison["heads"]] == ["l0h1", "l1h3"]
+    assert [head["title"] for head in settled(grid).selected_heads["heads"]] == ["l0h1", "l1h3"]
     grid.select("l0h1 | l1h2")
-    assert [head["title"] for head in settled(grid).comparison["heads"]] == ["l0h1", "l1h2"]
+    assert [head["title"] for head in settled(grid).selected_heads["heads"]] == ["l0h1", "l1h2"]
 
 
 def test_a_click_on_something_else_does_not_compare_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -605,7 +605,7 @@ def test_a_click_on_something_else_does_not_compare_again(monkeypatch: pytest.Mo
     settled(grid)
     states = sent(grid, monkeypatch)
     click(grid, "l0 mlp")
-    assert (settled(grid).comparison["pending"], states) == (False, [{"cells", "text", "history"}])
+    assert (settled(grid).selected_heads["pending"], states) == (False, [{"cells", "text", "history"}])
 
 
 # ---- colors that the browser asks for

@@ -94,7 +94,7 @@ describe("the state that crosses", () => {
   it("compares no head that was taken out since, and is pending then and for other norms", () => {
     const heads = [3, 4, 8].map((cell) => ({ cell, title: `${cell}`, circuits: [] }));
     const comparison = { heads, n_heads: 3, summed: null, ln: "folded", pending: false };
-    const host = hostOf({ comparison, cells: on(cells, 3, 4, 8) });
+    const host = hostOf({ selected_heads: comparison, cells: on(cells, 3, 4, 8) });
     const sync = new Sync(host);
     sync.follow(new AbortController().signal, () => {});
     expect(selectedHeadsOf(sync)).toMatchObject({ heads, pending: false });

@@ -107,7 +107,7 @@ class HeadGrid(anywidget.AnyWidget):
     arrows = _dict(comparison.NO_ARROWS)
     selected_heads = _dict(comparison.NONE)
     recolor = _dict({"n": 0, "metric": "", "ln": "folded"})
-    cell_colors = _dict(cell_colors.NONE)
+    colors = _dict(cell_colors.NONE)
     progress = _dict(IDLE)
     panel = traitlets.Unicode().tag(sync=True)
     precomputed: traitlets.List[Any] = traitlets.List().tag(sync=True)

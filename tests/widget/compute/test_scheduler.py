@@ -14,13 +14,13 @@ import tiny
 import torch
 from hands import click
 from nbclient import NotebookClient
-from test_head_grid import LLAMA, Held, focus, settled
 
 import headgrid as hg
 from headgrid.widget.compute import hosts
 from headgrid.widget.compute import scheduler as module
 from headgrid.widget.compute.scheduler import Scheduler
 from headgrid.widget.compute.summary_cache import SummaryCache
+from widget.test_head_grid import LLAMA, Held, focus, settled
 
 
 def views(grid: hg.HeadGrid, count: int) -> None:
@@ -62,7 +62,7 @@ def test_when_a_view_comes_back_it_works_as_before() -> None:
         views(grid, count)
     grid.select("l0h1 | l1h2")
     views(grid, 1)
-    assert [head["title"] for head in settled(grid).comparison["heads"]] == ["l0h1", "l1h2"]
+    assert [head["title"] for head in settled(grid).selected_heads["heads"]] == ["l0h1", "l1h2"]
     focus(grid, 1, "l1h3")
     assert settled(grid).summary["pending"] == []
     assert grid.summary["circuits"]
@@ -271,7 +271,7 @@ def test_grids_that_somebody_looks_at_are_looked_through_after_each_cell_by_one_
         grid.set_state({"_view_count": 1})
     assert len(shell.called) == 1
     looked: list[object] = []
-    monkeypatch.setattr(Scheduler, "tooltip", lambda scheduler: looked.append(scheduler))
+    monkeypatch.setattr(Scheduler, "recheck", lambda scheduler: looked.append(scheduler))
     shell.called[0](None)
     assert len(looked) == 2
 

@@ -130,7 +130,7 @@ def test_heads_side_by_side_and_their_sum_are_read_anew_when_one_of_them_changed
     grid._scheduler.worker.join_idle(60)
     fresh = hg.HeadGrid(model, select="l0h0 | l1h2 | l1h5 | l2h*")
     looked_at(fresh)
-    assert grid.selected_heads == fresh.comparison != before
+    assert grid.selected_heads == fresh.selected_heads != before
     assert grid.arrows == fresh.arrows
     assert grid.arrows["arrows"]
     assert arrows["arrows"]

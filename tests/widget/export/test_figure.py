@@ -190,8 +190,8 @@ def test_small_cells_are_dashes_that_give_back_every_cell() -> None:
     runs = [s for s in drawing.shapes if isinstance(s, Boxes) and s.fill in (ink.ON, ink.EDGE) and not s.radius]
     assert runs
     expected = sorted(rounded(rect) for shape in runs for rect in shape.rects.tolist())
-    svg = "".join(svg.svg(Drawing(9, 9, "#fff", "", "", [shape])) for shape in runs)
-    assert sorted(undashed(svg)) == expected
+    text = "".join(svg.svg(Drawing(9, 9, "#fff", "", "", [shape])) for shape in runs)
+    assert sorted(undashed(text)) == expected
 
 
 def test_a_run_of_dashes_has_one_gap_and_the_next_run_its_own() -> None:

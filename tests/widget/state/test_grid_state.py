@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import tiny
 from hands import Browser, ask, cell, click, piece
-from test_head_grid import LLAMA, on, sent
 
 import headgrid as hg
 from headgrid.widget.wire.schema import Do, pack, unpack
+from widget.test_head_grid import LLAMA, on, sent
 
 
 @pytest.fixture
@@ -218,7 +218,7 @@ def test_selections_are_saved_recalled_colored_and_removed_from_the_browser(grid
         ("recall", "nobody", "", "there is no saved selection 'nobody'; there are 'kept'"),
         ("remove", "nobody", "", "there is no saved selection 'nobody'"),
         ("tint", "nobody", "#000000", "there is no saved selection 'nobody'"),
-        ("tint", "precomputed", "red", "'red' is no color"),
+        ("tint", "kept", "red", "'red' is no color"),
         ("save", "   ", "", "a name has 1 to 80 characters; this one is empty"),
         ("save", "x" * 81, "", "this one has 81 characters"),
         ("save", "Full", "", "names the whole model"),
@@ -235,7 +235,7 @@ def test_a_command_that_cannot_be_done_counts_as_done_and_says_why(
     browser.send()
     assert said in grid.text["error"]["message"]
     assert (text(grid), grid.history["done"], list(grid.saved)) == ("none", 2, ["kept"])
-    assert grid.saved.colors == {"precomputed": "#0072b2"}
+    assert grid.saved.colors == {"kept": "#0072b2"}
     browser.ask("redo")
     browser.send()
     assert (text(grid), grid.text["error"]) == ("l0h0", None)

@@ -12,12 +12,12 @@ import tiny
 from hands import Browser, ask, cell, click, command, piece
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_head_grid import LLAMA, on, sent
-from test_panels import fits
 
 import headgrid as hg
 from headgrid.widget.wire import schema, validate
 from headgrid.widget.wire.schema import pack, unpack
+from widget.compute.test_to_wire import fits
+from widget.test_head_grid import LLAMA, on, sent
 
 WRITTEN_BY_THE_BROWSER = {"complete", "commands", "focus", "recolor"}
 
