@@ -1,4 +1,8 @@
-"""The layers of the design: imports go down only, and heavy libraries are imported where they are used."""
+"""The layers of the design: imports go down only, inside packages too, and there is no import circle.
+
+An import counts wherever it stands: at the top of a module, in a function, or for the type checker alone. Heavy
+libraries are imported where they are used.
+"""
 
 from __future__ import annotations
 
@@ -10,29 +14,60 @@ import pytest
 
 SOURCE = Path(__file__).parent.parent / "src" / "headgrid"
 
-LAYERS = [
-    {"arguments", "torch_state", "frozen", "offloaded", "warning"},
-    {"files"},
-    {"roles", "reader", "spectra", "scales", "demo"},
-    {"slots", "factored", "elsewhere"},
-    {"anatomy"},
-    {"parts"},
-    {"gathered", "names"},
-    {"expression"},
-    {"masks", "grammar", "spelling"},
-    {"activations", "indices"},
-    {"selection", "models", "candidates"},
-    {"preview", "hooks", "weights", "completion"},
-    {"circuits"},
-    {"scan"},
-    {"plots"},
-    {"widget"},
-    {"__init__"},
-]
-"""Lowest first. A module imports its own folder and what is lower;
-the demo model is data and needs nothing of ours but those checks."""
+ORDER = {
+    "headgrid": """
+        utils torch_state
+        anatomy linalg demo
+        selection models
+        weights hooks
+        circuits
+        plots
+        widget
+        __init__
+    """,
+    "headgrid.utils": "__init__ / arguments frozen offloaded warning / files",
+    "headgrid.anatomy": "__init__ / roles / slots / anatomy / names",
+    "headgrid.linalg": "__init__ / svd outliers / factored",
+    "headgrid.selection": """
+        __init__ / lexer notations parts / masks printer union / activations expression words / parser completion
+        indices / selection / preview
+    """,
+    "headgrid.models": """
+        family vocabulary scaling proven configs / families binding adapters / detect / huggingface / lens wrappers
+        __init__ / verify
+    """,
+    "headgrid.models.families": "decoders encoders encoder_decoders vision lens / mixtures / __init__",
+    "headgrid.models.detect": "lexicon / evidence / attention ends / layers report / stacks / __init__",
+    "headgrid.models.verify": """
+        frozen stand_in / watch / expected / findings / picture statements / passes proof / __init__ probe
+    """,
+    "headgrid.hooks": "execution taps / attached cache / modes / ablation / __init__",
+    "headgrid.circuits": """
+        __init__ / norms progress readout scores strings targets / measured pairs tokens / caveats summary / factors
+        products describe scan / composition summarize
+    """,
+    "headgrid.plots": "canvas color_scale / graph heatmap spectra words / __init__",
+    "headgrid.widget": "__init__ / wire / state / compute / export / transaction messages / head_grid",
+    "headgrid.widget.wire": "__init__ / schema / commands / validate",
+    "headgrid.widget.state": """
+        __init__ / tooltips cell_index query undo / cells cell_colors / grid_spec saved / grid_state
+    """,
+    "headgrid.widget.compute": """
+        __init__ / hosts to_wire weight_location weight_versions worker / comparison / summary_cache / selected_heads
+        scheduler recheck
+    """,
+    "headgrid.widget.export": """
+        __init__ / precompute svg widget_state / geometry ink nbconvert / legend / figure / fallback html / files
+    """,
+    "headgrid.demo": "text / batches prompts tokens / __init__ measure train / card",
+}
+"""Package -> its modules and folders, lowest first; a line or a slash divides them.
 
-DOORWAYS = {("anatomy", "headgrid.selection")}
+A module imports what stands lower in the package that both are in. Those between two divisions import none of each
+other. `__init__` of a folder that has nothing but its name is the lowest of it.
+"""
+
+DOORWAYS = {("headgrid.anatomy.anatomy", "headgrid.selection.selection")}
 """`Anatomy.select` makes a selection, so it imports the module above it when it is called. There is no other."""
 
 HEAVY = {"transformers", "transformer_lens", "pandas", "matplotlib", "rich", "IPython", "devinterp", "datasets"}
@@ -41,20 +76,19 @@ HEAVY = {"transformers", "transformer_lens", "pandas", "matplotlib", "rich", "IP
 SCRIPTS = {"demo/train.py", "demo/card.py", "demo/measure.py", "demo/tokens.py", "demo/batches.py"}
 """What only trains or measures the demo model, and is not imported with headgrid; `test_import` sees to that."""
 
-MODULES = sorted(path.relative_to(SOURCE) for path in SOURCE.rglob("*.py"))
+
+def name_of(path: Path) -> str:
+    parts = ("headgrid", *path.relative_to(SOURCE).with_suffix("").parts)
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def top(path: Path) -> str:
-    return path.parts[0].removesuffix(".py")
+FILES = {name_of(path): path for path in sorted(SOURCE.rglob("*.py"))}
+PACKAGES = [name for name, path in FILES.items() if path.name == "__init__.py"]
 
 
-def level(name: str) -> int:
-    return next(i for i, layer in enumerate(LAYERS) if name in layer)
-
-
-def imports(path: Path) -> Iterator[tuple[str, bool]]:
-    """The modules that a file imports, and whether it does so when it is itself imported."""
-    tree = ast.parse((SOURCE / path).read_text())
+def imports(name: str) -> Iterator[tuple[str, bool]]:
+    """The modules that a module imports, and whether it does so when it is itself imported."""
+    tree = ast.parse(FILES[name].read_text())
     guarded = {
         id(node)
         for block in ast.walk(tree)
@@ -67,30 +101,88 @@ def imports(path: Path) -> Iterator[tuple[str, bool]]:
             for alias in node.names:
                 yield alias.name, id(node) not in guarded
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path} imports relative to itself; write headgrid..."
-            yield node.module or "", id(node) not in guarded
-            if node.module == "headgrid":
-                for alias in node.names:
-                    yield f"headgrid.{alias.name}", id(node) not in guarded
+            assert node.level == 0, f"{name} imports relative to itself; write headgrid..."
+            for alias in node.names:
+                member = f"{node.module}.{alias.name}"
+                yield member if member in FILES else node.module or "", id(node) not in guarded
 
 
-@pytest.mark.parametrize("path", MODULES, ids=str)
-def test_a_module_imports_only_what_is_below_it(path: Path) -> None:
-    assert any(top(path) in layer for layer in LAYERS), f"{path} is in no layer: give it one in tests/test_layers.py"
-    for imported, _ in imports(path):
-        if imported.startswith("headgrid."):
-            other = imported.split(".")[1]
-            allowed = other == top(path) or level(other) < level(top(path)) or (top(path), imported) in DOORWAYS
-            assert allowed, f"{path} imports {imported}, which is not below it"
+def imported(name: str) -> set[str]:
+    """The modules of headgrid that a module imports, but for the doorways."""
+    return {other for other, _ in imports(name) if other in FILES and (name, other) not in DOORWAYS} - {name}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=str)
-def test_heavy_libraries_are_imported_where_they_are_used(path: Path) -> None:
-    at_import = {imported.split(".")[0] for imported, eager in imports(path) if eager}
-    assert str(path) in SCRIPTS or not at_import & HEAVY
+def below(package: str, name: str) -> str:
+    """What a module is part of in a package that it is in."""
+    return name.removeprefix(package).lstrip(".").split(".")[0] or "__init__"
 
 
-@pytest.mark.parametrize("path", MODULES, ids=str)
-def test_only_models_and_the_demo_know_a_library_of_models(path: Path) -> None:
-    known = {imported.split(".")[0] for imported, _ in imports(path)} & {"transformers", "transformer_lens"}
-    assert not known or top(path) in {"models", "demo"}
+def order(package: str) -> list[list[str]]:
+    return [line.split() for line in ORDER[package].replace("/", "\n").splitlines() if line.strip()]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_module_of_a_package_has_its_layer(package: str) -> None:
+    there = {below(package, name) for name in FILES if name == package or name.startswith(f"{package}.")}
+    listed = [name for layer in order(package) for name in layer]
+    assert sorted(listed) == sorted(there), f"write down in tests/test_layers.py where in {package} they stand"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_module_imports_only_what_is_below_it(name: str) -> None:
+    for other in imported(name):
+        both = f"{name}.", f"{other}."
+        package = max((one for one in PACKAGES if all(path.startswith(f"{one}.") for path in both)), key=len)
+        here, there = below(package, name), below(package, other)
+        level = {unit: i for i, layer in enumerate(order(package)) for unit in layer}
+        assert here == there or level[there] < level[here], f"{name} imports {other}, which is not below it"
+
+
+def circles() -> list[list[str]]:
+    """The sets of modules that import each other, by Tarjan's algorithm."""
+    number: dict[str, int] = {}
+    lowest: dict[str, int] = {}
+    stack: list[str] = []
+    found = []
+
+    def visit(name: str) -> None:
+        number[name] = lowest[name] = len(number)
+        stack.append(name)
+        for other in imported(name):
+            if other not in number:
+                visit(other)
+                lowest[name] = min(lowest[name], lowest[other])
+            elif other in stack:
+                lowest[name] = min(lowest[name], number[other])
+        if lowest[name] == number[name]:
+            circle = stack[stack.index(name) :]
+            del stack[stack.index(name) :]
+            if len(circle) > 1:
+                found.append(sorted(circle))
+
+    for name in FILES:
+        if name not in number:
+            visit(name)
+    return found
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    assert circles() == []
+
+
+def test_a_circle_would_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"{__name__}.DOORWAYS", set())
+    known = {"headgrid.anatomy.anatomy", "headgrid.selection.parts", "headgrid.selection.selection"}
+    assert any(known <= set(circle) for circle in circles())
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_heavy_libraries_are_imported_where_they_are_used(name: str) -> None:
+    at_import = {other.split(".")[0] for other, eager in imports(name) if eager}
+    assert str(FILES[name].relative_to(SOURCE)) in SCRIPTS or not at_import & HEAVY
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_only_models_and_the_demo_know_a_library_of_models(name: str) -> None:
+    known = {other.split(".")[0] for other, _ in imports(name)} & {"transformers", "transformer_lens"}
+    assert not known or below("headgrid", name) in {"models", "demo"}

@@ -39,7 +39,7 @@ from headgrid.circuits.norms import LN
 from headgrid.circuits.products import KINDS, Kind, Work, direct, kept_layer, scored
 from headgrid.circuits.progress import STOP, Progress, steps, stop_if
 from headgrid.circuits.targets import Place, heads_of, stack_of
-from headgrid.plots.color_scale import outer_fences
+from headgrid.linalg.outliers import outer_fences
 from headgrid.selection.selection import Selectable
 from headgrid.torch_state import shielded
 from headgrid.utils import arguments

@@ -1,7 +1,7 @@
 """The scale of colors that stands for values: between which ends it goes, and its stops.
 
-The ends are chosen here for the widget and for figures; the stops are those of `js/src/scales.ts`, so that a picture
-and the widget agree.
+The ends are chosen here for the widget and for figures; the stops are those of `js/src/grid/scales.ts`, so that a
+picture and the widget agree.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
+from headgrid.linalg.outliers import outer_fences
 
 Floats = npt.NDArray[np.float64]
 
@@ -20,9 +22,6 @@ DIVERGING = "08478f 2f7cc0 8bbce0 eff1f3 f5b97a d9731f 8f3a05"
 """Blue below zero, orange above it, on a light ground."""
 
 LEVELS = 64
-
-FAR = 3.0
-"""Quartile ranges: what lies farther beyond the quartiles is an outlier (Tukey 1977's far-out values)."""
 
 ROOM = 0.5
 """How far an end may go beyond all values that are no outliers, as a part of their own range."""
@@ -147,13 +146,6 @@ def _usual(finite: Floats) -> Floats:
             return within
         sample = finite[finite != low]
     return finite
-
-
-def outer_fences(values: Floats) -> tuple[float, float]:
-    """Tukey's (1977): what lies beyond is an outlier, three quartile ranges and more away from the quartiles."""
-    first, third = np.quantile(values, (0.25, 0.75))
-    far = FAR * (third - first)
-    return float(first - far), float(third + far)
 
 
 def _apart(low: float | None, high: float | None, least: float, most: float) -> tuple[float, float]:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 import numpy as np
 
 from headgrid.circuits.composition import FEWEST, NOT_USE, Composition, Pair
-from headgrid.plots.color_scale import outer_fences
+from headgrid.linalg.outliers import outer_fences
 from headgrid.widget.compute import to_wire
 from headgrid.widget.state.cell_index import CellIndex, Component
 from headgrid.widget.wire.schema import Arrow, Arrows, Circuit, Composes, HeadsSummary, HeadSummary, Partners
