@@ -135,7 +135,7 @@ class Notebook:
         return self.in_lab(f"jupyterapp.commands.execute({json.dumps(name)}, {json.dumps(arguments or {})})")
 
     def devtools(self, method: str, **parameters: Any) -> Any:
-        """What Chromium cache to a message of its DevTools protocol."""
+        """What Chromium answers to a message of its DevTools protocol."""
         return self._session().send(method, parameters)
 
     def on_devtools(self, event: str, told: Callable[[Any], None]) -> None:

@@ -57,7 +57,7 @@ class Serving:
 
     name = "the server"
     forgets: tuple[str, ...] = ()  # beginnings of environment variables that it must not see
-    alive = ""  # a path that cache once it is up
+    alive = ""  # a path that answers once it is up
 
     def __init__(self, home: Path) -> None:
         self.home, self.root = home, home / "root"
