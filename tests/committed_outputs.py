@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from headgrid.demo.card import NUMBER
+from demo_model.card import NUMBER
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 PASSING = re.compile(r"in \d+\.\d+ s\b|#[0-9a-fA-F]{6}\b|0x[0-9a-f]+")

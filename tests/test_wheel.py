@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -13,14 +14,23 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 
+TRAINING = {path.name for path in (ROOT / "scripts" / "demo_model").glob("*.py")} - {"__init__.py"}
+"""What trains and measures the model that ships."""
+
+
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
-    out = tmp_path_factory.mktemp("wheel")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("built")
     # this environment's hatchling, and a PATH on which there is no node
     environment = {**os.environ, "PATH": str(Path(sys.executable).parent)}
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out)]
+    build = [sys.executable, "-m", "build", "--wheel", "--sdist", "--no-isolation", "--outdir", str(out)]
     subprocess.run(build, cwd=ROOT, env=environment, check=True, capture_output=True)
-    return zipfile.ZipFile(next(out.glob("headgrid-*.whl")))
+    return out
+
+
+@pytest.fixture(scope="module")
+def wheel(built: Path) -> zipfile.ZipFile:
+    return zipfile.ZipFile(next(built.glob("headgrid-*.whl")))
 
 
 def test_the_wheel_holds_the_bundle_and_the_model(wheel: zipfile.ZipFile) -> None:
@@ -36,6 +46,17 @@ def test_the_wheel_holds_nothing_else(wheel: zipfile.ZipFile) -> None:
     assert {Path(name).parts[0].split("-")[0] for name in wheel.namelist()} == {"headgrid"}
     assert not [name for name in wheel.namelist() if "__pycache__" in name or "test" in name]
     assert sum(info.file_size for info in wheel.infolist()) < 2_200_000
+
+
+def test_what_trains_the_model_is_in_the_sources_and_not_in_the_wheel(wheel: zipfile.ZipFile, built: Path) -> None:
+    assert {"train.py", "card.py", "measure.py"} <= TRAINING
+    installed = {path.name for path in map(Path, wheel.namelist()) if path.parent.name == "demo"}
+    assert installed >= {"__init__.py", "prompts.py"}
+    assert not installed & TRAINING
+    assert not [name for name in wheel.namelist() if "demo_model" in name]
+    with tarfile.open(next(built.glob("headgrid-*.tar.gz"))) as archive:
+        sources = {Path(*Path(name).parts[1:]).as_posix() for name in archive.getnames()}
+    assert {f"scripts/demo_model/{name}" for name in TRAINING} <= sources
 
 
 def test_the_wheel_runs_where_nothing_else_of_the_project_is(wheel: zipfile.ZipFile, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The shipped model is what its card says. Measured here by other means than in headgrid.demo.measure: heads are
+"""The shipped model is what its card says. Measured here by other means than in demo_model.measure: heads are
 ablated by editing weights, attention is recomputed from q and k, composition and copying from dense matrices."""
 
 import copy
@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from demo_model import card as card_module
+from demo_model import train as train_module
+from demo_model.language import all_facts, vocabulary
+from demo_model.measure import answer_probabilities
 
 from headgrid.demo import FOLDER, PROMPTS, demo, name_prompts, repeated_tokens
-from headgrid.demo import card as card_module
-from headgrid.demo import train as train_module
-from headgrid.demo.measure import answer_probabilities
-from headgrid.demo.text import NAMES, all_facts, held_out, vocabulary
+from headgrid.demo.name_task import NAMES, held_out
 
 LENGTH = 40
 PREVIOUS, INDUCTION = (0, 1), (1, 2)

@@ -1,7 +1,7 @@
 """A small trained GPT-2 that ships with headgrid: two layers of four heads, whose jobs are known and measured.
 
-``model/README.md`` is the model card: what each head does, and how the model was made.
-``python -m headgrid.demo.train`` trains it again, ``python -m headgrid.demo.card`` measures it again.
+``model/README.md`` is the model card: what each head does, and how the model was made. What trains it and measures it
+again is in the repository, in ``scripts/demo_model``, and is not installed.
 """
 
 from __future__ import annotations

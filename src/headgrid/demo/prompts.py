@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
-from headgrid.demo.text import NAMES, random_name_sentence
+from headgrid.demo.name_task import NAMES, random_name_sentence
 from headgrid.torch_state import shielded
 from headgrid.utils.arguments import flag, integer, shown
 
@@ -29,7 +29,7 @@ PROMPTS = {
     "sound": Prompt("the dog says", "woof"),
     "young": Prompt("a kitten is a young", "cat"),
     "opposite": Prompt("the opposite of hot is", "cold"),
-    "colour": Prompt("the colour of snow is", "white"),
+    "color": Prompt("the colour of snow is", "white"),
     "number": Prompt("after three comes", "four"),
     "day": Prompt("the day after monday is", "tuesday"),
     "month": Prompt("the month after january is", "february"),

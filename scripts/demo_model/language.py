@@ -1,34 +1,20 @@
 """The synthetic language that the small model is trained on: a few hundred English words, ten kinds of sentence.
 
 Nine kinds state a *one-hop fact*: the answer follows from one earlier word ("the capital of france is" -> "paris").
-The tenth is the *name task* (indirect object identification, Wang et al. 2022, arXiv:2211.00593): "when mary and
-john went to the store , john gave a drink to" -> "mary", where the answer is the name that was said only once.
-
-Words are separated by one space, punctuation included; everything is lower case.
+The tenth is the name task, whose sentences `headgrid.demo.name_task` makes.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
 
-
-class Sentence(NamedTuple):
-    """One sentence: its words, the index of the word that is the answer, and the kind it belongs to."""
-
-    words: tuple[str, ...]
-    answer: int
-    kind: str
+from headgrid.demo.name_task import NAME_SENTENCES, NAMES, OBJECTS, PLACES, Sentence, random_name_sentence
 
 
 def _pairs(text: str) -> list[tuple[str, str]]:
     """Read ``"a b, c d"`` as ``[("a", "b"), ("c", "d")]``."""
     return [(left, right) for left, right in (pair.split() for pair in text.split(","))]
-
-
-def _list(text: str) -> list[str]:
-    return text.split()
 
 
 def _successors(text: str, *, wraps: bool) -> list[tuple[str, str]]:
@@ -78,7 +64,7 @@ FACTS: Mapping[str, tuple[str, list[tuple[str, str]]]] = {
             )
         ),
     ),
-    "colour": (
+    "color": (
         "the colour of {0} is {1} .",
         _pairs(
             "grass green, snow white, coal black, blood red, oceans blue, honey yellow, carrots orange, milk white, "
@@ -94,28 +80,8 @@ FACTS: Mapping[str, tuple[str, list[tuple[str, str]]]] = {
     ),
 }
 
-NAMES = _list(
-    "mary john anna peter lucy david emma tom sarah james alice paul "
-    "rose simon clara henry julia max nora felix ella oscar ruth hugo"
-)
-PLACES = _list("store park school garden river library station beach market museum castle forest")
-OBJECTS = _list("drink book ball letter flower hat ring map key cake lamp coin")
-
-# {a} and {b} are the two names in the order of their first mention, {s} (said twice) is one of them, {io} the other.
-NAME_SENTENCES = (
-    "when {a} and {b} went to the {place} , {s} gave a {object} to {io} .",
-    "after {a} and {b} came to the {place} , {s} handed a {object} to {io} .",
-    "while {a} and {b} were at the {place} , {s} passed a {object} to {io} .",
-)
-
-NAME_KIND = "name"
 NAME_SHARE = 0.35
 """Share of sentences that are of the name task; the fact kinds share the rest by their number of facts."""
-
-
-def held_out(name: str, other: str) -> bool:
-    """Whether this pair of names, in either order, never meets in training: a tenth of the pairs, mary and john too."""
-    return (NAMES.index(name) + NAMES.index(other)) % 10 == 1
 
 
 def fact(kind: str, question: str, answer: str) -> Sentence:
@@ -124,25 +90,9 @@ def fact(kind: str, question: str, answer: str) -> Sentence:
     return Sentence(words, len(words) - 2, kind)
 
 
-def name_sentence(template: str, a: str, b: str, subject: str, place: str, thing: str) -> Sentence:
-    """Write one sentence of the name task; ``subject`` is ``a`` or ``b``, and the answer is the other one."""
-    other = b if subject == a else a
-    words = tuple(template.format(a=a, b=b, s=subject, io=other, place=place, object=thing).split())
-    return Sentence(words, len(words) - 2, NAME_KIND)
-
-
 def all_facts() -> list[Sentence]:
     """Every one-hop fact of the language."""
     return [fact(kind, question, answer) for kind, (_, pairs) in FACTS.items() for question, answer in pairs]
-
-
-def random_name_sentence(rng: random.Random, *, unseen: bool = False) -> Sentence:
-    """Draw a sentence of the name task: over the training pairs, or, if ``unseen``, over the held-out ones."""
-    while True:
-        a, b = rng.sample(NAMES, 2)
-        if held_out(a, b) == unseen:
-            template = rng.choice(NAME_SENTENCES)
-            return name_sentence(template, a, b, rng.choice((a, b)), rng.choice(PLACES), rng.choice(OBJECTS))
 
 
 def random_sentence(rng: random.Random) -> Sentence:

@@ -1,11 +1,11 @@
-"""Train the small model: ``python -m headgrid.demo.train --out FOLDER [--seed N] [--steps N]``.
+"""Train the small model, from `scripts`: ``python -m demo_model.train --out FOLDER [--seed N] [--steps N]``.
 
 About three CPU-minutes on one thread. Everything random comes from ``--seed``.
 
 Three things are done on purpose to get heads that are easy to tell apart; the model card lists them too:
 *staging* (at first one head of each layer trains alone, without MLPs: trained all at once, several heads share each
 job, and ablating any one of them changes little), *weighting* (see ``batches.py``), and the *sinusoidal start* of the
-position embedding, from which attending to the previous token is quickly learnt.
+position embedding, from which attending to the previous token is quickly learned.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from headgrid.demo.batches import Stage, mixed_batch
-from headgrid.demo.tokens import CONTEXT, SPECIAL, build_tokenizer, save_tokenizer, word_ids
+from demo_model.batches import Stage, mixed_batch
+from demo_model.tokens import CONTEXT, SPECIAL, build_tokenizer, save_tokenizer, word_ids
 
 N_LAYERS, N_HEADS, D_MODEL, D_HEAD, D_MLP = 2, 4, 96, 24, 96
 
@@ -91,7 +91,7 @@ def sinusoids(positions: int, d_model: int, base: float = 1000.0) -> Tensor:
 
 
 def stage_at(progress: float) -> Stage:
-    """Look up the stage at this share of the run. Induction is learnt sooner on short rows."""
+    """Look up the stage at this share of the run. Induction is learned sooner on short rows."""
     return ALONE if progress < ALONE_UNTIL else SHORT if progress < SHORT_UNTIL else LONG
 
 
@@ -160,7 +160,7 @@ def save(model: Any, tokenizer: Any, folder: Path) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line, train, save."""
-    parser = argparse.ArgumentParser(prog="python -m headgrid.demo.train", description="Train the small model.")
+    parser = argparse.ArgumentParser(prog="python -m demo_model.train", description="Train the small model.")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--steps", type=int, default=STEPS, help=f"{STEPS} for the shipped model; fewer only to try")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")

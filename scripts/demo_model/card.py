@@ -1,4 +1,4 @@
-"""Write or check the model card: ``python -m headgrid.demo.card [--check]``.
+"""Write or check the model card, from `scripts`: ``python -m demo_model.card [--check]``.
 
 Every figure of the card is measured here, on the shipped file. ``--check`` measures again and compares: the words
 must be the same, the numbers nearly so (another processor may round differently).
@@ -11,13 +11,14 @@ import re
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
+from pathlib import Path
 from string import Template
 from typing import Any
 
 import torch
 
-from headgrid.demo import FOLDER, PROMPTS, demo, name_prompts, repeated_tokens
-from headgrid.demo.measure import (
+from demo_model.language import FACTS, all_facts
+from demo_model.measure import (
     OV,
     QK,
     Head,
@@ -34,11 +35,11 @@ from headgrid.demo.measure import (
     previous_in_text,
     random_compositions,
 )
-from headgrid.demo.text import FACTS, all_facts
+from headgrid.demo import FOLDER, PROMPTS, demo, name_prompts, repeated_tokens
 from headgrid.utils import files
 
 CARD = FOLDER / "README.md"
-TEMPLATE = FOLDER.parent / "card.md"
+TEMPLATE = Path(__file__).with_name("card.md")
 NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?")
 
 
@@ -235,7 +236,7 @@ def differences(old: str, new: str, tolerance: float = 0.02) -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line; write the card, or compare it."""
-    parser = argparse.ArgumentParser(prog="python -m headgrid.demo.card", description="Write the model card.")
+    parser = argparse.ArgumentParser(prog="python -m demo_model.card", description="Write the model card.")
     parser.add_argument("--check", action="store_true", help="compare with the card instead of writing it")
     card = render()
     if not parser.parse_args(arguments).check:

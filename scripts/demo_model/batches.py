@@ -13,7 +13,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from headgrid.demo.text import NAME_KIND, random_sentence
+from demo_model.language import random_sentence
+from headgrid.demo.name_task import NAME_KIND
 
 Batch = tuple[Tensor, Tensor]
 
@@ -32,7 +33,7 @@ class Stage(NamedTuple):
 def repeated_rows(rng: random.Random, generator: torch.Generator, tokens: range, rows: int, stage: Stage) -> Batch:
     """Rows of ``<bos>``, 0 to 16 random tokens, then one random block of 4 tokens to half a row, over and over.
 
-    The prefix is there so that the place of the block cannot be learnt by position. What cannot be predicted is the
+    The prefix is there so that the place of the block cannot be learned by position. What cannot be predicted is the
     prefix, the first copy of the block, and the first token of the second.
     """
     ids = torch.zeros(rows, stage.positions, dtype=torch.long)

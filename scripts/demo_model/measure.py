@@ -160,10 +160,10 @@ def answer_probabilities(model: Any, tokenizer: Any, prompts: list[tuple[str, st
     return chances[each, ids[each, last]]
 
 
-# --- weights: row convention y = x W, LayerNorm's gain and centring folded in -----------------------------------------
+# --- weights: row convention y = x W, LayerNorm's gain and centering folded in ----------------------------------------
 
 
-def _centred(gain: Tensor) -> Tensor:
+def _centered(gain: Tensor) -> Tensor:
     """LayerNorm without its division, ``[d_model, d_model]``: subtract the mean, then scale by the gain."""
     n = gain.shape[0]
     folded: Tensor = (torch.eye(n, dtype=gain.dtype) - 1 / n) * gain
@@ -174,7 +174,7 @@ def head_weights(model: Any, layer: int, head: int) -> tuple[Tensor, Tensor, Ten
     """``W_Q, W_K, W_V [d_model, d_head]`` with ln_1 folded in and ``W_O [d_head, d_model]``, in float64."""
     block = model.transformer.h[layer]
     d_model, n_heads = model.config.n_embd, model.config.n_head
-    ln = _centred(block.ln_1.weight.detach().double())
+    ln = _centered(block.ln_1.weight.detach().double())
     fused = block.attn.c_attn.weight.detach().double().view(d_model, 3, n_heads, -1)
     W_O = block.attn.c_proj.weight.detach().double().view(n_heads, -1, d_model)[head]
     return ln @ fused[:, 0, head], ln @ fused[:, 1, head], ln @ fused[:, 2, head], W_O
@@ -199,7 +199,7 @@ def copying_score(model: Any, head: Head) -> float:
     The nonzero eigenvalues are those of the ``d_head x d_head`` matrix ``W_O W_U W_E W_V``.
     """
     _, _, W_V, W_O = head_weights(model, *head)
-    ln_f = _centred(model.transformer.ln_f.weight.detach().double())
+    ln_f = _centered(model.transformer.ln_f.weight.detach().double())
     W_U = ln_f @ model.lm_head.weight.detach().double().T
     W_E = model.transformer.wte.weight.detach().double()
     eigenvalues = torch.linalg.eigvals(W_O @ (W_U @ W_E) @ W_V)

@@ -1,7 +1,7 @@
 """The tokenizer of the small model: one token per word of the language, letters and digits for everything else.
 
 A Unigram model (Kudo 2018, arXiv:1804.10959) picks the segmentation with the highest total score. Words of the
-language score far above single characters, so a known word is one token and an unknown one is spelt out.
+language score far above single characters, so a known word is one token and an unknown one is spelled out.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import string
 from pathlib import Path
 from typing import Any
 
-from headgrid.demo.text import vocabulary
+from demo_model.language import vocabulary
 from headgrid.utils import files
 
 BOS, PAD, UNK = "<bos>", "<pad>", "<unk>"
