@@ -22,6 +22,7 @@ import copy
 from typing import Any
 
 import torch
+from jaxtyping import Float
 
 from headgrid.anatomy.anatomy import Anatomy, AnatomyError, Slot
 from headgrid.anatomy.roles import ENDS, ROLES
@@ -114,7 +115,9 @@ class Weights:
         return f"Weights({self.anatomy.title}: {', '.join(self.roles)}){notes}"
 
     @shielded()
-    def read(self, role: str, layer: int | None = None, *, normalize: str | None = None) -> torch.Tensor:
+    def read(
+        self, role: str, layer: int | None = None, *, normalize: str | None = None
+    ) -> Float[torch.Tensor, "*axes"]:
         """The weights of a role in a layer, in canonical orientation.
 
         Args:
@@ -202,7 +205,7 @@ class Weights:
         at = None if layer is None else arguments.integer("a layer", layer)
         return self.stack.places.get((role, at), ())
 
-    def piece(self, slot: Slot) -> torch.Tensor:
+    def piece(self, slot: Slot) -> Float[torch.Tensor, "*axes"]:
         """A view of one place, as it is stored, in canonical orientation; an AnatomyError if quantized or on meta."""
         parameter = self.model.get_parameter(slot.parameter)  # asked each time: it may have been replaced
         if parameter.is_meta:
@@ -239,7 +242,7 @@ class LayerWeights:
     def __len__(self) -> int:
         return self._weights.stack.n_layers
 
-    def __getitem__(self, at: int | tuple[int, int]) -> torch.Tensor:
+    def __getitem__(self, at: int | tuple[int, int]) -> Float[torch.Tensor, "*axes"]:
         (layer, *parts), stack = _indices(self.role, at), self._weights.stack
         if not -stack.n_layers <= layer < stack.n_layers:
             raise IndexError(f"there is no layer {arguments.shown(layer)}; the layers are 0 to {stack.n_layers - 1}")
@@ -256,7 +259,7 @@ class LayerWeights:
             raise IndexError(f"there is no {self.role} of part {said}; the parts of layer {layer} are 0 to {n - 1}")
         return found.select(axis, int(stack.kv_head_of[part]) if letter == "g" else part)
 
-    def per_head(self, layer: int) -> torch.Tensor:
+    def per_head(self, layer: int) -> Float[torch.Tensor, "n_kv_heads n_queries_per_kv *axes"]:
         """Keys or values for each query head: the heads of each key/value head share its memory.
 
         Returns:

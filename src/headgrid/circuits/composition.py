@@ -32,6 +32,7 @@ from math import sqrt
 from typing import Any
 
 import torch
+from jaxtyping import Float64
 
 from headgrid.anatomy.anatomy import count_of
 from headgrid.circuits.factors import Circuits
@@ -92,12 +93,12 @@ class Composition:
     """
 
     heads: tuple[Place, ...]
-    q: torch.Tensor
-    k: torch.Tensor
-    v: torch.Tensor
-    q_z: torch.Tensor
-    k_z: torch.Tensor
-    v_z: torch.Tensor
+    q: Float64[torch.Tensor, "source target"]
+    k: Float64[torch.Tensor, "source target"]
+    v: Float64[torch.Tensor, "source target"]
+    q_z: Float64[torch.Tensor, "source target"]
+    k_z: Float64[torch.Tensor, "source target"]
+    v_z: Float64[torch.Tensor, "source target"]
     baseline: float
     ln: LN
     stack: str

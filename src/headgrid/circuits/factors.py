@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 import torch
+from jaxtyping import Float
 
 from headgrid.anatomy.anatomy import AnatomyError
 from headgrid.anatomy.roles import ROLES
@@ -100,7 +101,9 @@ class Circuits:
         A, B = (self._ov if kind == "ov" else self._qk)(layer, head)
         return FactoredMatrix(A[0, 0], B[0, 0])
 
-    def mlp(self, which: Literal["in", "gate", "out"], layer: int, expert: int | None = None) -> torch.Tensor:
+    def mlp(
+        self, which: Literal["in", "gate", "out"], layer: int, expert: int | None = None
+    ) -> Float[torch.Tensor, "read written"]:
         """A matrix of an MLP or of an expert.
 
         Args:

@@ -13,6 +13,7 @@ from math import isqrt
 from typing import Any
 
 import torch
+from jaxtyping import Float, Float64, Int64
 
 from headgrid.circuits.progress import Cancelled, stop_if
 from headgrid.linalg.factored import FactoredMatrix
@@ -37,9 +38,9 @@ class TokenPairs:
         sources, targets: the tokens as strings; their ids where no strings were given.
     """
 
-    source_ids: torch.Tensor
-    target_ids: torch.Tensor
-    values: torch.Tensor
+    source_ids: Int64[torch.Tensor, " n"]
+    target_ids: Int64[torch.Tensor, " n"]
+    values: Float64[torch.Tensor, " n"]
     searched: str
     sources: list[Any]
     targets: list[Any]
@@ -318,7 +319,7 @@ def copying_accuracy(
     return copied / len(drawn), len(drawn)
 
 
-def by_offset(circuit: FactoredMatrix, W_pos: torch.Tensor) -> torch.Tensor:
+def by_offset(circuit: FactoredMatrix, W_pos: Float[torch.Tensor, "n_ctx d_model"]) -> Float64[torch.Tensor, " n_ctx"]:
     """How much a query prefers the key so many positions back, as far as positions alone say.
 
     A score is W_pos[q] QK W_pos[key]; the mean over the keys that the query sees, 0 to q, is subtracted, since a

@@ -13,6 +13,7 @@ from typing import Literal
 from weakref import WeakKeyDictionary
 
 import torch
+from jaxtyping import Float
 
 from headgrid.anatomy.roles import ROLES
 from headgrid.circuits.factors import Circuits
@@ -47,9 +48,9 @@ class Reduced:
     of the fourth powers of the circuit's singular values, NaN where it is zero.
     """
 
-    writes: torch.Tensor
-    reads: dict[Kind, torch.Tensor]
-    spread: dict[Kind, torch.Tensor]
+    writes: Float[torch.Tensor, "heads h m"]
+    reads: dict[Kind, Float[torch.Tensor, "heads _ m"]]
+    spread: dict[Kind, Float[torch.Tensor, " heads"]]
 
     @classmethod
     def at(cls, circuits: Circuits, layer: int) -> Reduced:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
+from jaxtyping import Float64, Int64
 
 BLOCK = 64
 """Neighboring logits of which only the largest and smallest are looked at first."""
@@ -34,10 +35,10 @@ class Extremes:
         bottom_ids, bottom_values: the same from the smallest logit up.
     """
 
-    ids: torch.Tensor
-    values: torch.Tensor
-    bottom_ids: torch.Tensor
-    bottom_values: torch.Tensor
+    ids: Int64[torch.Tensor, "k n"]
+    values: Float64[torch.Tensor, "k n"]
+    bottom_ids: Int64[torch.Tensor, "k n"]
+    bottom_values: Float64[torch.Tensor, "k n"]
 
 
 @dataclass(frozen=True)

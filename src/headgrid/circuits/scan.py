@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
+from jaxtyping import Float64
 
 from headgrid.anatomy.anatomy import count_of
 from headgrid.circuits import scores
@@ -34,29 +35,29 @@ class Spectra:
         singular_values: `[n_layers, n_heads, r]`, float64, from large to small.
     """
 
-    singular_values: torch.Tensor
+    singular_values: Float64[torch.Tensor, "n_layers n_heads r"]
 
     @property
     @shielded()
-    def norm(self) -> torch.Tensor:
+    def norm(self) -> Float64[torch.Tensor, "n_layers n_heads"]:
         """The Frobenius norm, `[n_layers, n_heads]`."""
         return scores.norm(self.singular_values)
 
     @property
     @shielded()
-    def top(self) -> torch.Tensor:
+    def top(self) -> Float64[torch.Tensor, "n_layers n_heads"]:
         """The largest singular value, `[n_layers, n_heads]`."""
         return self.singular_values[..., 0]
 
     @property
     @shielded()
-    def stable_rank(self) -> torch.Tensor:
+    def stable_rank(self) -> Float64[torch.Tensor, "n_layers n_heads"]:
         """Squared norm over squared largest singular value, `[n_layers, n_heads]`."""
         return self._defined(scores.stable_rank(self.singular_values))
 
     @property
     @shielded()
-    def entropy_rank(self) -> torch.Tensor:
+    def entropy_rank(self) -> Float64[torch.Tensor, "n_layers n_heads"]:
         """The effective rank of Roy and Vetterli, exp of the entropy of sigma / sum sigma, `[n_layers, n_heads]`."""
         return self._defined(scores.entropy_rank(self.singular_values))
 
@@ -81,14 +82,14 @@ class Scan:
     stack: str
     ov: Spectra | None
     qk: Spectra | None
-    copying_score: torch.Tensor | None
+    copying_score: Float64[torch.Tensor, "n_layers n_heads"] | None
     notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         found = [f"{label} {list(values.shape)}" for label, values in self.metrics().items()]
         return f"Scan(norms {self.ln}: {', '.join(found) or 'nothing'})"
 
-    def metrics(self) -> dict[str, torch.Tensor]:
+    def metrics(self) -> dict[str, Float64[torch.Tensor, "n_layers n_heads"]]:
         """Every number of every head by its name, such as `ov_norm` and `copying_score`; each `[n_layers, n_heads]`."""
         found = {}
         for name, spectra in (("ov", self.ov), ("qk", self.qk)):

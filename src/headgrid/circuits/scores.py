@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import torch
+from jaxtyping import Float, Float64
 
 from headgrid.linalg.factored import FactoredMatrix
 
 
-def norm(singular_values: torch.Tensor) -> torch.Tensor:
+def norm(singular_values: Float64[torch.Tensor, "*heads r"]) -> Float64[torch.Tensor, "*heads"]:
     """The Frobenius norm, `[*]`: the root of the sum of squares of the singular values `[*, r]`."""
     return singular_values.square().sum(-1).sqrt()
 
 
-def stable_rank(singular_values: torch.Tensor) -> torch.Tensor:
+def stable_rank(singular_values: Float64[torch.Tensor, "*heads r"]) -> Float64[torch.Tensor, "*heads"]:
     """The stable rank, `[*]`: the squared Frobenius norm over the squared largest singular value; 0 of a zero matrix.
 
     Of singular values 1, 1/2, ..., 1/16 it is 1.58. Source: Rudelson and Vershynin 2007, Sampling from large matrices.
@@ -21,7 +22,7 @@ def stable_rank(singular_values: torch.Tensor) -> torch.Tensor:
     return _ratio(square.sum(-1), square[..., 0], 0.0)
 
 
-def entropy_rank(singular_values: torch.Tensor) -> torch.Tensor:
+def entropy_rank(singular_values: Float64[torch.Tensor, "*heads r"]) -> Float64[torch.Tensor, "*heads"]:
     """The effective rank of Roy and Vetterli (2007), `[*]`: exp of the entropy of sigma / sum sigma.
 
     Of singular values 1, 1/2, ..., 1/16 it is 10.6; the entropy of their squares would say 3.87. A zero matrix has 0.
@@ -31,7 +32,7 @@ def entropy_rank(singular_values: torch.Tensor) -> torch.Tensor:
     return torch.where(singular_values[..., 0] > 0, entropy.exp(), 0.0)
 
 
-def copying_score(ov: FactoredMatrix, W_UE: torch.Tensor) -> torch.Tensor:
+def copying_score(ov: FactoredMatrix, W_UE: Float[torch.Tensor, "d_model d_model"]) -> Float64[torch.Tensor, "*heads"]:
     """How much a head raises the tokens that it attends to: sum(lambda) / sum|lambda| of W_E OV W_U, from -1 to 1.
 
     The eigenvalues that are not zero are those of the small matrix W_O (W_U W_E) W_V. A head that copies perfectly has
@@ -53,7 +54,7 @@ def copying_score(ov: FactoredMatrix, W_UE: torch.Tensor) -> torch.Tensor:
     return positive_share((ov.B.to(W_UE.dtype) @ read).double().cpu())
 
 
-def positive_share(small: torch.Tensor) -> torch.Tensor:
+def positive_share(small: Float64[torch.Tensor, "*heads k k"]) -> Float64[torch.Tensor, "*heads"]:
     """sum(lambda) / sum|lambda| of each small matrix `[*, k, k]`; NaN where all eigenvalues are 0.
 
     Complex eigenvalues come in pairs, so their sum is the trace.

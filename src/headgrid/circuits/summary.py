@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Bool, Float, Float64
 
 from headgrid.circuits.norms import LN
 from headgrid.circuits.pairs import TokenPairs
@@ -35,17 +36,17 @@ class CircuitSummary:
     """
 
     kind: str
-    singular_values: torch.Tensor
-    reads: torch.Tensor | None
-    writes: torch.Tensor | None
+    singular_values: Float64[torch.Tensor, " r"]
+    reads: Float64[torch.Tensor, "k d_model"] | None
+    writes: Float64[torch.Tensor, "k d_model"] | None
     read_tokens: TokenTable | None
     write_tokens: TokenTable | None
-    unclear: torch.Tensor
+    unclear: Bool[torch.Tensor, " k"]
     norm: float
     stable_rank: float
     entropy_rank: float
     pairs: TokenPairs | None = None
-    offsets: torch.Tensor | None = None
+    offsets: Float64[torch.Tensor, " n_ctx"] | None = None
     notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
@@ -155,9 +156,9 @@ class NeuronSummary:
     neuron: int
     stack: str
     ln: LN
-    reads: torch.Tensor
-    gate_reads: torch.Tensor | None
-    writes: torch.Tensor
+    reads: Float[torch.Tensor, " d_model"]
+    gate_reads: Float[torch.Tensor, " d_model"] | None
+    writes: Float[torch.Tensor, " d_model"]
     read_tokens: TokenTable | None
     gate_tokens: TokenTable | None
     write_tokens: TokenTable | None

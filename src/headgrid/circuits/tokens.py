@@ -15,6 +15,7 @@ from typing import Any, overload
 from weakref import WeakKeyDictionary
 
 import torch
+from jaxtyping import Float, Float64, Int64
 
 from headgrid.anatomy.anatomy import Slot, Stack, count_of
 from headgrid.circuits.norms import LN, LNS, NONE, Norm, Norms, finite
@@ -37,10 +38,10 @@ class TokenTable(Sequence[list[Any]]):
         top, bottom: for each direction the tokens as strings, or as ids where there is no tokenizer.
     """
 
-    ids: torch.Tensor
-    values: torch.Tensor
-    bottom_ids: torch.Tensor
-    bottom_values: torch.Tensor
+    ids: Int64[torch.Tensor, "k n"]
+    values: Float64[torch.Tensor, "k n"]
+    bottom_ids: Int64[torch.Tensor, "k n"]
+    bottom_values: Float64[torch.Tensor, "k n"]
     top: list[list[str]] | list[list[int]]
     bottom: list[list[str]] | list[list[int]]
 
@@ -127,7 +128,7 @@ class Vocabulary:
             found += self._strings.unlike(self.d_vocab)
         return tuple(found)
 
-    def reads(self, directions: torch.Tensor, n: int = 10) -> TokenTable:
+    def reads(self, directions: Float[torch.Tensor, "k d_model"], n: int = 10) -> TokenTable:
         """The tokens whose embeddings have the largest and smallest logits W_E d.
 
         Args:
@@ -140,7 +141,7 @@ class Vocabulary:
         """
         return self.read_all([("W_E", directions)], n)[0]
 
-    def writes(self, directions: torch.Tensor, n: int = 10) -> TokenTable:
+    def writes(self, directions: Float[torch.Tensor, "k d_model"], n: int = 10) -> TokenTable:
         """The tokens whose logits d W_U a direction raises and lowers most; through the final norm, but for its scale.
 
         Args and errors are those of `reads`.
@@ -180,19 +181,19 @@ class Vocabulary:
         found: list[Any] = ids.tolist() if self._strings is None else _nested(ids.tolist(), self._strings)
         return found
 
-    def embed(self) -> torch.Tensor:
+    def embed(self) -> Float[torch.Tensor, "d_vocab d_model"]:
         """W_E, `[d_vocab, d_model]`: a view, as it is stored. A ValueError where it cannot be read."""
         if self.why_no_reads:
             raise ValueError(self.why_no_reads)
         return self._homes["W_E"].read("W_E")
 
-    def unembed(self) -> torch.Tensor:
+    def unembed(self) -> Float[torch.Tensor, "d_model d_vocab"]:
         """W_U, `[d_model, d_vocab]`: a view, as stored, without the norm. A ValueError where it cannot be read."""
         if self.why_no_writes:
             raise ValueError(self.why_no_writes)
         return self._homes["W_U"].read("W_U")
 
-    def W_UE(self) -> torch.Tensor:
+    def W_UE(self) -> Float[torch.Tensor, "d_model d_model"]:
         """W_U W_E, `[d_model, d_model]` in float32 or float64: what is written, as what it would be as an embedding.
 
         With `ln="folded"`, the final norm is folded into W_U. It is kept until `version` changes. With it, the matrix

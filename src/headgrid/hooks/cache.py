@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import torch
+from jaxtyping import Float
 
 from headgrid.anatomy.anatomy import Anatomy
 from headgrid.hooks.taps import Tap
@@ -139,7 +140,7 @@ class Cache(Mapping[str, torch.Tensor]):
             )
         return tuple(recording.at([places] if isinstance(places, int) else places) for recording in kept)
 
-    def runs(self, what: str) -> list[torch.Tensor]:
+    def runs(self, what: str) -> list[Float[torch.Tensor, "*axes"]]:
         """All kept recordings of what a text names, in the order of the forward pass; `[]` before the first.
 
         Raises:
@@ -151,7 +152,7 @@ class Cache(Mapping[str, torch.Tensor]):
         where, positions = self.find(what)
         return [recording.at(positions) for recording in self.kept[where]]
 
-    def __getitem__(self, what: str) -> torch.Tensor:
+    def __getitem__(self, what: str) -> Float[torch.Tensor, "*axes"]:
         found = self.runs(what)
         if not found:
             raise NotRecorded(f"no forward pass has come to {what} yet")
@@ -176,12 +177,12 @@ class Cache(Mapping[str, torch.Tensor]):
         return f"Cache({', '.join(tap.name for tap in self.taps.values())})"
 
     @property
-    def z(self) -> dict[Place, torch.Tensor]:
+    def z(self) -> dict[Place, Float[torch.Tensor, "*batch_pos heads d_head"]]:
         """Layer -> z of its recorded heads, `[batch, pos, n_heads, d_head]`."""
         return {_place(where): self._whole(where) for where in self.taps if where[0] == "z" and self.kept[where]}
 
     @property
-    def mlp(self) -> dict[Place, torch.Tensor]:
+    def mlp(self) -> dict[Place, Float[torch.Tensor, "*batch_pos neurons"]]:
         """Layer -> the activations of its recorded neurons, `[batch, pos, n_neurons]`."""
         return {_place(where): self._whole(where) for where in self.taps if where[0] == "mlp" and self.kept[where]}
 

@@ -12,6 +12,7 @@ from typing import Any, overload
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Complex128, Float, Float64
 
 from headgrid.linalg.svd import (
     EPS,
@@ -47,8 +48,8 @@ class FactoredMatrix:
             TypeError refuses what is no tensor.
     """
 
-    A: torch.Tensor
-    B: torch.Tensor
+    A: Float[torch.Tensor, "*#batch m k"]
+    B: Float[torch.Tensor, "*#batch k n"]
 
     __array_ufunc__ = None  # so that numpy leaves `array @ M` and `array * M` to the methods here
 
@@ -90,12 +91,12 @@ class FactoredMatrix:
         return FactoredMatrix(self.B.mT, self.A.mT)
 
     @shielded(gradients=True)
-    def dense(self) -> torch.Tensor:
+    def dense(self) -> Float[torch.Tensor, "*batch m n"]:
         """The product multiplied out, `[*, m, n]`, in float32 or float64: large for whole models."""
         return _product(self.A, self.B)
 
     @property
-    def AB(self) -> torch.Tensor:
+    def AB(self) -> Float[torch.Tensor, "*batch m n"]:
         """What `dense` returns, by TransformerLens' name."""
         return self.dense()
 
@@ -160,7 +161,7 @@ class FactoredMatrix:
         return self * -1
 
     @shielded()
-    def norm(self) -> torch.Tensor:
+    def norm(self) -> Float64[torch.Tensor, "*batch"]:
         """The Frobenius norm of each matrix, `[*]`: the root of trace(A^T A B B^T), without the product."""
         A, B = self._finite()
         left, right = gram(A), gram(B.mT)
@@ -171,12 +172,16 @@ class FactoredMatrix:
         return self.singular_values().square().sum(-1).sqrt()
 
     @shielded()
-    def trace(self) -> torch.Tensor:
+    def trace(self) -> Float64[torch.Tensor, "*batch"]:
         """The trace of each matrix, `[*]`. A ValueError unless the matrices are square."""
         return _each(lambda a, b: (a * b.mT).sum(), (), *self._finite(square=True))
 
     @shielded()
-    def svd(self, k: int | None = None) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def svd(
+        self, k: int | None = None
+    ) -> tuple[
+        Float64[torch.Tensor, "*batch m r"], Float64[torch.Tensor, "*batch r"], Float64[torch.Tensor, "*batch r n"]
+    ]:
         """The thin singular value decomposition, M = U diag(S) Vh, or its k leading directions.
 
         Exact to 1e-10 whatever the rank and the condition: U and Vh are orthonormal to 1e-10, singular values have
@@ -212,7 +217,7 @@ class FactoredMatrix:
         return Spectrum(S, Uh.mT, Vh, self._zero(left, right))
 
     @shielded()
-    def singular_values(self) -> torch.Tensor:
+    def singular_values(self) -> Float64[torch.Tensor, "*batch r"]:
         """The singular values of each matrix, `[*, r]`, from large to small: like `svd`, but faster.
 
         Each has an error of 1e-9 relative to itself at most for matrices with a condition of up to 2e5, also where one
@@ -222,7 +227,7 @@ class FactoredMatrix:
         return product_values(A, B.mT)[..., : self._r]
 
     @shielded()
-    def clusters(self, gap: float = 1e-3) -> torch.Tensor:
+    def clusters(self, gap: float = 1e-3) -> Bool[torch.Tensor, "*batch r"]:
         """Which singular directions are not identified: a column of U and row of Vh that a small change would turn.
 
         Returns:
@@ -235,7 +240,7 @@ class FactoredMatrix:
         return clusters(singular_values(left, right)[..., : self._r], self._zero(left, right), gap)
 
     @shielded()
-    def eigenvalues(self) -> torch.Tensor:
+    def eigenvalues(self) -> Complex128[torch.Tensor, "*batch k"]:
         """The eigenvalues of each square matrix, `[*, min(m, k)]`, complex, from large to small in size.
 
         They are those of the k x k matrix B A; the other m - k are zero. A ValueError unless the matrices are square.
@@ -246,13 +251,13 @@ class FactoredMatrix:
         return values.gather(-1, values.abs().argsort(dim=-1, descending=True, stable=True))
 
     @shielded()
-    def collapse_l(self) -> torch.Tensor:
+    def collapse_l(self) -> Float64[torch.Tensor, "*batch r n"]:
         """S Vh, `[*, r, n]`: what is left without the orthonormal left side U, with the signs of `svd`."""
         _, S, Vh = self.svd()
         return Vh.mul_(S[..., :, None])
 
     @shielded()
-    def collapse_r(self) -> torch.Tensor:
+    def collapse_r(self) -> Float64[torch.Tensor, "*batch m r"]:
         """U S, `[*, m, r]`: what is left without the orthonormal right side Vh, with the signs of `svd`."""
         U, S, _ = self.svd()
         return U.mul_(S[..., None, :])

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Float64
 
 from headgrid.utils.arguments import integer, number, shown
 
@@ -41,12 +42,12 @@ class Spectrum:
         zero: `[*]`; singular values up to it are rounding: they say that the rank is lower.
     """
 
-    values: torch.Tensor
-    left: torch.Tensor
-    right: torch.Tensor
-    zero: torch.Tensor
+    values: Float64[torch.Tensor, "*batch r"]
+    left: Float64[torch.Tensor, "*batch m k"]
+    right: Float64[torch.Tensor, "*batch k n"]
+    zero: Float64[torch.Tensor, "*batch"]
 
-    def unclear(self, gap: float = 1e-3) -> torch.Tensor:
+    def unclear(self, gap: float = 1e-3) -> Bool[torch.Tensor, "*batch r"]:
         """Which singular values have directions that are not identified, `[*, r]`: see `FactoredMatrix.clusters`."""
         return clusters(self.values, self.zero, gap)
 
