@@ -47,9 +47,9 @@ format: $(STAMPS)/test js  ## let the formatters rewrite the code
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 	@if $(node_ok); then cd js && npm run format --silent; else $(call without_node,biome); fi
 
-build: js  ## write js/src/model/wire.ts and the committed bundle anew
+build: js  ## write what is generated for js/src, and the committed bundle, anew
 	@$(node_ok) || { $(call without_node,the build); exit 1; }
-	@$(BIN)/python src/headgrid/widget/wire/schema.py > js/src/model/wire.ts && cd js && npm run build --silent
+	@$(BIN)/python src/headgrid/widget/wire/schema.py > js/src/model/wire.ts && $(BIN)/python src/headgrid/plots/style.py js/src && cd js && npm run build --silent
 
 hooked: $(STAMPS)/hooked  ## run the tests of HookedTransformer, which have an environment of their own
 	$(call say,"running the tests of HookedTransformer")

@@ -46,7 +46,7 @@ ORDER = {
         __init__ / norms progress readout scores strings targets / measured pairs tokens / caveats summary / factors
         products describe scan / composition summarize
     """,
-    "headgrid.plots": "canvas color_scale / graph heatmap spectra words / __init__",
+    "headgrid.plots": "style / canvas color_scale / graph heatmap spectra words / __init__",
     "headgrid.widget": "__init__ / wire / state / compute / export / transaction messages / head_grid",
     "headgrid.widget.wire": "__init__ / schema / commands / validate",
     "headgrid.widget.state": """
@@ -57,7 +57,8 @@ ORDER = {
         scheduler recheck
     """,
     "headgrid.widget.export": """
-        __init__ / precompute svg widget_state / geometry ink nbconvert / legend / figure / fallback html / files
+        __init__ / precompute shapes widget_state / geometry marks nbconvert png scene svg / arrows cells /
+        headers legend / figure / fallback html / files
     """,
     "headgrid.demo": "name_task / prompts / __init__",
 }

@@ -1,7 +1,6 @@
-"""The scale of colors that stands for values: between which ends it goes, and its stops.
+"""The scale of colors that stands for values: between which ends it goes, and which color each value has.
 
-The ends are chosen here for the widget and for figures; the stops are those of `js/src/grid/scales.ts`, so that a
-picture and the widget agree.
+The ends are chosen here for the widget and for figures; the stops are those of `style`, which the widget reads too.
 """
 
 from __future__ import annotations
@@ -12,16 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from headgrid.linalg.outliers import outer_fences
+from headgrid.plots.style import DIVERGING, LEVELS, SEQUENTIAL
 
 Floats = npt.NDArray[np.float64]
-
-CIVIDIS = "00224e 123570 3b496c 575d6d 707173 8a8678 a59c74 c3b369 e1cc55 fee838"
-"""Nuñez, Anderton and Renslow 2018."""
-
-DIVERGING = "08478f 2f7cc0 8bbce0 eff1f3 f5b97a d9731f 8f3a05"
-"""Blue below zero, orange above it, on a light ground."""
-
-LEVELS = 64
 
 ROOM = 0.5
 """How far an end may go beyond all values that are no outliers, as a part of their own range."""
@@ -162,7 +154,7 @@ def _short(value: float) -> str:
 
 def colors(diverging: bool) -> list[str]:
     """`LEVELS + 1` evenly spaced colors from low to high, as `#rrggbb`."""
-    text = (DIVERGING if diverging else CIVIDIS).split()
+    text = (DIVERGING["light"] if diverging else SEQUENTIAL).split()
     stops = np.array([[int(stop[i : i + 2], 16) for i in (0, 2, 4)] for stop in text], dtype=float)
     at = np.linspace(0, len(stops) - 1, LEVELS + 1)
     mixed = np.stack([np.interp(at, np.arange(len(stops)), stops[:, i]) for i in range(3)], axis=1)

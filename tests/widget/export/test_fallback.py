@@ -7,7 +7,8 @@ import numpy as np
 import tiny
 
 import headgrid as hg
-from headgrid.widget.export import fallback, figure
+from headgrid.plots.style import LIGHT
+from headgrid.widget.export import fallback
 
 
 def test_a_viewer_without_widgets_gets_the_picture_of_the_grid() -> None:
@@ -16,7 +17,7 @@ def test_a_viewer_without_widgets_gets_the_picture_of_the_grid() -> None:
     svg = re.search(r"<svg.*</svg>", html, re.DOTALL)
     assert svg
     ET.fromstring(svg.group())
-    assert figure.ON in svg.group()
+    assert LIGHT.on in svg.group()
     assert "l0 mlp" in svg.group()
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from headgrid.anatomy.anatomy import Bools
 from headgrid.utils.arguments import printable_lines
 from headgrid.widget.export import figure
-from headgrid.widget.export.figure import State
+from headgrid.widget.export.scene import Scene
 from headgrid.widget.wire.schema import Band, Colors
 
 MARKS = {"on": "#", "partial": "+", "off": ".", "absent": " "}
@@ -61,9 +61,9 @@ def html(
     """
     silent = np.zeros_like(on) if zero is None else zero
     painted = colors if colors is not None and colors["label"] and len(on) <= MOST_COLORED else None
-    state = State(title, selection, counts, bands, absent, silent, on, partial, painted)
+    scene = Scene(title, selection, counts, bands, absent, silent, on, partial, painted)
     left_out = f"<p>The colors ({escape(colors['label'])}) are in the widget.</p>" if colors and not painted else ""
-    return f'<div style="max-width:100%;overflow:auto">{figure.to_svg(state)}</div>{left_out}'
+    return f'<div style="max-width:100%;overflow:auto">{figure.to_svg(scene)}</div>{left_out}'
 
 
 def _state(on: bool, partial: bool) -> str:

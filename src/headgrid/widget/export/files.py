@@ -36,7 +36,7 @@ def to_svg(grid: HeadGrid, path: Path | None = None, marks: Sequence[str] = ()) 
     """
     if path is not None:
         files.checked(path)
-    return _text(figure.to_svg(figure.state_of(grid, _names(marks))), path)
+    return _text(figure.to_svg(figure.scene_of(grid, _names(marks))), path)
 
 
 def to_png(grid: HeadGrid, path: Path | None = None, marks: Sequence[str] = ()) -> bytes | None:
@@ -54,7 +54,7 @@ def to_png(grid: HeadGrid, path: Path | None = None, marks: Sequence[str] = ()) 
     """
     if path is not None:
         files.checked(path)
-    found = figure.to_png(figure.state_of(grid, _names(marks)))
+    found = figure.to_png(figure.scene_of(grid, _names(marks)))
     if path is None:
         return found
     files.write(path, found)

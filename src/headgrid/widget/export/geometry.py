@@ -1,51 +1,71 @@
-"""Where everything of a picture lies: the columns, rows and labels of each band. The rules are those of the widget."""
+"""Where everything of a grid lies: the columns, rows, handles and labels of each band.
+
+The same rules as `js/src/grid/columns.ts` and `geometry.ts`: for cells of one size and texts of the same widths the two
+agree to the pixel.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from headgrid.anatomy.names import MAIN
-from headgrid.widget.export.svg import Lines, Rects, Shape, Words, width_of
+from headgrid.plots import style
+from headgrid.plots.style import BLOCKS, ROOMY, tier
+from headgrid.widget.export.shapes import Rects, width_of
 from headgrid.widget.wire.schema import Band, Column
 
-PILL = 26
-MANY_CORNERS = 400
-"""The cells of a band above which they are drawn as plain squares: a rounded one takes ten times the bytes."""
-
-MANY = {"head": "heads", "expert": "experts"}
-"""The kinds of columns that stand close together under their numbers, and what stands over them."""
+Measure = Callable[[str], float]
+"""The width of a text."""
 
 
 @dataclass(frozen=True)
-class Block:
+class BandBox:
     """One band, laid out.
 
     Attributes:
         band: what it shows.
         first: the number of its first cell.
         labeled: whether its cells carry their own labels: it stands for no layer.
-        side: the width of its row labels.
+        title: what stands over it; "" for nothing.
         lefts, widths: of each column.
+        handles, handle: the left edge of each handle, and the width of all.
+        groups: the first and the last column of each run of heads that share a key/value head.
+        blocks: of the blocks of columns that are named, the name, the first and the last column.
         top: where its labels begin.
+        caption, bracket: the heights of the names of blocks, and of the brackets over groups.
         rows: where its first row begins.
-        height, pitch: of a row.
-        heading: what stands over it; "" for nothing.
+        height, pitch: of a row, without and with the gap below.
+        bottom, right: where it ends.
     """
 
     band: Band
     first: int
     labeled: bool
-    side: float
+    title: str
     lefts: Sequence[float]
     widths: Sequence[float]
+    handles: Sequence[float]
+    handle: float
+    groups: Sequence[tuple[int, int]]
+    blocks: Sequence[tuple[str, int, int]]
     top: float
+    caption: float
+    bracket: float
     rows: float
     height: float
     pitch: float
-    heading: str
+    bottom: float
+    right: float
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """How many rows and columns it has."""
+        return len(self.band["rows"]), len(self.band["columns"])
 
     @property
     def n_cells(self) -> int:
@@ -55,46 +75,78 @@ class Block:
     @property
     def roomy(self) -> bool:
         """Whether cells have edges and corners; smaller ones are told apart by their fill alone."""
-        return self.height >= 12
-
-    @property
-    def radius(self) -> float:
-        """Of the corners of a cell; none where there are many, because each takes 150 bytes."""
-        many = len(self.band["rows"]) * len(self.band["columns"]) > MANY_CORNERS
-        return 0.0 if many else 5.0 if self.height >= 18 else 3.0 if self.height >= 12 else 0.0
+        return self.height >= ROOMY
 
     def rects(self) -> Rects:
         """The place of each cell, row by row, `[n_cells, 4]`."""
+        return self._rects(self.lefts, np.asarray(self.widths, dtype=float))
+
+    def handle_rects(self, handle: int) -> Rects:
+        """The place of a handle in each row, `[n_rows, 4]`."""
+        return self._rects([self.handles[handle]], np.array([self.handle]))
+
+    def _rects(self, lefts: Sequence[float], widths: np.ndarray) -> Rects:
         rows = len(self.band["rows"])
-        found = np.empty((rows, len(self.lefts), 4))
-        found[..., 0] = self.lefts
+        found = np.empty((rows, len(lefts), 4))
+        found[..., 0] = lefts
         found[..., 1] = (self.rows + np.arange(rows) * self.pitch)[:, None]
-        found[..., 2] = self.widths
+        found[..., 2] = widths
         found[..., 3] = self.height
         return found.reshape(-1, 4)
 
 
-def arrange(bands: Sequence[Band]) -> tuple[list[Block], float, float]:
-    """The bands one below the other, and how wide and high they are together."""
+@dataclass(frozen=True)
+class Geometry:
+    """All bands, one below the other.
+
+    Attributes:
+        cell, gap: the side of a head's square, and what is between two.
+        side: the width of the row labels.
+        width, height: of everything.
+    """
+
+    cell: float
+    gap: float
+    side: float
+    bands: Sequence[BandBox]
+    width: float
+    height: float
+
+
+def cell_size(bands: Sequence[Band]) -> float:
+    """The side of a head's square in a picture: the more rows or columns there are, the smaller."""
     rowed = [band for band in bands if not is_labeled(band)]
     most = max((max(len(band["rows"]), len(band["columns"])) for band in rowed), default=1)
-    cell = next(size for size, up_to in ((26, 16), (18, 40), (12, 72), (8, most)) if most <= up_to)
-    side = max((width_of(row["label"]) for band in rowed for row in band["rows"]), default=0.0)
-    side = float(round(max(width_of("layer", 10), side))) + 10 if rowed else 0.0
+    return next(size for size, up_to in ((26, 16), (18, 40), (12, 72), (8, most)) if most <= up_to)
+
+
+def lay_out(bands: Sequence[Band], cell: float, measure: Measure = width_of) -> Geometry:
+    """The geometry for heads of one size.
+
+    Args:
+        bands: what there is to lay out; cells are numbered through all of them.
+        cell: the side of a head's square.
+        measure: the width of a text.
+    """
+    (gap,) = tier(cell, style.GAPS)
+    rowed = [band for band in bands if not is_labeled(band)]
     stacks = {band["stack"] for band in rowed}
-    found: list[Block] = []
-    y, first, shown = 0.0, 0, None
+    labels = [measure(row["label"]) for band in rowed for row in band["rows"]]
+    side = math.ceil(max(style.SIDE["least"], *labels)) + style.SIDE["padding"] if rowed else 2
+    found: list[BandBox] = []
+    y, first, shown = float(style.RING), 0, None
     for band in bands:
-        heading = ""
+        title = ""
         if len(stacks) > 1 and band["stack"] in stacks and band["stack"] != shown:
             shown = band["stack"]
-            heading = shown or MAIN
-        block = _laid_out(band, first, cell, side, y + (0 if not found else 24 if heading else 12), heading)
-        found.append(block)
-        first += block.n_cells
-        y = block.rows + len(band["rows"]) * block.pitch - (block.pitch - block.height)
-    right = max((block.lefts[-1] + block.widths[-1] for block in found), default=0.0)
-    return found, right, y
+            title = shown or MAIN
+        top = y + (style.BAND_GAP if found else 0) + (style.TITLE if title else 0)
+        box = _band_box(band, first, cell, gap, side, top, title, measure)
+        found.append(box)
+        first += box.n_cells
+        y = box.bottom
+    width = max((box.right for box in found), default=0.0) + style.RING
+    return Geometry(cell, gap, side, found, width, y + style.RING)
 
 
 def is_labeled(band: Band) -> bool:
@@ -102,111 +154,127 @@ def is_labeled(band: Band) -> bool:
     return not any(row["word"] for row in band["rows"])
 
 
-def labels(block: Block, ink: str, rule: str) -> Iterator[Shape]:
-    """What stands over a band and beside it.
-
-    Args:
-        block: the band.
-        ink: the color of the texts.
-        rule: the color of the lines.
-    """
-    if block.heading:
-        yield Words(0, block.top + 7, block.heading, ink, 12, bold=True)
-    if block.labeled:
-        return
-    columns, foot = block.band["columns"], block.rows - 6.0
-    grouped = list(_groups(columns))
-    if grouped:
-        yield Lines([_bracket(block, first, last) for first, last in grouped], rule)
-        foot -= 5
-    for title, first, last in _many(columns):
-        left, right = block.lefts[first], block.lefts[last] + block.widths[last]
-        top = foot - 15
-        yield Lines([[(left, top), (right, top)]], rule)
-        yield Words((left + right) / 2, top - 8, title, ink, 10, anchor="middle")
-        stride = _stride([column["label"] for column in columns[first : last + 1]], block.pitch)
-        for c in range(first, last + 1, stride):
-            yield Words(block.lefts[c] + block.widths[c] / 2, foot - 5, columns[c]["label"], ink, anchor="middle")
-    for column, left, width in zip(columns, block.lefts, block.widths, strict=True):
-        if column["kind"] not in MANY:
-            upright = width_of(column["label"]) > width + 4
-            x, y = left + width / 2, foot if upright else foot - 5
-            yield Words(x, y, column["label"], ink, upright=upright, anchor="start" if upright else "middle")
-    yield Words(block.side - 8, foot - 5, "layer", ink, 10, anchor="end")
-    each = next(n for n in (1, 2, 4, 8, 16) if n * block.pitch >= 12)
-    for r, row in enumerate(block.band["rows"]):
-        if r % each == 0:
-            y = block.rows + r * block.pitch + block.height / 2
-            yield Words(block.side - 8, y, row["label"], ink, anchor="end")
+def is_upright(box: BandBox, column: int, gap: float, measure: Measure) -> bool:
+    """Whether a column's label has to stand on its end because it is wider than its column."""
+    shape = box.band["columns"][column]
+    return shape["kind"] not in BLOCKS and measure(shape["label"]) > box.widths[column] + gap
 
 
-def _laid_out(band: Band, first: int, cell: float, side: float, top: float, heading: str) -> Block:
-    labeled, columns = is_labeled(band), band["columns"]
-    gap = 3.0 if cell >= 18 else 2.0 if cell >= 10 else 1.0
-    starts = {start for start, _ in _groups(columns)}
-    lefts, widths, x = list[float](), list[float](), side
-    for c, column in enumerate(columns):
-        if c:
-            more = _between(columns[c - 1], column, cell) or (max(2.0, round(cell / 6)) if c in starts else 0.0)
-            x += 6.0 if labeled else gap + more
-        label = width_of(column["label"]) if cell >= 12 or labeled else 0.0
-        if labeled:
-            width = round(label) + 22.0
-        elif column["kind"] in ("mlp", "mixer"):
-            width = max(12.0, round(label) + 2.0, round(cell * 1.5))
-        else:
-            width = (
-                cell if column["kind"] in MANY else max(10.0, round(label) + 2.0 if label else 0.0, round(cell * 0.7))
-            )
-        lefts.append(x)
-        widths.append(width)
-        x += width
-    rows = top + (20 if heading else 0)
+def label_stride(band: Band, kind: str, pitch: float, measure: Measure) -> int:
+    """How many heads, or experts, share one label, so that neighboring labels keep apart."""
+    widest = max((measure(column["label"]) for column in band["columns"] if column["kind"] == kind), default=0.0)
+    return next((n for n in (1, 2, 4, 8, 16, 32) if widest + 5 <= n * pitch), 64)
+
+
+def _band_box(
+    band: Band, first: int, cell: float, gap: float, side: float, top: float, title: str, measure: Measure
+) -> BandBox:
+    labeled, groups = is_labeled(band), _groups(band["columns"])
+    lefts, widths, handles, handle = _columns(band, cell, gap, side, groups, measure)
+    blocks = [] if labeled else _blocks(band["columns"])
+    caption, bracket = (style.CAPTION if blocks else 0), (style.BRACKET if groups else 0)
+    height = style.LABELED["height"] if labeled else cell
+    pitch = height + (style.LABELED["gap"] if labeled else gap)
+    rows = top
+    right = max([x + wide for x, wide in zip(lefts, widths, strict=True)] + [x + handle for x in handles], default=side)
+    box = BandBox(
+        band, first, labeled, title, lefts, widths, handles, handle, groups, blocks, top, caption, bracket, rows,
+        height, pitch, rows, right,
+    )  # fmt: skip
     if not labeled:
-        tallest = max((width_of(c["label"]) for c in columns if c["kind"] not in MANY), default=0.0)
-        rows += max(39.0, round(tallest) + 12.0) + (5 if starts else 0)
-    height = PILL if labeled else cell
-    return Block(
-        band, first, labeled, side, lefts, widths, top, rows, height, height + (6 if labeled else gap), heading
-    )
+        columns = band["columns"]
+        upright = [columns[c]["label"] for c in range(len(columns)) if is_upright(box, c, gap, measure)]
+        upright += [handle["label"] for handle in band["handles"]]
+        labels = [measure(label) + style.HEAD["padding"] for label in upright]
+        rows += caption + bracket + math.ceil(max([style.HEAD["least"], *labels]))
+    bottom = rows + len(band["rows"]) * pitch - (pitch - height)
+    return BandBox(**{**vars(box), "rows": rows, "bottom": bottom})
+
+
+def _columns(
+    band: Band, cell: float, gap: float, left: float, groups: Sequence[tuple[int, int]], measure: Measure
+) -> tuple[list[float], list[float], list[float], float]:
+    """The left edges and the widths of the columns, the left edges of the handles, and the width of all of these."""
+    labeled, starts = is_labeled(band), {first for first, _ in groups}
+    handle, room = tier(cell, style.HANDLES)
+    lefts, widths, handles = list[float](), list[float](), [0.0] * len(band["handles"])
+    x, before, handled = left, None, False
+    for column, number in _order(band):
+        if column is None:
+            x += max(room, gap) if before or handled else 0
+            handles[number] = x
+            x, handled = x + handle, True
+            continue
+        if handled:
+            x += room
+        elif before and labeled:
+            x += style.LABELED["gap"]
+        elif before:
+            x += gap if before["kind"] == column["kind"] and column["kind"] in BLOCKS else max(1, gap)
+            x += _between(before, column, cell) or (group_gap(cell) if number in starts else 0)
+        lefts.append(x)
+        widths.append(_width(column, labeled, cell, measure))
+        x, before, handled = x + widths[-1], column, False
+    return lefts, widths, handles, handle
+
+
+def group_gap(cell: float) -> float:
+    """What is between two groups of heads beside the gap between two heads."""
+    return max(2, _rounded(cell / 6))
+
+
+def _order(band: Band) -> list[tuple[Column | None, int]]:
+    """The columns from left to right with their numbers; handles among them, which are no column, with theirs."""
+    found: list[tuple[Column | None, int]] = []
+    for c, column in enumerate([*band["columns"], None]):
+        found += [(None, h) for h, handle in enumerate(band["handles"]) if handle["before"] == c]
+        if column is not None:
+            found.append((column, c))
+    return found
+
+
+def _width(column: Column, labeled: bool, cell: float, measure: Measure) -> float:
+    """How wide a column is: one of many is a square, others leave room for their label where they are roomy."""
+    if labeled:
+        return math.ceil(measure(column["label"])) + style.LABELED["padding"]
+    if column["kind"] in BLOCKS:
+        return cell
+    text = math.ceil(measure(column["label"])) + 2 if cell >= ROOMY else 0
+    wide = column["kind"] in ("mlp", "mixer")
+    return max(min(12 if wide else 10, 2 * cell), text, _rounded(cell * (1.5 if wide else 0.7)))
 
 
 def _between(before: Column, column: Column, cell: float) -> float:
     """The room between two neighbors: a little around many of a kind, and clearly more before the experts."""
     if before["kind"] == column["kind"]:
-        return 0.0
+        return 0
     if column["kind"] == "expert":
-        return max(10.0, round(cell * 0.6))
-    return max(4.0, round(cell / 4)) if {before["kind"], column["kind"]} & MANY.keys() else 0.0
+        return max(10, _rounded(cell * 0.6))
+    return max(4, _rounded(cell / 4)) if {before["kind"], column["kind"]} & BLOCKS.keys() else 0
 
 
-def _many(columns: Sequence[Column]) -> Iterator[tuple[str, int, int]]:
-    """The runs of heads and of experts: what stands over each, its first and its last column."""
-    for kind, title in MANY.items():
-        of_kind = [c for c, column in enumerate(columns) if column["kind"] == kind]
-        if of_kind:
-            yield title if len(of_kind) > 1 else title.removesuffix("s"), of_kind[0], of_kind[-1]
+def _groups(columns: Sequence[Column]) -> list[tuple[int, int]]:
+    """The runs of more than one head that read one key/value head."""
+    group = [column["group"] if column["kind"] == "head" else -1 for column in columns]
+    starts = [c for c, (a, b) in enumerate(pairwise([-1, *group])) if a != b or b < 0]
+    ends = [*[c - 1 for c in starts[1:]], len(columns) - 1]
+    return [(a, b) for a, b in zip(starts, ends, strict=True) if b > a and group[a] >= 0]
 
 
-def _groups(columns: Sequence[Column]) -> Iterator[tuple[int, int]]:
-    """The runs of heads that read one key/value head, where any has more than one."""
-    runs = list[list[int]]()
+def _blocks(columns: Sequence[Column]) -> list[tuple[str, int, int]]:
+    """The runs of heads and of experts; none where there are no experts, because numbers can only mean heads then."""
+    runs = list[tuple[str, int, int]]()
     for c, column in enumerate(columns):
-        if column["kind"] == "head" and column["group"] >= 0:
-            if runs and runs[-1][-1] == c - 1 and columns[c - 1]["group"] == column["group"]:
-                runs[-1].append(c)
-            else:
-                runs.append([c])
-    if any(len(run) > 1 for run in runs):
-        yield from ((run[0], run[-1]) for run in runs)
+        title = BLOCKS.get(column["kind"])
+        if title is None:
+            continue
+        if runs and runs[-1][0] == title and runs[-1][2] == c - 1:
+            runs[-1] = (title, runs[-1][1], c)
+        else:
+            runs.append((title, c, c))
+    return runs if any(title == BLOCKS["expert"] for title, *_ in runs) else []
 
 
-def _bracket(block: Block, first: int, last: int) -> list[tuple[float, float]]:
-    left, right, y = block.lefts[first] + 0.5, block.lefts[last] + block.widths[last] - 0.5, block.rows - 7.5
-    return [(left, y + 3), (left, y), (right, y), (right, y + 3)]
-
-
-def _stride(labels: Sequence[str], pitch: float) -> int:
-    """How many columns share one label, so that neighboring labels keep apart."""
-    widest = max(map(width_of, labels))
-    return next((n for n in (1, 2, 4, 8, 16, 32) if widest + 3 <= n * pitch), 64)
+def _rounded(value: float) -> int:
+    """To the next whole number, halves upwards, as JavaScript rounds."""
+    return math.floor(value + 0.5)

@@ -14,7 +14,7 @@ from headgrid.circuits.progress import Progress
 from headgrid.selection.selection import Selection
 from headgrid.widget.compute import weight_location
 from headgrid.widget.compute.scheduler import IDLE
-from headgrid.widget.export import figure, precompute, svg, widget_state
+from headgrid.widget.export import figure, precompute, shapes, widget_state
 from headgrid.widget.export.precompute import Kept
 from headgrid.widget.wire.schema import TRAITS
 
@@ -62,7 +62,7 @@ def html(grid: HeadGrid, progress: Progress = False) -> str:
         grid: the grid; what its views show does not change.
         progress: who is told of each cell that is read; True shows a bar.
     """
-    title, drawn = svg.readable(grid.anatomy.title), figure.to_svg(figure.state_of(grid))
+    title, drawn = shapes.readable(grid.anatomy.title), figure.to_svg(figure.scene_of(grid))
     found = precompute.keep(grid, progress)
     models = {"headgrid": widget_state.model(state(grid, found))}
     lines = "".join(f"<p>{line}</p>" for line in _said(grid, found))

@@ -9,17 +9,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from headgrid.anatomy.anatomy import Anatomy, count_of
+from headgrid.plots.style import SAVED as COLORS
 from headgrid.selection.masks import ParamMasks
 from headgrid.selection.selection import Selectable, Selection
 from headgrid.utils.arguments import printable, shown
 from headgrid.widget.state.cells import Cells
 from headgrid.widget.wire.schema import Saved as Wire
 from headgrid.widget.wire.schema import SavedSelection, pack
-
-COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a5cff", "#8f633c", "#6fa236", "#d030c0")
-"""Told apart by readers of every color vision as well as Okabe and Ito's eight are. Four of these are theirs; the
-others would vanish on a white ground or on a black one, where each of these has a contrast of 3 at least.
-"""
 
 LONGEST = 80
 """Characters of a name."""

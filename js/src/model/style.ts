@@ -1,0 +1,82 @@
+// Generated from src/headgrid/plots/style.py by `make build`. Do not edit.
+
+/** Evenly spaced stops from low to high: cividis (Nunez, Anderton and Renslow 2018), the same on either ground. */
+export const SEQUENTIAL = "00224e 123570 3b496c 575d6d 707173 8a8678 a59c74 c3b369 e1cc55 fee838" as const;
+
+/** Orange below zero, blue above it; zero is next to the ground, so that what is far from it stands out. */
+export const DIVERGING = {"light": "8f3a05 d9731f f5b97a eff1f3 8bbce0 2f7cc0 08478f", "dark": "ffc285 d98230 8a531f 343a42 2d5f96 4f97dc 9ccbf7"} as const;
+
+/** A scale has so many steps, and one color more. */
+export const LEVELS = 64 as const;
+
+/** The least side of a cell that has an edge, corners and a label of its own; smaller ones have their fill alone. */
+export const ROOMY = 12 as const;
+
+/** The least side of a cell, and the radius of its corners; smaller ones have none. */
+export const RADII = [[18, 5], [12, 3], [9, 2]] as const;
+
+/** The least side of a cell, and the gap between neighbors. */
+export const GAPS = [[18, 3], [10, 2], [5, 1]] as const;
+
+/** The least side of a cell, the width of a handle beside it, and the room on either side of that. */
+export const HANDLES = [[18, 10, 5], [12, 9, 4], [6, 7, 4], [0, 4, 2]] as const;
+
+/** The least side of a cell, and the radius of the corners of a handle beside it. */
+export const HANDLE_RADII = [[12, 4], [9, 3]] as const;
+
+/** Cells that carry their own label, as those of the embeddings do: how high, how much wider than the label. */
+export const LABELED = {"height": 26, "padding": 24, "gap": 6} as const;
+
+/** Room for a frame around the outermost cells. */
+export const RING = 3 as const;
+
+/** Heights: between two bands; of a band's title; of the names of blocks of columns; of brackets over heads. */
+export const BAND_GAP = 10 as const;
+export const TITLE = 20 as const;
+export const CAPTION = 20 as const;
+export const BRACKET = 17 as const;
+
+/** The column of row labels: the least width of a label, what is added to it, and how far it stands off the cells. */
+export const SIDE = {"least": 16, "padding": 12, "inset": 10} as const;
+
+/** The row of column labels: its least height, what an upright label needs beside its length, and where that begins. */
+export const HEAD = {"least": 18, "padding": 8, "foot": 5} as const;
+
+/** How far apart labels have to be that stand on their end. */
+export const UPRIGHT = 11 as const;
+
+/** Every how many rows have a label: the first with which labels stand at least `ROOMY` apart. */
+export const STRIDES = [1, 2, 5, 10, 20] as const;
+
+/** The kinds of columns that are many, which stand close together as squares, and what a block of them is called. */
+export const BLOCKS = {"head": "heads", "expert": "experts"} as const;
+
+/** Around a selected cell that is colored by its value: the width of a line of the text's color, and within that of one of the ground's. */
+export const FRAME = {"roomy": [2.5, 1.5], "small": [1.5, 0.75]} as const;
+
+/** The radius of the dot in the middle of a cell without a value. */
+export const DOT = {"roomy": 1.25, "small": 0.75} as const;
+
+/** The corner that marks a value beyond the scale: how far off the sides, and how long as a part of the cell's height. */
+export const BEYOND = {"inset": 1, "side": 0.4} as const;
+
+/** Lines across a cell that writes nothing: how far apart at least, into how many they divide it, and how opaque they are upon a color that means a value. */
+export const HATCH = {"least": 4, "of": 4, "alpha": 0.55} as const;
+
+/** Of the line of an arrow, of each kind, in pixels; of a line that is two pixels wide in a figure. */
+export const DASHES = {"Q": [], "K": [7, 3], "V": [1.5, 3]} as const;
+
+/** On which side of a cell's middle the arrows of each kind begin and end. */
+export const LANES = {"Q": -1, "K": 0, "V": 1} as const;
+
+/** The width of the weakest arrow's line, what the strongest has more, the rim around it, its head's length and what that gains with the width, and the weakest's opacity. */
+export const ARROW = {"thin": 1.25, "thicker": 1.75, "halo": 2.5, "head": 4, "per_width": 1.5, "alpha": 0.55} as const;
+
+/** The most arrows that are drawn, because more could not be told apart, and the least z unless another is chosen. */
+export const ARROWS = {"most": 160, "z": 3} as const;
+
+/** The room around it, its least width, the lines that the selection may take, the length of the color scale in the legend, and the side of a cell there. */
+export const PICTURE = {"padding": 16, "least": 380, "lines": 3, "scale": 160, "swatch": 14} as const;
+
+/** What a legend says. */
+export const LEGEND = {"selected": "selected", "partial": "partly selected", "zero": "output weights all zero", "beyond": "beyond the scale", "missing": "no value", "folded": "norms folded", "raw": "raw weights", "composition": "-composition", "not_use": "z above random is not use", "plain": "as most pairs", "few": "too few pairs to compare"} as const;
