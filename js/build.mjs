@@ -1,5 +1,4 @@
-// Bundles what the browser gets, each file on its own and in need of nothing else:
-// widget.js and widget.css, which every page has; panel.js, the second module, with its style sheet as a string inside;
+// Bundles what the browser gets, each file on its own and in need of nothing else: widget.js and widget.css, and
 // offline.js, which starts the widget on a page without a kernel.
 // `npm run build -- --outdir X` builds elsewhere, so that a test can compare the bytes with the committed ones.
 import { mkdir, writeFile } from "node:fs/promises";
@@ -7,22 +6,18 @@ import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
 import { build } from "esbuild";
 import { minify } from "terser";
-import { leaveOutCore, SHARED, sheetAsText } from "./shared.mjs";
+import { SHARED } from "./shared.mjs";
 
 const { values } = parseArgs({
   options: { outdir: { type: "string", default: `${import.meta.dirname}/../src/headgrid/widget/static` } },
 });
 const { outdir } = values;
 const bundled = { ...SHARED, outdir, write: false, minify: true, logLevel: "warning" };
-const builds = [
-  { ...bundled, entryPoints: ["src/widget.ts", "src/widget.css"] },
-  {
-    ...bundled,
-    entryPoints: ["src/chrome/panel.ts"],
-    plugins: [leaveOutCore(), sheetAsText({ minify: true })],
-  },
-  { ...bundled, entryPoints: ["src/export/offline.ts"] },
-];
+// Apart, so that each has all that it needs: esbuild would name the files of one build after their folders.
+const builds = [["src/widget.ts", "src/widget.css"], ["src/export/offline.ts"]].map((entryPoints) => ({
+  ...bundled,
+  entryPoints,
+}));
 
 /**
  * A few bytes in a hundred less than esbuild leaves, by several passes over the whole module. Functions become arrows

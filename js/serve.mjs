@@ -1,13 +1,12 @@
 // `npm run dev`: the widget on a plain page with a stand-in for the kernel, rebuilt at each reload.
 import { context } from "esbuild";
-import { SHARED, sheetAsText } from "./shared.mjs";
+import { SHARED } from "./shared.mjs";
 
 const page = await context({
   ...SHARED,
-  entryPoints: ["dev/main.ts", "src/chrome/panel.ts", "src/widget.css"],
+  entryPoints: ["dev/main.ts", "src/widget.css"],
   outdir: ".",
   write: false,
-  plugins: [sheetAsText()],
 });
 const { port } = await page.serve({
   servedir: ".",

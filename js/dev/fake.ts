@@ -25,8 +25,6 @@ export class FakeModel implements Model {
     selected: string[] = [],
     /** How long the answers take, in milliseconds. */
     private readonly slow = 120,
-    /** The code of the inspector. */
-    private readonly panel: () => Promise<string> = async () => "",
   ) {
     this.#cells = readSpec(spec);
     const on = assign(
@@ -124,9 +122,8 @@ export class FakeModel implements Model {
     this.#dirty.clear();
   }
 
-  /** As in a file: what there is to say of some cells, and the code that shows it. */
-  async keep(...words: string[]): Promise<void> {
-    this.state.panel = await this.panel();
+  /** As in a file: what there is to say of some cells. */
+  keep(...words: string[]): void {
     this.state.precomputed = words.map((word) => {
       const cell = this.#find(word);
       const name = nameOf(this.#cells, spotOf(this.#cells, cell)!);
@@ -144,14 +141,6 @@ export class FakeModel implements Model {
         circuits,
         pending: [],
       };
-    });
-  }
-
-  #sendPanel(): void {
-    if (this.state.panel) return;
-    void this.panel().then((code) => {
-      this.set("panel", code);
-      this.#dirty.clear();
     });
   }
 
@@ -249,7 +238,6 @@ export class FakeModel implements Model {
   #answerFocus(): void {
     const { n, cell, ln } = this.state.focus as Focus;
     const spot = spotOf(this.#cells, cell);
-    this.#sendPanel();
     if (!spot) return;
     const head = this.#column(spot).kind === "head";
     const layer = spot.row;
@@ -329,7 +317,6 @@ export class FakeModel implements Model {
     const { ln } = this.state.focus as Focus;
     const heads = this.#heads(fromWire(this.state.cells, this.#cells.count));
     const many = heads.length >= 2;
-    if (many) this.#sendPanel();
     const titleOf = (cell: number) => wordOf(this.#cells, spotOf(this.#cells, cell)!);
     const compared = heads.slice(0, 8).map(({ cell }) => ({
       cell,

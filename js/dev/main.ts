@@ -82,11 +82,7 @@ const [sizes, selected] = MODELS[wanted.get("model") ?? "demo"] ?? MODELS.demo!;
 document.body.style.cssText = wanted.has("dark")
   ? "background:#111317;color:#ddd"
   : "background:#fff;color:#222";
-const panel = async () => {
-  const answer = await fetch("../src/panel.js");
-  return answer.ok ? answer.text() : "";
-};
-const model = new FakeModel(specOf(sizes), selected, Number(wanted.get("slow") ?? 120), panel);
+const model = new FakeModel(specOf(sizes), selected, Number(wanted.get("slow") ?? 120));
 const NAMES = [
   "induction",
   "copying",
@@ -95,7 +91,7 @@ const NAMES = [
   "MLPs",
 ];
 // A page without a kernel, and what it brought along.
-if (wanted.has("precomputed")) await model.keep(...selected);
+if (wanted.has("precomputed")) model.keep(...selected);
 for (let k = 0; k < Number(wanted.get("saved") ?? 0); k++)
   model.save(
     NAMES[k] ?? `circuit ${k}`,

@@ -1,22 +1,31 @@
 /** One view: puts the pieces together and tells each of them what changed. */
 import { makeAnnouncer } from "./chrome/announce";
+import { makeArrowBar } from "./chrome/arrowbar";
 import { makeBadge } from "./chrome/badge";
 import { makeColorBy } from "./chrome/colorby";
-import { atEnd, make, on, setText } from "./chrome/dom";
-import { makePanelHost } from "./chrome/panelhost";
+import { makeCompleting } from "./chrome/completion";
+import { atEnd, make, setText } from "./chrome/dom";
+import { makeHelp } from "./chrome/help";
+import { makeLegend } from "./chrome/legend";
+import { makeWork } from "./chrome/progress";
 import { makeQuery } from "./chrome/query";
+import { makeSaved } from "./chrome/saved";
 import { followWidth, sidesOf } from "./chrome/splitter";
 import { makeStatus } from "./chrome/status";
 import { followTheme } from "./chrome/theme";
 import { makeTools } from "./chrome/toolbar";
+import { makeSaveMenu } from "./export/save_menu";
 import { makeGrid } from "./grid/grid";
+import { type CardContent, cardOf, detailOf, makeCard } from "./grid/tooltip";
+import { makeInspector } from "./inspector/inspector";
 import { makeTabs } from "./inspector/tabs";
 import { nameOf, numberAt, type Spot, spotOf, wordOf } from "./model/cells";
 import { makeCommand } from "./model/commands";
 import { Editor } from "./model/editor";
 import { followKernel, isDisconnected, noticeOf } from "./model/kernel";
+import { arrowsOf, completionsOf } from "./model/reads";
 import { cellsOf, stackHolding, stackTabs, tally, tallyText } from "./model/stacks";
-import type { Looked } from "./model/subject";
+import { type Looked, subjectOf } from "./model/subject";
 import { type Ln, type Model, Sync, type Trait } from "./model/sync";
 import { saidOf } from "./model/values";
 import { newView, showStack } from "./model/view";
@@ -31,31 +40,6 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
   const announcer = makeAnnouncer(() => model.get("spec"), sync.text, signal);
   const { say } = announcer;
   const editor = new Editor(sync, view, say);
-  const host = makePanelHost(
-    (module) =>
-      module.makeExtras(
-        {
-          sync,
-          view,
-          announcer,
-          commands,
-          grid,
-          query,
-          tools,
-          colorBy,
-          root,
-          left,
-          legend,
-          saved,
-          go,
-          normed,
-          looked: () => looked,
-        },
-        signal,
-      ),
-    say,
-    signal,
-  );
   const colorBy = makeColorBy((metric) => sync.recolor(metric), signal);
   const status = makeStatus();
   const badge = makeBadge(signal);
@@ -105,16 +89,9 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     asked = sync.command("query", "", text);
     return asked;
   };
-  const query = makeQuery(
-    {
-      ask,
-      copy: (node, text) => host.late((extras) => extras.copy(node, text)),
-      stepped: (event) => host.late((extras) => extras.step(event)),
-      leave: grid.focus,
-    },
-    signal,
-  );
-  const toggleHelp = () => host.late((extras) => extras.toggleHelp());
+  const query = makeQuery({ ask, say, leave: grid.focus }, signal);
+  const completing = makeCompleting(query, (text, at) => sync.complete(text, at), signal);
+  const toggleHelp = () => help.toggle();
   const tools = makeTools(
     {
       undo: () => step("undo"),
@@ -123,31 +100,63 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
       all: () => editor.all(),
       invert: () => editor.invert(),
       zoom: grid.zoom,
-      pictures: () => host.late((extras) => extras.togglePictures()),
+      pictures: () => togglePictures(),
       help: toggleHelp,
     },
     signal,
   );
 
+  const help = makeHelp(tools.helped, grid.focus, signal);
+  const togglePictures = makeSaveMenu(tools.picture, { sync, view, grid, say }, signal);
+  const showProgress = makeWork(colorBy.menu, () => sync.recolor(""), signal);
   const panel = make("div", {}, grid.element);
   const tabs = makeTabs("Stacks", panel, (stack) => show(stack), signal);
-  // Of its height before it is filled, so that nothing moves then.
-  const legend = make("div", { class: "hg-row hg-legend", role: "group", "aria-label": "Colors" });
-  const left = make("div", { class: "hg-left" }, tabs.element, panel, legend);
-  const saved = make("div", { class: "hg-row hg-saved" });
+  const legend = makeLegend();
+  const arrowBar = makeArrowBar(
+    view.arrows,
+    () => {
+      showArrows();
+      grid.refresh();
+    },
+    signal,
+  );
+  const left = make("div", { class: "hg-left" }, tabs.element, panel, legend.element, arrowBar.element);
+  const saved = makeSaved(
+    view.marks,
+    { command: commands.ask, came: announcer.done, shown: grid.refresh, say },
+    signal,
+  );
+  const inspector = makeInspector(
+    view.panel,
+    {
+      word: (cell) => said(wordOf, cell),
+      name: (cell) => said(nameOf, cell),
+      go: (cell) => go(cell),
+      normed: (ln) => normed(ln),
+      say,
+    },
+    signal,
+  );
+  const card = makeCard(signal);
   const root = make(
     "div",
     { class: "headgrid" },
     make("div", { class: "hg-top" }, make("div", { class: "hg-who" }, name, badge.button), tools.element),
     badge.note,
+    help.element,
     query.element,
-    make("div", { class: "hg-rows" }, colorBy.element, saved),
-    make("div", { class: "hg-main" }, left, host.element),
+    make("div", { class: "hg-rows" }, colorBy.element, saved.element),
+    make("div", { class: "hg-main" }, left, make("div", { class: "hg-side" }, inspector.element)),
     status.element,
     notice,
     announcer.element,
+    card.element,
   );
 
+  const said = (what: typeof wordOf, cell: number) => {
+    const spot = spotOf(sync.cells, cell);
+    return spot ? what(sync.cells, spot) : "";
+  };
   /** Takes cursor and inspector to a cell, in whichever stack it is. */
   const go = (cell: number) => {
     const holds = (stack: string) => spotOf(cellsOf(sync.cells, stack), cell) !== null;
@@ -167,38 +176,49 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     if (metric && (!sync.shades || sync.shades.metric === metric)) sync.recolor(metric, ln);
   };
   const showTabs = () => tabs.update(stackTabs(sync.cells, sync.on, sync.partial), view.stack);
-  /** Whether the second module is there, or can come. */
-  const hasExtras = () => view.live || sync.panel !== "";
   const showTools = () => {
     const { live } = view;
     const zoomed = grid.zoomed();
     shownZoom = JSON.stringify(zoomed);
-    tools.update({ live, history: sync.history, zoomed, extras: hasExtras() });
+    tools.update({ live, history: sync.history, zoomed });
   };
+  const contentOf = (spot: Spot | null): CardContent | null =>
+    spot && cardOf(view.cells, spot, sync.on, sync.partial, sync.shades, sync.saved);
   const showStatus = () => {
     const { cells } = view;
     const spot = view.hover ?? (view.focused ? view.cursor : null);
     const brush = editor.brushText;
     const value = spot ? saidOf(sync.shades, numberAt(cells, spot)) : "";
-    const detail = host.extras()?.point(brush ? null : view.hover, spot) ?? "";
+    const hover = brush ? null : view.hover;
+    const hovered = contentOf(hover);
+    card.show(hover && hovered && grid.rectOfSpot(hover), hovered);
+    const described = hover ? null : contentOf(spot);
     const here = spot && {
       word: wordOf(cells, spot),
       name: nameOf(cells, spot) + (value && `, ${value}`),
-      detail,
+      detail: described ? detailOf(described) : "",
     };
     status.update(brush ? { word: "", name: brush } : here, sync.text);
   };
-  const showPanel = () => {
-    const { cell } = view.live ? sync.focus : looked;
-    saved.classList.toggle("hg-some", sync.saved.length > 0);
-    host.update(sync.cells, cell, view.live, sync.panel);
-    host.extras()?.update();
-  };
+  const showPanel = () => inspector.update(subjectOf(sync, view.live, looked));
+  const showArrows = () => arrowBar.update(arrowsOf(sync), view.cells);
   const showColors = () => {
     const { cells, shades, recolored, colorError: error, progress } = sync;
     const { live } = view;
     colorBy.update({ metrics: cells.metrics, shades, asked: recolored.metric, error, progress, live });
-    legend.hidden = !shades;
+    showProgress(progress, live);
+    legend.update(shades, root.dataset.theme ?? "light");
+  };
+  const showSaved = () => {
+    const { selection, error } = sync.text;
+    saved.update({
+      items: sync.saved,
+      count: sync.cells.count,
+      selection,
+      done: sync.history.done,
+      error: error?.message ?? "",
+      live: view.live,
+    });
   };
   const showAll = () => {
     setText(name, sync.cells.model);
@@ -206,11 +226,14 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     badge.update(sync.cells.provenance, sync.cells.provenanceNote);
     setText(notice, noticeOf(view.live, sync.version));
     root.classList.toggle("hg-frozen", !view.live);
-    query.update(sync.text, view.live, hasExtras());
+    query.update(sync.text, view.live);
+    completing.update(completionsOf(sync));
     showTabs();
     showStatus();
     showPanel();
+    showArrows();
     showColors();
+    showSaved();
     showTools();
     grid.refresh();
   };
@@ -230,15 +253,12 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
   };
   /** What follows a trait's change, where that is not everything. */
   const showers: Partial<Record<Trait, () => void>> = {
-    progress: () => {
-      showColors();
-      showPanel();
-    },
+    progress: showColors,
     focus: showPanel,
     summary: showPanel,
     selected_heads: showPanel,
     precomputed: showPanel,
-    completions: showPanel,
+    completions: () => completing.update(completionsOf(sync)),
   };
   /** The traits that changed and are not shown yet. */
   let changed: Trait[] = [];
@@ -284,7 +304,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
   el.append(root);
   const retheme = followTheme(root, signal, () => {
     grid.recolor();
-    showPanel();
+    showColors();
   });
   const resize = (width: number, isFirst: boolean) => {
     if (isFirst) {
@@ -298,8 +318,6 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     showTools();
   };
   followWidth(root, resize, signal);
-  const wake = () => view.live && sync.wake();
-  for (const event of ["pointerenter", "focusin"] as const) on(root, event, wake, signal, { once: true });
   atEnd(signal, () => {
     clearTimeout(asking);
     root.remove();

@@ -1,11 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { fromWire } from "../src/model/bits";
 import { readSpec } from "../src/model/cells";
-import type { Command, GridSpec } from "../src/model/wire";
+import { type Command, type GridSpec, VERSION } from "../src/model/wire";
 import widget from "../src/widget";
-import { colors } from "./fixtures";
+import { arrow, colors } from "./fixtures";
 import { Host, orders } from "./host";
-import { members, on, stacked, text } from "./specs";
+import { members, on, small, specOf, stacked, text } from "./specs";
 
 const cells = readSpec(stacked());
 const life = new AbortController();
@@ -44,11 +44,11 @@ function viewOf(host: Host, signal = life.signal) {
   };
 }
 
-const deedsOf = (host: Host) => (host.state.commands ?? []) as Command[];
+const commandsOf = (host: Host) => (host.state.commands ?? []) as Command[];
 
 /** What Python answers to the last query. */
 function answerTo(host: Host, members: number[], error: object | null = null) {
-  const { n } = deedsOf(host).at(-1)!;
+  const { n } = commandsOf(host).at(-1)!;
   return {
     ...(error ? {} : { cells: on(cells, ...members) }),
     history: { done: n, undo: 1, redo: 0 },
@@ -61,7 +61,7 @@ function settled(host: Host, members: number[], steps: { undo: number; redo: num
   return {
     cells: on(cells, ...members),
     text: text({ selection: members.join(" | "), counts: `${members.length} heads` }),
-    history: { done: deedsOf(host).at(-1)?.n ?? 0, ...steps },
+    history: { done: commandsOf(host).at(-1)?.n ?? 0, ...steps },
   };
 }
 
@@ -92,7 +92,7 @@ describe("a view", () => {
       one.button("Undo").click();
       await shown();
     }
-    expect(deedsOf(host).map(({ do: what }) => what)).toEqual(["undo", "undo"]);
+    expect(commandsOf(host).map(({ do: what }) => what)).toEqual(["undo", "undo"]);
     expect([isOff(one.button("Undo")), isOff(one.button("Redo"))]).toEqual([true, false]);
     expect(document.activeElement).toBe(one.button("Undo"));
     vi.advanceTimersByTime(5000);
@@ -137,23 +137,27 @@ describe("a view", () => {
     const one = viewOf(host);
     host.fire("comm:close");
     expect(one.el.querySelector(".hg-notice")!.textContent).toBe("No kernel: this is the last state");
-    for (const name of ["Undo", "Clear", "All", "Invert", "? Help"]) {
+    for (const name of ["Undo", "Clear", "All", "Invert"]) {
       expect([name, isOff(one.button(name))]).toEqual([name, true]);
       expect(one.button(name).title).toContain("there is no kernel");
       one.button(name).click();
     }
     expect(one.el.querySelector("input")!.readOnly).toBe(true);
+    one.button("? Help").click();
+    expect(one.el.querySelector<HTMLElement>("[role=dialog]")!.hidden).toBe(false);
     expect(host.writes).toEqual([]);
   });
 
-  it("asks for the second module when it is first used, once", () => {
-    const host = hostOf(1);
+  it("says that it was saved with another version, where nothing answers", () => {
+    const host = historied(1);
+    host.state.spec = { ...(host.state.spec as GridSpec), version: VERSION - 1 };
     const one = viewOf(host);
-    expect(host.writes).toEqual([]);
-    for (const event of ["pointerenter", "focusin", "pointerenter"])
-      one.el.querySelector(".headgrid")!.dispatchEvent(new Event(event));
-    expect(host.writes).toEqual(["focus"]);
-    expect(host.state.focus).toEqual({ n: 1, cell: -1, ln: "folded" });
+    const notice = () => one.el.querySelector(".hg-notice")!.textContent;
+    expect(notice()).toContain("Reload the page");
+    host.fire("comm:close");
+    expect(notice()).toBe(
+      "No kernel, and this was saved with another version of headgrid: run its cell again",
+    );
   });
 
   it("keeps room for the legend as soon as there are colors", async () => {
@@ -252,5 +256,114 @@ describe("a view of a model with two stacks", () => {
     await shown();
     expect(one.shown()).toBe("encoder");
     expect(one.seen(one.tabs[1])).toBe("decoder 1");
+  });
+});
+
+describe("what stands around the grid", () => {
+  const cells = small();
+  const [L0_LN1, L0H0, L0H1, L1H1] = [2, 3, 4, 9];
+
+  function pieces() {
+    const host = new Host({
+      spec: specOf(2, 3),
+      cells: on(cells, L0H0, L0H1, L1H1),
+      partial: on(cells),
+      text: text({ selection: "l0h0 | l0h1 | l1h1" }),
+      saved: {
+        items: [{ name: "mine", text: "l0 ln1", counts: "", color: "#d55e00", cells: on(cells, L0_LN1) }],
+      },
+      arrows: { arrows: [arrow(L0H0, L1H1, 5), arrow(L0H1, L1H1, 2)], baseline: 0, fence: null, note: "" },
+    });
+    document.body.replaceChildren();
+    const { el, button } = viewOf(host);
+    const find = (selector: string) => el.querySelector<HTMLElement>(selector)!;
+    const tell = async (trait: string, value: unknown) => {
+      host.tell(trait, value);
+      await shown();
+    };
+    return { host, button, find, tell, labeled: (label: string) => find(`[aria-label='${label}']`) };
+  }
+
+  it("opens the help, before the box, and gives the focus to the grid when it goes", () => {
+    const { button, find } = pieces();
+    button("? Help").click();
+    const help = find("[role=dialog]");
+    expect([help.hidden, help.nextElementSibling?.className]).toEqual([false, "hg-query"]);
+    expect(document.activeElement).toBe(help);
+    help.dispatchEvent(new KeyboardEvent("keydown", { key: "?", cancelable: true }));
+    expect([help.hidden, document.activeElement]).toEqual([true, find("[role=grid]")]);
+  });
+
+  it("gives the focus back to the button that opened the help, and shows on it that it is open", () => {
+    const { labeled } = pieces();
+    const opener = labeled("? Help");
+    opener.focus();
+    opener.click();
+    expect(opener.getAttribute("aria-expanded")).toBe("true");
+    labeled("Close the help").click();
+    expect([document.activeElement, opener.getAttribute("aria-expanded")]).toEqual([opener, "false"]);
+  });
+
+  it("leaves the focus where it has gone since the help was opened", () => {
+    const { button, find } = pieces();
+    button("? Help").click();
+    find("input").focus();
+    button("? Help").click();
+    expect(find("[role=dialog]").hidden).toBe(true);
+    expect(document.activeElement).toBe(find("input"));
+  });
+
+  it("opens the menu of pictures under its button", () => {
+    const { labeled } = pieces();
+    labeled("Save a picture").click();
+    expect(labeled("Save a picture").getAttribute("aria-expanded")).toBe("true");
+    expect(document.activeElement?.textContent).toBe("PNG image");
+  });
+
+  it("shows what was saved, and says of the cursor's cell what its tooltip does", async () => {
+    const { find, tell, labeled } = pieces();
+    find("[role=grid]").focus();
+    expect(find(".hg-detail").textContent).toBe("saved as mine");
+    await tell("saved", { items: [] });
+    expect(find(".hg-detail").textContent).toBe("");
+    expect(labeled("Show mine on the grid")).toBeNull();
+  });
+
+  it("has a row for the arrows, which is gone with the last of them", async () => {
+    const { find, tell } = pieces();
+    expect(find(".hg-arrows").textContent).toContain("1 of 2");
+    expect(find(".hg-arrows").textContent).toContain("z above random is not use. Gray: too few pairs");
+    const strong = [arrow(L0H0, L1H1, 5), arrow(L0H1, L1H1, 2)];
+    await tell("arrows", { arrows: strong, baseline: 0, fence: 6, note: "" });
+    expect(find(".hg-arrows").textContent).toContain("Gray: as most pairs.");
+    await tell("arrows", { arrows: strong, baseline: 0, fence: 4, note: "why" });
+    expect(find(".hg-arrows .hg-note").textContent).toBe("z above random is not use.");
+    expect(find(".hg-arrows .hg-note").title).toBe("why");
+    await tell("arrows", { arrows: [], baseline: 0, fence: null, note: "" });
+    expect(find(".hg-arrows").hidden).toBe(true);
+  });
+
+  it("tells what the colors mean, and how far the work on them is", async () => {
+    const { find, tell } = pieces();
+    expect(find(".hg-work").hidden).toBe(true);
+    await tell("progress", { label: "reading every head", done: 1, total: 3 });
+    expect(find(".hg-work").textContent).toContain("1 of 3");
+    await tell("colors", colors(Array(cells.count).fill(0.5)));
+    expect(find(".hg-legend").textContent).toContain("copying score");
+  });
+
+  it("hands the words that Python knows to the box", async () => {
+    vi.useFakeTimers();
+    const { find, host, tell } = pieces();
+    const input = find("input") as HTMLInputElement;
+    input.focus();
+    input.value = "l1";
+    input.setSelectionRange(2, 2);
+    input.dispatchEvent(new Event("input"));
+    vi.advanceTimersByTime(100);
+    vi.useRealTimers();
+    const { n } = host.state.complete as { n: number };
+    await tell("completions", { complete: n, start: 0, end: 2, items: [{ text: "l1h", note: "a head" }] });
+    expect([find("[role=listbox]").hidden, find("[role=option]").textContent]).toEqual([false, "l1ha head"]);
   });
 });

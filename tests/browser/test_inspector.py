@@ -118,22 +118,6 @@ def test_an_mlp_has_its_matrices_and_a_norm_has_only_weights(view: Locator) -> N
     cell(view, "l0 ln1").click()
 
 
-def test_the_inspectors_code_comes_with_the_first_cell_that_is_asked_about(open_notebook: Open) -> None:
-    notebook = open_notebook("late", [GRID])
-    view = notebook.view()
-    expect(inspector(view)).to_contain_text("Click a cell")
-    assert notebook.run("grid.panel") == ""
-    assert view.locator("style").count() == 0
-    cell(view, "l1h2").click()
-    expect(tab(view, "OV")).to_contain_text("copying score")
-    assert view.locator("style").count() == 1  # in the view, and gone with it
-    sent = notebook.run("len(grid.panel)")
-    cell(view, "l0h1").click()
-    expect(inspector(view)).to_contain_text("layer 0 head 1")
-    assert notebook.run("len(grid.panel)") == sent > 0
-    notebook.close()
-
-
 @needs_axe
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_no_tab_has_a_violation_of_the_rules_of_accessibility(notebook: Notebook, view: Locator, dark: bool) -> None:

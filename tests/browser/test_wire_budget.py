@@ -26,7 +26,7 @@ config = transformers.LlamaConfig(
 )
 """
 GRID = "grid = hg.HeadGrid(config)\ngrid"
-BUNDLE = "sum(len(__import__('json').dumps(source)) for source in (grid._esm, grid._css, grid.panel))"
+BUNDLE = "sum(len(__import__('json').dumps(source)) for source in (grid._esm, grid._css))"
 
 
 class Frames:
@@ -91,7 +91,7 @@ def test_its_first_state_is_below_50_kb_beyond_the_bundle(notebook: Notebook, fr
 
 def test_the_message_of_a_click_is_below_4_kb(notebook: Notebook, frames: Frames) -> None:
     shows(notebook.view())
-    cell(notebook.view(), "l0h3").click()  # this one brings the code of the inspector, too
+    cell(notebook.view(), "l0h3").click()
     notebook.wait_until("str(grid.selection) == 'l0h3'")
     expect(notebook.view().get_by_role("group", name="Inspector")).to_contain_text("layer 0 head 3")
     frames.settle(clear=True)

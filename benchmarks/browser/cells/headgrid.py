@@ -50,12 +50,12 @@ def timed(run):
 def sizes(grid):
     """Bytes of what a grid sends when it is shown, without its code, and of what a saved notebook keeps of it."""
     state = grid.get_state()
-    for code in ("_esm", "_css", "panel"):
+    for code in ("_esm", "_css"):
         state.pop(code, None)
     rest, _, buffers = _remove_buffers(state)
     spec, _, plan_buffers = _remove_buffers({"spec": state["spec"]})
     saved = ipywidgets.Widget.get_manager_state(widgets=[grid, grid.layout])["state"][grid.model_id]
-    for code in ("_esm", "_css", "panel"):
+    for code in ("_esm", "_css"):
         saved["state"].pop(code, None)
     return {
         "state": len(json.dumps(rest, separators=(",", ":"))),

@@ -140,15 +140,13 @@ export function makeOptions(
 }
 
 export interface Completing {
-  /** An arrow key goes through the list; where there is none, through what was applied before. */
-  step(event: KeyboardEvent): void;
   /** An answer to what was asked, for the first time or again; one that answers an older text is dropped. */
   update(answer: Completions | null): void;
 }
 
 /** `complete` asks what may stand at a place of a text, and returns the number that the answer will carry. */
 export function makeCompleting(
-  { input, past: texts, type, isTyped }: QueryBox,
+  { input, past: texts, type }: QueryBox,
   complete: (text: string, at: number) => number,
   signal: AbortSignal,
 ): Completing {
@@ -181,6 +179,7 @@ export function makeCompleting(
     type(text, at);
     if (isBegun(word)) want(0);
   };
+  /** An arrow key goes through the list; where there is none, through what was applied before. */
   const step = ({ key, altKey }: KeyboardEvent) => {
     const by = key === "ArrowDown" ? 1 : -1;
     if (altKey) return by > 0 ? want(0) : close();
@@ -232,11 +231,8 @@ export function makeCompleting(
   );
   on(input, "blur", close, signal);
   atEnd(signal, () => clearTimeout(timer));
-  // What is typed by now waits for its words too; what was applied does not.
-  if (isTyped() && input.matches(":focus")) want(0);
 
   return {
-    step,
     update: (answer) => {
       const { n, text, at } = wanted;
       if (!answer || answer.complete !== n || input.value !== text || input.selectionStart !== at) return;

@@ -22,8 +22,13 @@ export function ticksOf(shades: Shades): string[] {
   ];
 }
 
-/** Fills the legend's place, which is there as long as there are colors. Returns what writes it anew. */
-export function makeLegend(element: HTMLElement): (shades: Shades | null, theme: string) => void {
+export interface Legend {
+  element: HTMLElement;
+  update(shades: Shades | null, theme: string): void;
+}
+
+/** The legend of the colors; hidden while there are none. */
+export function makeLegend(): Legend {
   const label = make("span", { class: "hg-strong" });
   const scale = make("span", { class: "hg-scale" });
   const ticks = make("span", { class: "hg-ticks" });
@@ -32,8 +37,13 @@ export function makeLegend(element: HTMLElement): (shades: Shades | null, theme:
   const none = make("span", { class: "hg-missing hg-muted" }, make("i"), "no value");
   const range = make("span", { class: "hg-muted" });
   const far = make("span", { class: "hg-missing hg-far hg-muted" }, make("i"), "beyond the scale");
-  element.append(label, ramp, range, far, none, ln);
-  return (shades, theme) => {
+  const element = make(
+    "div",
+    { class: "hg-row hg-legend", role: "group", "aria-label": "Colors", hidden: true },
+    ...[label, ramp, range, far, none, ln],
+  );
+  const update = (shades: Shades | null, theme: string) => {
+    element.hidden = !shades;
     if (!shades) return;
     setText(label, shades.label);
     setText(ln, LN[shades.ln] ?? "");
@@ -44,4 +54,5 @@ export function makeLegend(element: HTMLElement): (shades: Shades | null, theme:
     far.hidden = !beyond(shades).some(Boolean);
     none.hidden = !shades.missing;
   };
+  return { element, update };
 }

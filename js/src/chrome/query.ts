@@ -2,16 +2,13 @@
 
 import { clamp } from "../model/numbers";
 import type { Text } from "../model/wire";
+import { copyFrom } from "./clipboard";
 import { button, freshId, keepKeys, make, OWN_KEYS, on, setOff, setText } from "./dom";
-import { LOST } from "./toolbar";
 
 export interface QueryEvents {
   /** Sends a text; returns the number that its answer will carry. */
   ask(text: string): number;
-  /** Copies a text, and says so on the button and aloud. */
-  copy(node: HTMLElement, text: string): void;
-  /** An arrow key that nobody took: what takes it is still to come. */
-  stepped(event: KeyboardEvent): void;
+  say(sentence: string): void;
   /** The user is done here. */
   leave(): void;
 }
@@ -21,13 +18,10 @@ export interface QueryBox {
   input: HTMLInputElement;
   /** What was applied, from the first to the last. */
   past: string[];
-  /** Whether something is typed that was not applied yet. */
-  isTyped(): boolean;
   focus(): void;
   /** Puts a text into the box as if it was typed, with the caret at a place. */
   type(text: string, at: number): void;
-  /** `canCopy` is whether what copies is there, or can come. */
-  update(text: Text, live: boolean, canCopy: boolean): void;
+  update(text: Text, live: boolean): void;
 }
 
 const HINT = "l1h2 | l0 mlp";
@@ -67,8 +61,9 @@ export function makeQuery(events: QueryEvents, signal: AbortSignal): QueryBox {
   });
   const underlay = make("div", { class: "hg-underlay", "aria-hidden": "true" });
   const copying = (label: string, title: string, text: () => string) => {
-    const node = button(label, { class: "hg-button hg-copy" }, () => events.copy(node, text()), signal);
-    const show = () => setOff(node, !copies || !shownText(selection), copies ? title : `${title}: ${LOST}`);
+    const run = () => void copyFrom(node, text(), events.say);
+    const node = button(label, { class: "hg-button hg-copy" }, run, signal);
+    const show = () => setOff(node, !shownText(selection), title);
     return { node, show };
   };
   const copiers = [
@@ -81,7 +76,6 @@ export function makeQuery(events: QueryEvents, signal: AbortSignal): QueryBox {
   const element = make("div", { class: "hg-query" }, field, error);
 
   let selection = "none";
-  let copies = true;
   /** What the user has typed and Python has not taken yet. */
   let draft: string | null = null;
   let sent = { n: -1, text: "" };
@@ -146,7 +140,6 @@ export function makeQuery(events: QueryEvents, signal: AbortSignal): QueryBox {
       if (event.isComposing || input.readOnly || event.ctrlKey || event.metaKey) return;
       if (key === "Enter") apply();
       else if (key === "Escape") dismiss();
-      else if (key === "ArrowDown" || key === "ArrowUp") events.stepped(event);
       else return;
       event.preventDefault();
     },
@@ -157,7 +150,6 @@ export function makeQuery(events: QueryEvents, signal: AbortSignal): QueryBox {
     element,
     input,
     past,
-    isTyped: () => draft !== null && draft !== sent.text,
     focus: () => {
       input.focus();
       input.select();
@@ -166,9 +158,8 @@ export function makeQuery(events: QueryEvents, signal: AbortSignal): QueryBox {
       type(text);
       input.setSelectionRange(at, at);
     },
-    update: (text, live, canCopy) => {
+    update: (text, live) => {
       input.readOnly = !live;
-      copies = canCopy;
       if (text.query === sent.n) {
         // Once: what is typed after the answer is not answered by it, though it may be the same text.
         sent.n = -1;

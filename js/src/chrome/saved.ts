@@ -29,7 +29,7 @@ export interface SavedState {
 }
 
 export interface SavedRow {
-  nodes: HTMLElement[];
+  element: HTMLElement;
   update(state: SavedState): void;
 }
 
@@ -159,7 +159,7 @@ export function makeSaved(marks: string[], events: SavedEvents, signal: AbortSig
   const form = make("form", { class: "hg-form", hidden: true }, input, accept, cancel);
   const compared = make("p", { class: "hg-muted hg-overlap" });
   const error = make("p", { class: "hg-error", id: errorId, role: "alert" });
-  const nodes = [bar, form, compared, error];
+  const element = make("div", { class: "hg-row hg-saved" }, bar, form, compared, error);
   const row = rove(bar, signal);
 
   const setEdits = (on: boolean) => {
@@ -218,6 +218,7 @@ export function makeSaved(marks: string[], events: SavedEvents, signal: AbortSig
     settle();
     const { items, live, selection } = state;
     const names = items.map(({ name }) => name);
+    element.classList.toggle("hg-some", items.length > 0);
     for (const mark of marks.filter((name) => !names.includes(name))) marks.splice(marks.indexOf(mark), 1);
     if (!items.length || !live) edits = false;
     row.keep(() => {
@@ -239,5 +240,5 @@ export function makeSaved(marks: string[], events: SavedEvents, signal: AbortSig
     );
     setText(compared, overlap());
   };
-  return { nodes, update };
+  return { element, update };
 }

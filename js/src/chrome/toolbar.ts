@@ -20,8 +20,6 @@ export interface ToolState {
   live: boolean;
   history: History;
   zoomed: { canGrow: boolean; canShrink: boolean; fits: boolean };
-  /** Whether help and pictures are there, or can come. */
-  extras: boolean;
 }
 
 export interface Tools {
@@ -59,6 +57,7 @@ export function makeTools(events: ToolEvents, signal: AbortSignal): Tools {
     ] as const
   ).map(([label, title, run]) => ({ node: button(label, {}, run, signal), title }));
   const picture = drawn(PICTURE, "Save a picture", events.pictures, "", {
+    title: "Save a picture of the grid",
     "aria-haspopup": "menu",
     "aria-expanded": "false",
   });
@@ -72,7 +71,12 @@ export function makeTools(events: ToolEvents, signal: AbortSignal): Tools {
     },
     signal,
   );
-  const help = button("?", { "aria-label": "? Help", "aria-expanded": "false" }, events.help, signal);
+  const help = button(
+    "?",
+    { "aria-label": "? Help", title: "Help (?)", "aria-expanded": "false" },
+    events.help,
+    signal,
+  );
   const group = (name: string, ...nodes: Node[]) =>
     make("span", { class: "hg-set", role: "group", "aria-label": name }, ...nodes);
   const element = make(
@@ -88,7 +92,7 @@ export function makeTools(events: ToolEvents, signal: AbortSignal): Tools {
     element,
     picture,
     helped: (open) => help.setAttribute("aria-expanded", String(open)),
-    update: ({ live, history, zoomed, extras }) => {
+    update: ({ live, history, zoomed }) => {
       const set = (node: HTMLElement, can: boolean, title: string, why: string) =>
         setOff(node, !can, can ? title : `${title}: ${why}`);
       set(undo, live && history.undo > 0, "Undo (Ctrl+Z)", live ? "nothing was done yet" : LOST);
@@ -97,8 +101,6 @@ export function makeTools(events: ToolEvents, signal: AbortSignal): Tools {
       set(shrink, zoomed.canShrink, "Smaller cells (-)", "they are at their smallest");
       fit.title = zoomed.fits ? "Cells of a readable size (0)" : "Fit the whole grid (0)";
       set(grow, zoomed.canGrow, "Larger cells (+)", "they are at their largest");
-      set(picture, extras, "Save a picture of the grid", LOST);
-      set(help, extras, "Help (?)", LOST);
       row.update();
     },
   };

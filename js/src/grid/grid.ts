@@ -4,12 +4,15 @@ import { atEnd, freshId, make, OWN_KEYS, on, perFrame } from "../chrome/dom";
 import { type Palette, readPalette } from "../chrome/theme";
 import { type Spot, sameSpot } from "../model/cells";
 import type { Editor } from "../model/editor";
+import { arrowsOf } from "../model/reads";
 import type { Sync } from "../model/sync";
 import type { View } from "../model/view";
 import { Layer, type LayerState, setAttribute } from "./aria_grid";
+import { curvesOf } from "./arrows";
 import { type Geometry, rectOf, unionOf } from "./geometry";
 import type { Scene } from "./headers";
 import { type Action, actionOf, isVertical } from "./keyboard";
+import { keepMarks } from "./marks";
 import { contextOf, Film } from "./painted_cells";
 import { listenToPointer } from "./pointer";
 import { makeViewport, type Viewport } from "./viewport";
@@ -23,12 +26,6 @@ export interface GridEvents {
   /** Hover, cursor or brush changed. */
   changed(): void;
 }
-
-/** What is drawn besides the cells. */
-export type Drawn = (geometry: Geometry) => Pick<Scene, "arrows" | "marks" | "paintArrows" | "paintMarks">;
-
-/** The same each time: the cells under it need no painting then. */
-const NOTHING: ReturnType<Drawn> = { arrows: [], marks: [] };
 
 export interface Grid {
   element: HTMLElement;
@@ -45,8 +42,6 @@ export interface Grid {
   zoomed(): { canGrow: boolean; canShrink: boolean; fits: boolean };
   /** Where a spot is on the page, in client coordinates; null where it is not in sight. */
   rectOfSpot(spot: Spot): DOMRect | null;
-  /** The second module has come, which knows what else is drawn. */
-  extend(drawn: Drawn): void;
   /** Draws again in the next frame. */
   refresh(): void;
   /** Reads the style sheet's colors anew. */
@@ -76,7 +71,7 @@ export function makeGrid(
   const layer = new Layer(grid, freshId(), events.detailId);
   const widths = new Map<string, number>();
   let palette: Palette | null = null;
-  let drawn: Drawn = () => NOTHING;
+  const marksOf = keepMarks();
   let settling = 0;
   /** What the accessible layer lies over, what it is about to, and what it is to say. */
   let told: Geometry | null = null;
@@ -99,9 +94,12 @@ export function makeGrid(
   /** Everything that is drawn, at its full size, without cursor and hover. */
   const sceneOf = (geometry: Geometry): Scene => {
     const { partial, shades } = sync;
+    const { cells } = view;
+    const { arrows, fence } = arrowsOf(sync);
     return {
-      ...{ cells: view.cells, geometry, partial, shades },
-      ...drawn(geometry),
+      ...{ cells, geometry, partial, shades },
+      arrows: curvesOf(arrows, view.arrows, cells, geometry, fence),
+      marks: marksOf(sync.saved, view.marks, cells.count),
       on: editor.shown,
       ...{ cursor: null, focused: false, hover: null, scroll: { x: 0, y: 0 } },
       ...{ width: geometry.width, height: geometry.height, ratio: window.devicePixelRatio || 1 },
@@ -283,9 +281,5 @@ export function makeGrid(
     zoom: port.zoom,
     zoomed: port.zoomed,
     rectOfSpot: port.rectOfSpot,
-    extend: (more) => {
-      drawn = more;
-      refresh();
-    },
   };
 }

@@ -18,11 +18,8 @@ export interface Scene {
   /** Values to color the cells by; null where the color tells whether a cell is selected. */
   shades: Shades | null;
   arrows: readonly Curve[];
-  /** What draws the arrows; it comes with the second module. */
-  paintArrows?: ((context: Context, scene: Scene, palette: Palette) => void) | undefined;
-  /** The saved selections that are shown, and what draws them; this too comes with the second module. */
+  /** The saved selections that are shown. */
   marks: readonly Mark[];
-  paintMarks?: ((context: Context, scene: Scene, b: number, palette: Palette) => void) | undefined;
   cursor: Spot | null;
   /** Whether the cursor is the keyboard's, or only marks the cell that is described. */
   focused: boolean;

@@ -3,10 +3,12 @@
 import { isPlain, type Palette } from "../chrome/theme";
 import { has } from "../model/bits";
 import { numberAt, type Spot } from "../model/cells";
+import { paintArrows } from "./draw_arrows";
 import { paintFills } from "./fills";
 import { type BandBox, RING, rectOf } from "./geometry";
 import { paintGrips } from "./handles";
 import { paintHeaders, type Scene } from "./headers";
+import { paintMarks } from "./marks";
 import { levelOf, scaleOf } from "./scales";
 import { box, type Context, hatch, ring, triangle } from "./shapes";
 import { eachVisible } from "./visible";
@@ -122,7 +124,7 @@ export function paintBands(context: Context, scene: Scene, palette: Palette): vo
   for (const b of bandsInView(scene)) {
     if (scene.shades && !isPlain(palette)) paintFills(context, scene, b, palette, scene.shades);
     else paintCells(context, scene, b, palette);
-    scene.paintMarks?.(context, scene, b, palette);
+    paintMarks(context, scene, b, palette);
   }
 }
 
@@ -141,7 +143,7 @@ export function paintOver(context: Context, scene: Scene, palette: Palette): voi
     context.textBaseline = "middle";
     context.fillText(area.title, scroll.x + 2, area.top - 10);
   }
-  scene.paintArrows?.(context, scene, palette);
+  paintArrows(context, scene, palette);
   if (frame) ring(context, scene.path(), frame, palette.cursor, 1.5, 1.5);
   paintMark(context, scene, palette, false);
   paintEdges(context, scene, palette);

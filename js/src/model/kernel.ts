@@ -10,6 +10,8 @@ export function isDisconnected(el: Element): boolean {
 
 /** What is to be said of the kernel; "" while all is well. */
 export function noticeOf(live: boolean, version: number): string {
+  if (!live && version !== VERSION)
+    return "No kernel, and this was saved with another version of headgrid: run its cell again";
   if (!live) return "No kernel: this is the last state";
   return version === 0 || version === VERSION
     ? ""

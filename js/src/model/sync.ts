@@ -31,7 +31,7 @@ const COLORS: Trait[] = ["spec", "colors", "recolor"];
 /** Those of which nothing is kept here: they are read when they are needed. */
 const OTHERS: Trait[] = [
   ...(["text", "focus", "summary", "selected_heads", "arrows", "progress"] as const),
-  ...(["completions", "saved", "panel", "precomputed"] as const),
+  ...(["completions", "saved", "precomputed"] as const),
 ];
 
 /** Who asks: no two pages are called the same. */
@@ -106,11 +106,6 @@ export class Sync {
     return this.read("saved")?.items ?? [];
   }
 
-  /** The code of the inspector; "" until it has come. */
-  get panel(): string {
-    return String(this.#model.get("panel") ?? "");
-  }
-
   /** Calls back after each change of a trait, with the sets of cells read anew, until the signal aborts. */
   follow(signal: AbortSignal, changed: (trait: Trait) => void): void {
     for (const trait of new Set([...CELLS, ...COLORS, ...OTHERS])) {
@@ -155,12 +150,6 @@ export class Sync {
     const last = this.focus;
     if (last.cell === cell && last.ln === ln) return;
     this.#write("focus", { n: last.n + 1, cell, ln });
-  }
-
-  /** Asks Python for the second module, where it has not come yet. */
-  wake(): void {
-    const last = this.focus;
-    if (!this.panel && last.n === 0) this.#write("focus", { ...last, n: 1 });
   }
 
   /** Asks Python to color the cells by a metric; "" for no colors, which also stops what runs. */

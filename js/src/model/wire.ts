@@ -294,8 +294,6 @@ export interface Wire {
   colors: Colors;
   /** Python writes */
   progress: Progress;
-  /** Python writes, once a cell is asked about: the code of the inspector */
-  panel: string;
   /** Python writes, into files only: summaries that can be shown without a kernel */
   precomputed: Summary[];
 }

@@ -56,29 +56,25 @@ describe("the list of words", () => {
     document.body.replaceChildren();
   });
 
-  /** `before` is what is done in the box before the second module has come. */
-  const setUp = (before: (input: HTMLInputElement) => void = () => {}) => {
+  const setUp = () => {
     const life = new AbortController();
     const log: string[] = [];
     let n = 0;
-    const early: KeyboardEvent[] = [];
     const box = makeQuery(
       {
         ask: (query) => {
           log.push(`ask ${query}`);
           return 7;
         },
-        copy: () => {},
-        stepped: (event) => early.push(event),
+        say: () => {},
         leave: () => log.push("leave"),
       },
       life.signal,
     );
     document.body.append(box.element);
     const { input } = box;
-    box.update(text(), true, true);
+    box.update(text(), true);
     input.focus();
-    before(input);
     const completing = makeCompleting(
       box,
       (typed, at) => {
@@ -87,7 +83,6 @@ describe("the list of words", () => {
       },
       life.signal,
     );
-    for (const event of early) completing.step(event);
     const list = box.element.querySelector<HTMLElement>("[role=listbox]")!;
     const type = (value: string) => {
       input.value = value;
@@ -139,22 +134,10 @@ describe("the list of words", () => {
     expect(input.getAttribute("aria-controls")).toBe(list.id);
   });
 
-  it("is asked for what was typed before it was there", () => {
-    const { log } = setUp((input) => {
-      input.value = "l1";
-      input.dispatchEvent(new Event("input"));
-    });
-    vi.advanceTimersByTime(100);
-    expect(log).toEqual(["complete l1 2"]);
-  });
-
-  it("is not asked for what was applied before it was there, answered or not", () => {
-    const { log, box } = setUp((input) => {
-      input.value = "none";
-      input.dispatchEvent(new Event("input"));
-      input.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter" }));
-    });
-    box.update(text({ query: 7 }), true, true);
+  it("is not asked for what was applied at once", () => {
+    const { log, type, press } = setUp();
+    type("none");
+    press("Enter");
     vi.advanceTimersByTime(100);
     expect(log).toEqual(["ask none"]);
   });
@@ -163,20 +146,6 @@ describe("the list of words", () => {
     const { log } = setUp();
     vi.advanceTimersByTime(100);
     expect(log).toEqual([]);
-  });
-
-  it("takes the arrow keys that were pressed before it was there", () => {
-    const keys = (input: HTMLInputElement, ...all: string[]) => {
-      for (const key of all) input.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
-    };
-    const { input } = setUp((early) => {
-      for (const query of ["l0", "l1h2"]) {
-        early.value = query;
-        keys(early, "Enter");
-      }
-      keys(early, "ArrowUp", "ArrowUp", "ArrowDown", "ArrowUp");
-    });
-    expect(input.value).toBe("l0");
   });
 
   it("moves over the words with the arrow keys, round and round", () => {
@@ -280,7 +249,7 @@ describe("the list of words", () => {
 
   it("is not asked for without a kernel", () => {
     const { box, type, log } = setUp();
-    box.update(text(), false, true);
+    box.update(text(), false);
     type("l1");
     vi.advanceTimersByTime(100);
     expect(log).toEqual([]);

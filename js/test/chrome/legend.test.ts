@@ -1,5 +1,4 @@
 import { describe, expect, it } from "vitest";
-import { make } from "../../src/chrome/dom";
 import { makeLegend, ticksOf } from "../../src/chrome/legend";
 import { readShades } from "../../src/model/values";
 import { colors } from "../fixtures";
@@ -8,11 +7,6 @@ import { small } from "../specs";
 const cells = small();
 const shadesOf = (more = {}) => readShades(colors(Array(cells.count).fill(0.5), more), cells)!;
 
-function legendOf() {
-  const element = make("div");
-  return { element, update: makeLegend(element) };
-}
-
 describe("the legend", () => {
   it("has the ends of the scale, and zero where the scale has two sides", () => {
     expect(ticksOf(shadesOf())).toEqual(["−1.00", "0", "1.00"]);
@@ -20,7 +14,7 @@ describe("the legend", () => {
   });
 
   it("says the range of the values, and marks the ends that some lie beyond", () => {
-    const { element, update } = legendOf();
+    const { element, update } = makeLegend();
     const far = element.querySelector<HTMLElement>(".hg-far")!;
     const within = shadesOf({ diverging: false, low: 0, range: "all are 0.50" });
     update(within, "light");
@@ -31,17 +25,18 @@ describe("the legend", () => {
     expect(ticksOf(shadesOf({ diverging: false, low: 0.75 }))).toEqual(["≤ 0.750", "1.00"]);
   });
 
-  it("says what is shown and how, and keeps still without colors", () => {
-    const { element, update } = legendOf();
+  it("says what is shown and how, and is hidden without colors", () => {
+    const { element, update } = makeLegend();
+    expect(element.hidden).toBe(true);
     update(shadesOf({ ln: "raw" }), "light");
-    expect(element.textContent).toContain("copying score");
+    expect([element.hidden, element.textContent]).toEqual([false, expect.stringContaining("copying score")]);
     expect(element.textContent).toContain("raw weights");
     update(null, "light");
-    expect(element.textContent).toContain("copying score");
+    expect(element.hidden).toBe(true);
   });
 
   it("has no scale where no cell has a value", () => {
-    const { element, update } = legendOf();
+    const { element, update } = makeLegend();
     const ramp = element.querySelector<HTMLElement>(".hg-ramp")!;
     update(shadesOf(), "light");
     expect(ramp.hidden).toBe(false);

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { around, makeQuery, shownText } from "../../src/chrome/query";
 import { text } from "../specs";
 
@@ -13,8 +13,7 @@ describe("the query box", () => {
     const box = makeQuery(
       {
         ask: (query) => sent.push(query),
-        copy: (node, copied) => sent.push(`${node.textContent}: ${copied}`),
-        stepped: ({ key }) => sent.push(key),
+        say: (sentence) => sent.push(sentence),
         leave: () => {},
       },
       life(),
@@ -28,7 +27,7 @@ describe("the query box", () => {
 
   it("shows the selection, and an empty box for nothing", () => {
     const { box, input } = boxOf([]);
-    box.update(text({ selection: "l1h2 | l0 mlp" }), true, true);
+    box.update(text({ selection: "l1h2 | l0 mlp" }), true);
     expect(input.value).toBe("l1h2 | l0 mlp");
     expect(shownText("none")).toBe("");
   });
@@ -38,63 +37,44 @@ describe("the query box", () => {
     document.body.replaceChildren(box.element);
     const range = () => [input.value, input.selectionStart, input.selectionEnd];
     box.focus();
-    box.update(text({ selection: "l0" }), true, true);
+    box.update(text({ selection: "l0" }), true);
     expect(range()).toEqual(["l0", 0, 2]);
-    box.update(text({ selection: "l1h2" }), true, true);
+    box.update(text({ selection: "l1h2" }), true);
     expect(range()).toEqual(["l1h2", 0, 4]);
     input.setSelectionRange(2, 2); // a caret is no wish to replace
-    box.update(text({ selection: "l0" }), true, true);
+    box.update(text({ selection: "l0" }), true);
     expect(range()).toEqual(["l0", 2, 2]);
     input.select();
     input.blur();
-    box.update(text({ selection: "l1" }), true, true);
+    box.update(text({ selection: "l1" }), true);
     expect(document.activeElement).not.toBe(input);
   });
 
   it("keeps the focus on a button that has nothing to copy any more", () => {
     const { box } = boxOf([]);
     document.body.replaceChildren(box.element);
-    box.update(text({ selection: "l1h2" }), true, true);
+    box.update(text({ selection: "l1h2" }), true);
     const [copy] = box.element.querySelectorAll("button");
     expect(copy!.getAttribute("aria-disabled")).toBe("false");
     copy!.focus();
-    box.update(text({ selection: "none" }), true, true);
+    box.update(text({ selection: "none" }), true);
     expect([copy!.getAttribute("aria-disabled"), copy!.disabled]).toEqual(["true", false]);
     expect(document.activeElement).toBe(copy);
   });
 
-  it("hands on the arrow keys that nobody took, and what is to be copied", () => {
-    const sent: string[] = [];
-    const { box, input } = boxOf(sent);
-    const press = (key: string, more = {}) => {
-      const event = new KeyboardEvent("keydown", { key, cancelable: true, ...more });
-      input.dispatchEvent(event);
-      return event.defaultPrevented;
-    };
-    expect([
-      press("ArrowUp"),
-      press("ArrowDown"),
-      press("ArrowLeft"),
-      press("ArrowUp", { ctrlKey: true }),
-    ]).toEqual([true, true, false, false]);
-    box.update(text({ selection: "l1h2" }), true, true);
-    for (const copy of box.element.querySelectorAll("button")) copy.click();
-    expect(sent).toEqual(["ArrowUp", "ArrowDown", "Copy: l1h2", 'Python: grid.select("l1h2")']);
-    box.update(text(), false, true);
-    expect(press("ArrowUp")).toBe(false);
-  });
-
-  it("has nothing to copy with where the second module cannot come, and says why", () => {
+  it("copies the selection's text, or a line of Python, without a kernel too, and says so", async () => {
     const sent: string[] = [];
     const { box } = boxOf(sent);
-    box.update(text({ selection: "l1h2" }), false, false);
-    const [copy] = box.element.querySelectorAll("button");
-    copy!.click();
-    expect([copy!.getAttribute("aria-disabled"), copy!.title, sent]).toEqual([
-      "true",
-      "Copy the selection's text: there is no kernel",
-      [],
-    ]);
+    const copied: string[] = [];
+    vi.stubGlobal("navigator", { clipboard: { writeText: async (text: string) => copied.push(text) } });
+    for (const live of [true, false]) {
+      box.update(text({ selection: "l1h2" }), live);
+      for (const copy of box.element.querySelectorAll("button")) copy.click();
+    }
+    await vi.waitFor(() => expect(sent).toEqual(Array(4).fill("copied")));
+    const line = 'grid.select("l1h2")';
+    expect(copied).toEqual(["l1h2", line, "l1h2", line]);
+    vi.unstubAllGlobals();
   });
 
   it("remembers what was applied, once in a row, and nothing for an empty box", () => {
@@ -107,7 +87,7 @@ describe("the query box", () => {
     const sent: string[] = [];
     const { box, input, error } = boxOf(sent);
     enter(input, "l1h2 | foo");
-    box.update(text({ query: 1, error: { message: "no such part", start: 7, end: 10 } }), true, true);
+    box.update(text({ query: 1, error: { message: "no such part", start: 7, end: 10 } }), true);
     expect(sent).toEqual(["l1h2 | foo"]);
     expect(input.value).toBe("l1h2 | foo");
     expect([error.textContent, input.getAttribute("aria-invalid")]).toEqual(["no such part", "true"]);
@@ -120,11 +100,11 @@ describe("the query box", () => {
     document.body.replaceChildren(box.element);
     input.focus();
     enter(input, "none");
-    box.update(text({ query: 1 }), true, true);
+    box.update(text({ query: 1 }), true);
     expect(input.value).toBe("");
     input.value = "none";
     input.dispatchEvent(new Event("input"));
-    box.update(text({ query: 1, selection: "l1h2" }), true, true);
+    box.update(text({ query: 1, selection: "l1h2" }), true);
     expect(input.value).toBe("none");
     input.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter" }));
     expect(sent).toEqual(["none", "none"]);
@@ -137,11 +117,10 @@ describe("the query box", () => {
     const box = makeQuery(
       {
         ask: () => {
-          held.box?.update(text(now), true, true); // as a change of the model does at once
+          held.box?.update(text(now), true); // as a change of the model does at once
           return ++asked;
         },
-        copy: () => {},
-        stepped: () => {},
+        say: () => {},
         leave: () => {},
       },
       life(),
@@ -151,25 +130,25 @@ describe("the query box", () => {
     const wrong = { message: "no part is called x", start: 0, end: 1 };
     const refused = () => {
       enter(input, "x");
-      box.update(text({ query: asked, error: wrong }), true, true);
+      box.update(text({ query: asked, error: wrong }), true);
       return [input.value, box.element.querySelector("[role=alert]")!.textContent];
     };
     expect(refused()).toEqual(["x", wrong.message]);
     Object.assign(now, { query: asked });
-    box.update(text(now), true, true); // a click: the error is over
+    box.update(text(now), true); // a click: the error is over
     expect(refused()).toEqual(["x", wrong.message]);
   });
 
   it("takes Python's spelling of an accepted text", () => {
     const { box, input } = boxOf([]);
     enter(input, "L1H2");
-    box.update(text({ query: 1, selection: "l1h2" }), true, true);
+    box.update(text({ query: 1, selection: "l1h2" }), true);
     expect(input.value).toBe("l1h2");
   });
 
   it("ignores an error that answers another view's question", () => {
     const { box, error } = boxOf([]);
-    box.update(text({ query: 7, error: { message: "no", start: 0, end: 1 } }), true, true);
+    box.update(text({ query: 7, error: { message: "no", start: 0, end: 1 } }), true);
     expect(error.textContent).toBe("");
   });
 
@@ -180,7 +159,7 @@ describe("the query box", () => {
   it("never reads text as HTML", () => {
     const { box, input, error } = boxOf([]);
     enter(input, "<b>x</b>");
-    box.update(text({ query: 1, error: { message: "<i>no</i>", start: 0, end: 8 } }), true, true);
+    box.update(text({ query: 1, error: { message: "<i>no</i>", start: 0, end: 8 } }), true);
     expect(error.children.length).toBe(0);
     expect(box.element.querySelector("b")).toBeNull();
   });

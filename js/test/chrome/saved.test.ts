@@ -26,9 +26,7 @@ function rowOf(more: Partial<SavedState> = {}) {
     shown: () => {},
     say: (sentence: string) => void said.push(sentence),
   };
-  const saved = makeSaved(marks, events, new AbortController().signal);
-  const row = { ...saved, element: document.createElement("div") };
-  row.element.append(...saved.nodes);
+  const row = makeSaved(marks, events, new AbortController().signal);
   document.body.replaceChildren(row.element);
   let state: SavedState = {
     items: [INDUCTION, COPYING],

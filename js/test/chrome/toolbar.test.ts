@@ -5,7 +5,6 @@ const STATE: ToolState = {
   live: true,
   history: { done: 0, undo: 1, redo: 0 },
   zoomed: { canGrow: true, canShrink: false, fits: true },
-  extras: true,
 };
 
 function toolsOf(state: Partial<ToolState> = {}) {
@@ -56,12 +55,6 @@ describe("the buttons", () => {
     ]);
   });
 
-  it("leave zoom alone where there is neither a kernel nor the second module", () => {
-    const { all, named } = toolsOf({ live: false, extras: false });
-    const on = all.filter((node) => !isOff(node) && node.getAttribute("role") !== "menuitem");
-    expect(on).toEqual([named("Fit the grid"), named("Larger cells")]);
-  });
-
   it("are one stop of the Tab key, and the arrow keys go round", () => {
     const { all, named, press } = toolsOf();
     const stops = () => all.filter((node) => node.tabIndex === 0);
@@ -85,11 +78,5 @@ describe("the buttons", () => {
     press(opener, "ArrowDown");
     opener.click();
     expect(did).toEqual(["pictures", "pictures"]);
-  });
-
-  it("keep that menu closed while there is nothing to save", () => {
-    const { did, named, press } = toolsOf({ live: false, extras: false });
-    press(named("Save a picture"), "ArrowDown");
-    expect(did).toEqual([]);
   });
 });

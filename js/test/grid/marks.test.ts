@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { toWire } from "../../dev/bytes";
 import { Stroke } from "../../src/export/svg";
 import { layOut } from "../../src/grid/geometry";
-import { barsOf, marksAt, marksOf, paintMarks } from "../../src/grid/marks";
+import { barsOf, keepMarks, marksAt, marksOf, paintMarks } from "../../src/grid/marks";
 import { empty } from "../../src/model/bits";
 import type { SavedSelection } from "../../src/model/wire";
 import { measure, on, small } from "../specs";
@@ -18,6 +18,20 @@ describe("the marks of saved selections", () => {
     const marks = marksOf([saved("aaa", 3), saved("bbb"), saved("ccc", 3, 4)], ["ccc", "aaa", "gone"], 13);
     expect(marks.map(({ color }) => color)).toEqual(["#aaa", "#ccc"]);
     expect([marksAt(marks, 3), marksAt(marks, 4), marksAt(marks, 5)]).toEqual([[0, 1], [1], []]);
+  });
+
+  it("are the same ones until they change, so that no cell is painted again", () => {
+    const marks = keepMarks();
+    const all = [saved("aaa", 3), saved("bbb", 4)];
+    expect(marks(all, [], 13)).toEqual([]);
+    const first = marks(all, ["aaa"], 13);
+    expect(marks(all, ["aaa"], 13)).toBe(first);
+    const other = marks(
+      all.map((item) => ({ ...item, color: "#0072b2" })),
+      ["aaa"],
+      13,
+    );
+    expect(other.map(({ color }) => color)).toEqual(["#0072b2"]);
   });
 
   it("leave out none that is shown", () => {

@@ -109,7 +109,6 @@ class HeadGrid(anywidget.AnyWidget):
     recolor = _dict({"n": 0, "metric": "", "ln": "folded"})
     colors = _dict(cell_colors.NONE)
     progress = _dict(IDLE)
-    panel = traitlets.Unicode().tag(sync=True)
     precomputed: traitlets.List[Any] = traitlets.List().tag(sync=True)
 
     def __init__(self, model: Any, tokenizer: Any = None, *, select: Selectable = "none") -> None:
@@ -308,11 +307,7 @@ class HeadGrid(anywidget.AnyWidget):
     def _tell_saved(self) -> None:
         """The saved selections are another set now: views and observers are told."""
         change = {"name": "saved", "old": self.saved, "new": self.saved, "owner": self, "type": "change"}
-        try:
-            self.notify_change(traitlets.Bunch(change))
-        finally:
-            if self.saved:
-                self._scheduler.show_panel()
+        self.notify_change(traitlets.Bunch(change))
 
     # ---- browser -> Python
 

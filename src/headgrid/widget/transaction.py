@@ -24,7 +24,7 @@ DERIVED = (
 )  # fmt: skip
 """The traits that Python writes, and that change. What a browser wrote last is what it asks, and stays."""
 
-SENT = [trait for trait in TRAITS if trait not in ("spec", "panel", "precomputed")]
+SENT = [trait for trait in TRAITS if trait not in ("spec", "precomputed")]
 """What a browser is sent of a grid that is not what it may think."""
 
 

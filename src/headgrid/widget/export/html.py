@@ -89,7 +89,6 @@ def state(grid: HeadGrid, found: Kept) -> dict[str, Any]:
         **now,
         "_esm": widget_state.static("widget.js"),
         "_css": widget_state.static("widget.css"),
-        "panel": widget_state.static("panel.js"),
         "summary": {**same, "focus": focus["n"], "ln": focus["ln"]},
         "selected_heads": compared,
         "arrows": arrows,

@@ -71,7 +71,7 @@ class _Places(Preprocessor):
                 continue
             model_id = str(view.get("model_id"))
             if is_grid(states.get(model_id)):
-                used[model_id] = _with_panel(states[model_id])
+                used[model_id] = states[model_id]
                 picture = data.get("text/html", "")
                 data.clear()
                 data["text/html"] = widget_state.place(model_id, f"<figure>{picture}</figure>")
@@ -92,14 +92,6 @@ def is_grid(model: Any) -> bool:
     """Whether this is the saved state of a `HeadGrid`."""
     state = (model or {}).get("state", {})
     return str(state.get("_anywidget_id", "")).startswith("headgrid.") and "_esm" in state and "spec" in state
-
-
-def _with_panel(model: Any) -> Any:
-    """The state with the second module, if it is of the same build as the first: Python sends it once it is needed."""
-    state = model["state"]
-    if state.get("panel") or state["_esm"] != widget_state.static("widget.js"):
-        return model
-    return {**model, "state": {**state, "panel": widget_state.static("panel.js")}}
 
 
 def _outputs(nb: Any) -> Iterator[Any]:

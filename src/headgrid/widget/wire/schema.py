@@ -398,7 +398,6 @@ TRAITS: dict[str, tuple[Any, str]] = {
     "recolor": (Recolor, "the browser writes"),
     "colors": (Colors, "Python writes"),
     "progress": (Progress, "Python writes"),
-    "panel": (str, "Python writes, once a cell is asked about: the code of the inspector"),
     "precomputed": (list[Summary], "Python writes, into files only: summaries that can be shown without a kernel"),
 }
 
