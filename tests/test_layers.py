@@ -29,8 +29,8 @@ ORDER = {
     "headgrid.anatomy": "__init__ / roles / slots / anatomy / names",
     "headgrid.linalg": "__init__ / svd outliers / factored",
     "headgrid.selection": """
-        __init__ / lexer notations parts / masks printer union / activations expression words / parser completion
-        indices / selection / preview
+        __init__ / words / lexer notations parts / masks printer union / activations expression suggestions / parser
+        completion / indices / selection / preview
     """,
     "headgrid.models": """
         family vocabulary scaling proven configs / families binding adapters / detect / huggingface / lens wrappers

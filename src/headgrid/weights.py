@@ -25,7 +25,7 @@ import torch
 from jaxtyping import Float
 
 from headgrid.anatomy.anatomy import Anatomy, AnatomyError, Slot
-from headgrid.anatomy.roles import ENDS, ROLES
+from headgrid.anatomy.roles import OUTSIDE_LAYERS, ROLES
 from headgrid.linalg.factored import FactoredMatrix
 from headgrid.models import dissect
 from headgrid.torch_state import shielded
@@ -90,7 +90,7 @@ class Weights:
         """
         if arguments.text("a role", role, what=_ROLE) not in self.roles:
             raise KeyError(f"{self.anatomy.name} has no {arguments.shown(role)}; it has {', '.join(self.roles)}")
-        return self.read(role) if ROLES[role].owner in ENDS else LayerWeights(self, role)
+        return self.read(role) if ROLES[role].owner in OUTSIDE_LAYERS else LayerWeights(self, role)
 
     def __getattr__(self, role: str) -> Any:
         if role.startswith("__") or role not in ROLES:

@@ -44,7 +44,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import numpy.typing as npt
 
-from headgrid.anatomy.roles import ENDS, rank, role_of
+from headgrid.anatomy.roles import OUTSIDE_LAYERS, rank, role_of
 from headgrid.anatomy.slots import AnatomyError, Slot, misspelled, overlaps
 from headgrid.utils.arguments import printable, shown, text
 from headgrid.utils.frozen import Frozen, read_only, settled
@@ -99,7 +99,7 @@ class Stack(Frozen):
         for slot in self.slots:
             count[slot.key] = max(count.get(slot.key, 0), slot.first + slot.n_parts)
         there = {
-            key: np.zeros((1 if role_of(key).owner in ENDS else self.n_layers, count[key]), dtype=np.bool_)
+            key: np.zeros((1 if role_of(key).owner in OUTSIDE_LAYERS else self.n_layers, count[key]), dtype=np.bool_)
             for key in sorted(count, key=rank)
         }
         for slot in self.slots:

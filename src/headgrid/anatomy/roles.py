@@ -13,9 +13,10 @@ PART_AXIS = {"q": "n", "o": "n", "k": "g", "v": "g", "neuron": "f", "expert": "e
 class Role:
     """What a stored weight does.
 
-    `axes` is its canonical orientation; `...` is any shape, for tensors that are shown but not taken apart. `owner` is
-    the piece of the model that it is part of; the words of a selection are sets of owners: a head owns `q` and `o` and
-    reads `k` and `v`; `attn` is these and `attn rest`, and so on.
+    Attributes:
+        axes: its canonical orientation; `...` is any shape, for tensors that are shown but not taken apart.
+        owner: the piece of the model that it is part of. The words of a selection are sets of owners: a head owns `q`
+            and `o` and reads `k` and `v`; `attn` is these and `attn rest`, and so on (`headgrid.selection.words`).
     """
 
     axes: str
@@ -27,7 +28,7 @@ class Role:
         return PART_AXIS.get(self.owner)
 
 
-ROLES: dict[str, Role] = {
+_IN_LAYERS: dict[str, Role] = {
     # attention
     "W_Q": Role("n m h", "q"),
     "W_Q.lora_B": Role("n x h", "q"),
@@ -102,7 +103,9 @@ ROLES: dict[str, Role] = {
     "ln2.b": Role("m", "ln2"),
     "ln2_post.w": Role("m", "ln2_post"),
     "ln2_post.b": Role("m", "ln2_post"),
-    # what belongs to no layer
+}
+
+_OUTSIDE_LAYERS: dict[str, Role] = {
     "W_E": Role("v m", "embed"),
     "W_pos": Role("p m", "pos"),
     "pos.other": Role("...", "pos"),
@@ -116,6 +119,8 @@ ROLES: dict[str, Role] = {
     "W_U": Role("m v", "unembed"),
     "b_U": Role("v", "unembed"),
 }
+
+ROLES: dict[str, Role] = {**_IN_LAYERS, **_OUTSIDE_LAYERS}
 """Every role, in the order of a forward pass. A norm's gain and bias are `.w` and `.b`, as in TransformerLens.
 
 A norm of queries or keys that all heads share is `q_norm`; `q_gain` is that of a norm with a gain for each head. A
@@ -129,11 +134,11 @@ table of embeddings (patches, convolutions, projections), `top` what reads the l
 unembedding (poolers, classifiers), `mixer` what mixes positions in a layer without heads.
 """
 
-NORMS = ("ln1", "ln1_post", "ln2", "ln2_post")
-"""The norms of a layer, in the order in which they are drawn and printed. `_post` norms act on a block's output."""
+NORMS = tuple(dict.fromkeys(role.owner for role in _IN_LAYERS.values() if role.owner.startswith("ln")))
+"""The norms of a layer, by the names of TransformerLens. `_post` norms act on a block's output."""
 
-ENDS = ("embed", "pos", "types", "stem", "ln_embed", "ln_final", "top", "unembed")
-"""The owners that belong to no layer."""
+OUTSIDE_LAYERS = tuple(dict.fromkeys(role.owner for role in _OUTSIDE_LAYERS.values()))
+"""The owners that belong to no layer: embeddings, what stands beside them, the final norm and the unembedding."""
 
 
 def bare(key: str) -> str:

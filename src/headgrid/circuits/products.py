@@ -19,7 +19,7 @@ from headgrid.anatomy.roles import ROLES
 from headgrid.circuits.factors import Circuits
 from headgrid.circuits.targets import Place
 from headgrid.linalg.factored import FactoredMatrix
-from headgrid.selection import parts
+from headgrid.selection.words import LAYER_WORDS
 
 Kind = Literal["q", "k", "v"]
 KINDS: tuple[Kind, ...] = ("q", "k", "v")
@@ -27,7 +27,7 @@ KINDS: tuple[Kind, ...] = ("q", "k", "v")
 GROUP = 384 * 2**20
 """Bytes of what targets read that are held at once: all of GPT-2 medium, a few layers of larger models."""
 
-READ = [role for role, it in ROLES.items() if it.owner in (*parts.ATTENTION, "ln1", "ln1_post")]
+READ = [role for role, it in ROLES.items() if it.owner in (*LAYER_WORDS["attn"].owners, "ln1", "ln1_post")]
 """What a head's circuits are made of."""
 
 KEPT = 2**30

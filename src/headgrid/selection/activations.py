@@ -17,10 +17,10 @@ from typing import Literal
 import numpy as np
 
 from headgrid.anatomy.anatomy import Anatomy, Bools, Stack
-from headgrid.anatomy.roles import ENDS, NORMS, bare, role_of
+from headgrid.anatomy.roles import NORMS, OUTSIDE_LAYERS, bare, role_of
 from headgrid.selection import parts
 from headgrid.selection.parts import Parts
-from headgrid.selection.printer import spell
+from headgrid.selection.printer import text_of
 
 Kind = Literal["z", "mlp", "in", "out"]
 
@@ -30,7 +30,7 @@ Where = tuple[Kind, str, int]
 READ_BY = {"z": "W_O", "mlp": "W_out"}
 """The weight that reads an activation."""
 
-_PLAIN = {*ENDS, *NORMS, "attn rest", "mlp rest"}
+_PLAIN = {*OUTSIDE_LAYERS, *NORMS, "attn rest", "mlp rest"}
 """What the complement of heads and neurons has beside heads and neurons, and is left as it is."""
 
 _LONGEST = 200
@@ -46,9 +46,9 @@ def activations(anatomy: Anatomy, chosen: Parts) -> dict[Where, tuple[int, ...]]
     if not left or _is_complement(anatomy, chosen, left):
         return found
     alone = _named(anatomy, found)
-    words = spell(anatomy, left)
+    words = text_of(anatomy, left)
     words = words if len(words) <= _LONGEST else words[:_LONGEST] + " ..."
-    instead = f": for the heads and neurons alone write {spell(anatomy, alone)!r}" if alone else ""
+    instead = f": for the heads and neurons alone write {text_of(anatomy, alone)!r}" if alone else ""
     raise ValueError(
         f"{words} is no activation of its own{instead}. Activations are a head's z, selected with its output side "
         "(l1h2, or l1h2.o), a neuron's (l0 mlp n5, selected with its W_out), all of a block (l1 attn, l0 mlp) and of a "

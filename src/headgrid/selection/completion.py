@@ -1,7 +1,7 @@
 """What may stand at the caret of a text that is being typed: words of this model, the likeliest first.
 
-`grammar.parse` stays the only parser. Here a text is only cut at its operators, and the term at the caret is looked up
-among the words of its stack (`headgrid.selection.words`) and the names of the parameters.
+`parser.parse` stays the only parser. Here a text is only cut at its operators, and the term at the caret is looked up
+among the words of its stack (`headgrid.selection.suggestions`) and the names of the parameters.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from itertools import islice
 from headgrid.anatomy.anatomy import Anatomy, Stack, count_of
 from headgrid.anatomy.names import home_of, stacks_of
 from headgrid.selection.notations import meant
-from headgrid.selection.words import FEW, NAMES, Item, Words
+from headgrid.selection.suggestions import FEW, Item, Suggestions
+from headgrid.selection.words import SETS
 
 MOST = 12
 """How many words are offered at most."""
@@ -86,30 +87,30 @@ def _terms(anatomy: Anatomy, stack: Stack, typed: str) -> Iterator[Item]:
     stacks = stacks_of(anatomy)
     for name in stacks:
         if inside := re.match(rf"{name}\s+", typed, re.IGNORECASE):
-            yield from Words(anatomy, stacks[name], f"{name} ").terms(typed[inside.end() :])
+            yield from Suggestions(anatomy, stacks[name], f"{name} ").terms(typed[inside.end() :])
             return
-    here = Words(anatomy, stack, "")
-    if (there := meant(typed)) and there.length == len(typed) and there.text:  # as it is written elsewhere
+    here = Suggestions(anatomy, stack, "")
+    if (there := meant(typed)) and there.length == len(typed) and there.text:  # in another notation
         yield from islice(here.terms(there.text), FEW)
     typed = re.sub(r"^(?:layers?|blocks?)[\s_]*(?=\d)", "l", typed, flags=re.IGNORECASE)
     begun = typed.strip().lower()
     yield from here.terms(typed)
     yield from ((name, _size(other)) for name, other in stacks.items() if name.startswith(begun))
-    others = [Words(anatomy, other, f"{name} ") for name, other in stacks.items() if other is not stack]
+    others = [Suggestions(anatomy, other, f"{name} ") for name, other in stacks.items() if other is not stack]
     if begun or not stack.n_layers:
         for other in others:
             yield from islice(other.terms(typed), 2 if not begun else FEW if stack.n_layers else MOST // len(others))
-    yield from ((word, NAMES[word]) for word in ("full", "none")[: 2 if begun else 1] if word.startswith(begun))
+    yield from ((word, SETS[word]) for word in list(SETS)[: 2 if begun else 1] if word.startswith(begun))
     if not begun:
         return
     names = [name for name in (*anatomy.parameters, *anatomy.aliases) if re.fullmatch(r"[A-Za-z_][\w.]*", name)]
     yield from (_parameter(anatomy, name) for name in names if name.lower().startswith(begun))
     # what is no beginning of a term may be meant for every layer, be a piece of a name, or have been mistyped
-    for words in (here, *others):
-        yield from islice(words.everywhere(typed), FEW)
+    for some in (here, *others):
+        yield from islice(some.everywhere(typed), FEW)
     if len(begun) > 1:
         yield from (_parameter(anatomy, name) for name in names if f".{begun}" in name.lower())
-    yield from here.like(begun, ["full", "none", *stacks])
+    yield from here.like(begun, [*SETS, *stacks])
 
 
 def _parameter(anatomy: Anatomy, name: str) -> Item:

@@ -9,24 +9,27 @@ from functools import lru_cache
 
 from headgrid.anatomy.anatomy import Anatomy, Stack
 from headgrid.selection import parts
-from headgrid.selection.lexer import Reader, short
+from headgrid.selection.lexer import Lexer, short
 from headgrid.selection.union import Piece, Union, piece, side
+from headgrid.selection.words import BY_AXIS, NUMBERED, squeezed
 
 DEEPEST = 50
 """How deep parentheses and complements may be nested: far beyond use, and within Python's own stack."""
 
 
-_PLAIN = re.compile(
-    r"\s*l\s*(\d{1,9})\s*(h|g|mlp\s*n|e)\s*(\d{1,9})\s*(?:\.\s*(\w+)\s*)?(?!-\s*\d)([|,&)-]|\Z)", re.IGNORECASE
+_NUMBERED_PIECE = re.compile(
+    rf"\s*l\s*(\d{{1,9}})\s*({NUMBERED})\s*(\d{{1,9}})\s*(?:\.\s*(\w+)\s*)?(?!-\s*\d)([|,&)-]|\Z)", re.IGNORECASE
 )
 """One numbered piece of one layer, with what comes after it: what long texts are made of."""
 
+_AS_PRINTED = {squeezed(word.text): word.text for word in BY_AXIS.values()}
+"""A numbered word without blanks -> as it is printed."""
 
 _OPERAND = re.compile(r"\s*((?!layer|block|head)[^|&,()\[\]\s][^|&,()\[\]]{0,200}?)\s*([|&,)]|\Z)", re.IGNORECASE)
 """A piece of text without operators looser than `-`; words that may go on after a comma are none."""
 
 
-class Expression(Reader, ABC):
+class Expression(Lexer, ABC):
     """Recursive descent over one text; `at` is the place that is read next.
 
     What is found is added to a union: only operands of `&`, `-` and `~` are made into arrays before the end.
@@ -47,8 +50,8 @@ class Expression(Reader, ABC):
         """Read a word, or say that there is none."""
 
     @abstractmethod
-    def elsewhere(self, found: Union) -> bool:
-        """Read a name, or what is written elsewhere, where one is here; it may begin like an operator."""
+    def name_or_notation(self, found: Union) -> bool:
+        """Read a name, or another notation, where one is here; it may begin like an operator."""
 
     def end(self) -> None:
         """Say what is wrong with what is left."""
@@ -61,8 +64,8 @@ class Expression(Reader, ABC):
         """Read terms that are joined by `|` or a comma."""
         seen: set[str] = set()
         while True:
-            if not (self.plain(found, "|,", ")") or self.again(seen, "|,)")):
-                self.remembered(seen, self.intersection, found)
+            if not (self.numbered_pieces(found, "|,", ")") or self.repeated(seen, "|,)")):
+                self.read_once(seen, self.intersection, found)
             if not (self.take("|") or self.take(",")):
                 return
 
@@ -76,9 +79,9 @@ class Expression(Reader, ABC):
         common = first.parts()
         seen: set[str] = set()
         while True:
-            if not self.again(seen, "&|,)"):
+            if not self.repeated(seen, "&|,)"):
                 other = Union(self.anatomy)
-                self.remembered(seen, self.difference, other)
+                self.read_once(seen, self.difference, other)
                 common = parts.intersection(common, other.parts()) if common else common
             if not self.take("&"):
                 break
@@ -93,28 +96,28 @@ class Expression(Reader, ABC):
             return
         rest = Union(self.anatomy)
         while True:
-            if not self.plain(rest, "-", "|,&)"):
+            if not self.numbered_pieces(rest, "-", "|,&)"):
                 self.term(rest)
             if not self.take("-"):
                 break
         found.add(parts.difference(first.parts(), rest.parts()))
 
-    def again(self, seen: set[str], off: str) -> bool:
-        """Pass over an operand that was read before in the same place of the same expression."""
+    def repeated(self, seen: set[str], off: str) -> bool:
+        """Pass over an operand that this expression had before, with the same operator; whether one is here."""
         hit = _OPERAND.match(self.text, self.at)
         if hit is None or hit[1] not in seen or (hit[2] and hit[2] not in off):
             return False
         self.at = hit.end(1)
         return True
 
-    def remembered(self, seen: set[str], read: Callable[[Union], None], found: Union) -> None:
-        """Read an operand, and remember it if it is one piece of text."""
+    def read_once(self, seen: set[str], read: Callable[[Union], None], found: Union) -> None:
+        """Read an operand, and add its text to those seen if it is one piece of text."""
         hit = _OPERAND.match(self.text, self.at)
         read(found)
         if hit is not None and hit.start(2) == self.skip():
             seen.add(hit[1])
 
-    def plain(self, found: Union, on: str, off: str) -> bool:
+    def numbered_pieces(self, found: Union, on: str, off: str) -> bool:
         """Read numbered pieces one by one, as long as one of the operators `on` joins them.
 
         Returns:
@@ -122,13 +125,13 @@ class Expression(Reader, ABC):
         """
         stack = self.stack
         while True:
-            hit = _PLAIN.match(self.text, self.at)
+            hit = _NUMBERED_PIECE.match(self.text, self.at)
             if hit is None:
                 return False
             layer, word, number, suffix, after = hit.groups()
             if after and after not in on and after not in off:
                 return False
-            of = _plain_piece(stack, word, suffix)
+            of = _numbered_piece(stack, word, suffix)
             layer, number = int(layer), int(number)
             if of is None or layer >= of.there.shape[0] or number >= of.there.shape[1] or not of.there[layer, number]:
                 return False
@@ -153,7 +156,7 @@ class Expression(Reader, ABC):
             self.term(inside)
             found.add(parts.difference(parts.everything(self.anatomy), inside.parts()))
             return
-        if self.elsewhere(found):
+        if self.name_or_notation(found):
             return
         if self.take("("):
             opened = self.at - 1
@@ -165,8 +168,8 @@ class Expression(Reader, ABC):
 
 
 @lru_cache(maxsize=4096)
-def _plain_piece(stack: Stack, word: str, suffix: str | None) -> Piece | None:
+def _numbered_piece(stack: Stack, word: str, suffix: str | None) -> Piece | None:
     """What a numbered word and its suffix name, as they are written; None where nothing does."""
-    word = word.lower() if len(word) == 1 else "mlp n"
+    word = _AS_PRINTED[squeezed(word)]
     found = piece(stack, word) if suffix is None else side(stack, word, suffix.lower())
     return found if found and found.roles else None

@@ -1,4 +1,4 @@
-"""How a text is read: its characters, its numbers, and the error that shows a place in it."""
+"""The lexer: the characters and numbers of a text, and the error that shows a place in it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import NoReturn
+
+from headgrid.selection.words import INDEX
 
 AROUND = 60
 """How many characters of a long text are shown before its faulty piece, of that piece, and after it."""
@@ -57,7 +59,7 @@ class Numbers:
     star: bool
 
 
-class Reader:
+class Lexer:
     """A text and the place in it that is read next; upper and lower case are the same, blanks are free."""
 
     def __init__(self, text: str) -> None:
@@ -153,7 +155,7 @@ def closest(found: str, words: Iterable[str], alike: float = 0.5) -> str:
     return f"; did you mean {close[0]!r}?" if close else "."
 
 
-_INDEX = re.compile(r"\.\d+(?=\.|$)|^l\d|^[hge]\d|\bn\d")
+_INDEX = re.compile(rf"\.\d+(?=\.|$)|^l\d|{INDEX}")
 """Where a word has the number of a layer or head in it; the number of `ln1` is none."""
 
 

@@ -17,7 +17,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 
 from headgrid.anatomy.anatomy import Anatomy
 from headgrid.anatomy.slots import canvas_shape
-from headgrid.selection.parts import Parts, rows
+from headgrid.selection.parts import Parts, any_and_all
 from headgrid.utils import arguments
 from headgrid.utils.offloaded import not_here
 
@@ -92,7 +92,7 @@ _IN_PLACE = {
 def masks(anatomy: Anatomy, chosen: Parts) -> ParamMasks:
     """The masks of a set of parts; `Selection.masks` says what they are."""
     found: ParamMasks = {}
-    some, whole = ({key: rows(anatomy.exists[key], bits)[i] for key, bits in chosen.items()} for i in (0, 1))
+    some, whole = ({key: any_and_all(anatomy.exists[key], bits)[i] for key, bits in chosen.items()} for i in (0, 1))
     touched = {
         slot.parameter
         for key in chosen

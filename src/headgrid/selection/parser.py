@@ -1,13 +1,15 @@
-"""The words that select parts: text -> parts, with the place of every error.
+"""The parser of the selection language: text -> parts, with the place of every error.
 
     selection  =  terms joined by   |  or  ,   (union)    &  (intersection)    -  (difference);   ~ and ( ) as usual
-    term       =  full | none | [stack] layer [piece] [.side] | [stack] end [.side] | stack
+    term       =  full | none | [stack] layer [word] [.side] | [stack] outside [.side] | stack
                |  the name of a parameter, or of a module: all parameters in it | as in `headgrid.selection.notations`
     stack      =  encoder   decoder   cross   vision        where a model has several; one may stand before ( ) as well
     layer      =  l3   l0-3   l[0,2,5-7]   l*
-    piece      =  h7   g1   e5   attn   attn rest   mixer   mlp   mlp n5   mlp rest   ln1   ln2     (numbers alike)
-    end        =  embed   pos   types   stem   ln_embed   ln_final   top   unembed
+    word       =  h7   g1   e5   attn   attn rest   mixer   mlp   mlp n5   mlp rest   ln1   ln2     (numbers alike)
+    outside    =  embed   pos   types   stem   ln_embed   ln_final   top   unembed       (what belongs to no layer)
     side       =  .q .k .v .o .qk .ov   or a role: .W_Q .b_Q .W_in .w ...
+
+The words, and how else each may be typed, are the table of `headgrid.selection.words`.
 
 `-` binds tightest, then `&`, then `|` and `,`, as in Python. Upper and lower case are the same; blanks are free;
 `layer`, `head`, `group`, `expert` and `neuron` may be written out. A layer or head that is named by its number must be
@@ -24,13 +26,14 @@ from typing import NoReturn
 
 from headgrid.anatomy.anatomy import Anatomy, Stack
 from headgrid.anatomy.names import MAIN, home_of, modules, modules_of, stacks_of
-from headgrid.anatomy.roles import ENDS, NORMS, bare, role_of
+from headgrid.anatomy.roles import bare, role_of
 from headgrid.selection import parts
 from headgrid.selection.expression import Expression
 from headgrid.selection.lexer import LONGEST_WORD, Numbers, SelectionError, closest, listed, short
 from headgrid.selection.notations import alike, meant
-from headgrid.selection.parts import PIECES, Parts
-from headgrid.selection.union import LETTERS, Union, narrowed, piece, sides_of
+from headgrid.selection.parts import Parts
+from headgrid.selection.union import Union, count, narrowed, piece, sides_of
+from headgrid.selection.words import LAST, LAYER_WORDS, OUTSIDE_WORDS, PATTERNS, SETS, Word, finer
 
 
 def parse(anatomy: Anatomy, text: str) -> Parts:
@@ -40,11 +43,11 @@ def parse(anatomy: Anatomy, text: str) -> Parts:
         SelectionError: when it does not parse, or names what this model does not have.
     """
     found = Union(anatomy)
-    gather(found, (text,))
+    add_texts(found, (text,))
     return found.parts()
 
 
-def gather(found: Union, texts: Iterable[str]) -> None:
+def add_texts(found: Union, texts: Iterable[str]) -> None:
     """Add the parts that some texts name, as `parse` reads them."""
     parser = _Parser(found.anatomy, "")
     for text in texts:
@@ -55,22 +58,6 @@ def gather(found: Union, texts: Iterable[str]) -> None:
 
 
 _LAYER = r"(?:layers?|blocks?)[\s_]*(?=[\d*\[])|l(?![a-z_])"
-
-_WORDS = {
-    # a word after a layer -> its spelling; the longest of several that fit comes first
-    **{norm: rf"{norm}(?!\w)" for norm in sorted(NORMS, key=len, reverse=True)},
-    "attn rest": r"attn\s*rest(?!\w)",
-    "attn": r"(?:attn|attention)(?!\w)",
-    "mlp rest": r"mlp\s*rest(?!\w)",
-    "mlp n": r"mlp\s*n(?:eurons?)?(?![a-z_])|neurons?(?![a-z_])",
-    "mlp": r"mlp(?!\w)",
-    "mixer": r"mixer(?!\w)",
-    "h": r"h(?:eads?)?(?![a-z_])",
-    "g": r"g(?:roups?)?(?![a-z_])",
-    "e": r"e(?:xperts?)?(?![a-z_])",
-}
-
-_NOUNS = {"h": "head", "g": "group", "mlp n": "neuron", "e": "expert"}
 
 _NAME = r"[a-z_][\w.]*(?:\[\d+\][\w.]*)*"
 
@@ -84,11 +71,11 @@ class _Parser(Expression):
         super().__init__(anatomy, text)
         self.stacks = stacks_of(anatomy)
         self.stack, self.beside = (inside.stack, inside.beside) if inside else home_of(anatomy)
-        self.ours = inside is not None  # then the text is in the words of this grammar
+        self.ours = inside is not None  # then the text is in our words, not in another notation
 
     def word(self, found: Union) -> None:
         start = self.skip()
-        for word in ("full", "none"):
+        for word in SETS:
             if said := self.match(rf"{word}(?![\w.])"):
                 self.at += len(said)
                 if word == "full":
@@ -102,8 +89,8 @@ class _Parser(Expression):
         if not (self.in_this_stack(found, start) or self.module(found)):
             self.no_such_word()
 
-    def elsewhere(self, found: Union) -> bool:
-        """Read a name of a parameter or module, or what stands for a word of ours; whether there is one here."""
+    def name_or_notation(self, found: Union) -> bool:
+        """Read a name of a parameter or module, or a term in another notation; whether there is one here."""
         start = self.skip()
         if self.ours:
             return False
@@ -134,13 +121,13 @@ class _Parser(Expression):
         self.at += there.length
         if self.match(r"\s*\.\s*\w"):
             self.at -= there.length
-            self.sided_word(found, there.text, there.length)
+            self.notation_with_side(found, there.text, there.length)
         else:
             found.merge(read)
         return True
 
-    def sided_word(self, found: Union, text: str, length: int) -> None:
-        """Read a side after what stands for a word of ours."""
+    def notation_with_side(self, found: Union, text: str, length: int) -> None:
+        """Read a term in another notation, with a side after it; `text` is what it is in our words."""
         start = self.at
         self.at += length
         suffix = self.match(r"\s*\.\s*\w+")
@@ -175,25 +162,23 @@ class _Parser(Expression):
             self.nested(found)
         elif self.match(r"\s*(\w|\*)"):
             self.skip()
-            if not (self.in_this_stack(found, start) or self.elsewhere(found)):
+            if not (self.in_this_stack(found, start) or self.name_or_notation(found)):
                 self.no_such_word()
         else:
             found.add(dict(stack.exists))
         self.stack, self.beside = before
 
     def in_this_stack(self, found: Union, start: int) -> bool:
-        """A layer or an end; whether one stands here."""
-        for word in ENDS:
-            if said := self.match(rf"{word}(?!\w)"):
+        """A layer, or what belongs to none; whether one stands here."""
+        for word in OUTSIDE_WORDS.values():
+            if said := self.match(word.pattern):
                 self.at += len(said)
-                chosen = next(
-                    (there for stack in self.with_ends() if (there := parts.end(self.anatomy, stack, word))), {}
-                )
+                chosen = next((there for stack in self.stacks_outside() if (there := self.outside(stack, word))), {})
                 if not chosen:
-                    self.no_such_end(self.at - len(said), word)
+                    self.not_outside(self.at - len(said), word.text)
                 tied = {}  # a tied tensor has the role that it reads as, beside its own
                 for slot in (slot for stack in self.anatomy.stacks for slot in stack.tied):
-                    if role_of(slot.key).owner == word:
+                    if role_of(slot.key).owner in word.owners:
                         owners = parts.parameter(self.anatomy, slot.parameter)
                         tied[bare(slot.key)] = [role for role in chosen if role in owners]
                 roles = self.suffix(start, list(chosen), tied)
@@ -209,7 +194,11 @@ class _Parser(Expression):
             return True
         return False
 
-    def with_ends(self) -> list[Stack]:
+    def outside(self, stack: Stack, word: Word) -> Parts:
+        """What a word for what belongs to no layer names in a stack; empty where the stack has none."""
+        return parts.outside_layers(self.anatomy, stack, word.owners)
+
+    def stacks_outside(self) -> list[Stack]:
         """Where to look for what belongs to no layer: in this stack; without one, first in what all stacks share."""
         shared = [stack for stack in self.anatomy.stacks if not stack.name] if self.beside else []
         return [*shared, self.stack]
@@ -218,25 +207,24 @@ class _Parser(Expression):
         """What comes after a layer's number: a piece of the layer, or nothing for all of it."""
         a = self.stack
         self.skip()
-        word = next((word for word, pattern in _WORDS.items() if self.match(pattern)), "")
-        if (not word and self.match(r"\w")) or (word in NORMS and not a.roles(word)):
+        text = next((text for text, pattern in PATTERNS.items() if self.match(pattern)), "")
+        word = LAYER_WORDS[text]
+        if (not text and self.match(r"\w")) or (_is_norm(word) and not a.roles(*word.owners)):
             self.no_such_piece()
-        self.at += len(self.match(_WORDS[word])) if word else 0
-        whole = piece(a, word)
-        numbers = Numbers([0], star=False)
-        if word in LETTERS:
-            n = a.n_heads if word == "h" else a.n_kv_heads if word == "g" else int(whole.there.shape[1])
-            numbers = self.index(_NOUNS[word], n)
+        self.at += len(self.match(PATTERNS[text])) if text else 0
+        whole = piece(a, text)
+        numbers = self.index(word.noun, count(a, text)) if word.axis else Numbers([0], star=False)
         missing = whole.missing(layers.values, numbers.values)
         if missing and (not (layers.star or numbers.star) or len(missing) == len(layers.values)):
             said = self.text[start : self.at].strip()
-            has = listed(owner for owner in ("attn", "mixer", "mlp") if parts.pick(a, PIECES[owner], missing[:1]))
+            blocks = [block for block in finer("") if not _is_norm(block)]
+            has = listed(block.text for block in blocks if parts.pick(a, block.owners, missing[:1]))
             self.fail(
                 start,
                 self.at - start,
                 f"{short(said)}: layer {missing[0]} of this model has no such piece; it has {has}",
             )
-        pieces = [whole, *(piece(stack, word) for stack in self.beside if not word)]
+        pieces = [whole, *(piece(stack, text) for stack in self.beside if not text)]
         if self.match(r"\s*\."):
             there_roles = [role for of in pieces for role in of.roles if of.has(role, layers.values, numbers.values)]
             roles = set(self.suffix(start, there_roles) or ())
@@ -265,29 +253,28 @@ class _Parser(Expression):
 
     # errors
 
-    def no_such_end(self, start: int, word: str) -> NoReturn:
+    def not_outside(self, start: int, word: str) -> NoReturn:
         there = [
-            f"{name} {end}" if name and name != MAIN else end
+            f"{name} {text}" if name and name != MAIN else text
             for name, stack in (self.stacks or {"": self.stack}).items()
-            for end in ENDS
-            if parts.end(self.anatomy, stack, end)
+            for text, other in OUTSIDE_WORDS.items()
+            if self.outside(stack, other)
         ]
         self.fail(start, len(word), f"this model has no {word!r} here; it has {listed(there)}")
 
     def no_such_piece(self) -> NoReturn:
         here, a = self.here(), self.stack
-        pieces = {"h0": "q", "g0": "q", "attn": "q", "mixer": "mixer", "e0": "expert", "mlp": ""}
-        pieces = {word: owner for word, owner in pieces.items() if not owner or a.roles(owner)}
-        if a.n_kv_heads == a.n_heads:
-            pieces.pop("g0", None)
-        there = [*pieces, *(norm for norm in NORMS if a.roles(norm))]
+        grouped = a.n_kv_heads < a.n_heads
+        words = [word for word in LAYER_WORDS.values() if word.text and a.roles(*word.owners)]
+        there = [word for word in words if word.axis != "g" or grouped]
+        there.sort(key=lambda word: (not word.axis, word.offered))
         number = "".join(re.findall(r"\d{1,9}", here[:20])[:1])
-        words = [f"{word[0]}{number}" if word in ("h0", "g0", "e0") and number else word for word in there]
+        meant = closest(here, [word.text + (number or "0" if word.axis else "") for word in there])
+        main = [word.text + ("0" if word.axis else "") for word in there if word.offered < LAST]
         self.fail(
             self.at,
             len(here),
-            f"{short(here)} is no piece of a layer{closest(here, [*words, 'attn rest', 'mlp rest', f'mlp n{number}'])} "
-            f"After a layer comes {listed(there)}, or nothing",
+            f"{short(here)} is no piece of a layer{meant} After a layer comes {listed(main)}, or nothing",
         )
 
     def no_such_word(self) -> NoReturn:
@@ -297,14 +284,14 @@ class _Parser(Expression):
                 self.at, len(here), "a term is missing here: a layer such as l0, a head such as l0h1, embed, full, ..."
             )
         here = self.match(_NAME) or here
-        ends = dict.fromkeys(end for stack in a.stacks for end in ENDS if parts.end(a, stack, end))
-        words = ["full", "none", *self.stacks, *ends, *a.parameters, *a.aliases, *modules(a)]
+        outside = [text for text, word in OUTSIDE_WORDS.items() if any(self.outside(stack, word) for stack in a.stacks)]
+        words = [*SETS, *self.stacks, *outside, *a.parameters, *a.aliases, *modules(a)]
         stacks = f", each after one of {listed(self.stacks)}" if self.stacks and not self.beside else ""
         self.fail(
             self.at,
             len(here),
             f"{short(here)} is not a word of this model{self.suggested(here, words)} "
-            f"A term is a layer (l0), a head (l0h1), l0 attn, l0 mlp, l0 ln1{stacks}, {', '.join(ends)}, full, "
+            f"A term is a layer (l0), a head (l0h1), l0 attn, l0 mlp, l0 ln1{stacks}, {', '.join(outside)}, full, "
             "or the name of a parameter or module",
         )
 
@@ -321,3 +308,7 @@ class _Parser(Expression):
         except SelectionError as fault:
             return f": {fault.reason}."
         return f"; did you mean {likely!r}?"
+
+
+def _is_norm(word: Word) -> bool:
+    return word.shown is not None and word.shown.kind == "norm"

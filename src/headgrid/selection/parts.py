@@ -1,4 +1,4 @@
-"""Sets of parts as arrays, one boolean array per role: what the words mean, and the algebra of sets.
+"""Sets of parts as boolean arrays, one per role, and their algebra.
 
 Set algebra on selections is array algebra here. A role of which no part is chosen is absent, so that equal sets are
 equal dictionaries, and a selection of heads costs nothing for the neurons of a large model.
@@ -14,20 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from headgrid.anatomy.anatomy import Anatomy, Bools, Stack
-from headgrid.anatomy.roles import NORMS, rank, role_of
+from headgrid.anatomy.roles import rank, role_of
 
 Parts = dict[str, Bools]
 """Key of a role -> which of its parts, shape as in `Anatomy.exists`; never an array without a True."""
-
-SIDES = {"q": ("q",), "k": ("k",), "v": ("v",), "o": ("o",), "qk": ("q", "k"), "ov": ("v", "o")}
-"""A side or circuit of a head -> the owners of its weights."""
-
-ATTENTION = ("q", "k", "v", "o", "attn rest")
-MLP = ("neuron", "expert", "mlp rest")
-LAYER = (*ATTENTION, "mixer", *MLP, *NORMS)
-
-PIECES = {"": LAYER, "attn": ATTENTION, "mlp": MLP, "mixer": ("mixer",)}
-"""A piece of a layer that has several owners -> these; nothing is the whole layer."""
 
 
 def nonempty(found: Iterable[tuple[str, Bools]]) -> Parts:
@@ -65,7 +55,8 @@ def difference(left: Parts, right: Parts) -> Parts:
 
 def complement(anatomy: Anatomy, chosen: Parts) -> Parts:
     """All parts of a model but these."""
-    whole = {role for role, bits in chosen.items() if rows(anatomy.exists[role], bits)[1].all()}  # most, or it is long
+    # most roles, or there would be much to compare
+    whole = {role for role, bits in chosen.items() if any_and_all(anatomy.exists[role], bits)[1].all()}
     return difference({role: bits for role, bits in anatomy.exists.items() if role not in whole}, chosen)
 
 
@@ -129,7 +120,7 @@ def spread(stack: Stack, chosen: Bools, role: str, letter: str) -> Bools:
         stack: the stack of layers.
         chosen: which pieces, `[n_layers, numbers]`.
         role: a role of theirs.
-        letter: what the numbers count, as in `look`.
+        letter: what the numbers count, as in `coverage`.
     """
     axis = role_of(role).part_axis
     if letter == "n" and axis == "g":
@@ -164,7 +155,7 @@ def coverage(stack: Stack, chosen: Parts, roles: Iterable[str], letter: str) -> 
         exists = existing(stack, role, letter)
         there = there | exists
         if role in chosen and letter == "":
-            any_chosen, all_chosen = rows(stack.exists[role], chosen[role])
+            any_chosen, all_chosen = any_and_all(stack.exists[role], chosen[role])
             some = some | any_chosen[:, None]
             whole = whole & all_chosen[:, None]
         elif role in chosen:
@@ -176,27 +167,29 @@ def coverage(stack: Stack, chosen: Parts, roles: Iterable[str], letter: str) -> 
     return np.broadcast_to(whole & there, there.shape), np.broadcast_to(some, there.shape), there
 
 
-def rows(exists: Bools, bits: Bools) -> tuple[Bools, Bools]:
+def any_and_all(exists: Bools, bits: Bools) -> tuple[Bools, Bools]:
     """Whether any, and whether all, of the parts that exist are chosen in each layer, each `[n_layers]`.
 
-    An MLP of a large model has millions of neurons: eight are looked at at once, and what never changes is remembered.
+    An MLP of a large model has millions of neurons: eight are compared at once, and the result is cached for arrays
+    that cannot change.
     """
     key = id(bits), id(exists)  # two roles may have the same array, of parts that do not exist for both
-    kept = _SEEN.get(key)
-    if kept is not None and kept[0]() is bits and kept[1]() is exists:
-        return kept[2], kept[3]
+    cached = _ANY_AND_ALL.get(key)
+    if cached is not None and cached[0]() is bits and cached[1]() is exists:
+        return cached[2], cached[3]
     if bits.shape[1] % 8 or not (bits.flags.c_contiguous and exists.flags.c_contiguous):
         some, whole = np.asarray(bits.any(axis=1)), np.asarray((bits == exists).all(axis=1))
     else:
         eight, of = bits.view(np.uint64), exists.view(np.uint64)
         some, whole = np.bitwise_or.reduce(eight, axis=1) != 0, np.bitwise_or.reduce(eight ^ of, axis=1) == 0
     if not bits.flags.writeable:
-        _SEEN[key] = (weakref.ref(bits, lambda _: _SEEN.pop(key, None)), weakref.ref(exists), some, whole)
+        chosen = weakref.ref(bits, lambda _: _ANY_AND_ALL.pop(key, None))
+        _ANY_AND_ALL[key] = (chosen, weakref.ref(exists), some, whole)
     return some, whole
 
 
-_SEEN: dict[tuple[int, int], tuple[weakref.ref[Bools], weakref.ref[Bools], Bools, Bools]] = {}
-"""What `rows` found of arrays that cannot change, for as long as they live."""
+_ANY_AND_ALL: dict[tuple[int, int], tuple[weakref.ref[Bools], weakref.ref[Bools], Bools, Bools]] = {}
+"""The results of `any_and_all` for arrays that cannot change, for as long as they live."""
 
 
 @lru_cache(maxsize=4096)
@@ -232,11 +225,11 @@ def parameters(anatomy: Anatomy, names: Iterable[str]) -> Parts:
     return {key: found[key] for key in sorted(found, key=rank)}
 
 
-def end(anatomy: Anatomy, stack: Stack, owner: str) -> Parts:
+def outside_layers(anatomy: Anatomy, stack: Stack, owners: Sequence[str]) -> Parts:
     """The parts of `embed`, `pos`, `ln_final`, `unembed`, ... of a stack; a tied tensor is the tensor that it reads."""
-    found = pick(stack, (owner,))
+    found = pick(stack, owners)
     for slot in stack.tied:
-        if role_of(slot.key).owner == owner:
+        if role_of(slot.key).owner in owners:
             found = union(found, parameter(anatomy, slot.parameter))
     return found
 
@@ -245,7 +238,7 @@ def n_params(anatomy: Anatomy, chosen: Parts) -> int:
     """The number of entries of all these parts."""
     total = 0
     for key, bits in chosen.items():
-        some, whole = rows(anatomy.exists[key], bits)
+        some, whole = any_and_all(anatomy.exists[key], bits)
         for row in np.flatnonzero(some).tolist():
             for slot in anatomy.slots_at[key, row]:
                 n = slot.n_parts if whole[row] else int(np.count_nonzero(bits[row, slot.numbers]))

@@ -16,9 +16,9 @@ from headgrid.anatomy.anatomy import Anatomy
 from headgrid.anatomy.roles import rank
 from headgrid.selection import activations, indices, masks, parts
 from headgrid.selection.lexer import SelectionError
-from headgrid.selection.parser import gather, parse
+from headgrid.selection.parser import add_texts, parse
 from headgrid.selection.parts import Parts
-from headgrid.selection.printer import spell
+from headgrid.selection.printer import text_of
 from headgrid.selection.union import Union
 from headgrid.torch_state import shielded
 from headgrid.utils import arguments
@@ -94,7 +94,7 @@ class Selection:
         if isinstance(what, Selection):
             return what._of(anatomy)
         found = Union(anatomy)
-        _gather(found, what)
+        _add(found, what)
         return cls._new(anatomy, found.parts())
 
     def _of(self, anatomy: Anatomy) -> Selection:
@@ -153,7 +153,7 @@ class Selection:
 
     @cached_property
     def _text(self) -> str:
-        return spell(self.anatomy, self.parts)
+        return text_of(self.anatomy, self.parts)
 
     @cached_property
     def n_params(self) -> int:
@@ -262,10 +262,10 @@ class Selection:
         return anatomy.select(text)
 
 
-def _gather(found: Union, what: Any) -> None:
+def _add(found: Union, what: Any) -> None:
     """Add all that can be selected to a union."""
     if isinstance(what, str):
-        gather(found, (what,))
+        add_texts(found, (what,))
     elif isinstance(what, Selection):
         found.add(what._of(found.anatomy).parts)
     elif isinstance(what, tuple) and (head := indices.pair(what)) is not None:
@@ -282,10 +282,10 @@ def _gather(found: Union, what: Any) -> None:
             raise ValueError(f"layers and heads are as many, not {len(what[0])} and {len(what[1])}")
         indices.add_pairs(found, np.stack([np.asarray(indices.array(one)) for one in what], axis=-1))
     else:
-        _gather_each(found, what)
+        _add_each(found, what)
 
 
-def _gather_each(found: Union, what: Iterable[Any]) -> None:
+def _add_each(found: Union, what: Iterable[Any]) -> None:
     """Add each item of a list; those that are pairs together."""
     pairs: list[tuple[int, int]] = []
     texts: list[str] = []
@@ -299,9 +299,9 @@ def _gather_each(found: Union, what: Iterable[Any]) -> None:
         elif indices.whole_number(one) is not None:
             indices.refused(what, "numbers alone could be layers or heads: a head is a pair, (layer, head)")
         else:
-            _gather(found, one)
+            _add(found, one)
     if texts:
-        gather(found, dict.fromkeys(texts))
+        add_texts(found, dict.fromkeys(texts))
     if pairs:
         indices.add_pairs(found, np.array(pairs, dtype=object))
     if not any_there and isinstance(what, Iterator):

@@ -1,4 +1,4 @@
-"""A union before it is arrays: its terms are gathered as numbers, and made into arrays once, however many they are."""
+"""Unions of terms: the numbers of each are collected first, and made into arrays once, however many there are."""
 
 from __future__ import annotations
 
@@ -11,13 +11,8 @@ import numpy as np
 from headgrid.anatomy.anatomy import Anatomy, Bools, Stack
 from headgrid.anatomy.roles import bare, rank, role_of
 from headgrid.selection import parts
-from headgrid.selection.parts import PIECES, SIDES, Parts
-
-OWNERS = {**PIECES, "h": ("q", "k", "v", "o"), "g": ("q", "k", "v", "o"), "mlp n": ("neuron",), "e": ("expert",)}
-"""A word after a layer -> the owners of what it names; a word that is not here is the name of its only owner."""
-
-LETTERS = {"h": "n", "g": "g", "mlp n": "f", "e": "e"}
-"""A word that has a number -> the letter that says what the number counts."""
+from headgrid.selection.parts import Parts
+from headgrid.selection.words import LAYER_WORDS, SIDES
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +21,7 @@ class Piece:
 
     Attributes:
         stack: the stack of layers.
-        letter: what its number counts, as in `parts.look`; "" where it has none.
+        letter: what its number counts, as in `parts.coverage`; "" where it has none.
         roles: the roles whose parts it names.
         there: which of them there are, `[n_layers, numbers]`.
     """
@@ -61,8 +56,14 @@ class Piece:
 @lru_cache(maxsize=512)
 def piece(stack: Stack, word: str) -> Piece:
     """What a word after a layer names."""
-    letter = LETTERS.get(word, "")
-    return _piece(stack, letter, tuple(stack.roles(*OWNERS.get(word, (word,)))))
+    said = LAYER_WORDS[word]
+    return _piece(stack, said.axis, tuple(stack.roles(*said.owners)))
+
+
+def count(stack: Stack, word: str) -> int:
+    """How many numbers there are for a word, the same in every layer of a stack; 0 where the stack has none."""
+    heads = {"n": stack.n_heads, "g": stack.n_kv_heads}
+    return heads.get(LAYER_WORDS[word].axis) or int(piece(stack, word).there.shape[1])
 
 
 @lru_cache(maxsize=512)
@@ -91,7 +92,7 @@ def narrowed(whole: Piece, roles: Iterable[str]) -> Piece:
 def sides_of(found: Iterable[str]) -> dict[str, list[str]]:
     """The suffixes that a word with these roles may have, and the roles that each leaves of it."""
     roles = list(found)
-    allowed = {name: [role for role in roles if role_of(role).owner in owners] for name, owners in SIDES.items()}
+    allowed = {name: [role for role in roles if role_of(role).owner in side.owners] for name, side in SIDES.items()}
     for role in roles:
         for name in dict.fromkeys((bare(role).split(".")[-1], bare(role))):
             allowed.setdefault(name, []).append(role)

@@ -1,297 +1,185 @@
-"""The words of one stack that a text may become: what `headgrid.selection.completion` offers, the likeliest first.
+"""The words of the selection language: the one table of every kind of part that a text can name.
 
-They are read off the tables that the grammar and the spelling read, and only what this stack has is offered. Each is a
-term, or, such as `l1h`, the beginning of one.
+Parser, printer, completion and the cells of the grid read it, so a new kind of part with a word is one row here (and
+one of `headgrid.anatomy.roles`, for what its weights do). What a word means in one model is the parts of its owners;
+a word of which a model has no part is not one of its words.
 """
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal
 
-import numpy as np
+CellKind = Literal["head", "mixer", "mlp", "expert", "norm", "rest", "embed"]
+"""The kinds of cells that the grid draws each in its own way."""
 
-from headgrid.anatomy.anatomy import Anatomy, Stack, count_of
-from headgrid.anatomy.roles import ENDS, role_of
-from headgrid.selection import parts
-from headgrid.selection.lexer import Reader, SelectionError
-from headgrid.selection.printer import Word, vocabulary
-from headgrid.selection.union import sides_of
+Place = Literal["layer", "before", "after", "side"]
+"""Where a word stands: after the number of a layer; for what comes before or after all layers; after a word, `.q`."""
 
-FEW = 6
-"""How many numbers are offered beside other words."""
-
-MANY = 10
-"""How many numbers are offered by themselves."""
-
-Item = tuple[str, str]
-
-NAMES = {
-    "full": "the whole model",
-    "none": "nothing",
-    "embed": "token embedding",
-    "pos": "position embedding",
-    "types": "token type embedding",
-    "stem": "stem: what makes the first hidden states",
-    "top": "top: what reads the last hidden states",
-    "ln_embed": "norm of the embedding",
-    "unembed": "unembedding",
-    "ln_final": "final norm",
-    "ln1": "norm before attention",
-    "ln1_post": "norm after attention",
-    "ln2": "norm before the MLP",
-    "ln2_post": "norm after the MLP",
-    "attn": "attention",
-    "attn rest": "rest of attention",
-    "mlp": "MLP",
-    "mlp rest": "rest of the MLP",
-    "mixer": "mixer",
-    "q": "query side",
-    "k": "key side",
-    "v": "value side",
-    "o": "output side",
-    "qk": "query and key side",
-    "ov": "value and output side",
-}
-"""How a word is spoken."""
-
-NOUNS = {"n": ("head", "heads"), "g": ("group", "groups"), "e": ("expert", "experts"), "f": ("neuron", "neurons")}
-"""What the numbers after a word count, by the letter of `spelling.Word`."""
-
-ORDER = ("h", " attn", " mlp", " mixer", "e", "g", " ln1", " ln2", " ln1_post", " ln2_post")
-"""Words after a layer, the likeliest first; all others come after these."""
-
-_NUMBER = re.compile(r"\s*(\*|\[[\d\s,-]*\]?|(?:\d+(?:\s*-\s*\d*)?)?)")
+LAST = 99
+"""The rank of what is offered in whatever order the table has."""
 
 
 @dataclass(frozen=True)
-class _Chosen:
-    """Numbers as they were typed, and those that they name: none where they are not complete, or not there."""
-
-    text: str
-    values: list[int]
-    star: bool
-
-
-class Words:
-    """The words of one stack, with what stands before them: `decoder `, or nothing.
+class Shown:
+    """How the grid shows a word: as one column, or as one for each of its numbers.
 
     Attributes:
-        ends: the words that stand for no layer, with their parts.
+        kind: how its cells are drawn.
+        order: where it stands in a row, in the order of a forward pass.
+        label: what its header says; "" for the number of each, and for what `lists` names.
+        each: whether each number has a column of its own.
+        lists: what the header and the name of the cell list in place of a label: the roles of the parts, or the
+            modules that the parameters are in.
     """
 
-    def __init__(self, anatomy: Anatomy, stack: Stack, before: str) -> None:
-        self.stack, self.before = stack, before
-        self.ends = {word: found for word in ENDS if (found := parts.end(anatomy, stack, word))}
-        every = {word.text: word for word in vocabulary(stack) if word.roles and not word.suffix}
-        self.whole = every.pop("", None)
-        self.words = {text: every[text] for text in sorted(every, key=_rank)}
-
-    def terms(self, typed: str) -> Iterator[Item]:
-        """The terms that begin so."""
-        layer = re.match(r"l(?![a-z_])", typed, re.IGNORECASE)
-        if layer and self.whole:
-            yield from self._layer(typed[1:])
-        if not layer or len(typed) == 1:
-            yield from self._others(typed)
-
-    def everywhere(self, typed: str) -> Iterator[Item]:
-        """What a text may become that would only make sense after a layer: `mlp`, `h3`."""
-        if self.whole and re.match(r"[a-z]", typed, re.IGNORECASE):
-            yield from self._after(f"{self.before}l*", _chosen("layer", "*", self.stack.n_layers), typed)
-
-    def like(self, typed: str, words: Sequence[str]) -> Iterator[Item]:
-        """Those of some words, and of those that stand for no layer, that may have been meant."""
-        for word in _near(typed, [*words, *self.ends]):
-            yield self.before * (word in self.ends) + word, NAMES.get(word, "")
-
-    def _others(self, typed: str) -> Iterator[Item]:
-        """Words that begin with no layer; and a few that do where nothing is typed yet."""
-        word, dot, side = typed.strip().lower().partition(".")
-        if dot:
-            yield from self._sides(self.before + word, self.ends.get(word, ()), side)
-            return
-        if not word and self.whole:
-            first = _chosen("layer", "0", self.stack.n_layers)
-            yield f"{self.before}l0", self._spoken("0")
-            yield from islice(self._pieces(f"{self.before}l0", first, ""), 3)
-        yield from ((self.before + end, NAMES[end]) for end in self.ends if end.startswith(word))
-
-    def _layer(self, typed: str) -> Iterator[Item]:
-        """What `l` and this may become."""
-        number, rest = _split(typed)
-        layers = _chosen("layer", number, self.stack.n_layers)
-        head = f"{self.before}l{number}"
-        if rest or typed != typed.rstrip():
-            if layers.values:
-                yield from self._after(head, layers, rest)
-            return
-        more = [(f"{self.before}l{n}", self._spoken(n)) for n in _numbers(number, self.stack.n_layers)]
-        if layers.values:
-            yield head, self._spoken(number)
-            pieces = list(self._pieces(head, layers, ""))
-            yield from (*pieces[:3], *more[:FEW], *pieces[3:])
-        yield from more
-
-    def _after(self, head: str, layers: _Chosen, rest: str) -> Iterator[Item]:
-        """What may come after a layer and its number, or may have been meant to."""
-        squeezed = _squeezed(rest)
-        if squeezed.startswith("."):
-            yield from self._sides(head, self._there(self.whole, layers), squeezed[1:])
-            return
-        found: list[Item] = []
-        for text, word in self.words.items():
-            key = _squeezed(text)
-            left = squeezed.removeprefix(key)
-            if left == squeezed:
-                continue
-            if word.letter and not left[:1].isalpha():
-                found += self._numbered(head, layers, word, left)
-            elif left.startswith(".") and self._fits(word, layers):
-                found += self._sides(head + text, self._there(word, layers), left[1:])
-        found += self._pieces(head, layers, squeezed)
-        yield from found or self._pieces(head, layers, squeezed, meant=True)
-
-    def _pieces(self, head: str, layers: _Chosen, squeezed: str, meant: bool = False) -> Iterator[Item]:
-        """Words after a layer that begin so, or those that may have been meant."""
-        keys = {_squeezed(text): word for text, word in self.words.items() if self._fits(word, layers)}
-        for key in _near(squeezed, keys) if meant else [key for key in keys if key.startswith(squeezed)]:
-            word = keys[key]
-            if not word.letter:
-                yield head + word.text, NAMES[word.text.strip()]
-            elif key != squeezed:  # a word that waits for its number says nothing new once it is typed
-                yield head + word.text, count_of(self._count(word), *NOUNS[word.letter])
-
-    def _numbered(self, head: str, layers: _Chosen, word: Word, typed: str) -> Iterator[Item]:
-        """What a word with a number, such as `h` and `3`, may become."""
-        text, rest = _split(typed)
-        n, (one, many), where = self._count(word), NOUNS[word.letter], self._spoken(layers.text)
-
-        def item(number: str) -> Item:
-            said = f"{one} {number}" if number.isdigit() else f"all {many}" if number == "*" else f"{many} {number}"
-            one_each = number.isdigit() and layers.text.isdigit()
-            return head + word.text + number, f"{where} {said}" if one_each else f"{said} of {where}"
-
-        there = bool(_chosen(one, text, n).values) and self._fits(word, layers, text)
-        if rest:
-            if rest.startswith(".") and there:
-                yield from self._sides(item(text)[0], self._there(word, layers), rest[1:])
-            return
-        more = [item(number) for number in _numbers(text, n) if self._fits(word, layers, number)]
-        if there:
-            yield item(text)
-            sides = self._sides(item(text)[0], self._there(word, layers), "")
-            yield from (*islice(sides, FEW), *more[:FEW])
-        yield from more
-
-    def _sides(self, head: str, roles: Iterable[str], typed: str) -> Iterator[Item]:
-        """The sides of a word that begin so."""
-        for side in sides_of(roles):
-            if side.lower().startswith(typed.lower()):
-                yield f"{head}.{side}", NAMES.get(side, "")
-
-    def _count(self, word: Word) -> int:
-        """How many numbers a word has."""
-        sizes = {"n": self.stack.n_heads, "g": self.stack.n_kv_heads}
-        return sizes.get(word.letter) or max(self.stack.exists[role].shape[1] for role in word.roles)
-
-    def _there(self, word: Word | None, layers: _Chosen) -> list[str]:
-        """Those roles of a word that one of these layers has."""
-        exists, roles = self.stack.exists, word.roles if word else ()
-        return [role for role in roles if parts.rows(exists[role], exists[role])[0][layers.values].any()]
-
-    def _fits(self, word: Word, layers: _Chosen, number: str = "") -> bool:
-        """Whether a word may follow these layers: all of them have it, or after a `*` one has; so with its number."""
-        found = np.zeros(len(layers.values), np.bool_)
-        first = re.search(r"\d+", number)
-        for role in self._there(word, layers):
-            there = self.stack.exists[role]
-            if first is None:
-                found |= parts.rows(there, there)[0][layers.values]
-            else:  # they are numbered from 0, so what has the smallest of several has the word
-                part = self._own(role, word.letter, int(first.group()))
-                found |= there[layers.values, part] if part < there.shape[1] else False
-        star = layers.star or (bool(word.letter) if not number else number == "*")
-        return bool(found.any() if star else found.all())
-
-    def _own(self, role: str, letter: str, number: int) -> int:
-        """A part of a role that belongs to a numbered word."""
-        match letter, role_of(role).part_axis:
-            case "n", "g":
-                return int(self.stack.kv_head_of[number])
-            case "g", "n":
-                return int(np.searchsorted(self.stack.kv_head_of, number))
-        return number
-
-    def _spoken(self, layers: str) -> str:
-        """Layers in words: `layer 3`, `encoder layers 0-2`, `all 12 layers`."""
-        if layers == "*":
-            return f"all {count_of(self.stack.n_layers, self.before + 'layer')}"
-        return f"{self.before}layer{'' if layers.isdigit() else 's'} {layers}"
+    kind: CellKind
+    order: int
+    label: str = ""
+    each: bool = False
+    lists: Literal["", "roles", "modules"] = ""
 
 
-def _near(found: str, words: Iterable[str]) -> list[str]:
-    """Words that may have been meant."""
-    return difflib.get_close_matches(found.lower(), list(words), n=3, cutoff=0.6)
+@dataclass(frozen=True)
+class Word:
+    """A word of the selection language.
+
+    Attributes:
+        text: the word as it is printed, and typed: `attn`, `h`, `mlp n`; "" for the whole layer.
+        noun: how it is spoken, and what is said of it beside it.
+        owners: the owners of the parts that it names (`headgrid.anatomy.roles`); for a word that others are within,
+            those of all of these.
+        within: the word, coarser by one step, that all of its parts belong to.
+        plural: the noun of several, for a word that is followed by numbers.
+        axis: the letter of what the numbers after it count: `n` heads, `g` key/value heads, `f` neurons, `e` experts;
+            "" for a word without numbers.
+        also: other ways to type it.
+        offered: its rank among the words that completion offers.
+        shown: its columns in the grid; None where the cells of finer words show its parts. A word with finer words is
+            one column, unless one of these has a column for each number: then the finer words are the columns.
+        place: where it stands.
+    """
+
+    text: str
+    noun: str
+    owners: tuple[str, ...] = ()
+    within: str = ""
+    plural: str = ""
+    axis: str = ""
+    also: tuple[str, ...] = ()
+    offered: int = LAST
+    shown: Shown | None = None
+    place: Place = "layer"
+
+    @property
+    def after_layer(self) -> str:
+        """The word as it is joined to a layer: `h` in `l0h1`, but ` mlp n` in `l0 mlp n5`."""
+        return self.text if len(self.text) < 2 else f" {self.text}"
+
+    @property
+    def pattern(self) -> str:
+        """A regular expression of all ways to type it; blanks between its pieces are free."""
+        ways = sorted((self.text, *self.also), key=len, reverse=True)
+        every = "|".join(way.replace(" ", r"\s*") for way in ways)
+        return rf"(?:{every})(?![a-z_])" if self.axis else rf"(?:{every})(?!\w)"
 
 
-def _squeezed(text: str) -> str:
-    """A text as the grammar compares it: upper and lower case are the same, blanks are free."""
+WORDS: tuple[Word, ...] = (
+    # after the number of a layer: coarse before fine, in the order of printing
+    Word("", "layer"),
+    Word("attn", "attention", also=("attention",), offered=1),
+    Word("mixer", "mixer", ("mixer",), offered=3, shown=Shown("mixer", 3, lists="modules")),
+    Word("g", "group", within="attn", plural="groups", axis="g", also=("group", "groups"), offered=5),
+    Word("h", "head", ("q", "k", "v", "o"), within="g", plural="heads", axis="n", also=("head", "heads"), offered=0,
+         shown=Shown("head", 2, each=True)),
+    Word("attn rest", "rest of attention", ("attn rest",), within="attn", shown=Shown("rest", 4, lists="roles")),
+    Word("mlp", "MLP", offered=2, shown=Shown("mlp", 7, "MLP")),
+    Word("mlp n", "neuron", ("neuron",), within="mlp", plural="neurons", axis="f",
+         also=("mlp neuron", "mlp neurons", "neuron", "neurons"), shown=Shown("mlp", 7, "MLP")),
+    Word("e", "expert", ("expert",), within="mlp", plural="experts", axis="e", also=("expert", "experts"), offered=4,
+         shown=Shown("expert", 9, each=True)),
+    Word("mlp rest", "rest of the MLP", ("mlp rest",), within="mlp", shown=Shown("rest", 8, lists="roles")),
+    Word("ln1", "norm before attention", ("ln1",), offered=6, shown=Shown("norm", 1, "ln1")),
+    Word("ln1_post", "norm after attention", ("ln1_post",), offered=8, shown=Shown("norm", 5, "post")),
+    Word("ln2", "norm before the MLP", ("ln2",), offered=7, shown=Shown("norm", 6, "ln2")),
+    Word("ln2_post", "norm after the MLP", ("ln2_post",), offered=9, shown=Shown("norm", 10, "post")),
+    # of no layer
+    Word("embed", "token embedding", ("embed",), shown=Shown("embed", 1), place="before"),
+    Word("pos", "position embedding", ("pos",), shown=Shown("embed", 2), place="before"),
+    Word("types", "token type embedding", ("types",), shown=Shown("embed", 3), place="before"),
+    Word("stem", "stem: what makes the first hidden states", ("stem",), shown=Shown("embed", 4), place="before"),
+    Word("ln_embed", "norm of the embedding", ("ln_embed",), shown=Shown("norm", 5), place="before"),
+    Word("ln_final", "final norm", ("ln_final",), shown=Shown("norm", 1), place="after"),
+    Word("top", "top: what reads the last hidden states", ("top",), shown=Shown("embed", 2), place="after"),
+    Word("unembed", "unembedding", ("unembed",), shown=Shown("embed", 3), place="after"),
+    # a side, or a circuit, of the heads of a word
+    Word("q", "query side", ("q",), place="side"),
+    Word("k", "key side", ("k",), place="side"),
+    Word("v", "value side", ("v",), place="side"),
+    Word("o", "output side", ("o",), place="side"),
+    Word("qk", "query and key side", ("q", "k"), place="side"),
+    Word("ov", "value and output side", ("v", "o"), place="side"),
+)  # fmt: skip
+"""Every word. A weight's role (`.W_Q`, `.w`), and the name of a parameter or module, are no rows: models have them."""
+
+SETS = {"full": "the whole model", "none": "nothing"}
+"""Words for sets that every model has, and how they are spoken."""
+
+
+def _whole(word: Word, among: Iterable[Word]) -> Word:
+    """A word with the owners of those that are within it."""
+    every = list(among)
+    finer = [_whole(other, every) for other in every if other.text and other.within == word.text]
+    return replace(word, owners=tuple(dict.fromkeys([*word.owners, *(owner for one in finer for owner in one.owners)])))
+
+
+_IN_LAYER = [word for word in WORDS if word.place == "layer"]
+
+LAYER_WORDS: dict[str, Word] = {word.text: _whole(word, _IN_LAYER) for word in _IN_LAYER}
+"""Words that follow the number of a layer, "" for none: coarse before fine, with all of their owners."""
+
+OUTSIDE_WORDS: dict[str, Word] = {word.text: word for word in WORDS if word.place in ("before", "after")}
+"""Words for what belongs to no layer, in the order of a forward pass."""
+
+SIDES: dict[str, Word] = {word.text: word for word in WORDS if word.place == "side"}
+"""The sides and circuits of heads, without their dot."""
+
+NOUNS: dict[str, str] = {**SETS, **{word.text: word.noun for word in WORDS if word.text}}
+"""How a word is spoken."""
+
+BY_AXIS: dict[str, Word] = {word.axis: word for word in LAYER_WORDS.values() if word.axis}
+"""The word whose numbers count a letter."""
+
+PATTERNS: dict[str, str] = {
+    text: LAYER_WORDS[text].pattern for text in sorted(filter(None, LAYER_WORDS), key=len)[::-1]
+}
+"""How a word after a layer is typed, longer words first: `attn` is the beginning of `attn rest`."""
+
+NUMBERED = "|".join(word.text.replace(" ", r"\s*") for word in BY_AXIS.values())
+"""A regular expression of the words that numbers follow, as they are printed."""
+
+INDEX = "|".join(
+    rf"\b{word.text.split()[-1]}\d" if " " in word.text else rf"^{word.text}\d" for word in BY_AXIS.values()
+)
+"""A regular expression of a word's number, where a text has one."""
+
+
+def finer(text: str) -> list[Word]:
+    """The words, a step finer, that are within a word after a layer; those of the layer itself for ""."""
+    return [word for word in LAYER_WORDS.values() if word.text and word.within == text]
+
+
+def coarser(word: Word) -> list[Word]:
+    """The words that a word after a layer is within, the finest first; the layer itself is none."""
+    found = []
+    while word.within:
+        word = LAYER_WORDS[word.within]
+        found.append(word)
+    return found
+
+
+def squeezed(text: str) -> str:
+    """A text as words are compared: upper and lower case are the same, and blanks are free."""
     return re.sub(r"\s+", "", text).lower()
-
-
-def _rank(text: str) -> int:
-    return ORDER.index(text) if text in ORDER else len(ORDER)
-
-
-def _chosen(noun: str, text: str, n: int) -> _Chosen:
-    """The numbers below `n` that a text names."""
-    reader = Reader(text)
-    try:
-        found = reader.index(noun, n)
-    except SelectionError:
-        return _Chosen(text, [], False)
-    return _Chosen(text, found.values, found.star) if reader.at == len(text) else _Chosen(text, [], False)
-
-
-def _split(typed: str) -> tuple[str, str]:
-    """The number that a text begins with, without blanks, and what comes after it."""
-    found = _NUMBER.match(typed)
-    number = found.group() if found else ""
-    return _squeezed(number), typed[len(number) :].strip()
-
-
-def _numbers(begun: str, n: int) -> Iterator[str]:
-    """What the beginning of a number, a range or a list may become, the number itself left out."""
-    if begun.endswith(("*", "]")):
-        return
-    digits = (re.findall(r"\d*$", begun) or [""])[0]
-    head = begun.removesuffix(digits) if digits else begun
-    listed, before = "[" in head, [int(number) for number in re.findall(r"\d+", head)]
-    least = before[-1] + 1 if head.endswith("-") else 0
-    taken = set() if head.endswith("-") else set(before)
-    longer = (i for i in _beginning(digits, n) if i >= least and i not in taken)
-    if listed:
-        yield from (f"{head}{i}]" for i in islice(longer, MANY))
-    else:
-        yield from (f"{head}{i}" for i in islice(longer, MANY) if f"{head}{i}" != begun)
-    if not begun and n > 1:
-        yield "*"
-    elif digits and not head and int(digits) < n - 1:
-        yield f"{begun}-{n - 1}"
-
-
-def _beginning(digits: str, n: int) -> Iterator[int]:
-    """Numbers below `n` whose digits begin so, the smallest first."""
-    if not digits:
-        yield from range(n)
-    elif len(digits) < 10 and (digits == "0" or digits[0] != "0"):
-        low, high = int(digits), int(digits) + 1
-        while low < n:
-            yield from range(low, min(high, n))
-            low, high = 10 * low, 10 * high
-            if not low:
-                return

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from headgrid.anatomy.anatomy import Bools
-from headgrid.anatomy.roles import ENDS, bare, role_of
+from headgrid.anatomy.roles import OUTSIDE_LAYERS, bare, role_of
 from headgrid.anatomy.slots import Slot
 from headgrid.selection import parts
 from headgrid.selection.parts import Parts
@@ -65,7 +65,7 @@ def _locations(cells: Cells, chosen: Parts) -> list[WeightLocation]:
     found: list[WeightLocation] = []
     for key, bits in chosen.items():
         row = int(np.flatnonzero(bits.any(axis=1))[0])
-        layer = None if role_of(key).owner in ENDS else row
+        layer = None if role_of(key).owner in OUTSIDE_LAYERS else row
         for slot in cells.anatomy.stack(key.rpartition(":")[0]).places[bare(key), layer]:
             here = bits[row, slot.numbers] if slot.key == key else np.zeros(1, np.bool_)
             if not here.any():

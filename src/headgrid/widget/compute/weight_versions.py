@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from headgrid.anatomy.anatomy import Stack
-from headgrid.anatomy.roles import ENDS, NORMS, role_of
+from headgrid.anatomy.roles import NORMS, OUTSIDE_LAYERS, role_of
 from headgrid.utils.offloaded import offloaded
 from headgrid.weights import Weights
 from headgrid.widget.state.cell_index import Component
@@ -14,9 +14,9 @@ Seen = dict[tuple[str, str, int | None], tuple[object, ...]]
 """Stack, role and layer -> stamp."""
 
 OWNERS = {
-    "head": ("q", "k", "v", "o", "attn rest", *NORMS, *ENDS),
-    "mlp": ("neuron", "mlp rest", *NORMS, *ENDS),
-    "expert": ("expert", "mlp rest", *NORMS, *ENDS),
+    "head": ("q", "k", "v", "o", "attn rest", *NORMS, *OUTSIDE_LAYERS),
+    "mlp": ("neuron", "mlp rest", *NORMS, *OUTSIDE_LAYERS),
+    "expert": ("expert", "mlp rest", *NORMS, *OUTSIDE_LAYERS),
 }
 """Kind of a cell -> the owners of the weights that what is said of it depends on."""
 

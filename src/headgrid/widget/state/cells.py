@@ -10,7 +10,7 @@ that another cell which stays on needs: clicking a second head and taking it bac
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -18,14 +18,13 @@ import numpy as np
 
 from headgrid.anatomy.anatomy import Anatomy, Bools, Stack, count_of
 from headgrid.anatomy.names import MAIN
-from headgrid.anatomy.roles import ENDS, bare, role_of
+from headgrid.anatomy.roles import OUTSIDE_LAYERS, bare, role_of
 from headgrid.selection import parts
-from headgrid.selection.parts import MLP, Parts
-from headgrid.selection.words import NAMES
+from headgrid.selection.parts import Parts
+from headgrid.selection.union import count
+from headgrid.selection.words import LAYER_WORDS, OUTSIDE_WORDS, CellKind, Place, Shown, Word, coarser, finer
 from headgrid.widget.state.tooltips import Piece, Tooltips, handles
-from headgrid.widget.wire.schema import Band, Column, Kind, Row, StackTab
-
-HEAD = ("q", "k", "v", "o")
+from headgrid.widget.wire.schema import Band, Column, Row, StackTab
 
 STACKS = {
     "": "the language model",
@@ -35,8 +34,7 @@ STACKS = {
     "vision": "the vision model's layers",
 }
 
-BEFORE = ("embed", "pos", "types", "stem", "ln_embed")
-AFTER = ("ln_final", "top", "unembed")
+TITLES: dict[Place, str] = {"before": "before the layers", "after": "after the layers"}
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,7 @@ class _Block:
 
 @dataclass(frozen=True)
 class _Area:
-    """One band: the layers of a stack, or its ends, which are a single row."""
+    """One band: the layers of a stack, or what belongs to none of them, which is a single row."""
 
     stack: Stack
     blocks: tuple[_Block, ...]
@@ -187,7 +185,7 @@ class Cells:
         return ", ".join(said) or "nothing is selected"
 
 
-def _column(label: str, name: str, word: str, kind: Kind, group: int = -1) -> Column:
+def _column(label: str, name: str, word: str, kind: CellKind, group: int = -1) -> Column:
     return {"label": label, "name": name, "word": word, "kind": kind, "group": group}
 
 
@@ -196,36 +194,39 @@ def _areas(anatomy: Anatomy, tooltips: Tooltips) -> Iterator[_Area]:
     shared = [stack for stack in anatomy.stacks if not stack.n_layers]
     layered = [stack for stack in anatomy.stacks if stack.n_layers]
     for stack in shared:
-        yield from _ends(stack, tooltips, BEFORE, "before the layers")
+        yield from _outside_layers(stack, tooltips, "before")
     for stack in layered:
-        yield from _ends(stack, tooltips, BEFORE, "before the layers")
+        yield from _outside_layers(stack, tooltips, "before")
         blocks = _blocks(stack)
         word = f"{stack.name} " if stack.name else ""
         used = f" (run {stack.uses} times)" if stack.uses > 1 else ""
         names = [(str(n), f"{word}layer {n}{used}", f"{word}l{n}") for n in range(stack.n_layers)]
         yield _Area(stack, blocks, _band(stack, blocks, tooltips, "layers", names))
-        yield from _ends(stack, tooltips, AFTER, "after the layers")
+        yield from _outside_layers(stack, tooltips, "after")
     for stack in shared:
-        yield from _ends(stack, tooltips, AFTER, "after the layers")
+        yield from _outside_layers(stack, tooltips, "after")
 
 
-def _ends(stack: Stack, tooltips: Tooltips, owners: Sequence[str], title: str) -> Iterator[_Area]:
+def _outside_layers(stack: Stack, tooltips: Tooltips, place: Place) -> Iterator[_Area]:
     """A band of one row for what belongs to no layer, if there is any."""
     tied = {role_of(slot.key).owner: " (tied: the unembedding is the same tensor)" for slot in stack.tied}
-    word = f"{stack.name} " if stack.name else ""
-    # a tied unembedding is the embedding: one tensor, one cell
-    own = [owner for owner in owners if stack.roles(owner)]
-    columns = []
-    for owner in own:
-        note = tied.get("unembed", "") if owner == "embed" else ""
-        # what a tied unembedding has of its own is its bias, and so is named
-        label = bare(stack.roles(owner)[0]) if owner in tied else owner
-        name = f"{word}{NAMES[owner]}'s {label}" if owner in tied else word + NAMES[owner] + note
-        kind: Kind = "norm" if owner.startswith("ln") else "embed"
-        columns.append(_column(label, name, word + (f"{owner}.{label}" if owner in tied else owner), kind))
-    blocks = tuple(_Block((column,), (owner,), "") for owner, column in zip(own, columns, strict=True))
+    before = f"{stack.name} " if stack.name else ""
+    blocks = []
+    for word, shown in _by_order(word for word in OUTSIDE_WORDS.values() if word.place == place):
+        # a tied unembedding is the embedding: one tensor, one cell
+        roles = stack.roles(*word.owners)
+        if not roles:
+            continue
+        label, name = word.text, before + word.noun
+        said = before + word.text
+        if tied.keys() & set(word.owners):  # what a tied unembedding has of its own is its bias, and so is named
+            label = bare(roles[0])
+            name, said = f"{name}'s {label}", f"{said}.{label}"
+        elif word.text == "embed":
+            name += tied.get("unembed", "")
+        blocks.append(_Block((_column(label, name, said, shown.kind),), word.owners, ""))
     if blocks:
-        yield _Area(stack, blocks, _band(stack, blocks, tooltips, title, [("", "", "")]))
+        yield _Area(stack, tuple(blocks), _band(stack, blocks, tooltips, TITLES[place], [("", "", "")]))
 
 
 def _band(
@@ -249,38 +250,52 @@ def _band(
     }
 
 
+def _by_order(words: Iterable[Word]) -> list[tuple[Word, Shown]]:
+    """The words that have columns, with these, in the order of a forward pass."""
+    shown = [(word, word.shown) for word in words if word.shown]
+    return sorted(shown, key=lambda one: one[1].order)
+
+
 def _blocks(stack: Stack) -> tuple[_Block, ...]:
     """The columns of the layers' band, in the order of a forward pass."""
-    a = stack
-    shared = a.n_kv_heads < a.n_heads
-    rest, mixer = [bare(role) for role in a.roles("attn rest")], a.roles("mixer")
-    experts, other = a.roles("expert"), [bare(role) for role in a.roles("mlp rest")]
-    heads = tuple(
-        _column(str(h), f"head {h}", f"h{h}", "head", int(a.kv_head_of[h]) if shared else -1) for h in range(a.n_heads)
+    blocks = tuple(
+        _Block(_columns(stack, word, shown), word.owners, word.axis if shown.each else "")
+        for word, shown in _by_order(LAYER_WORDS.values())
+        if stack.roles(*word.owners)
+        and not _is_split(stack, word)
+        and all(_is_split(stack, other) for other in coarser(word) if other.shown)
     )
-    n_experts = max((a.exists[role].shape[1] for role in experts), default=0)
-    pieces: list[tuple[tuple[Column, ...], tuple[str, ...], str]] = [
-        ((_column("ln1", NAMES["ln1"], " ln1", "norm"),), ("ln1",), ""),
-        (heads, HEAD, "n"),
-        ((_column(_names(a, mixer), f"mixer ({_names(a, mixer)})", " mixer", "mixer"),), ("mixer",), ""),
-        ((_column(rest[0] if len(rest) == 1 else "rest", f"rest of attention ({', '.join(rest)})", " attn rest",
-                  "rest"),), ("attn rest",), ""),
-        ((_column("post", NAMES["ln1_post"], " ln1_post", "norm"),), ("ln1_post",), ""),
-        ((_column("ln2", NAMES["ln2"], " ln2", "norm"),), ("ln2",), ""),
-        ((_column("MLP", "MLP", " mlp n*" if experts else " mlp", "mlp"),), ("neuron",) if experts else MLP, ""),
-        ((_column("router" if other == ["router.W"] else "rest", f"rest of the MLP ({', '.join(other)})", " mlp rest",
-                  "rest"),), ("mlp rest",) if experts else (), ""),
-        (tuple(_column(str(e), f"expert {e}", f"e{e}", "expert") for e in range(n_experts)), ("expert",), "e"),
-        ((_column("post", NAMES["ln2_post"], " ln2_post", "norm"),), ("ln2_post",), ""),
-    ]  # fmt: skip
-    blocks = tuple(_Block(*piece) for piece in pieces if a.roles(*piece[1]) and piece[0])
-    left_out = {role_of(role).owner for role in a.exists} - {o for block in blocks for o in block.owners} - {*ENDS}
-    if left_out:
+    left_out = {role_of(role).owner for role in stack.exists} - {o for block in blocks for o in block.owners}
+    if left_out := left_out - {*OUTSIDE_LAYERS}:
         raise ValueError(f"the grid has no cell for {cast(object, sorted(left_out))}")
     return blocks
 
 
-def _names(stack: Stack, roles: list[str]) -> str:
-    """The modules that the tensors of a mixer belong to: `mamba`, `conv`, `linear_attn`."""
+def _is_split(stack: Stack, word: Word) -> bool:
+    """Whether finer words are shown instead of a word: each number of one of them has a column of its own."""
+    return any(other.shown and other.shown.each and stack.roles(*other.owners) for other in finer(word.text))
+
+
+def _columns(stack: Stack, word: Word, shown: Shown) -> tuple[Column, ...]:
+    """The columns of a word: one for each of its numbers, or one."""
+    said = word.after_layer
+    if shown.each:
+        shared = word.axis == "n" and stack.n_kv_heads < stack.n_heads
+        return tuple(
+            _column(str(i), f"{word.noun} {i}", f"{said}{i}", shown.kind, int(stack.kv_head_of[i]) if shared else -1)
+            for i in range(count(stack, word.text))
+        )
+    label, name = shown.label, shown.label if word.axis else word.noun
+    if shown.lists:
+        keys = stack.roles(*word.owners)
+        listed = _modules(stack, keys) if shown.lists == "modules" else [bare(key) for key in keys]
+        one = len(listed) == 1 or shown.lists == "modules"
+        label = ", ".join(listed).removesuffix(".W") if one else "rest"
+        name = f"{word.noun} ({', '.join(listed)})"
+    return (_column(label, name, said + "*" * bool(word.axis), shown.kind),)
+
+
+def _modules(stack: Stack, roles: list[str]) -> list[str]:
+    """The modules that the tensors of these roles belong to: `mamba`, `conv`, `linear_attn`."""
     found = {re.sub(r".*?\d+\.", "", slot.parameter).split(".")[0] for slot in stack.slots if slot.key in roles}
-    return ", ".join(sorted(found))
+    return sorted(found)

@@ -12,7 +12,7 @@ from math import prod
 from headgrid.anatomy.anatomy import Anatomy, Slot, Stack
 from headgrid.anatomy.roles import ROLES, role_of
 from headgrid.selection.lexer import listed
-from headgrid.selection.parts import ATTENTION, MLP
+from headgrid.selection.words import LAYER_WORDS
 from headgrid.widget.wire.schema import Handle, Tooltip
 
 MOST = 8
@@ -92,17 +92,22 @@ class Tooltips:
 def handles(pieces: Sequence[Piece]) -> list[Handle]:
     """The narrow columns of a layer's band that stand for several: `attn`, and `mlp` where it is a mixture.
 
-    A mixer is one column, and so is an MLP without experts: they need none.
+    A word without numbers has one where its parts are shown in several columns. A mixer is one column, and so is an
+    MLP without experts: they need none.
     """
     found: list[Handle] = []
-    for label, name, owners in (("attn", "attention", ATTENTION), ("mlp", "MLP", MLP)):
+    for word in (word for word in LAYER_WORDS.values() if word.text and not word.axis):
         columns: list[int] = []
         start = 0
         for mine, _, n in pieces:
-            columns += range(start, start + n) if set(mine) <= set(owners) else ()
+            columns += range(start, start + n) if set(mine) <= set(word.owners) else ()
             start += n
         if len(columns) > 1:
-            found.append({"label": label, "name": name, "word": f" {label}", "before": columns[0], "columns": columns})
+            handle: Handle = {
+                "label": word.text, "name": word.noun, "word": word.after_layer, "before": columns[0],
+                "columns": columns,
+            }  # fmt: skip
+            found.append(handle)
     return found
 
 
@@ -116,9 +121,7 @@ def _name(slot: Slot) -> str:
     if ROLES[slot.role].axes == "...":
         name = re.sub(r"^.*?\.\d+\.", "", slot.parameter).removesuffix(".weight")
         return name.partition(".")[2] or name if slot.role == "mixer" else name
-    if slot.role.startswith(("expert.", "ln1", "ln2", "ln_embed", "ln_final")):
-        return slot.role.split(".")[-1]
-    return slot.role
+    return slot.role.removeprefix(f"{ROLES[slot.role].owner}.")
 
 
 def _all_of(names: Sequence[str]) -> str:
