@@ -37,7 +37,7 @@ ORDER = {
         __init__ / verify
     """,
     "headgrid.models.families": "decoders encoders encoder_decoders vision lens / mixtures / __init__",
-    "headgrid.models.detect": "lexicon / evidence / attention ends / layers report / stacks / __init__",
+    "headgrid.models.detect": "lexicon / evidence / attention outside / layers report / stacks / __init__",
     "headgrid.models.verify": """
         frozen stand_in / watch / expected / findings / picture statements / passes proof / __init__ probe
     """,

@@ -23,7 +23,7 @@ from headgrid.models import huggingface
 from headgrid.models.binding import Named, bind
 from headgrid.models.detect import Guess, guess, guesses, written
 from headgrid.models.families import FAMILIES
-from headgrid.models.family import Family
+from headgrid.models.family import Family, lines
 from headgrid.models.huggingface import named
 
 # ---- the families of the table, which a guess does not know of
@@ -118,7 +118,7 @@ def test_a_family_that_no_guess_places_is_refused(family: str) -> None:
 def test_the_row_that_is_written_is_the_guess(family: str) -> None:
     model = tiny.model(family)
     found = guessed(family)[0]
-    row: Family = eval(written(found.rows), {"Family": Family})
+    row: Family = eval(written(found.rows), {"Family": Family, "lines": lines})
     assert row.model_types == (model.config.model_type,)
     first = replace(row, others=())
     again = bind([first, *row.others], model.config, named(model), found.anatomy.family)
@@ -379,9 +379,9 @@ def test_a_refusal_says_what_matched_what_did_not_and_the_row_to_write() -> None
     assert "(g h) m" in matched
     assert "model.layers.0.self_attn.attn_sub_norm.weight and 1 like it, shape [48]" in did_not
     assert "model.layers.0.mlp.ffn_sub_norm.weight and 1 like it, shape [22]" in did_not
-    made = eval(row[row.index("Family(") :], {"Family": Family})
+    made = eval(row[row.index("Family(") :], {"Family": Family, "lines": lines})
     assert made.model_types == ("bitnet",)
-    assert "W_Q" in made.layer
+    assert "W_Q" in {line.role for line in made.layer}
 
 
 def test_a_models_in_proj_and_out_proj_are_not_attention_where_its_state_is_a_space() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -17,41 +16,39 @@ from torch import nn
 import headgrid as hg
 from headgrid.anatomy.anatomy import Anatomy, AnatomyError
 from headgrid.models.binding import bind
+from headgrid.models.family import Line
 from headgrid.models.huggingface import named, rows_of
 from headgrid.models.verify import Proof, verify
 from headgrid.models.vocabulary import vocabulary
 
 GROUPED = "llama with grouped-query attention"
-Change = Callable[[str], str]
+Change = Callable[[tuple[Line, ...]], tuple[Line, ...]]
 
 
-def bound(model: nn.Module, change: Change, *, ends: bool = False) -> Anatomy:
-    """The anatomy by the model's rows with other lines, of layers or of ends."""
+def bound(model: nn.Module, change: Change, *, outside: bool = False) -> Anatomy:
+    """The anatomy by the model's rows with other lines, of layers or of what belongs to none."""
     found = named(model)
-    field = "ends" if ends else "layer"
+    field = "outside" if outside else "layer"
     rows = [dataclasses.replace(row, **{field: change(getattr(row, field))}) for row in rows_of(model.config, "it")]
     return bind(rows, model.config, found, "slip", **vocabulary(model.config))
 
 
 def stored(role: str, axes: str) -> Change:
     """A row in which a role is stored in another way."""
-    return lambda text: re.sub(rf"^(\s*{re.escape(role)}\s+\S+\s+).*$", rf"\g<1>{axes}", text, flags=re.M)
+    return lambda lines: tuple(dataclasses.replace(line, axes=axes) if line.role == role else line for line in lines)
 
 
 def called(role: str, other: str, axes: str = "...") -> Change:
     """A row in which a role is called another."""
-    return lambda text: re.sub(rf"^(\s*){re.escape(role)}(\s+\S+\s+).*$", rf"\g<1>{other}\g<2>{axes}", text, flags=re.M)
+    return lambda lines: tuple(
+        dataclasses.replace(line, role=other, axes=axes) if line.role == role else line for line in lines
+    )
 
 
 def swapped(one: str, two: str) -> Change:
     """A row with the names of two roles swapped."""
-
-    def change(text: str) -> str:
-        for a, b in ((one, "SWAP"), (two, one), ("SWAP", two)):
-            text = re.sub(rf"^(\s*){re.escape(a)}(\s)", rf"\g<1>{b}\g<2>", text, flags=re.M)
-        return text
-
-    return change
+    other = {one: two, two: one}
+    return lambda lines: tuple(dataclasses.replace(line, role=other.get(line.role, line.role)) for line in lines)
 
 
 def square() -> nn.Module:
@@ -118,7 +115,7 @@ FUZZED = ("gpt2", GROUPED, "llama with biases and tied embeddings", "gpt_neox", 
 
 def slips(model: nn.Module) -> list[Change]:
     """The other layouts of each role, neighbors swapped, and each called something else."""
-    roles = list(dict.fromkeys(line.role for line in rows_of(model.config, "it")[0].in_layer()))
+    roles = list(dict.fromkeys(line.role for line in rows_of(model.config, "it")[0].layer))
     attention = [role for role in roles if role in (*AXES, "b_Q", "b_K", "b_V")]
     return [
         *(stored(role, axes) for role in roles for axes in AXES.get(role, ())),
@@ -199,17 +196,17 @@ def test_a_table_of_distances_in_no_layer_is_a_finding(family: str, role: str) -
     """Column h moves the scores of head h alone, in every layer that reads it."""
     model = tiny.model(family)
 
-    def out_of_layers(text: str) -> str:
-        return "\n".join(line for line in text.splitlines() if "rel_pos_bias" not in line)
-
-    lines = "\n".join(
-        f"{role} block.{layer}.layer.0.SelfAttention.relative_attention_bias.weight ..." for layer in range(3)
+    tables = tuple(
+        Line(role, f"block.{layer}.layer.0.SelfAttention.relative_attention_bias.weight", "...") for layer in range(3)
     )
     rows = [
-        dataclasses.replace(row, layer=out_of_layers(row.layer), ends=row.ends + "\n" + lines if row.stack in
-                            ("encoder", "decoder") else row.ends)
+        dataclasses.replace(
+            row,
+            layer=tuple(line for line in row.layer if line.role != "rel_pos_bias"),
+            outside=row.outside + tables if row.stack in ("encoder", "decoder") else row.outside,
+        )
         for row in rows_of(model.config, "it")
-    ]  # fmt: skip
+    ]
     proof = verify(model, bind(rows, model.config, named(model), "slip", **vocabulary(model.config)))
     stacks = {stack.name: stack for stack in proof.anatomy.stacks if stack.n_layers}
     wrong = {(check.stack, check.layer, check.head) for check in proof.failures}
@@ -240,7 +237,7 @@ def test_gates_of_heads_that_lie_in_no_head_are_a_finding() -> None:
     model = tiny.fresh(GROUPED)
     for layer in model.model.layers:
         layer.self_attn.o_proj = Scaled(layer.self_attn.o_proj, 6)
-    anatomy = bound(model, lambda text: text + "\nattn.other self_attn.o_proj.gates ...\n")
+    anatomy = bound(model, lambda lines: (*lines, Line("attn.other", "self_attn.o_proj.gates", "...")))
     proof = verify(model, anatomy)
     assert {check.side for check in proof.failures} == {"output"}
     assert "self_attn.o_proj.gates[4], which the table calls attn.other, moves only the values of head 4" in next(

@@ -1,4 +1,6 @@
-"""What a transformer is made of, as names and shapes. READ THIS FIRST: the rest of headgrid reads this one table.
+"""The anatomy of a model: where each of its weights is stored, as names and shapes. READ THIS FIRST.
+
+The rest of headgrid reads this one table.
 
 A head is a *place in a stored tensor*. A `Slot` writes that place down once, as data: the parameter's name and how its
 stored axes are made of the field's letters (einops notation):
@@ -139,10 +141,10 @@ class Anatomy(Frozen):
         d_vocab: the number of tokens that it embeds; 0 where it embeds none.
         parameters: name -> stored shape, in the order of `named_parameters()`; a tied tensor is there once.
         aliases: other name -> name in `parameters`, for tied tensors.
-        provenance: how it came about: from the `table`, from it but `doubted`, from a `guess`, or a guess that was
-            `proven` by forward passes.
-        caveats: what is open, in sentences: what shapes do not show of a guess, with the answer that it gives; and
-            whose parameters (an adapter's) change heads without being in them.
+        provenance: where it comes from: the `table` of families; the table, but `doubted`, for caveats; a `guess`; or
+            a guess that was `proven` by forward passes.
+        caveats: sentences about what is not certain: what shapes do not show of a guess, with the answer that it
+            gives; and which parameters (an adapter's) change heads without being in them.
         altered: name of a parameter -> what acts on it (an adapter), so that its values alone are not the weights that
             are used.
         n_ctx, act_fn, normalization_type, positional_embedding_type: TransformerLens' words for a config; None where

@@ -1,4 +1,4 @@
-"""The names that a text may hold beside the words of the grammar: of stacks, and of modules."""
+"""Names in a selection's text that are no words of its language: those of stacks, modules and parameters."""
 
 from __future__ import annotations
 

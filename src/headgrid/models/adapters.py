@@ -7,7 +7,7 @@ is:
     o_proj  [m, (n h)]  +=  lora_B [m, x]      @  lora_A [x, (n h)]      columns of lora_A belong to heads
 
 The other factor is read by all of them: it is one part, of `attn.other` or `mlp.other`. So is all that any other tuner
-keeps: its parameters are placed, but not along heads, and a doubt says so. A tuner is known by what PEFT's own classes
+keeps: its parameters are placed, but not along heads, and a caveat says so. A tuner is known by what PEFT's own classes
 declare (`BaseTunerLayer` and its `adapter_layer_names`), whatever its parameters are called. PEFT is never imported.
 """
 
@@ -110,7 +110,7 @@ def _shapes(module: torch.nn.Module) -> dict[str, torch.Size]:
 # ---- lines
 
 
-def adapted(text: str, lines: Iterator[Line]) -> str:
+def adapted(lines: tuple[Line, ...]) -> tuple[Line, ...]:
     """Lines with those of the adapters that their modules may have."""
     added: dict[Line, None] = {}
     for line in lines:
@@ -123,7 +123,7 @@ def adapted(text: str, lines: Iterator[Line]) -> str:
             stored = f"{along} x'" if factor == "lora_B" else f"x' {along}"
             added[Line(f"{line.role}.{factor}", f"{module}.{ADAPTER}.{factor}.weight", stored)] = None
         added.setdefault(Line(_rest(line.role), f"{module}.{ADAPTER}.**", "..."))
-    return text + "".join(f"\n {line.role} {line.path} {line.axes}" for line in added)
+    return (*lines, *added)
 
 
 def _two(axes: str) -> list[str]:
@@ -156,7 +156,7 @@ def altered(module: torch.nn.Module, anatomy: Anatomy) -> tuple[dict[str, str], 
         parameters are not in the heads that they change.
     """
     by: dict[str, str] = {}
-    doubted: dict[str, list[str]] = {}
+    beside: dict[str, list[str]] = {}
     for path, one in module.named_modules():
         if not is_tuner(one) or not used(one) or replaces(one):
             continue
@@ -165,8 +165,8 @@ def altered(module: torch.nn.Module, anatomy: Anatomy) -> tuple[dict[str, str], 
         names = [name for name in names if name in anatomy.parameters]
         by.update((name, _joined(by.get(name), kind)) for name in names)
         if not _lies_along_heads(path, one, kind, names, anatomy):
-            doubted.setdefault(kind, []).append(path)
-    caveats = [_doubt(kind, paths, by, anatomy) for kind, paths in doubted.items()]
+            beside.setdefault(kind, []).append(path)
+    caveats = [_caveat(kind, paths, by, anatomy) for kind, paths in beside.items()]
     for path, one in module.named_modules():
         if type(one).__name__ in PREFIXES:
             caveats.append(
@@ -214,7 +214,7 @@ def _lies_along_heads(path: str, module: Any, kind: str, names: Iterable[str], a
     return True
 
 
-def _doubt(kind: str, paths: list[str], by: Mapping[str, str], anatomy: Anatomy) -> str:
+def _caveat(kind: str, paths: list[str], by: Mapping[str, str], anatomy: Anatomy) -> str:
     roles = dict.fromkeys(
         slot.role
         for name in by

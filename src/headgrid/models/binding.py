@@ -111,7 +111,7 @@ def _stack(row: Family, config: Any, named: Named, taken: set[str]) -> tuple[Sta
         else:
             sizes["g"] = _number(said, row.kv_heads) if getattr(said, row.kv_heads, None) else sizes["n"]
         for layer in range(n_layers):
-            lines = [(line, (f"{prefix}{layer}.",)) for line in row.in_layer()]
+            lines = [(line, (f"{prefix}{layer}.",)) for line in row.layer]
             known = {letter: size for letter, size in sizes.items() if letter not in PER_LAYER}
             found, known = _bind(lines, layer, row, named, known, taken)
             roles = {slot.role for slot in found}
@@ -122,7 +122,7 @@ def _stack(row: Family, config: Any, named: Named, taken: set[str]) -> tuple[Sta
                 )
             slots += found
             sizes = {**sizes, **known}
-    found, sizes = _bind([(line, _prefixes(row.body)) for line in row.in_ends()], None, row, named, sizes, taken)
+    found, sizes = _bind([(line, _prefixes(row.body)) for line in row.outside], None, row, named, sizes, taken)
     slots += found
     if not slots:
         return None

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class Line:
-    """One weight of one family: what it does, where it is stored, and how."""
+    """One line of a row: a weight of a family.
+
+    Attributes:
+        role: what the weight does, a key of `headgrid.anatomy.roles.ROLES`.
+        path: the name of its parameter, relative to the layer, the body or the model.
+        axes: its stored axes.
+    """
 
     role: str
     path: str
@@ -19,7 +25,8 @@ class Line:
 class Family:
     """One row of the table: how the models of some types store one stack of layers.
 
-    A line of `layer` and `ends` is `role  path  stored axes`, in the notation of `headgrid.anatomy` and three more:
+    `lines` reads the lines of `layer` and `outside` from a text, a weight in each: `role  path  stored axes`, in the
+    notation of `headgrid.anatomy` and three more:
 
         path `a.*.weight`    one place for each number that stands there: a module per head, or per expert
         path `a.**`          every parameter below; with the axes `...`, each of any shape
@@ -29,9 +36,9 @@ class Family:
     Attributes:
         model_types: the values of `config.model_type` that it serves.
         body: the module that holds everything but the unembedding; a bare model is that module itself.
-        layers: the list of layers within the body; "" for a row that only has ends.
+        layers: the list of layers within the body; "" for a row without layers.
         layer: the lines of a layer, their paths relative to it.
-        ends: the other lines, their paths relative to the body or to the whole model.
+        outside: the lines of what belongs to no layer, their paths relative to the body or to the whole model.
         when: what a config must say for this row, where one family stores its weights in several ways.
         stack: the name of its stack; "" for the only or main one.
         others: the rows of the model's other stacks.
@@ -45,8 +52,8 @@ class Family:
     model_types: tuple[str, ...] = ()
     body: str = ""
     layers: str = ""
-    layer: str = ""
-    ends: str = ""
+    layer: tuple[Line, ...] = ()
+    outside: tuple[Line, ...] = ()
     when: Mapping[str, bool] = field(default_factory=dict)
     stack: str = ""
     others: tuple[Family, ...] = ()
@@ -59,16 +66,7 @@ class Family:
     d_head: str = "head_dim"
     shared: bool = False
 
-    def in_layer(self) -> Iterator[Line]:
-        """The lines of a layer."""
-        return _lines(self.layer)
 
-    def in_ends(self) -> Iterator[Line]:
-        """The lines of what belongs to no layer."""
-        return _lines(self.ends)
-
-
-def _lines(text: str) -> Iterator[Line]:
-    for line in filter(None, map(str.strip, text.splitlines())):
-        role, path, axes = line.split(maxsplit=2)
-        yield Line(role, path, axes)
+def lines(text: str) -> tuple[Line, ...]:
+    """The lines of a row, from a text with one in each line; empty lines are passed over."""
+    return tuple(Line(*line.split(maxsplit=2)) for line in filter(None, map(str.strip, text.splitlines())))

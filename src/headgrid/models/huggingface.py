@@ -77,7 +77,7 @@ def rows_of(config: Any, name: str) -> list[Family]:
 
 
 def _stacks(row: Family, config: Any, name: str) -> Iterator[Family]:
-    if row.layers or row.ends:
+    if row.layers or row.outside:
         yield row
     yield from row.others
     for stack, (body, attribute) in row.nested.items():

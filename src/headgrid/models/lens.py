@@ -125,7 +125,7 @@ def _split_path(line: Line) -> str:
 
 def _fused(row: Family, known: Mapping[str, str]) -> Iterator[str]:
     """The fused parameters that a bridge has split, by the table's names."""
-    for line in filter(_is_fused, row.in_layer()):
+    for line in filter(_is_fused, row.layer):
         for path in known:
             if path.endswith("." + line.path) and path.removesuffix(line.path) + _split_path(line) in known:
                 yield path
@@ -133,12 +133,12 @@ def _fused(row: Family, known: Mapping[str, str]) -> Iterator[str]:
 
 def _bridged(row: Family, names: Sequence[str]) -> Family:
     """A family's row with lines for what its bridge splits, and for the biases that compatibility mode adds."""
-    return replace(row, layer=_text(row.in_layer(), names), ends=_text(row.in_ends(), names))
+    return replace(row, layer=_with_split(row.layer, names), outside=_with_split(row.outside, names))
 
 
-def _text(lines: Iterator[Line], names: Sequence[str]) -> str:
-    found = list(lines)
-    found += [Line(line.role, _split_path(line), PLAIN[line.role]) for line in found if _is_fused(line)]
+def _with_split(lines: tuple[Line, ...], names: Sequence[str]) -> tuple[Line, ...]:
+    """Lines with those of split matrices and of added biases; `names` are the parameters that there are."""
+    found = [*lines, *(Line(line.role, _split_path(line), PLAIN[line.role]) for line in lines if _is_fused(line))]
     placed = {line.path for line in found}
     for line in [line for line in found if line.path.endswith(".weight") and not _is_fused(line)]:
         bias, path = line.role.replace("W_", "b_", 1), line.path.removesuffix("weight") + "bias"
@@ -148,7 +148,7 @@ def _text(lines: Iterator[Line], names: Sequence[str]) -> str:
         axes = [axis for axis in re.findall(r"\([^()]+\)|\S+", line.axes) if set(axis.strip("()'").split()) == letters]
         if axes and any(f".{name}".endswith(f".{path}") for name in names):
             found.append(Line(bias, path, axes[0]))
-    return "\n".join(f"{line.role} {line.path} {line.axes}" for line in found)
+    return tuple(found)
 
 
 # ---- HookedTransformer

@@ -19,7 +19,7 @@ def mark(model: torch.nn.Module, anatomy: Anatomy) -> Anatomy:
     """Remember that this layout of this very model has been proven; the anatomy says so from now on."""
     if anatomy.provenance in ("table", "doubted"):
         return anatomy
-    left = tuple(doubt for doubt in anatomy.caveats if not any(settled in doubt for settled in SETTLED))
+    left = tuple(caveat for caveat in anatomy.caveats if not any(settled in caveat for settled in SETTLED))
     _PROVEN[model] = replace(anatomy, provenance="proven", caveats=left)
     return _PROVEN[model]
 

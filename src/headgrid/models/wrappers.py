@@ -16,6 +16,7 @@ import torch
 from headgrid.anatomy.anatomy import Anatomy, AnatomyError, Provenance
 from headgrid.models import adapters
 from headgrid.models.binding import Named, bind
+from headgrid.models.family import Line
 from headgrid.models.huggingface import rows_for
 from headgrid.models.vocabulary import vocabulary
 
@@ -79,11 +80,8 @@ def _placed(module: torch.nn.Module, inside: Unwrapped) -> Anatomy:
     config = model.config
     clean = {path: own for path, own in inside.named.known.items() if not _is_added(path)}
     rows, how = rows_for(config, replace(_only(inside.named, clean), name=type(model).__name__))
-    rows = [
-        replace(row, layer=adapters.adapted(row.layer, row.in_layer()), ends=adapters.adapted(row.ends, row.in_ends()))
-        for row in rows
-    ]
-    rows[0] = replace(rows[0], ends=rows[0].ends + "".join(_around(inside.named)))
+    rows = [replace(row, layer=adapters.adapted(row.layer), outside=adapters.adapted(row.outside)) for row in rows]
+    rows[0] = replace(rows[0], outside=(*rows[0].outside, *_around(inside.named)))
     anatomy = bind(rows, config, inside.named, str(config.model_type), **how, **vocabulary(config))
     altered, caveats = adapters.altered(module, anatomy)
     provenance: Provenance = "doubted" if caveats and anatomy.provenance == "table" else anatomy.provenance
@@ -125,11 +123,11 @@ def _only(named: Named, known: dict[str, str]) -> Named:
     return replace(named, shapes=shapes, known=known, unused=())
 
 
-def _around(named: Named) -> Iterator[str]:
+def _around(named: Named) -> Iterator[Line]:
     """Lines for what stands around the model; a learned prompt is what comes before it."""
     for path in named.known:
         if path.startswith(AROUND):
-            yield f"\n {'stem' if 'prompt_encoder' in path.split('.') else 'top'} {path} ..."
+            yield Line("stem" if "prompt_encoder" in path.split(".") else "top", path, "...")
 
 
 def unwrap(module: torch.nn.Module) -> Unwrapped:

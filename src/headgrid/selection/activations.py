@@ -1,4 +1,4 @@
-"""What a set of parts is as activations: the one rule of recording, ablating and zeroing.
+"""The activations of a set of parts: the one rule of recording, ablating and zeroing.
 
 **A head is its `z`**, the `[batch, pos, d_head]` that enters `W_O`, and it is named by its output side: `l1h2` (whose
 other weights come with it) or `l1h2.o`. **A neuron is its activation**, the `[batch, pos]` that enters `W_out`: `l0 mlp
@@ -22,10 +22,11 @@ from headgrid.selection import parts
 from headgrid.selection.parts import Parts
 from headgrid.selection.printer import text_of
 
-Kind = Literal["z", "mlp", "in", "out"]
+ActivationKind = Literal["z", "mlp", "in", "out"]
+"""What is recorded or changed: heads' `z`, neurons' activations, and what enters and leaves a layer."""
 
-Where = tuple[Kind, str, int]
-"""What passes there, of which stack, in which layer."""
+Where = tuple[ActivationKind, str, int]
+"""Which activation, of which stack, in which layer."""
 
 READ_BY = {"z": "W_O", "mlp": "W_out"}
 """The weight that reads an activation."""

@@ -1,8 +1,8 @@
-"""How parts are written elsewhere, in papers and by other libraries, and how the same is written here.
+"""Notations of papers and other libraries for parts, and the text of our language that each stands for.
 
-A table of patterns, each with the text of ours that it stands for, or with the reason why it stands for none: what
-could mean two things is refused. `{0}` is the first number of a pattern, and so on. No meaning is added here: the
-grammar reads the text on the right.
+A table of patterns, each with a text of ours, or with the reason why it stands for none: what could mean two things is
+refused. `{0}` is the first number of a pattern, and so on. No meaning is added here: the parser reads the text on the
+right.
 
 Sources: Wang et al. 2022 (IOI: `9.9`), TransformerLens (`L9H9`, `blocks.9.attn.hook_z`), ACDC (`a9.9`,
 `blocks.9.attn.hook_result[:, :, 9]`), EAP-IG (`a9.h9`, `m9`), auto-circuit (`A9.9`, `MLP 9`).
@@ -88,7 +88,7 @@ _END, _END_OF_PATH = r"(?![\w\[<]|\.\d)", r"(?![\w\[<.])"
 
 
 class Meant(NamedTuple):
-    """What stands at a place of a text: how long it is, what it may be in our words, and why it is not taken so."""
+    """A term in another notation: how long it is, the text of ours that it may stand for, and why it is not read so."""
 
     length: int
     text: str
@@ -108,7 +108,7 @@ def _compiled() -> tuple[re.Pattern[str], list[tuple[re.Pattern[str], str, str]]
 
 
 def meant(text: str, at: int = 0) -> Meant | None:
-    """What stands at this place, in our words; None where it is nothing that is known from elsewhere."""
+    """What stands at this place, in our words; None where it is in no known notation."""
     some, rows = _compiled()
     if some.match(text, at) is None:
         return None

@@ -146,7 +146,7 @@ class Union:
                 self._own.add(role)
 
     def merge(self, other: Union) -> None:
-        """Add what another one has gathered."""
+        """Add the terms of another union."""
         for piece, (layers, numbers) in other._listed.items():
             mine = self._listed.setdefault(piece, ([], []))
             mine[0].extend(layers)

@@ -15,8 +15,8 @@ from typing import Any
 
 from headgrid.anatomy.anatomy import Anatomy, AnatomyError
 from headgrid.models.binding import Named, bind
-from headgrid.models.detect.ends import Found
 from headgrid.models.detect.evidence import Questions
+from headgrid.models.detect.outside import Found
 from headgrid.models.detect.report import refusal, written
 from headgrid.models.detect.stacks import find
 from headgrid.models.family import Family

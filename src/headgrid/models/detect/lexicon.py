@@ -74,7 +74,7 @@ STATE_SPACE = {"A_log", "dt_bias", "dt_proj", "x_proj", "conv1d", "time_decay", 
 MIXERS = {"mamba", "conv", "short_conv", "linear_attn", "ssm", "delta_net"}
 """What mixes positions without attention heads, though it may have an `in_proj` and an `out_proj` too."""
 
-ENDS: Names = (
+OUTSIDE: Names = (
     ("W_U", r"(?:lm_head|embed_out|proj_out|output_projection|generator_lm_head|vocab_projector|pred_layer\.proj"
             r"|(?:lm_head|predictions)\.decoder|(?<!\.)decoder)\.weight"),
     ("b_U", r"(?:lm_head|embed_out|proj_out|output_projection|generator_lm_head|vocab_projector|pred_layer\.proj"
@@ -152,6 +152,6 @@ def read(path: str) -> Reading | None:
     return None
 
 
-def read_end(path: str) -> str | None:
+def read_outside(path: str) -> str | None:
     """The role of a parameter that belongs to no layer, by its whole name, or None."""
-    return _last(ENDS, path)
+    return _last(OUTSIDE, path)

@@ -7,7 +7,7 @@ from dataclasses import MISSING, fields, replace
 from typing import Any
 
 from headgrid.models.binding import Named
-from headgrid.models.detect.ends import Found, table
+from headgrid.models.detect.outside import Found, table, text_of
 from headgrid.models.family import Family
 
 
@@ -28,7 +28,8 @@ def _written(row: Family, others: Sequence[Family], indent: str) -> str:
                 between = f",\n{indent}        "
                 settings.append(f"others=(\n{indent}        {between.join(inner)},\n{indent}    )")
         elif value != default:
-            text = f'"""{value}"""' if isinstance(value, str) and "\n" in value else repr(value).replace("'", '"')
+            has_lines = one.name in ("layer", "outside")
+            text = f'lines("""{text_of(value)}""")' if has_lines else repr(value).replace("'", '"')
             settings.append(f"{one.name}={text}")
     return "Family(\n" + "".join(f"{indent}    {setting},\n" for setting in settings) + f"{indent})"
 
@@ -40,7 +41,7 @@ SHOWN = {"matched": 16, "not": 8, "row": 40}
 def refusal(config: Any, named: Named, found: Found, faults: Sequence[str]) -> str:
     """A message in four parts, each of a few lines: why, what matched, what did not, and the row as far as it goes."""
     model_type = str(getattr(config, "model_type", "") or "unknown")
-    lines = [(row.stack, line) for row in found.rows for line in (*row.in_layer(), *row.in_ends())]
+    lines = [(row.stack, line) for row in found.rows for line in (*row.layer, *row.outside)]
     matched = table([(f"{stack}:{line.role}" if stack else line.role, line) for stack, line in lines])
     did_not = [*found.faults, *(fault.splitlines()[0] for fault in faults), *_grouped(found.strangers, named)]
     why = did_not[0] if did_not else "nothing is known of it"

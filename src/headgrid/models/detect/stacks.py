@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from headgrid.models.binding import Named
-from headgrid.models.detect.ends import Found, Layers, end_lines, place_ends, text_of
 from headgrid.models.detect.evidence import Evidence, Questions, Shape, Sizes
 from headgrid.models.detect.layers import lines_of
 from headgrid.models.detect.lexicon import read
+from headgrid.models.detect.outside import Found, Layers, outside_lines, place_outside
 from headgrid.models.family import Family
 
 N_LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "depth")
@@ -35,11 +35,11 @@ def find(config: Any, named: Named, questions: Questions) -> Found:
             found.faults.append("no list of layers has attention heads in it")
         found.strangers = dict.fromkeys(named.shapes, "it is in no list of layers with heads")
         return found
-    shared = place_ends(stacks, others, named, found)
+    shared = place_outside(stacks, others, named, found)
     rows = [_row(stack, named, questions, found) for stack in stacks]
     common = _common(stacks, shared, named)
     every = [*([common] if common else []), *rows, *_cross(stacks, rows)]
-    found.rows = [row for row in every if row.layer or row.ends]
+    found.rows = [row for row in every if row.layer or row.outside]
     return found
 
 
@@ -125,14 +125,13 @@ def _row(stack: Layers, named: Named, questions: Questions, found: Found) -> Fam
     if not isinstance(sizes, Sizes):
         found.faults.append(f"{stack.path}: {sizes}")
         return Family(stack=stack.stack)
-    stack.cross = text_of(lines["cross"]) if lines["cross"] else ""
-    ends = dict(stack.ends)
+    stack.cross = tuple(lines["cross"])
     m = sizes.m
     return Family(
         body=stack.body,
         layers=stack.path.removeprefix(f"{stack.body}.") if stack.body else stack.path,
-        layer=text_of(lines["self"]),
-        ends=end_lines(ends, stack.body, m, named),
+        layer=tuple(lines["self"]),
+        outside=outside_lines(stack.outside, stack.body, m, named),
         stack=stack.stack,
         config=stack.config,
         n_layers=layers,
@@ -151,7 +150,7 @@ def _pre_norm(stack: Layers, questions: Questions) -> Callable[[], bool]:
     A norm at the end of the stack is there because nothing else has normalized the residual stream; a norm of the
     embeddings and none at the end, because each block's output has been.
     """
-    roles = set(stack.ends.values())
+    roles = set(stack.outside.values())
     if roles & {"ln_final", "ln_embed"}:
         return lambda: "ln_final" in roles
     answers = ("before", "after") if stack.stack == "vision" else ("after", "before")
@@ -178,7 +177,7 @@ def _common(stacks: list[Layers], shared: Mapping[str, str], named: Named) -> Fa
     if not shared:
         return None
     body = "model" if all(stack.path.startswith("model.") for stack in stacks) else ""
-    return Family(body=body, ends=end_lines(shared, body, 0, named))
+    return Family(body=body, outside=outside_lines(shared, body, 0, named))
 
 
 def _cross(stacks: list[Layers], rows: list[Family]) -> Iterator[Family]:

@@ -12,9 +12,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from headgrid.models.families import decoders, encoder_decoders, encoders, mixtures, vision
-from headgrid.models.family import Family
+from headgrid.models.family import Family, lines
 
-TASK_HEADS = """
+TASK_HEADS = lines("""
     top   pooler.**                ...
     top   score.**                 ...
     top   classifier.**            ...
@@ -22,16 +22,16 @@ TASK_HEADS = """
     top   classification_head.**   ...
     top   qa_outputs.**            ...
     top   sequence_summary.**      ...
-"""
+""")
 """What models for a task have beside, or instead of, an unembedding; the same in every family."""
 
 
 def _with_task_heads(row: Family) -> Family:
-    if not (row.layers or row.ends):
+    if not (row.layers or row.outside):
         return row
     # another row of the same stack is another version's; one of another stack is beside this one
     others = tuple(_with_task_heads(other) if other.stack == row.stack else other for other in row.others)
-    return replace(row, ends=row.ends + TASK_HEADS, others=others)
+    return replace(row, outside=row.outside + TASK_HEADS, others=others)
 
 
 ROWS = tuple(

@@ -6,9 +6,10 @@ be placed by one line. Two lines of one role are two names that the parameter go
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
-from headgrid.models.family import Family
+from headgrid.models.family import Family, lines
 
 # ---- Llama and its many relatives; a model has one of the names that a role is given here
 
@@ -64,7 +65,7 @@ NORMS = """
         ln2.b     post_attention_layernorm.bias     m
 """
 
-ENDS = """
+OUTSIDE = """
         W_E         embed_tokens.weight      v m
         ln_final.w  norm.weight              m
         ln_final.b  norm.bias                m
@@ -81,67 +82,67 @@ LLAMA = Family(
     ),
     body="model",
     layers="layers",
-    layer=QKVO + SHARED_QK_NORMS + MLP + NORMS,
-    ends=ENDS,
+    layer=lines(QKVO + SHARED_QK_NORMS + MLP + NORMS),
+    outside=lines(OUTSIDE),
 )  # fmt: skip
 
 COHERE = replace(
     LLAMA,
     model_types=("cohere",),
     # where queries and keys are normalized, each head has a gain of its own
-    layer=f"""
+    layer=lines(f"""
         {QKVO} {MLP} {NORMS}
         q_gain  self_attn.q_norm.weight   n h
         k_gain  self_attn.k_norm.weight   g h
-    """,
+    """),
 )
 
 GEMMA2 = replace(
     LLAMA,
     model_types=("gemma2", "gemma3_text"),
     # a norm before and after each block, under names that mean something else in Llama
-    layer=f"""
+    layer=lines(f"""
         {QKVO} {SHARED_QK_NORMS} {MLP}
         ln1.w       input_layernorm.weight              m
         ln1_post.w  post_attention_layernorm.weight     m
         ln2.w       pre_feedforward_layernorm.weight    m
         ln2_post.w  post_feedforward_layernorm.weight   m
-    """,
+    """),
 )
 
 OLMO2 = replace(
     LLAMA,
     model_types=("olmo2", "olmo3"),
     # norms after the blocks only; those of queries and keys span all heads, and each entry of their gain is one head's
-    layer=f"""
+    layer=lines(f"""
         {QKVO} {MLP}
         q_gain      self_attn.q_norm.weight             (n h)
         k_gain      self_attn.k_norm.weight             (g h)
         ln1_post.w  post_attention_layernorm.weight     m
         ln2_post.w  post_feedforward_layernorm.weight   m
-    """,
+    """),
 )
 
 GLM = replace(
     LLAMA,
     model_types=("glm", "glm4"),
-    layer=f"""
+    layer=lines(f"""
         {QKVO} {FUSED_GATE} {NORMS}
         ln1_post.w  post_self_attn_layernorm.weight   m
         ln2_post.w  post_mlp_layernorm.weight         m
-    """,
+    """),
 )
 
 PHI3 = replace(
     LLAMA,
     model_types=("phi3",),
-    layer=f"""
+    layer=lines(f"""
         W_Q     self_attn.qkv_proj.weight   ([n h] + g h + g h) m
         W_K     self_attn.qkv_proj.weight   (n h + [g h] + g h) m
         W_V     self_attn.qkv_proj.weight   (n h + g h + [g h]) m
         W_O     self_attn.o_proj.weight     m (n h)
         {FUSED_GATE} {NORMS}
-    """,
+    """),
 )
 
 # ---- the out axis of the fused projection is q, k, v of head 0, then q, k, v of head 1, and so on
@@ -168,35 +169,35 @@ GPT_NEOX = Family(
     model_types=("gpt_neox",),
     body="gpt_neox",
     layers="layers",
-    layer=PER_HEAD_QKV.format("attention") + DENSE_4H + NORMS,
-    ends="""
+    layer=lines(PER_HEAD_QKV.format("attention") + DENSE_4H + NORMS),
+    outside=lines("""
         W_E         embed_in.weight           v m
         ln_final.w  final_layer_norm.weight   m
         ln_final.b  final_layer_norm.bias     m
         W_U         lm_head.weight            v m
         W_U         embed_out.weight          v m
-    """,
+    """),
 )
 
 PERSIMMON = replace(
     LLAMA,
     model_types=("persimmon",),
-    layer=PER_HEAD_QKV.format("self_attn") + SHARED_QK_NORMS + DENSE_4H + NORMS,
+    layer=lines(PER_HEAD_QKV.format("self_attn") + SHARED_QK_NORMS + DENSE_4H + NORMS),
 )
 
 BLOOM = Family(
     model_types=("bloom",),
     body="transformer",
     layers="h",
-    layer=PER_HEAD_QKV.format("self_attention") + DENSE_4H + NORMS,
-    ends="""
+    layer=lines(PER_HEAD_QKV.format("self_attention") + DENSE_4H + NORMS),
+    outside=lines("""
         W_E         word_embeddings.weight             v m
         ln_embed.w  word_embeddings_layernorm.weight   m
         ln_embed.b  word_embeddings_layernorm.bias     m
         ln_final.w  ln_f.weight                        m
         ln_final.b  ln_f.bias                          m
         W_U         lm_head.weight                     v m
-    """,
+    """),
 )
 
 FALCON_RW = replace(BLOOM, model_types=("falcon",), when={"multi_query": False, "new_decoder_architecture": False})
@@ -206,7 +207,7 @@ FALCON_7B = replace(
     model_types=("falcon",),
     when={"multi_query": True, "new_decoder_architecture": False},
     kv_heads=1,  # its config's num_kv_heads means nothing then
-    layer=f"""
+    layer=lines(f"""
         W_Q     self_attention.query_key_value.weight   ([n h] + g h + g h) m
         W_K     self_attention.query_key_value.weight   (n h + [g h] + g h) m
         W_V     self_attention.query_key_value.weight   (n h + g h + [g h]) m
@@ -216,7 +217,7 @@ FALCON_7B = replace(
         W_O     self_attention.dense.weight             m (n h)
         b_O     self_attention.dense.bias               m
         {DENSE_4H} {NORMS}
-    """,
+    """),
 )
 
 # ---- relatives of GPT-2
@@ -228,7 +229,7 @@ GPT2NORMS = """
         ln2.b   ln_2.bias     m
 """
 
-_GPT2ENDS = """
+_GPT2OUTSIDE = """
         W_E         wte.weight       v m
         W_pos       wpe.weight       p m
         ln_final.w  ln_f.weight      m
@@ -242,7 +243,7 @@ GPT2 = Family(
     body="transformer",
     layers="h",
     # Conv1D stores its weight as [in, out]; the out axis is all of q, then all of k, then all of v
-    layer=f"""
+    layer=lines(f"""
         W_Q     attn.c_attn.weight   m (0/3 n h)
         W_K     attn.c_attn.weight   m (1/3 g h)
         W_V     attn.c_attn.weight   m (2/3 g h)
@@ -256,8 +257,8 @@ GPT2 = Family(
         W_out   mlp.c_proj.weight    f m
         b_out   mlp.c_proj.bias      m
         {GPT2NORMS}
-    """,
-    ends=_GPT2ENDS,
+    """),
+    outside=lines(_GPT2OUTSIDE),
 )
 
 C_ATTN_OUT = """
@@ -270,7 +271,7 @@ GPT_BIGCODE_MQA = replace(
     model_types=("gpt_bigcode",),
     when={"multi_query": True},
     kv_heads=1,
-    layer=f"""
+    layer=lines(f"""
         W_Q     attn.c_attn.weight   ([n h] + g h + g h) m
         W_K     attn.c_attn.weight   (n h + [g h] + g h) m
         W_V     attn.c_attn.weight   (n h + g h + [g h]) m
@@ -278,14 +279,14 @@ GPT_BIGCODE_MQA = replace(
         b_K     attn.c_attn.bias     (n h + [g h] + g h)
         b_V     attn.c_attn.bias     (n h + g h + [g h])
         {C_ATTN_OUT} {MLP} {GPT2NORMS}
-    """,
+    """),
 )
 
 GPT_BIGCODE_MHA = replace(
     GPT2,
     model_types=("gpt_bigcode",),
     when={"multi_query": False},
-    layer=f"""
+    layer=lines(f"""
         W_Q     attn.c_attn.weight   (n 0/3 h) m
         W_K     attn.c_attn.weight   (g 1/3 h) m
         W_V     attn.c_attn.weight   (g 2/3 h) m
@@ -293,27 +294,27 @@ GPT_BIGCODE_MHA = replace(
         b_K     attn.c_attn.bias     (g 1/3 h)
         b_V     attn.c_attn.bias     (g 2/3 h)
         {C_ATTN_OUT} {MLP} {GPT2NORMS}
-    """,
+    """),
 )
 
 GPT_NEO = replace(
     GPT2,
     model_types=("gpt_neo",),
-    layer=f"""
+    layer=lines(f"""
         W_Q     attn.attention.q_proj.weight     (n h) m
         W_K     attn.attention.k_proj.weight     (g h) m
         W_V     attn.attention.v_proj.weight     (g h) m
         W_O     attn.attention.out_proj.weight   m (n h)
         b_O     attn.attention.out_proj.bias     m
         {MLP} {GPT2NORMS}
-    """,
+    """),
 )
 
 GPTJ = replace(
     GPT2,
     model_types=("gptj",),
     # one norm feeds attention and MLP, which run side by side
-    layer=f"""
+    layer=lines(f"""
         W_Q     attn.q_proj.weight     (n h) m
         W_K     attn.k_proj.weight     (g h) m
         W_V     attn.v_proj.weight     (g h) m
@@ -323,14 +324,14 @@ GPTJ = replace(
         W_out   mlp.fc_out.weight      m f
         b_out   mlp.fc_out.bias        m
         {GPT2NORMS}
-    """,
+    """),
 )
 
 MPT = Family(
     model_types=("mpt",),
     body="transformer",
     layers="blocks",
-    layer="""
+    layer=lines("""
         W_Q     attn.Wqkv.weight       (0/3 n h) m
         W_K     attn.Wqkv.weight       (1/3 g h) m
         W_V     attn.Wqkv.weight       (2/3 g h) m
@@ -339,12 +340,12 @@ MPT = Family(
         W_out   ffn.down_proj.weight   m f
         ln1.w   norm_1.weight          m
         ln2.w   norm_2.weight          m
-    """,
-    ends="""
+    """),
+    outside=lines("""
         W_E         wte.weight       v m
         ln_final.w  norm_f.weight    m
         W_U         lm_head.weight   v m
-    """,
+    """),
 )
 
 OPT = Family(
@@ -352,7 +353,7 @@ OPT = Family(
     when={"do_layer_norm_before": True},
     body="model.decoder",
     layers="layers",
-    layer=f"""
+    layer=lines(f"""
         {QKVO}
         W_O     self_attn.out_proj.weight     m (n h)
         b_O     self_attn.out_proj.bias       m
@@ -364,14 +365,14 @@ OPT = Family(
         ln1.b   self_attn_layer_norm.bias     m
         ln2.w   final_layer_norm.weight       m
         ln2.b   final_layer_norm.bias         m
-    """,
-    ends="""
+    """),
+    outside=lines("""
         W_E         embed_tokens.weight       v m
         W_pos       embed_positions.weight    p m
         ln_final.w  final_layer_norm.weight   m
         ln_final.b  final_layer_norm.bias     m
         W_U         lm_head.weight            v m
-    """,
+    """),
 )
 
 CODEGEN = replace(
@@ -380,7 +381,7 @@ CODEGEN = replace(
     # four blocks (a trace of the TPUs it was trained on), each q, v, k of a quarter of the heads: in this order!
     # modeling_codegen:152-156  mp_num = 4; query, value, key = torch.split(qkv_split, local_dim, dim=-1)
     # one norm (ln_1) feeds attention and MLP, which run side by side
-    layer=f"""
+    layer=lines(f"""
         W_Q     attn.qkv_proj.weight   (*/4 0/3 n h) m
         W_K     attn.qkv_proj.weight   (*/4 2/3 g h) m
         W_V     attn.qkv_proj.weight   (*/4 1/3 g h) m
@@ -390,7 +391,7 @@ CODEGEN = replace(
         W_out   mlp.fc_out.weight      m f
         b_out   mlp.fc_out.bias        m
         {GPT2NORMS}
-    """,
+    """),
 )
 
 FALCON_40B = replace(
@@ -401,7 +402,7 @@ FALCON_40B = replace(
     # one piece for each key/value head: its queries, then k, then v (modeling_falcon:254-259  view(.., -1, n/g + 2, h))
     # Attention and MLP run side by side: ln_attn, ln_mlp are ln1, ln2 (num_ln_in_parallel_attn 2, the default), or one
     # input_layernorm feeds both (num_ln_in_parallel_attn 1: falcon-11B)
-    layer=f"""
+    layer=lines(f"""
         W_Q     self_attention.query_key_value.weight   (*/g ([n h] + g h + g h)) m
         W_K     self_attention.query_key_value.weight   (*/g (n h + [g h] + g h)) m
         W_V     self_attention.query_key_value.weight   (*/g (n h + g h + [g h])) m
@@ -415,7 +416,7 @@ FALCON_40B = replace(
         ln2.w   ln_mlp.weight                           m
         ln2.b   ln_mlp.bias                             m
         {DENSE_4H} {NORMS}
-    """,
+    """),
 )
 
 STABLELM = replace(
@@ -423,11 +424,11 @@ STABLELM = replace(
     model_types=("stablelm",),
     # qk_layernorm: a LayerNorm module for each head (modeling_stablelm: StableLmLayerNormPerHead), without biases
     # use_parallel_residual: there is no post_attention_layernorm
-    layer=f"""
+    layer=lines(f"""
         {QKVO} {MLP} {NORMS}
         q_gain  self_attn.q_layernorm.norms.*.weight   h
         k_gain  self_attn.k_layernorm.norms.*.weight   h
-    """,
+    """),
 )
 
 OPT_350M = replace(
@@ -435,12 +436,12 @@ OPT_350M = replace(
     when={"do_layer_norm_before": False},
     # post-norm: the layer's norms act on the sum, there is no norm at the end; embeddings of a width of their own
     # modeling_opt:293-299 project_out [E, m], project_in [m, E]; the tied unembedding reads project_out's output
-    layer=OPT.layer.replace("ln1.", "ln1_post.").replace("ln2.", "ln2_post."),
-    ends="""
+    layer=tuple(replace(line, role=re.sub(r"^(ln[12])\.", r"\1_post.", line.role)) for line in OPT.layer),
+    outside=lines("""
         W_E     embed_tokens.weight       v m'
         W_pos   embed_positions.weight    p m
         stem    project_in.weight         ...
         top     project_out.weight        ...
         W_U     lm_head.weight            v m'
-    """,
+    """),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from headgrid.models.family import Family
+from headgrid.models.family import Family, lines
 
 _T5_ATTENTION = """
         W_Q     layer.{0}.{1}.q.weight            (n h) m
@@ -26,7 +26,7 @@ _T5_MLP = """
 _T5_TABLE = """
         rel_pos_bias  layer.0.SelfAttention.relative_attention_bias.weight   p' n
 """
-_T5_ENDS = """
+_T5_OUTSIDE = """
         ln_final.w  final_layer_norm.weight   m
         W_E         embed_tokens.weight       v m
 """  # embed_tokens: another name of `shared` (unless untied, when `shared` is read by nothing)
@@ -41,21 +41,21 @@ T5_ENCODER = Family(
     kv_heads="num_heads",
     d_model="d_model",
     d_head="d_kv",  # d_kv * num_heads need not be d_model
-    layer=_T5_ATTENTION.format(0, "SelfAttention") + _T5_TABLE + _T5_MLP.format(1),
-    ends=_T5_ENDS,
+    layer=lines(_T5_ATTENTION.format(0, "SelfAttention") + _T5_TABLE + _T5_MLP.format(1)),
+    outside=lines(_T5_OUTSIDE),
 )
 T5_DECODER = replace(
     T5_ENCODER,
     stack="decoder",
     body="transformer.decoder",
     n_layers="num_decoder_layers",
-    layer=_T5_ATTENTION.format(0, "SelfAttention") + _T5_TABLE + _T5_MLP.format(2),
+    layer=lines(_T5_ATTENTION.format(0, "SelfAttention") + _T5_TABLE + _T5_MLP.format(2)),
 )
 T5_CROSS = replace(
     T5_DECODER,
     stack="cross",
-    layer=_T5_ATTENTION.format(1, "EncDecAttention"),  # its norm: ln1 of the stack "cross"
-    ends="",
+    layer=lines(_T5_ATTENTION.format(1, "EncDecAttention")),  # its norm: ln1 of the stack "cross"
+    outside=(),
 )
 
 T5 = Family(
@@ -63,10 +63,10 @@ T5 = Family(
     body="transformer",
     # {encoder,decoder}.embed_tokens and lm_head are other names of `shared`: in transformers 5 tie_word_embeddings is
     # True whatever a config says (configuration_t5:83). flan-t5 and t5-v1.1 have an lm_head of their own
-    ends="""
+    outside=lines("""
         W_E   shared.weight          v m
         W_U   lm_head.weight         v m
-    """,
+    """),
     others=(T5_ENCODER, T5_DECODER, T5_CROSS),
 )
 
@@ -90,7 +90,7 @@ _BART_MLP = """
         ln2_post.w  final_layer_norm.weight         m
         ln2_post.b  final_layer_norm.bias           m
 """
-_BART_STACK_ENDS = """
+_BART_STACK_OUTSIDE = """
         W_pos       embed_positions.weight          p m
         ln_embed.w  layernorm_embedding.weight      m
         ln_embed.b  layernorm_embedding.bias        m
@@ -106,8 +106,8 @@ BART_ENCODER = Family(
     n_heads="encoder_attention_heads",
     kv_heads="encoder_attention_heads",
     d_model="d_model",
-    layer=_BART_ATTENTION.format("self_attn") + _BART_MLP,
-    ends=_BART_STACK_ENDS,
+    layer=lines(_BART_ATTENTION.format("self_attn") + _BART_MLP),
+    outside=lines(_BART_STACK_OUTSIDE),
 )
 BART_DECODER = replace(
     BART_ENCODER,
@@ -117,15 +117,15 @@ BART_DECODER = replace(
     n_heads="decoder_attention_heads",  # config.num_attention_heads is the encoder's
     kv_heads="decoder_attention_heads",
 )
-BART_CROSS = replace(BART_DECODER, stack="cross", layer=_BART_ATTENTION.format("encoder_attn"), ends="")
+BART_CROSS = replace(BART_DECODER, stack="cross", layer=lines(_BART_ATTENTION.format("encoder_attn")), outside=())
 
 BART = Family(
     model_types=("bart",),
     body="model",
-    ends="""
+    outside=lines("""
         W_E   shared.weight                 v m
         W_U   lm_head.weight                v m
-    """,
+    """),
     others=(BART_ENCODER, BART_DECODER, BART_CROSS),
 )
 
@@ -133,7 +133,7 @@ BART = Family(
 
 _WHISPER_ATTENTION = _BART_ATTENTION.replace("ln1_post", "ln1")
 _WHISPER_MLP = _BART_MLP.replace("ln2_post", "ln2")
-_WHISPER_ENDS = """
+_WHISPER_OUTSIDE = """
         W_pos       embed_positions.weight          p m
         ln_final.w  layer_norm.weight               m
         ln_final.b  layer_norm.bias                 m
@@ -141,32 +141,34 @@ _WHISPER_ENDS = """
 
 WHISPER_ENCODER = replace(
     BART_ENCODER,
-    layer=_WHISPER_ATTENTION.format("self_attn") + _WHISPER_MLP,
+    layer=lines(_WHISPER_ATTENTION.format("self_attn") + _WHISPER_MLP),
     # embed_positions is a fixed sinusoid in the encoder (requires_grad False), and a Parameter still
-    ends=f"""
-        {_WHISPER_ENDS}
+    outside=lines(f"""
+        {_WHISPER_OUTSIDE}
         stem        conv1.**                        ...
         stem        conv2.**                        ...
-    """,
+    """),
 )
 WHISPER_DECODER = replace(
     BART_DECODER,
-    layer=_WHISPER_ATTENTION.format("self_attn") + _WHISPER_MLP,
-    ends=f"""
-        {_WHISPER_ENDS}
+    layer=lines(_WHISPER_ATTENTION.format("self_attn") + _WHISPER_MLP),
+    outside=lines(f"""
+        {_WHISPER_OUTSIDE}
         W_E         embed_tokens.weight             v m
         W_U         proj_out.weight                 v m
-    """,
+    """),
 )
-WHISPER_CROSS = replace(WHISPER_DECODER, stack="cross", layer=_WHISPER_ATTENTION.format("encoder_attn"), ends="")
+WHISPER_CROSS = replace(
+    WHISPER_DECODER, stack="cross", layer=lines(_WHISPER_ATTENTION.format("encoder_attn")), outside=()
+)
 
 WHISPER = Family(
     model_types=("whisper",),
     # config.num_key_value_heads is encoder_attention_heads by its attribute_map: wrong for the decoder
     # WhisperForAudioClassification: the encoder alone, with layer_weights (use_weighted_layer_sum)
-    ends="""
+    outside=lines("""
         top   projector.**      ...
         top   layer_weights     ...
-    """,
+    """),
     others=(WHISPER_ENCODER, WHISPER_DECODER, WHISPER_CROSS),
 )

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
-from headgrid.models.family import Family
+from headgrid.models.family import Family, Line, lines
 
 _BERT_OUT = """
         W_O         attention.output.dense.weight       m (n h)
@@ -49,8 +48,8 @@ BERT = Family(
     model_types=("bert",),
     body="bert",
     layers="encoder.layer",
-    layer=_BERT_QKV.format("query", "key", "value") + _BERT_OUT,
-    ends=_EMBEDDINGS + _CLS,
+    layer=lines(_BERT_QKV.format("query", "key", "value") + _BERT_OUT),
+    outside=lines(_EMBEDDINGS + _CLS),
     kv_heads="num_attention_heads",
 )
 
@@ -59,27 +58,27 @@ ROBERTA = replace(
     model_types=("roberta", "xlm-roberta", "camembert"),
     body="roberta",  # of XLM-RoBERTa and CamemBERT too
     # the first padding_idx + 1 rows of position_embeddings stand for no position
-    ends=f"""
+    outside=lines(f"""
         {_EMBEDDINGS}
         top   lm_head.dense.**          ...
         top   lm_head.layer_norm.**     ...
         W_U   lm_head.decoder.weight    v m
         b_U   lm_head.bias              v
-    """,
+    """),
 )
 
 ELECTRA = replace(
     BERT,
     model_types=("electra",),
     body="electra",
-    ends=f"""
+    outside=lines(f"""
         {_EMBEDDINGS}
         stem  embeddings_project.**          ...
         top   generator_predictions.**       ...
         top   discriminator_predictions.**   ...
         W_U   generator_lm_head.weight       v m'
         b_U   generator_lm_head.bias         v
-    """,
+    """),
 )
 
 DISTILBERT = Family(
@@ -88,7 +87,7 @@ DISTILBERT = Family(
     layers="transformer.layer",
     # n_layers, n_heads, dim: the attribute_map gives num_hidden_layers, num_attention_heads, hidden_size
     kv_heads="num_attention_heads",
-    layer="""
+    layer=lines("""
         W_Q         attention.q_lin.weight     (n h) m
         W_K         attention.k_lin.weight     (g h) m
         W_V         attention.v_lin.weight     (g h) m
@@ -105,14 +104,14 @@ DISTILBERT = Family(
         b_out       ffn.lin2.bias              m
         ln2_post.w  output_layer_norm.weight   m
         ln2_post.b  output_layer_norm.bias     m
-    """,
-    ends=f"""
+    """),
+    outside=lines(f"""
         {_EMBEDDINGS}
         top   vocab_transform.**       ...
         top   vocab_layer_norm.**      ...
         W_U   vocab_projector.weight   v m
         b_U   vocab_projector.bias     v
-    """,
+    """),
 )
 
 ALBERT = Family(
@@ -125,7 +124,7 @@ ALBERT = Family(
     # have one group of one layer, run 12 (or 24) times; a group of several layers is refused, and so are groups that
     # are not run equally often.
     shared=True,
-    layer="""
+    layer=lines("""
         W_Q         albert_layers.0.attention.query.weight           (n h) m
         W_K         albert_layers.0.attention.key.weight             (g h) m
         W_V         albert_layers.0.attention.value.weight           (g h) m
@@ -142,8 +141,8 @@ ALBERT = Family(
         b_out       albert_layers.0.ffn_output.bias                  m
         ln2_post.w  albert_layers.0.full_layer_layer_norm.weight     m
         ln2_post.b  albert_layers.0.full_layer_layer_norm.bias       m
-    """,
-    ends=f"""
+    """),
+    outside=lines(f"""
         {_EMBEDDINGS}
         stem  encoder.embedding_hidden_mapping_in.**   ...
         top   predictions.LayerNorm.**       ...
@@ -151,10 +150,10 @@ ALBERT = Family(
         top   sop_classifier.**              ...
         W_U   predictions.decoder.weight     v m'
         b_U   predictions.bias               v
-    """,
+    """),
 )
 
-_DEBERTA_ENDS = f"""
+_DEBERTA_OUTSIDE = f"""
         {
     _EMBEDDINGS.replace("LayerNorm.weight               m'", "LayerNorm.weight  m").replace(
         "LayerNorm.bias                 m'", "LayerNorm.bias  m"
@@ -178,7 +177,7 @@ DEBERTA = replace(
     # pos_proj makes keys of relative positions ("c2p" in pos_att_type), pos_q_proj queries ("p2c")
     # talking_head=True mixes heads by [n, n] matrices (head_logits_proj, head_weights_proj): attn.other, and then no
     # head's pattern is its own; no published model has it
-    layer=f"""
+    layer=lines(f"""
         W_Q         attention.self.in_proj.weight        (n 0/3 h) m
         W_K         attention.self.in_proj.weight        (g 1/3 h) m
         W_V         attention.self.in_proj.weight        (g 2/3 h) m
@@ -190,8 +189,8 @@ DEBERTA = replace(
         attn.other  attention.self.head_logits_proj.weight    ...
         attn.other  attention.self.head_weights_proj.weight   ...
         {_BERT_OUT}
-    """,
-    ends=_DEBERTA_ENDS,
+    """),
+    outside=lines(_DEBERTA_OUTSIDE),
 )
 
 DEBERTA_V2 = replace(
@@ -200,29 +199,32 @@ DEBERTA_V2 = replace(
     body="deberta",
     # share_att_key (all v2 and v3 checkpoints): query_proj and key_proj read relative positions too, so the same W_Q
     # makes queries of both. Otherwise pos_key_proj and pos_query_proj, BOTH with biases (v1's pos_proj has none)
-    layer=f"""
+    layer=lines(f"""
         {_BERT_QKV.format("query_proj", "key_proj", "value_proj")}
         W_K_pos     attention.self.pos_key_proj.weight     (g h) m
         b_K_pos     attention.self.pos_key_proj.bias       (g h)
         W_Q_pos     attention.self.pos_query_proj.weight   (n h) m
         b_Q_pos     attention.self.pos_query_proj.bias     (n h)
         {_BERT_OUT}
-    """,
+    """),
     # encoder.LayerNorm normalizes rel_embeddings (norm_rel_ebd "layer_norm"); encoder.conv (xlarge, xxlarge of v2) acts
     # once, on the embeddings, and is added to the first layer's output
-    ends=f"""
-        {_DEBERTA_ENDS}
+    outside=lines(f"""
+        {_DEBERTA_OUTSIDE}
         pos.other  encoder.LayerNorm.**   ...
         stem       encoder.conv.**        ...
-    """,
+    """),
 )
 
 # Not tied, the bias of the unembedding is the decoder's own, and the one beside it is a parameter that nothing reads
 
 
 def _untied(row: Family, head: str) -> Family:
-    biases = f"b_U {head}.decoder.bias v\n top {head}.bias ..."
-    return replace(row, when={"tie_word_embeddings": False}, ends=re.sub(rf"b_U +{head}\.bias +v", biases, row.ends))
+    """The row of models whose unembedding is not tied; `head` is the module that the unembedding is in."""
+    tied = Line("b_U", f"{head}.bias", "v")
+    untied = (Line("b_U", f"{head}.decoder.bias", "v"), Line("top", f"{head}.bias", "..."))
+    outside = tuple(one for line in row.outside for one in (untied if line == tied else (line,)))
+    return replace(row, when={"tie_word_embeddings": False}, outside=outside)
 
 
 UNTIED = (

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from types import SimpleNamespace
 
-from headgrid.models.family import Family
+from headgrid.models.family import Family, lines
 
 Parameter = tuple[str, tuple[int, ...]]
 
@@ -82,8 +82,8 @@ _CONFIGURED = Family(
 HOOKED = replace(
     _CONFIGURED,
     layers="blocks",
-    layer=_ATTENTION + _MLP + _NORMS,
-    ends="""
+    layer=lines(_ATTENTION + _MLP + _NORMS),
+    outside=lines("""
         W_E           embed.W_E          v m
         ln_embed.w    embed.ln.w         m
         ln_embed.b    embed.ln.b         m
@@ -92,15 +92,15 @@ HOOKED = replace(
         ln_final.b    ln_final.b         m
         W_U           unembed.W_U        m v'
         b_U           unembed.b_U        v'
-    """,
+    """),
 )
 
-HOOKED_MIXTURE = replace(HOOKED, layer=_ATTENTION + _MIXTURE + _NORMS)
+HOOKED_MIXTURE = replace(HOOKED, layer=lines(_ATTENTION + _MIXTURE + _NORMS))
 
 HOOKED_ENCODER = replace(
     HOOKED,
-    layer=_ATTENTION + _MLP + _POST_NORMS,  # BERT's norms act on the sum of a block's output and its input
-    ends="""
+    layer=lines(_ATTENTION + _MLP + _POST_NORMS),  # BERT's norms act on the sum of a block's output and its input
+    outside=lines("""
         W_E           embed.embed.W_E                        v m
         W_pos         embed.pos_embed.W_pos                  p m
         W_type        embed.token_type_embed.W_token_type    t m
@@ -111,13 +111,13 @@ HOOKED_ENCODER = replace(
         top           nsp_head.**                            ...
         W_U           unembed.W_U                            m v'
         b_U           unembed.b_U                            v'
-    """,
+    """),
 )
 
 NATIVE = replace(
     _CONFIGURED,
     layers="layers",
-    layer="""
+    layer=lines("""
         W_Q          attn.q.weight        (n h) m
         W_K          attn.k.weight        (g h) m
         W_V          attn.v.weight        (g h) m
@@ -132,14 +132,14 @@ NATIVE = replace(
         ln1.b        ln1.bias             m
         ln2.w        ln2.weight           m
         ln2.b        ln2.bias             m
-    """,
-    ends="""
+    """),
+    outside=lines("""
         W_E           tok_embed.weight    v m
         W_pos         pos.weight          p m
         ln_final.w    ln_out.weight       m
         ln_final.b    ln_out.bias         m
         W_U           head.weight         v' m
-    """,
+    """),
 )
 """What `TransformerBridge.boot_native` builds from a configuration."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from headgrid.models.families.decoders import LLAMA, MLP, NORMS, QKVO, SHARED_QK_NORMS
+from headgrid.models.family import lines
 
 # A 3-D Parameter for all experts. Every one but gpt_oss: [e, 2f, m], F.linear, the first half is the gate:
 #   `gate, up = nn.functional.linear(x, self.gate_up_proj[expert]).chunk(2, dim=-1)` (modeling_mixtral:86 and others)
@@ -43,25 +44,25 @@ _MLP_EXPERTS = _EXPERTS.format("mlp", "gate") + _EXPERT_MODULES.format("mlp")
 MIXTRAL = replace(
     LLAMA,
     model_types=("mixtral",),  # config.head_dim may be None
-    layer=QKVO + _MLP_EXPERTS + _MIXTRAL_MODULES + NORMS,
+    layer=lines(QKVO + _MLP_EXPERTS + _MIXTRAL_MODULES + NORMS),
 )
 
 PHIMOE = replace(
     LLAMA,
     model_types=("phimoe",),  # LayerNorms with biases although config.rms_norm_eps; lm_head.bias iff lm_head_bias
-    layer=QKVO + _EXPERTS.format("mlp", "router") + _MIXTRAL_MODULES + NORMS,
+    layer=lines(QKVO + _EXPERTS.format("mlp", "router") + _MIXTRAL_MODULES + NORMS),
 )
 
 GRANITEMOE = replace(
     LLAMA,
     model_types=("granitemoe",),
-    layer=f"""
+    layer=lines(f"""
         {QKVO} {_EXPERTS.format("block_sparse_moe", "router")} {NORMS}
         router.W       block_sparse_moe.router.layer.weight    e m
         expert.W_gate  block_sparse_moe.input_linear.weight    e (0/2 f) m
         expert.W_in    block_sparse_moe.input_linear.weight    e (1/2 f) m
         expert.W_out   block_sparse_moe.output_linear.weight   e m f
-    """,  # the last four: transformers 4
+    """),  # the last four: transformers 4
 )
 
 QWEN_MOE = replace(
@@ -69,10 +70,10 @@ QWEN_MOE = replace(
     model_types=("qwen2_moe", "qwen3_moe"),
     # dense layers (mlp_only_layers, decoder_sparse_step) have MLP; the shared expert's output is scaled by
     # sigmoid(shared_expert_gate(x)) (modeling_qwen2_moe:346), qwen3_moe has none
-    layer=f"""
+    layer=lines(f"""
         {QKVO} {SHARED_QK_NORMS} {MLP} {_MLP_EXPERTS} {_SHARED_EXPERT.format("shared_expert")} {NORMS}
         shared.gate    mlp.shared_expert_gate.weight   1 m
-    """,
+    """),
 )
 
 OLMOE = replace(
@@ -80,11 +81,11 @@ OLMOE = replace(
     model_types=("olmoe",),
     # pre-norm, unlike OLMo-2; the norms of queries and keys span all heads (modeling_olmoe:238: before the view into
     # heads), each entry of their gain is one head's
-    layer=f"""
+    layer=lines(f"""
         {QKVO} {_MLP_EXPERTS} {NORMS}
         q_gain  self_attn.q_norm.weight   (n h)
         k_gain  self_attn.k_norm.weight   (g h)
-    """,
+    """),
 )
 
 GPT_OSS = replace(
@@ -92,7 +93,7 @@ GPT_OSS = replace(
     model_types=("gpt_oss",),
     # [e, m, 2f] (a row vector times it), gate and up interleaved: modeling_gpt_oss:82  gate_up[..., ::2], [..., 1::2]
     # sinks: one logit for each head (modeling_gpt_oss:243)
-    layer=f"""
+    layer=lines(f"""
         {QKVO} {NORMS}
         sink           self_attn.sinks                   n
         router.W       mlp.router.weight                 e m
@@ -103,7 +104,7 @@ GPT_OSS = replace(
         expert.b_in    mlp.experts.gate_up_proj_bias     e (f 1/2)
         expert.W_out   mlp.experts.down_proj             e f m
         expert.b_out   mlp.experts.down_proj_bias        e m
-    """,
+    """),
 )
 
 GLM4_MOE = replace(
@@ -111,10 +112,10 @@ GLM4_MOE = replace(
     model_types=("glm4_moe",),
     # the first first_k_dense_replace layers are dense; e_score_correction_bias is a buffer (modeling_glm4_moe:279), in
     # transformers 4 a parameter or buffer; SHARED_QK_NORMS iff use_qk_norm
-    layer=f"""
+    layer=lines(f"""
         {QKVO} {SHARED_QK_NORMS} {MLP} {_MLP_EXPERTS} {_SHARED_EXPERT.format("shared_experts")} {NORMS}
         router.b       mlp.gate.e_score_correction_bias    e
-    """,
+    """),
 )
 
 # ---- latent attention
@@ -147,10 +148,10 @@ DEEPSEEK = replace(
     model_types=("deepseek_v2", "deepseek_v3"),
     kv_heads="num_attention_heads",  # keys and values are made for each head; num_key_value_heads must equal it
     d_head="v_head_dim",  # config.head_dim is qk_rope_head_dim
-    layer=f"""
+    layer=lines(f"""
         {_LATENT} {MLP} {_MLP_EXPERTS} {_SHARED_EXPERT.format("shared_experts")} {NORMS}
         router.b       mlp.gate.e_score_correction_bias    e
-    """,  # the last: a Parameter in transformers 4, a buffer now
+    """),  # the last: a Parameter in transformers 4, a buffer now
 )
 
 # ---- layers without heads
@@ -159,14 +160,14 @@ JAMBA = replace(
     LLAMA,
     model_types=("jamba",),
     # attn_layer_period/offset, expert_layer_period/offset: every mixture of mamba/attention and dense/experts
-    layer=f"""
+    layer=lines(f"""
         {QKVO} {MLP.replace("mlp.", "feed_forward.")} {_EXPERTS.format("feed_forward", "router")}
         {_EXPERT_MODULES.format("feed_forward")}
         mixer      mamba.**                        ...
         ln1.w      input_layernorm.weight          m
         ln2.w      pre_ff_layernorm.weight         m
         ln2.w      pre_moe_layernorm.weight        m
-    """,  # the last: transformers 4
+    """),  # the last: transformers 4
 )
 
 QWEN3_NEXT = replace(
@@ -175,14 +176,14 @@ QWEN3_NEXT = replace(
     # full-attention layers: q_proj has twice the rows, for each head h rows of q and h rows of the output gate
     # modeling_qwen3_next:268  chunk(q_proj(x).view(.., -1, 2 h), 2, dim=-1); z *= sigmoid(gate), before o_proj
     # The gains of its norms are 1 + weight. linear_attn has heads of its own (linear_num_value_heads), not these.
-    layer=f"""
+    layer=lines(f"""
         {QKVO.replace("(n h) m", "(n 0/2 h) m").replace("q_proj.bias          (n h)", "q_proj.bias  (n 0/2 h)")}
         W_OG           self_attn.q_proj.weight         (n 1/2 h) m
         b_OG           self_attn.q_proj.bias           (n 1/2 h)
         mixer          linear_attn.**                  ...
         {SHARED_QK_NORMS} {MLP} {_MLP_EXPERTS} {_SHARED_EXPERT.format("shared_expert")} {NORMS}
         shared.gate    mlp.shared_expert_gate.weight   1 m
-    """,
+    """),
 )
 
 LFM2 = replace(
@@ -190,7 +191,7 @@ LFM2 = replace(
     model_types=("lfm2",),
     # layers of short convolutions, and of attention; modeling_lfm2 Lfm2MLP: w2(silu(w1(x)) * w3(x))
     # embedding_norm is the norm at the END (modeling_lfm2:520); intermediate_size need not be d_mlp
-    layer=f"""
+    layer=lines(f"""
         {QKVO} {SHARED_QK_NORMS}
         W_O       self_attn.out_proj.weight   m (n h)
         mixer     conv.**                     ...
@@ -199,10 +200,10 @@ LFM2 = replace(
         W_out     feed_forward.w2.weight      m f
         ln1.w     operator_norm.weight        m
         ln2.w     ffn_norm.weight             m
-    """,
-    ends="""
+    """),
+    outside=lines("""
         W_E         embed_tokens.weight      v m
         ln_final.w  embedding_norm.weight    m
         W_U         lm_head.weight           v m
-    """,
+    """),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from headgrid.models.family import Family
+from headgrid.models.family import Family, lines
 
 _VIT_LAYER = """
         W_Q     {0}.q_proj.weight       (n h) m
@@ -25,7 +25,7 @@ _VIT_LAYER = """
         ln2.b   {3}.bias                m
 """
 
-_VIT_ENDS = """
+_VIT_OUTSIDE = """
         stem        embeddings.cls_token             ...
         stem        embeddings.mask_token            ...
         stem        embeddings.patch_embeddings.**   ...
@@ -41,7 +41,7 @@ _VIT_4 = Family(
     body="vit",
     kv_heads="num_attention_heads",
     layers="encoder.layer",
-    layer="""
+    layer=lines("""
         W_Q     attention.attention.query.weight   (n h) m
         W_K     attention.attention.key.weight     (g h) m
         W_V     attention.attention.value.weight   (g h) m
@@ -58,8 +58,8 @@ _VIT_4 = Family(
         ln1.b   layernorm_before.bias              m
         ln2.w   layernorm_after.weight             m
         ln2.b   layernorm_after.bias               m
-    """,
-    ends=_VIT_ENDS,
+    """),
+    outside=lines(_VIT_OUTSIDE),
 )
 
 VIT = Family(
@@ -67,8 +67,8 @@ VIT = Family(
     body="vit",
     layers="layers",
     kv_heads="num_attention_heads",
-    layer=_VIT_LAYER.format("attention", "o_proj", "layernorm_before", "layernorm_after"),
-    ends=_VIT_ENDS,
+    layer=lines(_VIT_LAYER.format("attention", "o_proj", "layernorm_before", "layernorm_after")),
+    outside=lines(_VIT_OUTSIDE),
     others=(_VIT_4,),
 )
 # a projector stands beside the vision tower, in the model around it: with or without `model.`
@@ -82,13 +82,13 @@ CLIP_VISION = Family(
     body="vision_model",  # the tower itself has no such step in transformers 5; CLIPModel does
     layers="encoder.layers",
     kv_heads="num_attention_heads",
-    layer=_VIT_LAYER.format("self_attn", "out_proj", "layer_norm1", "layer_norm2"),
+    layer=lines(_VIT_LAYER.format("self_attn", "out_proj", "layer_norm1", "layer_norm2")),
     # CLIP has a class token, a patch embedding without bias, and a norm before the layers, spelled pre_layrnorm; SigLIP
     # has none of these. SigLIP's pooling head (vision_use_head) is an attention of its own, of class
     # nn.MultiheadAttention: shown, not taken apart
     # LLaVA reads hidden_states[-2]: its last vision layer and post_layernorm take no part in the forward pass.
     # LLaVA's projector reads CLIP's hidden states without post_layernorm, PaliGemma's and Gemma-3's SigLIP's with it
-    ends=f"""
+    outside=lines(f"""
         stem        embeddings.class_embedding             ...
         stem        embeddings.patch_embedding.**          ...
         W_pos       embeddings.position_embedding.weight   p m
@@ -99,7 +99,7 @@ CLIP_VISION = Family(
         top         head.**                                ...
         top         visual_projection.**                   ...
         {_PROJECTOR}
-    """,
+    """),
 )
 
 _QWEN_VISION_ATTENTION = """
@@ -125,36 +125,36 @@ QWEN2_VL_VISION = Family(
     n_heads="num_heads",
     kv_heads="num_heads",
     d_model="embed_dim",  # its config.hidden_size is the language model's: the width that the merger makes
-    layer=f"""
+    layer=lines(f"""
         {_QWEN_VISION_ATTENTION}
         W_in    mlp.fc1.weight         f m
         b_in    mlp.fc1.bias           f
         W_out   mlp.fc2.weight         m f
         b_out   mlp.fc2.bias           m
-    """,
-    ends="""
+    """),
+    outside=lines("""
         stem    patch_embed.**         ...
         top     merger.**              ...
-    """,
+    """),
 )
 
 QWEN3_VL_VISION = replace(
     QWEN2_VL_VISION,
     model_types=("qwen3_vl_vision",),
     d_model="hidden_size",
-    layer=f"""
+    layer=lines(f"""
         {_QWEN_VISION_ATTENTION}
         W_in    mlp.linear_fc1.weight  f m
         b_in    mlp.linear_fc1.bias    f
         W_out   mlp.linear_fc2.weight  m f
         b_out   mlp.linear_fc2.bias    m
-    """,
-    ends="""
+    """),
+    outside=lines("""
         stem    patch_embed.**             ...
         W_pos   pos_embed.weight           p m
         top     merger.**                  ...
         top     deepstack_merger_list.**   ...
-    """,
+    """),
 )
 
 # ---- vision-language models: a model of text_config at one place, one of vision_config at another
@@ -165,7 +165,7 @@ VISION_LANGUAGE = Family(
 )
 # text: llama (or mistral, qwen2, ...), gemma, gemma3_text; vision: clip_vision_model or siglip_vision_model
 # llava's text_config may be of any family, and its vision_config too (pixtral has a tower of its own: not done)
-# lm_head is beside `model`, so its line in the text model's ends is found with no prefix
+# lm_head is beside `model`, so its line in the text model's row is found with no prefix
 
 QWEN_VL = Family(
     model_types=("qwen2_vl", "qwen3_vl"),

@@ -8,7 +8,7 @@ from typing import Any
 
 from headgrid.models.binding import Named
 from headgrid.models.detect.evidence import Shape
-from headgrid.models.detect.lexicon import read_end
+from headgrid.models.detect.lexicon import read_outside
 from headgrid.models.family import Family, Line
 
 
@@ -22,7 +22,7 @@ class Layers:
         config: the attribute of the config that describes it, "" for the config itself.
         said: that config.
         shapes: layer -> path in it -> shape.
-        ends: path -> role, of what belongs to this stack and to no layer.
+        outside: path -> role, of what belongs to this stack and to no layer.
         cross: the lines of its attention to the encoder.
     """
 
@@ -31,14 +31,14 @@ class Layers:
     config: str
     said: Any
     shapes: dict[int, dict[str, Shape]]
-    ends: dict[str, str] = field(default_factory=dict)
-    cross: str = ""
+    outside: dict[str, str] = field(default_factory=dict)
+    cross: tuple[Line, ...] = ()
 
     @property
     def body(self) -> str:
         """The module that holds the list and what belongs to it: as far as all of their paths agree."""
         steps = self.path.split(".")[:-1]
-        for path, role in self.ends.items():
+        for path, role in self.outside.items():
             if role in ("W_E", "W_pos", "ln_final"):
                 steps = common_steps([*path.split("."), ""], steps)
         return ".".join(steps)
@@ -67,11 +67,11 @@ def common_steps(one: list[str], two: list[str]) -> list[str]:
     return two[:same]
 
 
-def place_ends(stacks: list[Layers], others: list[str], named: Named, found: Found) -> dict[str, str]:
+def place_outside(stacks: list[Layers], others: list[str], named: Named, found: Found) -> dict[str, str]:
     """Give each parameter outside of the layers its role and its stack; returns those that all stacks share."""
     roles: dict[str, str] = {}
     for path in others:
-        role = read_end(path)
+        role = read_outside(path)
         if role is None:
             if path in named.shapes:
                 found.strangers[path] = "its name is not one of those that are known"
@@ -81,11 +81,11 @@ def place_ends(stacks: list[Layers], others: list[str], named: Named, found: Fou
     shared: dict[str, str] = {}
     for path, role in roles.items():
         owner = _owner(path, role, stacks)
-        (owner.ends if owner else shared)[path] = role
+        (owner.outside if owner else shared)[path] = role
     if stacks[-1].stack == "decoder" and "W_E" not in shared.values():
         # with no embedding of all stacks, the unembedding is the decoder's
         for path in [path for path, role in shared.items() if role in ("W_U", "b_U")]:
-            stacks[-1].ends[path] = shared.pop(path)
+            stacks[-1].outside[path] = shared.pop(path)
     return shared
 
 
@@ -117,17 +117,17 @@ def _owner(path: str, role: str, stacks: list[Layers]) -> Layers | None:
     return None
 
 
-def end_lines(ends: Mapping[str, str], body: str, m: int, named: Named) -> str:
+def outside_lines(outside: Mapping[str, str], body: str, m: int, named: Named) -> tuple[Line, ...]:
     """The lines of what belongs to no layer."""
     lines: list[Line] = []
     v = 0
-    for path, role in ends.items():
+    for path, role in outside.items():
         inside = path.removeprefix(f"{body}.") if body else path
         shape = named.shape(path)
         wide = "m" if m in (0, shape[-1]) else "m'"
         if role in ("stem", "top", "pos.other"):
             module, _, last = inside.rpartition(".")
-            whole = role != "pos.other" and last in ("weight", "bias") and _alone(path, role, ends)
+            whole = role != "pos.other" and last in ("weight", "bias") and _alone(path, role, outside)
             lines.append(Line(role, f"{module}.**" if whole else inside, "..."))
         elif role in ("W_E", "W_U") and len(shape) == 2:
             v = v or shape[0]
@@ -141,17 +141,17 @@ def end_lines(ends: Mapping[str, str], body: str, m: int, named: Named) -> str:
             lines.append(Line(role, inside, f"t {wide}"))
         elif role in ("ln_embed", "ln_final") and len(shape) == 1:
             lines.append(Line(role + (".b" if path.endswith("bias") else ".w"), inside, wide))
-    return text_of(dict.fromkeys(lines))
+    return tuple(dict.fromkeys(lines))
 
 
-def _alone(path: str, role: str, ends: Mapping[str, str]) -> bool:
+def _alone(path: str, role: str, outside: Mapping[str, str]) -> bool:
     """Whether everything below a parameter's module has its role."""
     below = path.rpartition(".")[0] + "."
-    return all(other == role for name, other in ends.items() if name.startswith(below))
+    return all(other == role for name, other in outside.items() if name.startswith(below))
 
 
 def text_of(lines: Iterable[Line]) -> str:
-    """Lines as a row has them, in columns."""
+    """Lines as a row in `families` has them, in columns."""
     return "\n" + table((line.role, line) for line in lines) + "\n    "
 
 
