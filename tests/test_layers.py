@@ -46,7 +46,7 @@ ORDER = {
         __init__ / norms progress readout scores strings targets / measured pairs tokens / caveats summary / factors
         products describe scan / composition summarize
     """,
-    "headgrid.plots": "style / canvas color_scale / graph heatmap spectra words / __init__",
+    "headgrid.plots": "style / canvas color_scale / graph heatmap spectra token_tables / __init__",
     "headgrid.widget": "__init__ / wire / state / compute / export / transaction messages / head_grid",
     "headgrid.widget.wire": "__init__ / schema / commands / validate",
     "headgrid.widget.state": """

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from headgrid.plots import style
 from headgrid.utils import arguments
 
 if TYPE_CHECKING:
@@ -17,11 +18,9 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 
-# Okabe and Ito 2008: told apart with any color vision; this order also goes from dark to light
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
-GRAY, PALE = "#767676", "#ececec"
-SEQUENTIAL = "cividis"
-DIVERGING = "PuOr_r"  # purple below 0, orange above
+COLORS = style.SAVED
+"""Of series, told apart with any color vision."""
+
 PLAIN: dict[str, Any] = {"parse_math": False, "usetex": False}
 """Properties of a text that is drawn letter by letter: a token may hold `$`, `_` and backslashes."""
 
@@ -78,20 +77,26 @@ def thinned(n: int, length: float, each: float) -> list[int]:
 
 
 def color_bar(mappable: ScalarMappable, ax: Axes, label: str, extend: str = "neither") -> Colorbar:
-    """A color bar as high as the drawing area, whatever its aspect, and about 0.12 inches wide."""
+    """A color bar as high as the drawing area, whatever its aspect, about 0.12 inches wide, with its label close by."""
     width = size_of(ax)[0] / 72
     beside = ax.inset_axes((1 + 0.1 / width, 0.0, 0.12 / width, 1.0))
-    bar = ax.figure.colorbar(mappable, cax=beside, label=label, extend=extend)
+    bar = ax.figure.colorbar(mappable, cax=beside, extend=extend)
+    bar.set_label(label, labelpad=2, fontsize="small")
+    beside.tick_params(labelsize="small", length=2, pad=2)
     bar.outline.set_linewidth(0.5)
     return bar
 
 
-def part_of(name: str, low: float, high: float) -> Colormap:
-    """The colors of a map from `low` to `high`, of 0 to 1."""
-    from matplotlib import colormaps
+def color_map(diverging: bool, low: float = 0.0, high: float = 1.0) -> Colormap:
+    """The colors of the widget for values, or a part of them, from `low` to `high` of 0 to 1."""
     from matplotlib.colors import LinearSegmentedColormap
 
-    return LinearSegmentedColormap.from_list(f"{name} {low} to {high}", colormaps[name](np.linspace(low, high, 256)))
+    stops = [f"#{stop}" for stop in (style.DIVERGING["light"] if diverging else style.SEQUENTIAL).split()]
+    name = "orange to blue" if diverging else "cividis"
+    whole = LinearSegmentedColormap.from_list(name, stops)
+    if (low, high) == (0.0, 1.0):
+        return whole
+    return LinearSegmentedColormap.from_list(f"{name} {low} to {high}", whole(np.linspace(low, high, 256)))
 
 
 def font_size(name: str | float) -> float:

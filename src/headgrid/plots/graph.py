@@ -7,22 +7,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from headgrid.circuits.composition import Composition
-from headgrid.plots.canvas import COLORS, GRAY, axes, font_size, numbers, size_of, thinned
+from headgrid.plots.canvas import axes, font_size, numbers, size_of, thinned
+from headgrid.plots.style import DASHES, LEGEND, LIGHT
 from headgrid.utils import arguments
 from headgrid.utils.arguments import integer, number, of_kind, text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# kind -> color, dashes, bend: the arrows of one pair of heads lie apart, and differ in gray print
-_LOOKS: dict[str, tuple[str, Any, float]] = {
-    "q": (COLORS[0], "solid", 0.24),
-    "k": (COLORS[1], (0, (4, 1.6)), 0.08),
-    "v": (COLORS[2], (0, (1, 1.3)), -0.16),
-}
+_BENDS = {"q": 0.24, "k": 0.08, "v": -0.16}
+"""The arrows of one pair of heads lie apart."""
+
 _THIN, _THICK = 0.8, 3.2
-PALER = "#a8a8a8"
-"""Of an arrow that is no outlier."""
 
 
 def composition(composition: Any, *, ax: Axes | None = None, n: int = 30, kinds: str = "QKV", z: float = 3.0) -> Axes:
@@ -71,15 +67,15 @@ def composition(composition: Any, *, ax: Axes | None = None, n: int = 30, kinds:
         [head for _, head in heads],
         [layer for layer, _ in heads],
         s=(2 * radius) ** 2,
-        c=[GRAY if i in used else "white" for i in range(len(heads))],
-        edgecolors=GRAY,
+        c=[LIGHT.muted if i in used else "white" for i in range(len(heads))],
+        edgecolors=LIGHT.muted,
         linewidths=0.7,
         zorder=2,
     )
     widths = _widths([score for score, *_ in shown])
     for (score, kind, source, target), line in reversed(list(zip(shown, widths, strict=True))):  # the strongest on top
-        color, dashes, bend = _LOOKS[kind]
-        color = color if score > fence else PALER
+        color = _color(kind) if score > fence else LIGHT.hatch
+        bend, dashes = _BENDS[kind], _dashes(kind)
         (from_layer, from_head), (to_layer, to_head) = heads[source], heads[target]
         ends: dict[str, Any] = {"posA": (from_head, from_layer), "posB": (to_head, to_layer), "shrinkA": radius + 0.5}
         style: dict[str, Any] = {"connectionstyle": f"arc3,rad={bend}", "color": color, "zorder": 3}
@@ -104,6 +100,17 @@ def composition(composition: Any, *, ax: Axes | None = None, n: int = 30, kinds:
     there = [kind for kind in wanted if not shown or any(one[1] == kind for one in shown)]
     _legend(ax, there, [(score, line) for (score, *_), line in zip(shown, widths, strict=True)], fence)
     return ax
+
+
+def _color(kind: str) -> str:
+    """The widget's color of composition into the query, the key or the value."""
+    return {"q": LIGHT.q, "k": LIGHT.k, "v": LIGHT.v}[kind]
+
+
+def _dashes(kind: str) -> Any:
+    """The widget's dashes, for a line of any width."""
+    dashes = DASHES[kind.upper()]
+    return (0, tuple(length / 2 for length in dashes)) if dashes else "solid"
 
 
 def _found(composition: Any, kinds: list[str], n: int) -> tuple[list[tuple[float, str, int, int]], int]:
@@ -136,16 +143,15 @@ def _legend(ax: Axes, kinds: list[str], drawn: list[tuple[float, float]], fence:
     from matplotlib.lines import Line2D
 
     keys = [
-        Line2D([], [], color=_LOOKS[kind][0], linestyle=_LOOKS[kind][1], linewidth=1.8, label=kind.upper())
-        for kind in kinds
+        Line2D([], [], color=_color(kind), linestyle=_dashes(kind), linewidth=1.8, label=kind.upper()) for kind in kinds
     ]
     keys += [
-        Line2D([], [], color=GRAY, linewidth=line, label=f"z = {score:.3g}")
+        Line2D([], [], color=LIGHT.muted, linewidth=line, label=f"z = {score:.3g}")
         for score, line in dict.fromkeys((drawn[0], drawn[-1]) if drawn else ())
     ]
     if any(not score > fence for score, _ in drawn):
-        said = f"z ≤ {fence:.3g}: as most pairs" if fence == fence else "too few pairs to compare"
-        keys.append(Line2D([], [], color=PALER, linewidth=1.8, label=said))
+        said = f"z ≤ {fence:.3g}: {LEGEND['plain']}" if fence == fence else LEGEND["few"]
+        keys.append(Line2D([], [], color=LIGHT.hatch, linewidth=1.8, label=said))
     keys.append(Line2D([], [], linestyle="none", label="z is alignment, not use"))
     ax.legend(
         handles=keys, loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize="small", handlelength=2.6,

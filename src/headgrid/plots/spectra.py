@@ -9,7 +9,8 @@ import torch
 
 from headgrid.circuits.scores import entropy_rank, stable_rank
 from headgrid.linalg.factored import FactoredMatrix
-from headgrid.plots.canvas import COLORS, GRAY, Floats, axes, because, name_of, numbers, one_circuit
+from headgrid.plots.canvas import COLORS, Floats, axes, because, name_of, numbers, one_circuit
+from headgrid.plots.style import LIGHT
 from headgrid.utils.arguments import flag, shown, text
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def spectrum(circuit: Any, *, ax: Axes | None = None, log: bool = False, label: 
         for i, container in enumerate((*drawn, bars))
     ]
     if any(bar.get_hatch() for container in (*drawn, bars) for bar in container):
-        keys.append(Patch(facecolor=GRAY, edgecolor="white", hatch=_HATCH, linewidth=0, label="not identified"))
+        keys.append(Patch(facecolor=LIGHT.muted, edgecolor="white", hatch=_HATCH, linewidth=0, label="not identified"))
     ax.legend(handles=keys, loc="upper right", frameon=False, fontsize="small", handlelength=1.2)
     return ax
 
@@ -107,7 +108,7 @@ def offsets(circuit: Any, *, ax: Axes | None = None) -> Axes:
         raise ValueError(f"scores by distance have no finite number among them: {shown(scores)}")
     ax = axes(ax, 4.2, 2.6)
     mark = "o" if len(values) <= 64 else ""
-    ax.axhline(0, color=GRAY, linewidth=0.8, zorder=1)
+    ax.axhline(0, color=LIGHT.muted, linewidth=0.8, zorder=1)
     ax.plot(np.arange(len(values)), values, color=COLORS[0], linewidth=1.2, marker=mark, markersize=3, zorder=2)
     best = int(np.nanargmax(np.where(np.isfinite(values), values, np.nan)))
     ax.plot([best], [values[best]], color=COLORS[1], marker="o", markersize=5, linestyle="none", zorder=3)

@@ -104,6 +104,14 @@ RADII = ((18, 5), (12, 3), (9, 2))
 GAPS = ((18, 3), (10, 2), (5, 1))
 """The least side of a cell, and the gap between neighbors."""
 
+GROUP_GAP = {"least": 2, "of": 6}
+"""What is between heads that read different key/value heads beside the gap between neighbors: so many pixels at least,
+or a cell divided by so much."""
+
+BLOCK_GAP = {"least": 4, "of": 4, "experts": 10, "of_experts": 0.6}
+"""What is between blocks of columns beside the gap: so many pixels at least, or a cell divided by so much; before the
+experts more, or so much of a cell."""
+
 HANDLES = ((18, 10, 5), (12, 9, 4), (6, 7, 4), (0, 4, 2))
 """The least side of a cell, the width of a handle beside it, and the room on either side of that."""
 

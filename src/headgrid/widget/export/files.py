@@ -96,6 +96,8 @@ def plot(grid: HeadGrid, ax: Axes | None = None, **style: Any) -> Axes:
     else:
         on, some = grid._cells.coverage(selection.parts)
         shown = {"values": (on + 0.5 * some)[cells], "label": "selected", "low": 0.0, "high": 1.0}
+        main = grid.anatomy.main
+        shown["n_kv_heads"] = None if main.n_heads % main.n_kv_heads else main.n_kv_heads
     return plots.grid(**{**shown, "ax": ax, **style})
 
 

@@ -211,16 +211,16 @@ def _columns(
             x += style.LABELED["gap"]
         elif before:
             x += gap if before["kind"] == column["kind"] and column["kind"] in BLOCKS else max(1, gap)
-            x += _between(before, column, cell) or (group_gap(cell) if number in starts else 0)
+            x += _between(before, column, cell) or (_group_gap(cell) if number in starts else 0)
         lefts.append(x)
         widths.append(_width(column, labeled, cell, measure))
         x, before, handled = x + widths[-1], column, False
     return lefts, widths, handles, handle
 
 
-def group_gap(cell: float) -> float:
+def _group_gap(cell: float) -> float:
     """What is between two groups of heads beside the gap between two heads."""
-    return max(2, _rounded(cell / 6))
+    return max(style.GROUP_GAP["least"], _rounded(cell / style.GROUP_GAP["of"]))
 
 
 def _order(band: Band) -> list[tuple[Column | None, int]]:
@@ -249,8 +249,9 @@ def _between(before: Column, column: Column, cell: float) -> float:
     if before["kind"] == column["kind"]:
         return 0
     if column["kind"] == "expert":
-        return max(10, _rounded(cell * 0.6))
-    return max(4, _rounded(cell / 4)) if {before["kind"], column["kind"]} & BLOCKS.keys() else 0
+        return max(style.BLOCK_GAP["experts"], _rounded(cell * style.BLOCK_GAP["of_experts"]))
+    lone = max(style.BLOCK_GAP["least"], _rounded(cell / style.BLOCK_GAP["of"]))
+    return lone if {before["kind"], column["kind"]} & BLOCKS.keys() else 0
 
 
 def _groups(columns: Sequence[Column]) -> list[tuple[int, int]]:

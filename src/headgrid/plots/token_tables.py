@@ -9,21 +9,20 @@ import numpy as np
 
 from headgrid.plots.canvas import (
     COLORS,
-    DIVERGING,
-    GRAY,
     PLAIN,
     axes,
     because,
     color_bar,
+    color_map,
     fitted,
     formatted,
     name_of,
     numbers,
     one_circuit,
-    part_of,
     size_of,
     written,
 )
+from headgrid.plots.style import LIGHT
 from headgrid.utils.arguments import integer, one_of
 
 if TYPE_CHECKING:
@@ -82,7 +81,7 @@ def tokens(
         np.arange(n_columns + 1) - 0.5,
         np.arange(n_rows + 1) - 0.5,
         logits,
-        cmap=part_of(DIVERGING, 0.5 + 0.27 * low / reach, 0.5 + 0.27 * high / reach),
+        cmap=color_map(True, 0.5 + 0.27 * low / reach, 0.5 + 0.27 * high / reach),
         vmin=low,
         vmax=high,
         edgecolors=[ax.get_facecolor()],
@@ -112,7 +111,7 @@ def _head_columns(ax: Axes, circuit: Any, n: int) -> None:
     if values is not None:
         heads = [f"{head}\nσ = {float(values[i]):.3g}" for i, head in enumerate(heads)]
     ax.xaxis.tick_top()
-    ax.set_xticks(range(n), heads, fontsize="small", color=GRAY, **PLAIN)
+    ax.set_xticks(range(n), heads, fontsize="small", color=LIGHT.muted, **PLAIN)
     ax.tick_params(length=0)
 
 
@@ -138,12 +137,12 @@ def pairs(circuit: Any, *, ax: Axes | None = None, n: int = 10) -> Axes:
     ]
     ax = axes(ax, 4.2, 0.24 * len(values) + 0.9)
     bars = ax.barh(np.arange(len(values)), values, height=0.72, color=COLORS[0])
-    ax.bar_label(bars, formatted(values), padding=3, fontsize="small", color=GRAY)
+    ax.bar_label(bars, formatted(values), padding=3, fontsize="small", color=LIGHT.muted)
     ax.margins(x=0.14, y=0.02)
     ax.set_yticks(range(len(values)), names, **PLAIN)
     ax.tick_params(axis="y", length=0)
     ax.invert_yaxis()
-    ax.axvline(0, color=GRAY, linewidth=0.8)
+    ax.axvline(0, color=LIGHT.muted, linewidth=0.8)
     ax.spines[["top", "right", "left"]].set_visible(False)
     kind = str(getattr(circuit, "kind", ""))
     says = {"qk": "QK: attends from → to", "ov": "OV: attends to → writes"}.get(kind, "source → target")
