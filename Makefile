@@ -12,7 +12,7 @@ node_ok = command -v npm >/dev/null 2>&1 && node -e 'process.exit(process.versio
 chromium_ok = { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null 2>&1
 without_node = echo "headgrid: skipped $(1): node 20 or newer is not installed (apt-get install nodejs npm, or https://nodejs.org)"
 
-.PHONY: help demo test pytest browser hooked vitest check format build clean chromium js
+.PHONY: help demo test quick pytest browser hooked vitest check format build clean chromium js
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -22,9 +22,19 @@ demo: $(STAMPS)/demo  ## set up, and open notebooks/01_first_look.ipynb in Jupyt
 	@sh scripts/lab.sh $(BIN)/jupyter
 
 test: $(STAMPS)/test $(STAMPS)/hooked chromium js  ## set up, and run every check and test, real browser included
-	@failed=; for step in check pytest browser hooked vitest; do $(MAKE) --no-print-directory $$step || failed="$$failed $$step"; done; \
+	$(call say,"running the browser tests meanwhile: what they say comes last")
+	@failed=; log=$$(mktemp); \
+	$(MAKE) --no-print-directory browser >"$$log" 2>&1 & browser=$$!; \
+	trap 'kill $$browser 2>/dev/null; rm -f "$$log"; exit 1' INT TERM; \
+	for step in check pytest hooked vitest; do $(MAKE) --no-print-directory $$step || failed="$$failed $$step"; done; \
+	wait $$browser || failed="$$failed browser"; cat "$$log"; rm -f "$$log"; \
 	[ -z "$$failed" ] || { echo "headgrid: failed:$$failed; what is above says where"; exit 1; }; \
 	printf '\033[1m== all checks and tests passed\033[0m\n'
+
+quick: check  ## in between, in two minutes: the checks, and the tests that are quick, on one family of each kind
+	$(call say,"running the quick tests")
+	@$(BIN)/python -m pytest -q -n auto --dist worksteal --ignore=tests/browser --ignore=tests/hooked --quick
+	@$(MAKE) --no-print-directory vitest
 
 pytest: $(STAMPS)/test  ## run the Python tests, on all cores
 	$(call say,"running the Python tests")
@@ -34,7 +44,7 @@ browser: $(STAMPS)/test chromium  ## run the tests in a real browser
 	$(call say,"running the browser tests")
 	@$(BIN)/python -m pytest tests/browser
 
-vitest: js
+vitest: js  ## run the JavaScript tests
 	$(call say,"running the JavaScript tests")
 	@if $(node_ok); then cd js && npm test --silent; else $(call without_node,the JavaScript tests); fi
 

@@ -21,8 +21,34 @@ settings.register_profile(
 settings.load_profile("headgrid")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--quick", action="store_true", help="leave out what is slow, and all families but one of each kind"
+    )
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Watch the run for docs/families.md, which says what the tests found of every family."""
     from families_table import Table
 
+    config.addinivalue_line("markers", "slow: takes seconds, and seldom fails alone: left out by --quick")
     config.pluginmanager.register(Table())
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With `--quick`, what is worth running after every few lines."""
+    if not config.option.quick:
+        return
+    import tiny
+
+    others = set(tiny.FAMILIES) - set(tiny.UNLIKE)
+
+    def is_slow(item: pytest.Item) -> bool:
+        given = item.callspec.params.values() if hasattr(item, "callspec") else ()
+        return item.get_closest_marker("slow") is not None or any(
+            isinstance(one, str) and one in others for one in given
+        )
+
+    left_out = [item for item in items if is_slow(item)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in set(left_out)]

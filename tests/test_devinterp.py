@@ -18,6 +18,8 @@ from headgrid.anatomy.roles import ROLES
 from headgrid.demo import repeated_tokens
 from headgrid.selection.masks import ParamMasks
 
+pytestmark = pytest.mark.slow
+
 llc = pytest.importorskip("devinterp.slt.llc", reason="devinterp is not installed: pip install 'headgrid[devinterp]'")
 datasets = pytest.importorskip("datasets")
 

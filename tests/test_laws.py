@@ -30,17 +30,7 @@ FEW, MANY = settings(max_examples=3), settings(max_examples=60)
 """Set algebra, text and counting see of a family what its slots are, which a few sets of parts show; the rest is the
 same code for all, and is tried with many sets where anatomies are least alike."""
 
-unlike = pytest.mark.parametrize(
-    "family",
-    [
-        "gpt2",  # queries, keys and values in one tensor, a table of positions, tied embeddings
-        "llama with grouped-query attention",
-        "qwen3_moe",
-        "deepseek_v3",  # latent queries and keys, experts that all tokens share
-        "t5",  # two stacks, tensors that several layers share
-        "gemma3 with vision",
-    ],
-)
+unlike = pytest.mark.parametrize("family", tiny.UNLIKE)
 
 
 @st.composite

@@ -17,7 +17,7 @@ from headgrid.circuits.pairs import top_pairs
 from headgrid.circuits.tokens import Vocabulary
 from headgrid.weights import Weights
 
-MODELS = ["gpt2", "llama with grouped-query attention", "qwen3_moe", "deepseek_v3", "bert", "t5"]
+MODELS = [*tiny.UNLIKE, "bert"]
 
 
 def sizes(anatomy: hg.Anatomy) -> dict[str, int]:

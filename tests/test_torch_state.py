@@ -23,6 +23,8 @@ from headgrid.demo import repeated_tokens
 from headgrid.models.huggingface import on_meta
 from headgrid.torch_state import shielded
 
+pytestmark = pytest.mark.slow
+
 
 @contextmanager
 def default_dtype(dtype: torch.dtype) -> Iterator[None]:

@@ -253,6 +253,16 @@ CONFIGS: dict[str, tuple[str, dict[str, object]]] = {
 
 FAMILIES = list(CONFIGS)
 
+UNLIKE = (
+    "gpt2",  # queries, keys and values in one tensor, a table of positions, tied embeddings
+    "llama with grouped-query attention",
+    "qwen3_moe",
+    "deepseek_v3",  # latent queries and keys, experts that all tokens share
+    "t5",  # two stacks, tensors that several layers share
+    "gemma3 with vision",
+)
+"""Families whose anatomies are least alike: one of each kind."""
+
 
 def config(name: str) -> PretrainedConfig:
     kind, sizes = CONFIGS[name]

@@ -19,6 +19,8 @@ from demo_model.measure import answer_probabilities
 from headgrid.demo import FOLDER, PROMPTS, demo, name_prompts, repeated_tokens
 from headgrid.demo.name_task import NAMES, held_out
 
+pytestmark = pytest.mark.slow
+
 LENGTH = 40
 PREVIOUS, INDUCTION = (0, 1), (1, 2)
 ALL_HEADS = [(layer, head) for layer in range(2) for head in range(4)]

@@ -18,6 +18,8 @@ from torch.testing import assert_close
 import headgrid as hg
 from headgrid.hooks import ablate, record
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def no_compiled_code() -> Iterator[None]:

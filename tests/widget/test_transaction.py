@@ -22,6 +22,8 @@ import headgrid as hg
 from headgrid.widget.transaction import SENT
 from headgrid.widget.wire.schema import TRAITS
 
+pytestmark = pytest.mark.slow
+
 LLAMA = "llama with grouped-query attention"
 POINTS = {"select": 120}
 FEWER = 12
