@@ -26,7 +26,7 @@ ORDER = {
         __init__
     """,
     "headgrid.utils": "__init__ / arguments frozen offloaded warning / files",
-    "headgrid.anatomy": "__init__ / roles / slots / anatomy / names",
+    "headgrid.anatomy": "__init__ / roles / slots / stacks / anatomy / names",
     "headgrid.linalg": "__init__ / svd outliers / factored",
     "headgrid.selection": """
         __init__ / words / lexer notations parts / masks printer union / activations expression suggestions / parser

@@ -194,5 +194,5 @@ def test_long_unions_are_the_unions_of_their_terms_and_quick() -> None:
         ("~(~l0h1 & ~l1h2)", "l0h1 | l1h2"),
     ],
 )
-def test_gathered_terms_keep_the_order_of_operators(text: str, same: str) -> None:
+def test_terms_of_a_union_keep_the_order_of_operators(text: str, same: str) -> None:
     assert gqa.select(text) == gqa.select(same)

@@ -46,84 +46,17 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import numpy.typing as npt
 
-from headgrid.anatomy.roles import OUTSIDE_LAYERS, rank, role_of
 from headgrid.anatomy.slots import AnatomyError, Slot, misspelled, overlaps
+from headgrid.anatomy.stacks import Bools, Stack, count_of
 from headgrid.utils.arguments import printable, shown, text
-from headgrid.utils.frozen import Frozen, read_only, settled
+from headgrid.utils.frozen import Frozen, read_only
 
 if TYPE_CHECKING:
     from headgrid.selection.selection import Selectable, Selection
 
-__all__ = ["Anatomy", "AnatomyError", "Slot", "Stack", "count_of"]
+__all__ = ["Anatomy", "AnatomyError", "Bools", "Slot", "Stack", "count_of"]
 
-Bools = npt.NDArray[np.bool_]
 Provenance = Literal["table", "doubted", "guess", "proven"]
-
-
-def count_of(n: int, singular: str, plural: str = "") -> str:
-    """A number with its noun: `1 head`, `2 heads`, `2,304 parameters`."""
-    return f"{n:,} {singular if n == 1 else plural or singular + 's'}"
-
-
-@dataclass(frozen=True, eq=False)
-class Stack(Frozen):
-    """A sequence of layers, or what several stacks share: then it has the name "" and no layers.
-
-    Attributes:
-        name: "" for the only or main stack, else its prefix in a selection: `encoder`, `decoder`, `cross`, `vision`.
-        n_layers, n_heads, n_kv_heads, d_model, d_head, d_mlp: the field's names for the sizes. With grouped-query
-            attention `n_kv_heads < n_heads`; otherwise they are equal. `d_head` is the width of a head's `z`.
-        n_experts: of a mixture; 0 without one.
-        slots: its places, in the order of the model's parameters.
-        tied: slots that read a tensor which another slot owns: `W_U` where the unembedding is the embedding.
-        uses: how often each layer is run in a forward pass, for models that share one layer's weights (ALBERT).
-    """
-
-    name: str
-    n_layers: int
-    n_heads: int
-    n_kv_heads: int
-    d_model: int
-    d_head: int
-    d_mlp: int
-    n_experts: int
-    slots: tuple[Slot, ...]
-    tied: tuple[Slot, ...] = ()
-    uses: int = 1
-
-    @cached_property
-    def exists(self) -> dict[str, Bools]:
-        """Key of a role -> which of its parts there are, `[n_layers, n_parts]`; `[1, n_parts]` for what is in no layer.
-
-        A layer without attention has no `W_Q`: its row is False.
-        """
-        count: dict[str, int] = {}
-        for slot in self.slots:
-            count[slot.key] = max(count.get(slot.key, 0), slot.first + slot.n_parts)
-        there = {
-            key: np.zeros((1 if role_of(key).owner in OUTSIDE_LAYERS else self.n_layers, count[key]), dtype=np.bool_)
-            for key in sorted(count, key=rank)
-        }
-        for slot in self.slots:
-            there[slot.key][slot.layer or 0, slot.numbers] = True
-        return read_only({key: settled(bits, ours=True) for key, bits in there.items()})
-
-    @cached_property
-    def kv_head_of(self) -> npt.NDArray[np.intp]:
-        """The key/value head that each query head reads, shape `[n_heads]`: `h // (n_heads // n_kv_heads)`."""
-        return settled(np.arange(self.n_heads) // max(1, self.n_heads // max(1, self.n_kv_heads)))
-
-    def roles(self, *owners: str) -> list[str]:
-        """The keys of the roles that this stack has of these owners, in the order of a forward pass."""
-        return [key for key in self.exists if role_of(key).owner in owners]
-
-    @cached_property
-    def places(self) -> dict[tuple[str, int | None], tuple[Slot, ...]]:
-        """The slots of a role in a layer; a tied slot counts as the role that it reads as."""
-        found: dict[tuple[str, int | None], tuple[Slot, ...]] = {}
-        for slot in (*self.slots, *self.tied):
-            found[slot.role, slot.layer] = (*found.get((slot.role, slot.layer), ()), slot)
-        return read_only(found)
 
 
 @dataclass(frozen=True, eq=False)
@@ -284,7 +217,7 @@ class Anatomy(Frozen):
         if len(layered) > 1:
             sizes = ", ".join(f"{stack.name or 'text'} {stack.n_layers} x {stack.n_heads}" for stack in layered)
         else:
-            sizes = _size_of(layered[0])
+            sizes = layered[0].size
         return f"{self.name} ({self.family}), {sizes}"
 
     @cached_property
@@ -364,11 +297,3 @@ class Anatomy(Frozen):
         from headgrid.selection.selection import Selection  # the one doorway up: a selection is made from its anatomy
 
         return Selection.of(self, what)
-
-
-def _size_of(stack: Stack) -> str:
-    groups = f" in {count_of(stack.n_kv_heads, 'group')}" if stack.n_kv_heads < stack.n_heads else ""
-    experts = f" and {count_of(stack.n_experts, 'expert')}" if stack.n_experts else ""
-    used = f" (each run {stack.uses} times)" if stack.uses > 1 else ""
-    heads = f" x {count_of(stack.n_heads, 'head')}" if stack.n_heads else ""
-    return f"{count_of(stack.n_layers, 'layer')}{used}{heads}{groups}{experts}"

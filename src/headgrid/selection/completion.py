@@ -1,4 +1,4 @@
-"""What may stand at the caret of a text that is being typed: words of this model, the likeliest first.
+"""Completion: the terms that may stand at the caret of a text that is being typed, the likeliest first.
 
 `parser.parse` stays the only parser. Here a text is only cut at its operators, and the term at the caret is looked up
 among the words of its stack (`headgrid.selection.suggestions`) and the names of the parameters.
@@ -29,7 +29,7 @@ _CUT = re.compile(r"\[[\d\s,-]*(?:\]|$)|-\s*\d|(?<=\d)-$|(?P<operator>[|&~(),-])
 
 @dataclass(frozen=True)
 class Completions:
-    """What may stand at the caret.
+    """The terms that may stand at the caret.
 
     Attributes:
         start, end: what a chosen word replaces, `text[start:end]`, counted in code points.
@@ -42,7 +42,7 @@ class Completions:
 
 
 def complete(anatomy: Anatomy, text: str, at: int) -> Completions:
-    """What may stand at the caret of a text.
+    """The terms that may stand at the caret of a text.
 
     Args:
         anatomy: the model whose words are offered.

@@ -66,7 +66,7 @@ class Suggestions:
         self.layered = bool(there)
 
     def terms(self, typed: str) -> Iterator[Item]:
-        """The terms that begin so."""
+        """The terms that begin with a text."""
         layer = re.match(r"l(?![a-z_])", typed, re.IGNORECASE)
         if layer and self.layered:
             yield from self._layer(typed[1:])
@@ -74,17 +74,17 @@ class Suggestions:
             yield from self._others(typed)
 
     def everywhere(self, typed: str) -> Iterator[Item]:
-        """What a text may become that would only make sense after a layer: `mlp`, `h3`."""
+        """The terms of every layer that begin with a text which needs a layer before it: `mlp`, `h3`."""
         if self.layered and re.match(r"[a-z]", typed, re.IGNORECASE):
             yield from self._after(f"{self.before}l*", _chosen("layer", "*", self.stack.n_layers), typed)
 
     def like(self, typed: str, words: Sequence[str]) -> Iterator[Item]:
-        """Those of some words, and of those that stand for no layer, that may have been meant."""
+        """Words close to a misspelled one: some that are given, and those for what belongs to no layer."""
         for word in _near(typed, [*words, *self.outside]):
             yield self.before * (word in self.outside) + word, NOUNS.get(word, "")
 
     def _others(self, typed: str) -> Iterator[Item]:
-        """Words that begin with no layer; and a few that do where nothing is typed yet."""
+        """Terms without a layer; and, where nothing is typed yet, a few with one."""
         word, dot, side = typed.strip().lower().partition(".")
         if dot:
             yield from self._sides(self.before + word, self.outside.get(word, ()), side)
@@ -96,7 +96,7 @@ class Suggestions:
         yield from ((self.before + one, NOUNS[one]) for one in self.outside if one.startswith(word))
 
     def _layer(self, typed: str) -> Iterator[Item]:
-        """What `l` and this may become."""
+        """The terms that begin with `l` and this."""
         number, rest = _split(typed)
         layers = _chosen("layer", number, self.stack.n_layers)
         head = f"{self.before}l{number}"
@@ -112,7 +112,7 @@ class Suggestions:
         yield from more
 
     def _after(self, head: str, layers: _Chosen, rest: str) -> Iterator[Item]:
-        """What may come after a layer and its number, or may have been meant to."""
+        """The terms that begin with a layer and this; those with a word close to it where none does."""
         typed = squeezed(rest)
         if typed.startswith("."):
             yield from self._sides(head, self._there(LAYER_WORDS[""], layers), typed[1:])
@@ -130,7 +130,7 @@ class Suggestions:
         yield from found or self._pieces(head, layers, typed, meant=True)
 
     def _pieces(self, head: str, layers: _Chosen, typed: str, meant: bool = False) -> Iterator[Item]:
-        """Words after a layer that begin so, or those that may have been meant."""
+        """Words after a layer that begin with a text, or, for `meant`, that are close to it."""
         keys = {squeezed(word.text): word for word in self.words if self._fits(word, layers)}
         for key in _near(typed, keys) if meant else [key for key in keys if key.startswith(typed)]:
             word = keys[key]
@@ -140,7 +140,7 @@ class Suggestions:
                 yield head + word.after_layer, count_of(count(self.stack, word.text), word.noun, word.plural)
 
     def _numbered(self, head: str, layers: _Chosen, word: Word, typed: str) -> Iterator[Item]:
-        """What a word with a number, such as `h` and `3`, may become."""
+        """The terms that begin with a word and the beginning of a number, such as `h` and `3`."""
         text, rest = _split(typed)
         n, where = count(self.stack, word.text), self._spoken(layers.text)
         one, many = word.noun, word.plural
@@ -163,7 +163,7 @@ class Suggestions:
         yield from more
 
     def _sides(self, head: str, roles: Iterable[str], typed: str) -> Iterator[Item]:
-        """The sides of a word that begin so."""
+        """The sides of a word that begin with a text."""
         for side in sides_of(roles):
             if side.lower().startswith(typed.lower()):
                 yield f"{head}.{side}", NOUNS.get(side, "")
@@ -204,7 +204,7 @@ class Suggestions:
 
 
 def _near(found: str, words: Iterable[str]) -> list[str]:
-    """Words that may have been meant."""
+    """The words that are close to a misspelled one."""
     return difflib.get_close_matches(found.lower(), list(words), n=3, cutoff=0.6)
 
 
@@ -226,7 +226,7 @@ def _split(typed: str) -> tuple[str, str]:
 
 
 def _numbers(begun: str, n: int) -> Iterator[str]:
-    """What the beginning of a number, a range or a list may become, the number itself left out."""
+    """Numbers, ranges and lists that begin with a text, itself left out."""
     if begun.endswith(("*", "]")):
         return
     digits = (re.findall(r"\d*$", begun) or [""])[0]
