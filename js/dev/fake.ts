@@ -1,11 +1,19 @@
 /** Stands in for the kernel on the dev page: the same traits, and answers that look like Python's. */
 import { assign, type BitSet, empty, equal, fromWire, has } from "../src/model/bits";
-import { type Cells, nameOf, numberAt, readSpec, type Spot, spotOf, wordOf } from "../src/model/cells";
+import {
+  type Cells,
+  nameOf,
+  numberAt,
+  type Position,
+  positionOf,
+  readSpec,
+  wordOf,
+} from "../src/model/cells";
 import type { Model } from "../src/model/sync";
 import type { Column, Command, Complete, Focus, GridSpec, Recolor, Summary, Text } from "../src/model/wire";
 import { toWire } from "./bytes";
 import { arrowsAmong, chance, circuitsOfHead, circuitsOfMlp, METRICS } from "./fixtures";
-import { Past } from "./past";
+import { FakeHistory } from "./history";
 
 function plural(n: number, noun: string): string {
   return n ? `${n} ${noun}${n === 1 ? "" : "s"}` : "";
@@ -17,7 +25,7 @@ export class FakeModel implements Model {
   readonly #listeners = new Map<string, Set<(...args: unknown[]) => void>>();
   readonly #cells: Cells;
   #answered = 0;
-  readonly #past: Past;
+  readonly #history: FakeHistory;
   #dirty = new Set<string>();
 
   constructor(
@@ -43,9 +51,9 @@ export class FakeModel implements Model {
       complete: { n: 0, text: "", at: 0 },
       commands: [],
     };
-    this.#past = new Past(on);
+    this.#history = new FakeHistory(on);
     this.#answerCells();
-    this.#sendPast();
+    this.#sendHistory();
     this.#compare();
   }
 
@@ -85,7 +93,7 @@ export class FakeModel implements Model {
 
   #find(word: string): number {
     for (let n = 0; n < this.#cells.count; n++)
-      if (wordOf(this.#cells, spotOf(this.#cells, n)!) === word) return n;
+      if (wordOf(this.#cells, positionOf(this.#cells, n)!) === word) return n;
     return -1;
   }
 
@@ -99,10 +107,10 @@ export class FakeModel implements Model {
 
   /** Selects cells, as Python does by itself. */
   select(on: BitSet): void {
-    this.#past.edit(on);
+    this.#history.edit(on);
     if (!equal(on, fromWire(this.state.cells, this.#cells.count))) this.set("cells", toWire(on));
     this.#answerCells();
-    this.#sendPast();
+    this.#sendHistory();
   }
 
   /** Gives what is on a name, as Python does by itself. */
@@ -112,13 +120,13 @@ export class FakeModel implements Model {
       words.map((word) => this.#find(word)),
       true,
     );
-    this.#past.save(name, bits, { selection: words.join(" | "), counts: plural(words.length, "head") });
-    this.#sendPast();
+    this.#history.save(name, bits, { selection: words.join(" | "), counts: plural(words.length, "head") });
+    this.#sendHistory();
   }
 
-  #sendPast(): void {
-    this.set("history", this.#past.history);
-    this.set("saved", this.#past.saved);
+  #sendHistory(): void {
+    this.set("history", this.#history.history);
+    this.set("saved", this.#history.saved);
     this.#dirty.clear();
   }
 
@@ -126,7 +134,7 @@ export class FakeModel implements Model {
   keep(...words: string[]): void {
     this.state.precomputed = words.map((word) => {
       const cell = this.#find(word);
-      const name = nameOf(this.#cells, spotOf(this.#cells, cell)!);
+      const name = nameOf(this.#cells, positionOf(this.#cells, cell)!);
       const circuits = circuitsOfHead(cell, "folded");
       const [focus, tabs] = [0, ["ov", "qk"]];
       return {
@@ -147,8 +155,8 @@ export class FakeModel implements Model {
   #answerCommand(): void {
     let error: Text["error"] = null;
     for (const command of this.state.commands as Command[])
-      if (command.n > this.#past.history.done) {
-        const message = this.#past.do(command, this.state.text as Text);
+      if (command.n > this.#history.history.done) {
+        const message = this.#history.do(command, this.state.text as Text);
         error =
           command.do === "query"
             ? this.#answerQuery(command)
@@ -156,10 +164,10 @@ export class FakeModel implements Model {
               ? { message, start: 0, end: 0 }
               : null;
       }
-    this.set("cells", toWire(this.#past.now));
+    this.set("cells", toWire(this.#history.now));
     this.#answerCells();
     this.set("text", { ...(this.state.text as Text), error });
-    this.#sendPast();
+    this.#sendHistory();
   }
 
   #answerComplete(): void {
@@ -172,10 +180,12 @@ export class FakeModel implements Model {
   }
 
   get #words(): { text: string; note: string }[] {
-    return Array.from({ length: this.#cells.count }, (_, n) => spotOf(this.#cells, n)!).map((spot) => ({
-      text: wordOf(this.#cells, spot),
-      note: nameOf(this.#cells, spot),
-    }));
+    return Array.from({ length: this.#cells.count }, (_, n) => positionOf(this.#cells, n)!).map(
+      (position) => ({
+        text: wordOf(this.#cells, position),
+        note: nameOf(this.#cells, position),
+      }),
+    );
   }
 
   #answerCells(): void {
@@ -183,24 +193,24 @@ export class FakeModel implements Model {
     const on = fromWire(this.state.cells, cells.count);
     const members = Array.from({ length: cells.count }, (_, n) => n).filter((n) => has(on, n));
     const group = (n: number) => {
-      const spot = spotOf(cells, n)!;
-      return { spot, group: cells.bands[spot.band]!.columns[spot.column]!.group };
+      const position = positionOf(cells, n)!;
+      return { position, group: cells.bands[position.band]!.columns[position.column]!.group };
     };
     const partial = new Set<number>();
     for (const n of members.map(group).filter((m) => m.group >= 0)) {
-      cells.bands[n.spot.band]!.columns.forEach((column, c) => {
-        const other = numberAt(cells, { ...n.spot, column: c });
+      cells.bands[n.position.band]!.columns.forEach((column, c) => {
+        const other = numberAt(cells, { ...n.position, column: c });
         if (column.group === n.group && other >= 0 && !has(on, other)) partial.add(other);
       });
     }
     this.set("partial", toWire(assign(empty(cells.count), partial, true)));
-    const heads = members.filter((n) => this.#column(spotOf(cells, n)!).kind === "head").length;
+    const heads = members.filter((n) => this.#column(positionOf(cells, n)!).kind === "head").length;
     const rest = members.length - heads;
     const counts = [plural(heads, "head"), plural(rest, "other part")].filter(Boolean).join(", ");
     const words =
       members.length === cells.count
         ? "full"
-        : members.map((n) => wordOf(cells, spotOf(cells, n)!)).join(" | ");
+        : members.map((n) => wordOf(cells, positionOf(cells, n)!)).join(" | ");
     this.set("text", {
       selection: words || "none",
       counts: counts || "nothing is selected",
@@ -212,8 +222,8 @@ export class FakeModel implements Model {
     this.#dirty.clear();
   }
 
-  #column(spot: Spot): Column {
-    return this.#cells.bands[spot.band]!.columns[spot.column]!;
+  #column(position: Position): Column {
+    return this.#cells.bands[position.band]!.columns[position.column]!;
   }
 
   /** Selects what a text says, or says what is wrong with it. */
@@ -231,17 +241,17 @@ export class FakeModel implements Model {
       found.push(cell);
       at += word.length + 1;
     }
-    this.#past.edit(assign(empty(this.#cells.count), found, true));
+    this.#history.edit(assign(empty(this.#cells.count), found, true));
     return null;
   }
 
   #answerFocus(): void {
     const { n, cell, ln } = this.state.focus as Focus;
-    const spot = spotOf(this.#cells, cell);
-    if (!spot) return;
-    const head = this.#column(spot).kind === "head";
-    const layer = spot.row;
-    const h = Number(this.#column(spot).label);
+    const position = positionOf(this.#cells, cell);
+    if (!position) return;
+    const head = this.#column(position).kind === "head";
+    const layer = position.row;
+    const h = Number(this.#column(position).label);
     const place = (role: string, k: number, shape: string, count: number) => ({
       role,
       parameter: `transformer.h.${layer}.attn.${k < 3 ? "c_attn" : "c_proj"}.weight`,
@@ -263,16 +273,16 @@ export class FakeModel implements Model {
         ]
       : [{ role: "W_E", parameter: "transformer.wte.weight", index: "", shape: "218 x 96", count: 20928 }];
     const notes =
-      head && this.#column(spot).group >= 0
-        ? [`It shares W_K and W_V with the other heads of group ${this.#column(spot).group}.`]
+      head && this.#column(position).group >= 0
+        ? [`It shares W_K and W_V with the other heads of group ${this.#column(position).group}.`]
         : [];
-    const mlp = ["mlp", "expert"].includes(this.#column(spot).kind);
+    const mlp = ["mlp", "expert"].includes(this.#column(position).kind);
     const tabs = head ? ["ov", "qk", "composition"] : mlp ? ["mlp"] : [];
     const first = {
       focus: n,
       cell,
-      title: wordOf(this.#cells, spot),
-      name: nameOf(this.#cells, spot),
+      title: wordOf(this.#cells, position),
+      name: nameOf(this.#cells, position),
       locations,
       notes,
       ln,
@@ -283,7 +293,7 @@ export class FakeModel implements Model {
     };
     this.set("summary", first);
     this.#dirty.clear();
-    const all = this.#heads(this.#cells.present, spot.band);
+    const all = this.#heads(this.#cells.present, position.band);
     const every = Math.ceil(all.length / 60);
     const arrows = arrowsAmong(all.filter((other, k) => other.cell === cell || k % every === 0));
     const whole = {
@@ -308,16 +318,18 @@ export class FakeModel implements Model {
   #heads(bits: BitSet, only = -1): { cell: number; layer: number }[] {
     return Array.from({ length: this.#cells.count }, (_, cell) => cell)
       .filter((cell) => has(bits, cell))
-      .map((cell) => ({ cell, spot: spotOf(this.#cells, cell)! }))
-      .filter(({ spot }) => this.#column(spot).kind === "head" && (only < 0 || spot.band === only))
-      .map(({ cell, spot }) => ({ cell, layer: spot.row }));
+      .map((cell) => ({ cell, position: positionOf(this.#cells, cell)! }))
+      .filter(
+        ({ position }) => this.#column(position).kind === "head" && (only < 0 || position.band === only),
+      )
+      .map(({ cell, position }) => ({ cell, layer: position.row }));
   }
 
   #compare(): void {
     const { ln } = this.state.focus as Focus;
     const heads = this.#heads(fromWire(this.state.cells, this.#cells.count));
     const many = heads.length >= 2;
-    const titleOf = (cell: number) => wordOf(this.#cells, spotOf(this.#cells, cell)!);
+    const titleOf = (cell: number) => wordOf(this.#cells, positionOf(this.#cells, cell)!);
     const compared = heads.slice(0, 8).map(({ cell }) => ({
       cell,
       title: titleOf(cell),

@@ -1,6 +1,6 @@
 /** Plans for the dev page, shaped as Python's are. */
 import { assign, empty } from "../src/model/bits";
-import { readSpec, spotOf, wordOf } from "../src/model/cells";
+import { positionOf, readSpec, wordOf } from "../src/model/cells";
 import {
   type Band,
   type Column,
@@ -187,11 +187,11 @@ export function specOf(sizes: Sizes): GridSpec {
   const cells = readSpec(draft);
   const all = Array.from({ length: cells.count }, (_, n) => n);
   const at = (n: number) => {
-    const spot = spotOf(cells, n)!;
+    const position = positionOf(cells, n)!;
     return {
-      row: spot.row,
-      kind: cells.bands[spot.band]!.columns[spot.column]!.kind,
-      word: wordOf(cells, spot),
+      row: position.row,
+      kind: cells.bands[position.band]!.columns[position.column]!.kind,
+      word: wordOf(cells, position),
     };
   };
   const isAbsent = (n: number) => {

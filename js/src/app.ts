@@ -1,33 +1,32 @@
 /** One view: puts the pieces together and tells each of them what changed. */
 import { makeAnnouncer } from "./chrome/announce";
-import { makeArrowBar } from "./chrome/arrowbar";
+import { makeArrowBar } from "./chrome/arrow_bar";
 import { makeBadge } from "./chrome/badge";
-import { makeColorBy } from "./chrome/colorby";
+import { makeColorBy } from "./chrome/color_by";
+import { makeCommands } from "./chrome/commands";
 import { makeCompleting } from "./chrome/completion";
-import { atEnd, make, setText } from "./chrome/dom";
 import { makeHelp } from "./chrome/help";
 import { makeLegend } from "./chrome/legend";
-import { makeWork } from "./chrome/progress";
+import { makeProgress } from "./chrome/progress";
 import { makeQuery } from "./chrome/query";
 import { makeSaved } from "./chrome/saved";
-import { followWidth, sidesOf } from "./chrome/splitter";
+import { followWidth, splitWidth } from "./chrome/splitter";
 import { makeStatus } from "./chrome/status";
-import { followTheme } from "./chrome/theme";
 import { makeTools } from "./chrome/toolbar";
+import { atEnd, make, setText } from "./dom/elements";
+import { makeTabs } from "./dom/tabs";
+import { followTheme } from "./dom/theme";
 import { makeSaveMenu } from "./export/save_menu";
 import { makeGrid } from "./grid/grid";
-import { type CardContent, cardOf, detailOf, makeCard } from "./grid/tooltip";
+import { detailOf, makeTooltip, type TooltipContent, tooltipOf } from "./grid/tooltip";
+import { inspectorContent, type ViewFocus } from "./inspector/content";
 import { makeInspector } from "./inspector/inspector";
-import { makeTabs } from "./inspector/tabs";
-import { nameOf, numberAt, type Spot, spotOf, wordOf } from "./model/cells";
-import { makeCommand } from "./model/commands";
+import { valueText } from "./model/cell_values";
+import { nameOf, numberAt, type Position, positionOf, wordOf } from "./model/cells";
 import { Editor } from "./model/editor";
 import { followKernel, isDisconnected, noticeOf } from "./model/kernel";
-import { arrowsOf, completionsOf } from "./model/reads";
 import { cellsOf, stackHolding, stackTabs, tally, tallyText } from "./model/stacks";
-import { type Looked, subjectOf } from "./model/subject";
 import { type Ln, type Model, Sync, type Trait } from "./model/sync";
-import { saidOf } from "./model/values";
 import { newView, showStack } from "./model/view";
 
 /** Keys that are held down ask for one description, not for one per cell. */
@@ -50,19 +49,19 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
   let asked = -1;
   let shownZoom = "";
   /** What this view looks at while there is no kernel to ask. */
-  let looked: Looked = sync.focus;
+  let viewFocus: ViewFocus = sync.focus;
 
-  const inspect = (spot: Spot, byKey: boolean) => {
-    const cell = numberAt(view.cells, spot);
+  const inspect = (position: Position, byKey: boolean) => {
+    const cell = numberAt(view.cells, position);
     clearTimeout(asking);
     if (cell < 0) return;
     if (!view.live) {
-      looked = { ...looked, cell };
+      viewFocus = { ...viewFocus, cell };
       showPanel();
     } else if (byKey) asking = window.setTimeout(() => sync.inspect(cell), SETTLED);
     else sync.inspect(cell);
   };
-  const commands = makeCommand(sync, announcer);
+  const commands = makeCommands(sync, announcer);
   const step = (what: "undo" | "redo") => view.live && commands.step(what);
 
   const grid = makeGrid(
@@ -108,7 +107,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
 
   const help = makeHelp(tools.helped, grid.focus, signal);
   const togglePictures = makeSaveMenu(tools.picture, { sync, view, grid, say }, signal);
-  const showProgress = makeWork(colorBy.menu, () => sync.recolor(""), signal);
+  const showProgress = makeProgress(colorBy.menu, () => sync.recolor(""), signal);
   const panel = make("div", {}, grid.element);
   const tabs = makeTabs("Stacks", panel, (stack) => show(stack), signal);
   const legend = makeLegend();
@@ -137,43 +136,48 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     },
     signal,
   );
-  const card = makeCard(signal);
+  const tooltip = makeTooltip(signal);
   const root = make(
     "div",
     { class: "headgrid" },
-    make("div", { class: "hg-top" }, make("div", { class: "hg-who" }, name, badge.button), tools.element),
+    make(
+      "div",
+      { class: "hg-top" },
+      make("div", { class: "hg-identity" }, name, badge.button),
+      tools.element,
+    ),
     badge.note,
     help.element,
     query.element,
     make("div", { class: "hg-rows" }, colorBy.element, saved.element),
-    make("div", { class: "hg-main" }, left, make("div", { class: "hg-side" }, inspector.element)),
+    make("div", { class: "hg-main" }, left, make("div", { class: "hg-aside" }, inspector.element)),
     status.element,
     notice,
     announcer.element,
-    card.element,
+    tooltip.element,
   );
 
   const said = (what: typeof wordOf, cell: number) => {
-    const spot = spotOf(sync.cells, cell);
-    return spot ? what(sync.cells, spot) : "";
+    const position = positionOf(sync.cells, cell);
+    return position ? what(sync.cells, position) : "";
   };
   /** Takes cursor and inspector to a cell, in whichever stack it is. */
   const go = (cell: number) => {
-    const holds = (stack: string) => spotOf(cellsOf(sync.cells, stack), cell) !== null;
+    const holds = (stack: string) => positionOf(cellsOf(sync.cells, stack), cell) !== null;
     const stack = [view.stack, ...sync.cells.stacks.map(({ name }) => name)].find(holds);
     if (stack === undefined) return;
     show(stack);
-    const spot = spotOf(view.cells, cell);
-    if (spot) grid.visit(spot);
+    const position = positionOf(view.cells, cell);
+    if (position) grid.visit(position);
   };
   const normed = (ln: Ln) => {
     if (!view.live) {
-      looked = { ...looked, ln };
+      viewFocus = { ...viewFocus, ln };
       return showPanel();
     }
     const { metric } = sync.recolored;
     sync.inspect(sync.focus.cell, ln);
-    if (metric && (!sync.shades || sync.shades.metric === metric)) sync.recolor(metric, ln);
+    if (metric && (!sync.cellValues || sync.cellValues.metric === metric)) sync.recolor(metric, ln);
   };
   const showTabs = () => tabs.update(stackTabs(sync.cells, sync.on, sync.partial), view.stack);
   const showTools = () => {
@@ -182,32 +186,32 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     shownZoom = JSON.stringify(zoomed);
     tools.update({ live, history: sync.history, zoomed });
   };
-  const contentOf = (spot: Spot | null): CardContent | null =>
-    spot && cardOf(view.cells, spot, sync.on, sync.partial, sync.shades, sync.saved);
+  const contentOf = (position: Position | null): TooltipContent | null =>
+    position && tooltipOf(view.cells, position, sync.on, sync.partial, sync.cellValues, sync.saved);
   const showStatus = () => {
     const { cells } = view;
-    const spot = view.hover ?? (view.focused ? view.cursor : null);
+    const position = view.hover ?? (view.focused ? view.cursor : null);
     const brush = editor.brushText;
-    const value = spot ? saidOf(sync.shades, numberAt(cells, spot)) : "";
+    const value = position ? valueText(sync.cellValues, numberAt(cells, position)) : "";
     const hover = brush ? null : view.hover;
     const hovered = contentOf(hover);
-    card.show(hover && hovered && grid.rectOfSpot(hover), hovered);
-    const described = hover ? null : contentOf(spot);
-    const here = spot && {
-      word: wordOf(cells, spot),
-      name: nameOf(cells, spot) + (value && `, ${value}`),
+    tooltip.show(hover && hovered && grid.rectOfPosition(hover), hovered);
+    const described = hover ? null : contentOf(position);
+    const here = position && {
+      word: wordOf(cells, position),
+      name: nameOf(cells, position) + (value && `, ${value}`),
       detail: described ? detailOf(described) : "",
     };
     status.update(brush ? { word: "", name: brush } : here, sync.text);
   };
-  const showPanel = () => inspector.update(subjectOf(sync, view.live, looked));
-  const showArrows = () => arrowBar.update(arrowsOf(sync), view.cells);
+  const showPanel = () => inspector.update(inspectorContent(sync, view.live, viewFocus));
+  const showArrows = () => arrowBar.update(sync.arrows, view.cells);
   const showColors = () => {
-    const { cells, shades, recolored, colorError: error, progress } = sync;
+    const { cells, cellValues, recolored, colorError: error, progress } = sync;
     const { live } = view;
-    colorBy.update({ metrics: cells.metrics, shades, asked: recolored.metric, error, progress, live });
+    colorBy.update({ metrics: cells.metrics, cellValues, asked: recolored.metric, error, progress, live });
     showProgress(progress, live);
-    legend.update(shades, root.dataset.theme ?? "light");
+    legend.update(cellValues, root.dataset.theme ?? "light");
   };
   const showSaved = () => {
     const { selection, error } = sync.text;
@@ -225,9 +229,9 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     name.title = sync.cells.model;
     badge.update(sync.cells.provenance, sync.cells.provenanceNote);
     setText(notice, noticeOf(view.live, sync.version));
-    root.classList.toggle("hg-frozen", !view.live);
+    root.classList.toggle("hg-no-kernel", !view.live);
     query.update(sync.text, view.live);
-    completing.update(completionsOf(sync));
+    completing.update(sync.completions);
     showTabs();
     showStatus();
     showPanel();
@@ -246,7 +250,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
   };
   const setLive = (live: boolean) => {
     if (view.live === live) return;
-    looked = sync.focus;
+    viewFocus = sync.focus;
     view.live = live;
     view.brush = null;
     showAll();
@@ -258,7 +262,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     summary: showPanel,
     selected_heads: showPanel,
     precomputed: showPanel,
-    completions: () => completing.update(completionsOf(sync)),
+    completions: () => completing.update(sync.completions),
   };
   /** The traits that changed and are not shown yet. */
   let changed: Trait[] = [];
@@ -312,7 +316,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
       setLive(!isDisconnected(el));
     }
     const columns = Math.max(0, ...sync.cells.bands.map((band) => band.columns.length));
-    const { wide, room } = sidesOf(width, columns);
+    const { wide, room } = splitWidth(width, columns);
     root.classList.toggle("hg-wide", wide);
     grid.fitTo(room);
     showTools();

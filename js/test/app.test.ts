@@ -345,9 +345,9 @@ describe("what stands around the grid", () => {
 
   it("tells what the colors mean, and how far the work on them is", async () => {
     const { find, tell } = pieces();
-    expect(find(".hg-work").hidden).toBe(true);
+    expect(find(".hg-progress").hidden).toBe(true);
     await tell("progress", { label: "reading every head", done: 1, total: 3 });
-    expect(find(".hg-work").textContent).toContain("1 of 3");
+    expect(find(".hg-progress").textContent).toContain("1 of 3");
     await tell("colors", colors(Array(cells.count).fill(0.5)));
     expect(find(".hg-legend").textContent).toContain("copying score");
   });

@@ -79,7 +79,7 @@ def test_colors_and_the_card_of_a_hover_break_no_rule_in_either_theme(notebook: 
     notebook.run("grid.color_by('copying_score')")
     expect(cell(notebook.view(), "l1h2")).to_have_attribute("aria-label", re.compile("copying score"))
     cell(notebook.view(), "l1h2").hover()
-    expect(notebook.view().locator(".hg-card")).to_be_visible()
+    expect(notebook.view().locator(".hg-tooltip")).to_be_visible()
     passes(notebook)
 
 

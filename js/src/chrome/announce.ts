@@ -1,7 +1,7 @@
 /** A polite live region: one sentence after a change, with the counts once Python has them. */
 
+import { atEnd, make } from "../dom/elements";
 import type { Text } from "../model/wire";
-import { atEnd, make } from "./dom";
 
 export interface Announcer {
   element: HTMLElement;

@@ -1,7 +1,7 @@
 /** The badge of a layout that was guessed, or that is doubted. Its note is a tooltip, and opens below for fingers and keyboards. */
 
+import { button, freshId, make, setText } from "../dom/elements";
 import type { GridSpec } from "../model/wire";
-import { button, freshId, make, setText } from "./dom";
 
 export interface Badge {
   button: HTMLButtonElement;

@@ -1,7 +1,7 @@
 /** The words that may stand at the caret: a listbox under the box. Also what was asked before, as a pure list. */
 
+import { atEnd, freshId, make, on } from "../dom/elements";
 import type { Completion, Completions } from "../model/wire";
-import { atEnd, freshId, make, on } from "./dom";
 import type { QueryBox } from "./query";
 
 /** How long typing rests until Python is asked what may follow. */
@@ -22,7 +22,7 @@ export function isBegun(word: string): boolean {
 }
 
 /** Texts that were applied, the last 50; walked like the history of a shell, with what is being typed at its end. */
-export class Past {
+export class QueryHistory {
   #at = 0;
   /** How many there were at the last step: it stands at the end again where others were applied since. */
   #known = -1;
@@ -146,11 +146,11 @@ export interface Completing {
 
 /** `complete` asks what may stand at a place of a text, and returns the number that the answer will carry. */
 export function makeCompleting(
-  { input, past: texts, type }: QueryBox,
+  { input, history: applied, type }: QueryBox,
   complete: (text: string, at: number) => number,
   signal: AbortSignal,
 ): Completing {
-  const past = new Past(texts);
+  const history = new QueryHistory(applied);
   const options = makeOptions(input, (option) => take(option), signal);
   /** What Python was asked to complete. */
   let wanted = { n: -1, text: "", at: 0 };
@@ -175,7 +175,7 @@ export function makeCompleting(
     if (!offer || word === undefined) return;
     const [text, at] = accepted(wanted.text, offer, word);
     close();
-    past.leave();
+    history.leave();
     type(text, at);
     if (isBegun(word)) want(0);
   };
@@ -184,7 +184,7 @@ export function makeCompleting(
     const by = key === "ArrowDown" ? 1 : -1;
     if (altKey) return by > 0 ? want(0) : close();
     if (options.open) return options.move(by);
-    const text = past.step(by, input.value);
+    const text = history.step(by, input.value);
     if (text === null) return;
     close();
     type(text, text.length);
@@ -198,7 +198,7 @@ export function makeCompleting(
     else {
       if (!/^(Enter|Escape|ArrowLeft|ArrowRight|Home|End)$/.test(key)) return false;
       close();
-      if (key === "Escape" && !open) past.leave();
+      if (key === "Escape" && !open) history.leave();
       return key === "Escape" && open;
     }
     return true;
@@ -223,7 +223,7 @@ export function makeCompleting(
     input,
     "input",
     (event) => {
-      past.leave();
+      history.leave();
       options.hide();
       if (!(event as InputEvent).isComposing) want(SETTLED);
     },

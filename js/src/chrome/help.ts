@@ -1,7 +1,7 @@
 /** The panel that lists all that mouse and keys do. */
 
+import { button, make, OWN_KEYS, on } from "../dom/elements";
 import { KEYS } from "../grid/keyboard";
-import { button, make, OWN_KEYS, on } from "./dom";
 
 export interface Help {
   element: HTMLElement;

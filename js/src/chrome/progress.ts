@@ -1,10 +1,10 @@
 /** The bar of the work that the colors take, beside their menu. */
 
+import { button, make, setText } from "../dom/elements";
 import type { Progress } from "../model/wire";
-import { button, make, setText } from "./dom";
 
 /** Puts the bar after the menu. Returns what shows how far the work is; `stop` ends it. */
-export function makeWork(
+export function makeProgress(
   menu: HTMLElement,
   stop: () => void,
   signal: AbortSignal,
@@ -18,7 +18,7 @@ export function makeWork(
     stop();
   };
   const ending = button("Stop", { title: "Stop this and show no colors" }, end, signal);
-  const work = make("div", { class: "hg-work", hidden: true }, doing, bar, amount, ending);
+  const work = make("div", { class: "hg-progress", hidden: true }, doing, bar, amount, ending);
   menu.parentElement!.after(work);
   return ({ label, done, total }, live) => {
     const runs = live && total > 0;

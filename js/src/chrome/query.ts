@@ -1,9 +1,9 @@
 /** The box that shows the selection as text and takes text as a selection. Python has the only parser. */
 
+import { copyFrom } from "../dom/clipboard";
+import { button, freshId, keepKeys, make, OWN_KEYS, on, setOff, setText } from "../dom/elements";
 import { clamp } from "../model/numbers";
 import type { Text } from "../model/wire";
-import { copyFrom } from "./clipboard";
-import { button, freshId, keepKeys, make, OWN_KEYS, on, setOff, setText } from "./dom";
 
 export interface QueryEvents {
   /** Sends a text; returns the number that its answer will carry. */
@@ -17,7 +17,7 @@ export interface QueryBox {
   element: HTMLElement;
   input: HTMLInputElement;
   /** What was applied, from the first to the last. */
-  past: string[];
+  history: string[];
   focus(): void;
   /** Puts a text into the box as if it was typed, with the caret at a place. */
   type(text: string, at: number): void;
@@ -79,7 +79,7 @@ export function makeQuery(events: QueryEvents, signal: AbortSignal): QueryBox {
   /** What the user has typed and Python has not taken yet. */
   let draft: string | null = null;
   let sent = { n: -1, text: "" };
-  const past: string[] = [];
+  const history: string[] = [];
 
   const show = () => {
     const value = draft ?? shownText(selection);
@@ -118,7 +118,7 @@ export function makeQuery(events: QueryEvents, signal: AbortSignal): QueryBox {
   const apply = () => {
     const text = input.value;
     const asked = text.trim();
-    if (asked && asked !== past.at(-1)) past.push(asked);
+    if (asked && asked !== history.at(-1)) history.push(asked);
     type(text);
     sent = { n: events.ask(asked || "none"), text };
   };
@@ -149,7 +149,7 @@ export function makeQuery(events: QueryEvents, signal: AbortSignal): QueryBox {
   return {
     element,
     input,
-    past,
+    history,
     focus: () => {
       input.focus();
       input.select();

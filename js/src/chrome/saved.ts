@@ -1,9 +1,10 @@
 /** The selections that have names: one chip each, which recalls it, shows it on the grid, colors or removes it. */
+
+import { button, freshId, keepKeys, make, OWN_KEYS, on, setOff, setText } from "../dom/elements";
+import { rovingFocus } from "../dom/roving";
 import { type BitSet, fromWire } from "../model/bits";
 import { freshName, overlapText } from "../model/overlap";
 import type { Command, SavedSelection } from "../model/wire";
-import { button, freshId, keepKeys, make, OWN_KEYS, on, setOff, setText } from "./dom";
-import { rove } from "./roving";
 import { LOST } from "./toolbar";
 
 export interface SavedEvents {
@@ -160,7 +161,7 @@ export function makeSaved(marks: string[], events: SavedEvents, signal: AbortSig
   const compared = make("p", { class: "hg-muted hg-overlap" });
   const error = make("p", { class: "hg-error", id: errorId, role: "alert" });
   const element = make("div", { class: "hg-row hg-saved" }, bar, form, compared, error);
-  const row = rove(bar, signal);
+  const row = rovingFocus(bar, signal);
 
   const setEdits = (on: boolean) => {
     edits = on;
@@ -218,7 +219,7 @@ export function makeSaved(marks: string[], events: SavedEvents, signal: AbortSig
     settle();
     const { items, live, selection } = state;
     const names = items.map(({ name }) => name);
-    element.classList.toggle("hg-some", items.length > 0);
+    element.classList.toggle("hg-nonempty", items.length > 0);
     for (const mark of marks.filter((name) => !names.includes(name))) marks.splice(marks.indexOf(mark), 1);
     if (!items.length || !live) edits = false;
     row.keep(() => {

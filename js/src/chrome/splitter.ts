@@ -1,5 +1,5 @@
 /** How the widget's width is shared by the grid and the inspector. */
-import { atEnd } from "./dom";
+import { atEnd } from "../dom/elements";
 
 /** The inspector stands beside the grid from this width on, and only where the grid keeps this much for a column. */
 const WIDE = 640;
@@ -12,7 +12,7 @@ const ROOMY_COLUMN = 24;
 const GAP = 20;
 
 /** Whether the inspector stands beside a grid of so many columns, and the width that is left for the grid. */
-export function sidesOf(width: number, columns: number): { wide: boolean; room: number } {
+export function splitWidth(width: number, columns: number): { wide: boolean; room: number } {
   const roomy = width - ROOMY_INSPECTOR - GAP;
   const beside = roomy >= Math.min(ENOUGH, columns * ROOMY_COLUMN) ? roomy : width - INSPECTOR - GAP;
   const wide = width >= WIDE && beside >= Math.min(ENOUGH, columns * PER_COLUMN);

@@ -1,8 +1,8 @@
 /** The line under the grid: what the pointer is on, and how much is selected. */
 
+import { freshId, make, setText } from "../dom/elements";
 import { thousands } from "../model/numbers";
 import type { Text } from "../model/wire";
-import { freshId, make, setText } from "./dom";
 
 export interface Status {
   element: HTMLElement;
@@ -29,7 +29,7 @@ export function makeStatus(): Status {
   const detail = make("span", { class: "hg-detail", id: detailId });
   const counts = make("span", { class: "hg-counts" });
   const amount = make("span", { class: "hg-amount" });
-  const here = make("span", { class: "hg-here" }, word, name, detail);
+  const here = make("span", { class: "hg-current" }, word, name, detail);
   const element = make(
     "div",
     { class: "hg-status" },
@@ -44,11 +44,11 @@ export function makeStatus(): Status {
   return {
     element,
     detailId,
-    update: (spot, text) => {
-      const hint = !spot && text.n_selected === 0;
-      setText(word, spot?.word ?? "");
-      setText(name, hint ? HINT : (spot?.name ?? ""));
-      write(detail, spot?.detail ?? "");
+    update: (position, text) => {
+      const hint = !position && text.n_selected === 0;
+      setText(word, position?.word ?? "");
+      setText(name, hint ? HINT : (position?.name ?? ""));
+      write(detail, position?.detail ?? "");
       here.classList.toggle("hg-hint", hint);
       const some = text.n_selected > 0;
       write(counts, some ? text.counts : hint ? "" : "nothing is selected");

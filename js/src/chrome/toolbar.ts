@@ -1,8 +1,8 @@
-/** The row of buttons: what can be done with the selection, and how the grid is looked at. */
+/** The row of buttons: what can be done with the selection, and how the grid is viewFocus at. */
 
+import { button, icon, make, on, setOff } from "../dom/elements";
+import { rovingFocus } from "../dom/roving";
 import type { History } from "../model/wire";
-import { button, icon, make, on, setOff } from "./dom";
-import { rove } from "./roving";
 
 export interface ToolEvents {
   undo(): void;
@@ -78,16 +78,16 @@ export function makeTools(events: ToolEvents, signal: AbortSignal): Tools {
     signal,
   );
   const group = (name: string, ...nodes: Node[]) =>
-    make("span", { class: "hg-set", role: "group", "aria-label": name }, ...nodes);
+    make("span", { class: "hg-toolgroup", role: "group", "aria-label": name }, ...nodes);
   const element = make(
     "div",
     { class: "hg-tools", role: "toolbar", "aria-label": "Selection and view" },
     group("History", undo, redo),
     group("Selection", ...edits.map(({ node }) => node)),
     group("Zoom", shrink, fit, grow),
-    group("More", make("span", { class: "hg-pop" }, picture), help),
+    group("More", make("span", { class: "hg-anchor" }, picture), help),
   );
-  const row = rove(element, signal);
+  const row = rovingFocus(element, signal);
   return {
     element,
     picture,

@@ -1,12 +1,12 @@
 /**
  * Draws the widgets of a page that has no kernel and asks for nothing: their state and their code are in the page.
  *
- * The state is in the format of Jupyter's own pages. Each place names a widget and holds what is shown until it is drawn.
+ * The state is in the format of Jupyter's own pages. Each mount names a widget and holds what is shown until it is drawn.
  */
 import type { Model } from "../model/sync";
 
 const STATE = 'script[type="application/vnd.jupyter.widget-state+json"]';
-const PLACE = "data-headgrid";
+const MOUNT = "data-headgrid";
 
 interface SavedModel {
   state: Record<string, unknown>;
@@ -36,7 +36,7 @@ export function stateOf({ state, buffers = [] }: SavedModel): Record<string, unk
 }
 
 /** A model that is read and never changes: there is nobody to write to. */
-export function stillModel(state: Record<string, unknown>): Model {
+export function readOnlyModel(state: Record<string, unknown>): Model {
   const nothing = () => {};
   return { get: (name) => state[name], set: nothing, save_changes: nothing, on: nothing, off: nothing };
 }
@@ -68,8 +68,8 @@ export async function drawAll(
 ): Promise<void> {
   const saved = JSON.parse(page.querySelector(STATE)?.textContent ?? "{}").state ?? {};
   const models = new Map<string, Record<string, unknown>>();
-  for (const place of page.querySelectorAll<HTMLElement>(`[${PLACE}]`)) {
-    const id = place.getAttribute(PLACE)!;
+  for (const mount of page.querySelectorAll<HTMLElement>(`[${MOUNT}]`)) {
+    const id = mount.getAttribute(MOUNT)!;
     const el = document.createElement("div");
     el.className = "hg-drawn jupyter-widgets-disconnected";
     try {
@@ -77,16 +77,16 @@ export async function drawAll(
       const state = models.get(id) ?? stateOf(saved[id]);
       models.set(id, state);
       const widget = await load(String(state._esm));
-      const model = stillModel(state);
+      const model = readOnlyModel(state);
       addStyle(String(state._css ?? ""));
-      place.prepend(el);
+      mount.prepend(el);
       await widget.initialize?.({ model });
       await widget.render({ model, el, signal: new AbortController().signal });
     } catch (error) {
       el.remove();
       const said = document.createElement("p");
       said.textContent = `This is a picture, because the widget could not be drawn: ${error}`;
-      place.append(said);
+      mount.append(said);
     }
   }
 }

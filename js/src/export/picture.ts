@@ -1,15 +1,15 @@
 /** A picture of the grid as a file: all of it, with its title, what is selected, and what the colors mean. */
 
 import { beyond, ticksOf } from "../chrome/legend";
-import { isPlain, type Palette } from "../chrome/theme";
+import { isPlain, type Palette } from "../dom/theme";
 import type { Curve } from "../grid/arrows";
 import { paintArrows } from "../grid/draw_arrows";
-import type { Scene } from "../grid/headers";
 import { paint } from "../grid/paint";
 import { scaleOf } from "../grid/scales";
+import type { Scene } from "../grid/scene";
 import { box, type Context, hatch, triangle } from "../grid/shapes";
 import { has } from "../model/bits";
-import { Pen, type Ruler, Stroke } from "./svg";
+import { type FontMetrics, SvgContext, SvgPath } from "./svg";
 
 /** What stands around the cells. */
 export interface Caption {
@@ -55,7 +55,7 @@ export function wrap(text: string, room: number, most: number, measure: (text: s
   return lines;
 }
 
-/** One entry of the key, painted with its left upper corner at the origin. */
+/** One entry of the legend, painted with its left upper corner at the origin. */
 interface Entry {
   width: number;
   height: number;
@@ -64,7 +64,7 @@ interface Entry {
 
 function entriesOf(scene: Scene, palette: Palette, caption: Caption, measure: Measure): Entry[] {
   const { cells, on, partial, marks, geometry } = scene;
-  const shades = isPlain(palette) ? null : scene.shades;
+  const cellValues = isPlain(palette) ? null : scene.cellValues;
   const side = { x: 0, y: 0, width: 14, height: 14 };
   const entries: Entry[] = [];
   const write = (context: Context, text: string, x: number, y: number, color: string) => {
@@ -107,17 +107,17 @@ function entriesOf(scene: Scene, palette: Palette, caption: Caption, measure: Me
       height: 14,
       paint: (context) => write(context, text, 0, 7, palette.muted),
     });
-  if (shades) {
+  if (cellValues) {
     const bold = `bold ${palette.font}`;
-    const label = measure(shades.label, bold) + 10;
-    const ticks = ticksOf(shades);
-    const { colors } = scaleOf(shades.diverging, palette.theme);
+    const label = measure(cellValues.label, bold) + 10;
+    const ticks = ticksOf(cellValues);
+    const { colors } = scaleOf(cellValues.diverging, palette.theme);
     entries.push({
       width: label + 160,
       height: 26,
       paint: (context) => {
         context.font = bold;
-        write(context, shades.label, 0, 7, palette.text);
+        write(context, cellValues.label, 0, 7, palette.text);
         context.font = palette.font;
         // Each reaches to the end, so that no seam shows between two.
         for (const [k, color] of colors.entries()) {
@@ -131,8 +131,8 @@ function entriesOf(scene: Scene, palette: Palette, caption: Caption, measure: Me
         }
       },
     });
-    if (shades.range) say(shades.range);
-    if (beyond(shades).some(Boolean))
+    if (cellValues.range) say(cellValues.range);
+    if (beyond(cellValues).some(Boolean))
       add("beyond the scale", (context) =>
         fill(context, palette.text, (path) => {
           path.moveTo(7, 1);
@@ -140,12 +140,12 @@ function entriesOf(scene: Scene, palette: Palette, caption: Caption, measure: Me
           path.lineTo(13, 7);
         }),
       );
-    if (some((i) => Number.isNaN(shades.values[i])))
+    if (some((i) => Number.isNaN(cellValues.values[i])))
       add("no value", (context) => fill(context, palette.muted, (path) => path.arc(7, 7, 1.25, 0, 7)));
   }
   if (some((i) => has(on, i)))
     add("selected", (context) => {
-      if (!shades) return fill(context, palette.on, (path) => box(path, side));
+      if (!cellValues) return fill(context, palette.on, (path) => box(path, side));
       const path = scene.path();
       box(path, side, 1.25);
       context.strokeStyle = palette.cursor;
@@ -154,7 +154,7 @@ function entriesOf(scene: Scene, palette: Palette, caption: Caption, measure: Me
     });
   if (some((i) => has(partial, i)))
     add("partly selected", (context) =>
-      fill(context, shades ? palette.text : palette.partial, (path) => triangle(path, side)),
+      fill(context, cellValues ? palette.text : palette.partial, (path) => triangle(path, side)),
     );
   if (some((i) => has(cells.zero, i)))
     add("output weights all zero", (context) => {
@@ -236,13 +236,13 @@ export function frameOf(scene: Scene, palette: Palette, title: string, caption: 
   };
 }
 
-const still = (scene: Scene, path: Scene["path"], ratio: number): Scene => ({
+const staticScene = (scene: Scene, path: Scene["path"], ratio: number): Scene => ({
   ...scene,
   ...{ cursor: null, hover: null, focused: false, scroll: { x: 0, y: 0 }, ratio, path },
   ...{ width: scene.geometry.width, height: scene.geometry.height },
 });
 
-function surface(width: number, height: number): [HTMLCanvasElement, CanvasRenderingContext2D] {
+function makeCanvas(width: number, height: number): [HTMLCanvasElement, CanvasRenderingContext2D] {
   const canvas = document.createElement("canvas");
   canvas.width = Math.round(width);
   canvas.height = Math.round(height);
@@ -251,8 +251,8 @@ function surface(width: number, height: number): [HTMLCanvasElement, CanvasRende
   return [canvas, context];
 }
 
-function makeRuler(): Ruler {
-  const [, context] = surface(1, 1);
+function makeFontMetrics(): FontMetrics {
+  const [, context] = makeCanvas(1, 1);
   const measured = (text: string, font: string, baseline: CanvasTextBaseline) => {
     context.font = font;
     context.textBaseline = baseline;
@@ -268,27 +268,27 @@ function makeRuler(): Ruler {
 
 /** The picture as SVG. */
 export function svgOf(scene: Scene, palette: Palette, title: string, caption: Caption): string {
-  const ruler = makeRuler();
-  const pen = new Pen(palette.font, ruler);
-  const path = () => new Stroke();
-  const shown = still(scene, path, 1);
-  const frame = frameOf(shown, palette, title, caption, ruler.width);
-  frame.paint(pen);
-  pen.translate(frame.left, frame.top);
-  pen.save();
-  paint(pen, shown, palette);
+  const metrics = makeFontMetrics();
+  const svg = new SvgContext(palette.font, metrics);
+  const path = () => new SvgPath();
+  const shown = staticScene(scene, path, 1);
+  const frame = frameOf(shown, palette, title, caption, metrics.width);
+  frame.paint(svg);
+  svg.translate(frame.left, frame.top);
+  svg.save();
+  paint(svg, shown, palette);
   const desc = `Selected: ${caption.selection} (${caption.counts}).`;
-  return pen.toString(frame.width, frame.height, `HeadGrid: ${title}`, desc);
+  return svg.toString(frame.width, frame.height, `HeadGrid: ${title}`, desc);
 }
 
 /** The picture on a canvas, with two pixels for each one of CSS. */
 export function canvasOf(scene: Scene, palette: Palette, title: string, caption: Caption): HTMLCanvasElement {
   const path = () => new Path2D();
-  const frame = frameOf(still(scene, path, 1), palette, title, caption, makeRuler().width);
+  const frame = frameOf(staticScene(scene, path, 1), palette, title, caption, makeFontMetrics().width);
   const ratio = Math.min(RATIO, MOST_PIXELS / Math.max(frame.width, frame.height));
-  const [canvas, context] = surface(frame.width * ratio, frame.height * ratio);
-  const shown = still(scene, path, ratio);
-  const [cells, inner] = surface(shown.width * ratio, shown.height * ratio);
+  const [canvas, context] = makeCanvas(frame.width * ratio, frame.height * ratio);
+  const shown = staticScene(scene, path, ratio);
+  const [cells, inner] = makeCanvas(shown.width * ratio, shown.height * ratio);
   paint(inner as unknown as Context, shown, palette);
   context.scale(ratio, ratio);
   frame.paint(context as unknown as Context);

@@ -1,6 +1,6 @@
 /** The menu that saves a picture of the grid. */
-import { makeMenu } from "../chrome/menu";
-import { readPalette } from "../chrome/theme";
+import { makeMenu } from "../dom/menu";
+import { readPalette } from "../dom/theme";
 import type { Grid } from "../grid/grid";
 import type { Sync } from "../model/sync";
 import type { View } from "../model/view";

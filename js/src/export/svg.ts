@@ -1,5 +1,5 @@
 /** A drawing surface that writes SVG: the same painting as on the canvas, as shapes. Pure. */
-import type { Context, Trail } from "../grid/shapes";
+import type { Context, Path } from "../grid/shapes";
 
 const n = (value: number): string => String(Math.round(value * 100) / 100);
 
@@ -11,7 +11,7 @@ export function escaped(text: string): string {
 }
 
 /** A path that is written down. */
-export class Stroke implements Trail {
+export class SvgPath implements Path {
   d = "";
 
   moveTo(x: number, y: number): void {
@@ -69,7 +69,7 @@ export class Stroke implements Trail {
 }
 
 /** What fonts are like, which a path cannot tell. */
-export interface Ruler {
+export interface FontMetrics {
   width(text: string, font: string): number;
   /** How far the letters' foot is below what a canvas takes for their middle. */
   foot(font: string): number;
@@ -90,7 +90,7 @@ const PLAIN = {
 };
 
 /** What painting calls, as SVG. Whatever is painted is never scaled. */
-export class Pen implements Context {
+export class SvgContext implements Context {
   fillStyle!: string;
   strokeStyle!: string;
   lineWidth!: number;
@@ -106,7 +106,7 @@ export class Pen implements Context {
 
   constructor(
     font: string,
-    private readonly ruler: Ruler,
+    private readonly metrics: FontMetrics,
   ) {
     Object.assign(this, PLAIN, { font });
   }
@@ -138,20 +138,20 @@ export class Pen implements Context {
   }
 
   measureText(text: string): { width: number } {
-    return { width: this.ruler.width(text, this.font) };
+    return { width: this.metrics.width(text, this.font) };
   }
 
   fillRect(x: number, y: number, width: number, height: number): void {
-    const path = new Stroke();
+    const path = new SvgPath();
     path.rect(x, y, width, height);
     this.fill(path);
   }
 
-  fill(path: Trail): void {
+  fill(path: Path): void {
     this.#add(path, `fill="${escaped(this.fillStyle)}"`);
   }
 
-  stroke(path: Trail): void {
+  stroke(path: Path): void {
     const dashes = this.dashes.length ? ` stroke-dasharray="${this.dashes.join(" ")}"` : "";
     const width = this.lineWidth === 1 ? "" : ` stroke-width="${n(this.lineWidth)}"`;
     this.#add(path, `fill="none" stroke="${escaped(this.strokeStyle)}"${width}${dashes}`);
@@ -160,7 +160,7 @@ export class Pen implements Context {
   fillText(text: string, x: number, y: number): void {
     const anchor = { center: "middle", right: "end", end: "end", left: "", start: "" }[this.textAlign];
     const more = [anchor && ` text-anchor="${anchor}"`, ` style="font:${escaped(this.font)}"`, this.#shared];
-    const foot = y + (this.textBaseline === "middle" ? this.ruler.foot(this.font) : 0);
+    const foot = y + (this.textBaseline === "middle" ? this.metrics.foot(this.font) : 0);
     const at = `x="${n(x)}" y="${n(foot)}" fill="${escaped(this.fillStyle)}"`;
     this.#shapes.push(`<text ${at}${more.filter(Boolean).join("")}>${escaped(text)}</text>`);
   }
@@ -180,8 +180,8 @@ export class Pen implements Context {
     return (this.place && ` transform="${this.place}"`) + alpha;
   }
 
-  #add(path: Trail, paint: string): void {
-    const { d } = path as Stroke;
+  #add(path: Path, paint: string): void {
+    const { d } = path as SvgPath;
     if (d) this.#shapes.push(`<path ${paint}${this.#shared} d="${d}"/>`);
   }
 }

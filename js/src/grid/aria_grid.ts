@@ -5,9 +5,10 @@
  * to 14 layers with 16 heads is there as a whole.
  */
 
-import { make } from "../chrome/dom";
+import { make } from "../dom/elements";
 import type { BitSet } from "../model/bits";
 import { has } from "../model/bits";
+import { type CellValues, valueText } from "../model/cell_values";
 import {
   type Cells,
   exists,
@@ -18,11 +19,10 @@ import {
   linesOf,
   numberAt,
   orderOf,
-  type Spot,
-  sameSpot,
+  type Position,
+  samePosition,
   wordOf,
 } from "../model/cells";
-import { type Shades, saidOf } from "../model/values";
 import { type Geometry, rectOf } from "./geometry";
 
 const LINES = 18;
@@ -34,7 +34,7 @@ export function setAttribute(node: Element, name: string, value: string | number
   if (node.getAttribute(name) !== String(value)) node.setAttribute(name, String(value));
 }
 
-const isCell = ({ row, column }: Spot) => row >= 0 && column >= 0;
+const isCell = ({ row, column }: Position) => row >= 0 && column >= 0;
 
 /** The window of `size` out of `count` that holds `at`, moved from where it was only as far as needed. */
 export function slide(start: number, at: number, size: number, count: number): number {
@@ -44,28 +44,28 @@ export function slide(start: number, at: number, size: number, count: number): n
   return Math.max(0, Math.min(next, count - size));
 }
 
-export interface LayerState {
+export interface AriaGridState {
   cells: Cells;
   geometry: Geometry;
   on: BitSet;
   partial: BitSet;
-  cursor: Spot;
+  cursor: Position;
   scroll: { x: number; y: number };
-  shades: Shades | null;
+  cellValues: CellValues | null;
 }
 
 /** What the labels say, and where the elements are. */
-const TOLD = ["cells", "geometry", "on", "partial", "shades", "cursor"] as const;
+const LABELED = ["cells", "geometry", "on", "partial", "cellValues", "cursor"] as const;
 
-export class Layer {
+export class AriaGrid {
   #key = "";
   #top = 0;
   #left = 0;
   #cells: Cells | null = null;
   #lines: Line[] = [];
-  #told: LayerState | null = null;
-  #nodes: { spot: Spot; node: HTMLElement }[] = [];
-  readonly #spots = new WeakMap<Element, Spot>();
+  #last: AriaGridState | null = null;
+  #nodes: { position: Position; node: HTMLElement }[] = [];
+  readonly #positions = new WeakMap<Element, Position>();
   readonly #grid: HTMLElement;
   readonly #id: string;
   readonly #described: string;
@@ -77,14 +77,14 @@ export class Layer {
     this.#described = described;
   }
 
-  /** The spot of an element of the layer. */
-  spotOf(node: Element): Spot | null {
-    return this.#spots.get(node) ?? null;
+  /** The position of an element of the layer. */
+  positionOf(node: Element): Position | null {
+    return this.#positions.get(node) ?? null;
   }
 
-  update(state: LayerState): void {
+  update(state: AriaGridState): void {
     const { cells, cursor, scroll } = state;
-    const last = this.#told;
+    const last = this.#last;
     if (cells !== this.#cells) this.#start(cells);
     const at = this.#lines.findIndex((line) => line.band === cursor.band && line.row === cursor.row);
     const order = cells.bands[cursor.band] ? orderOf(cells.bands[cursor.band]!) : [];
@@ -94,30 +94,33 @@ export class Layer {
     const isNew = key !== this.#key;
     if (isNew) this.#build(cells, cursor.band);
     this.#key = key;
-    this.#told = state;
-    if (isNew || !last || TOLD.some((name) => last[name] !== state[name]))
-      for (const one of this.#nodes) this.#tell(one, state);
+    this.#last = state;
+    if (isNew || !last || LABELED.some((name) => last[name] !== state[name]))
+      for (const one of this.#nodes) this.#label(one, state);
     else if (last.scroll.x !== scroll.x || last.scroll.y !== scroll.y)
       // Only headers move while the grid scrolls under them.
-      for (const one of this.#nodes) if (!isCell(one.spot)) this.#place(one, state);
+      for (const one of this.#nodes) if (!isCell(one.position)) this.#position(one, state);
   }
 
-  #tell(one: { spot: Spot; node: HTMLElement }, state: LayerState): void {
-    const { cells, on, partial, shades, cursor } = state;
-    const { spot, node } = one;
-    const n = numberAt(cells, spot);
-    const label = labelOf(cells, spot, on, partial, saidOf(shades, n));
+  #label(one: { position: Position; node: HTMLElement }, state: AriaGridState): void {
+    const { cells, on, partial, cellValues, cursor } = state;
+    const { position, node } = one;
+    const n = numberAt(cells, position);
+    const label = labelOf(cells, position, on, partial, valueText(cellValues, n));
     setAttribute(node, "aria-label", label);
     if (n >= 0) setAttribute(node, "aria-selected", has(on, n));
-    if (sameSpot(spot, cursor)) {
+    if (samePosition(position, cursor)) {
       setAttribute(this.#grid, "aria-activedescendant", node.id);
       setAttribute(node, "aria-describedby", this.#described);
     } else node.removeAttribute("aria-describedby");
-    this.#place(one, state);
+    this.#position(one, state);
   }
 
-  #place({ spot, node }: { spot: Spot; node: HTMLElement }, { geometry, scroll }: LayerState): void {
-    const { x, y, width, height } = rectOf(geometry, spot, scroll);
+  #position(
+    { position, node }: { position: Position; node: HTMLElement },
+    { geometry, scroll }: AriaGridState,
+  ): void {
+    const { x, y, width, height } = rectOf(geometry, position, scroll);
     const style = `left:${x}px;top:${y}px;width:${width}px;height:${height}px`;
     if (node.dataset.at === style) return;
     node.dataset.at = style;
@@ -149,14 +152,14 @@ export class Layer {
     const left = Math.max(0, Math.min(this.#left, order.length - COLUMNS));
     const places = Array.from({ length: Math.min(COLUMNS, order.length) }, (_, k) => left + k);
     for (const place of [-1, ...places]) {
-      const spot = { ...line, column: order[place] ?? -1 };
-      if (exists(cells, spot)) row.append(this.#node(cells, spot, place));
+      const position = { ...line, column: order[place] ?? -1 };
+      if (exists(cells, position)) row.append(this.#node(cells, position, place));
     }
     return row;
   }
 
-  #node(cells: Cells, spot: Spot, place: number): HTMLElement {
-    const { band, row, column } = spot;
+  #node(cells: Cells, position: Position, place: number): HTMLElement {
+    const { band, row, column } = position;
     const role = row < 0 ? "columnheader" : column < 0 ? "rowheader" : "gridcell";
     const shape = cells.bands[band]!;
     const group = row === -2 ? groupAt(shape, column) : null;
@@ -167,18 +170,18 @@ export class Layer {
     const attributes = {
       role,
       id: `${this.#id}-${band}-${row + 2}-${place + 1}`,
-      class: "hg-spot",
+      class: "hg-position",
       "aria-colindex": place + 2,
       "aria-colspan": group ? group[1] - group[0] + 1 : undefined,
       "data-band": band,
-      "data-cell": isCell(spot) ? numberAt(cells, spot) : undefined,
-      "data-word": row >= 0 && column !== -1 ? wordOf(cells, spot) : undefined,
+      "data-cell": isCell(position) ? numberAt(cells, position) : undefined,
+      "data-word": row >= 0 && column !== -1 ? wordOf(cells, position) : undefined,
       "data-row": column === -1 ? row : undefined,
       "data-column": row === -1 && column >= -1 ? column : undefined,
     };
     const node = make("div", attributes, label);
-    this.#nodes.push({ spot, node });
-    this.#spots.set(node, spot);
+    this.#nodes.push({ position, node });
+    this.#positions.set(node, position);
     return node;
   }
 }

@@ -1,17 +1,12 @@
 /** Which composition arrows are drawn, and where: curves from cell to cell in the grid's own pixels. Pure. */
-import { type Cells, spotOf } from "../model/cells";
+import { type Cells, positionOf } from "../model/cells";
 import { clamp } from "../model/numbers";
 import type { ArrowChoice } from "../model/view";
 import type { Arrow } from "../model/wire";
-import { type Geometry, rectOf } from "./geometry";
+import { type Geometry, type Point, rectOf } from "./geometry";
 
 /** More than this many could not be told apart. */
 const MOST = 160;
-
-export interface Point {
-  x: number;
-  y: number;
-}
 
 export interface Curve {
   arrow: Arrow;
@@ -32,7 +27,7 @@ export const isPlainArrow = (arrow: Arrow, fence: number | null = null): boolean
 
 /** The arrows between these cells; a stack that is not shown has others. */
 export function within(arrows: readonly Arrow[], cells: Cells): Arrow[] {
-  return arrows.filter((a) => spotOf(cells, a.source) && spotOf(cells, a.target));
+  return arrows.filter((a) => positionOf(cells, a.source) && positionOf(cells, a.target));
 }
 
 /** The arrows between these cells that pass, strongest first. */
@@ -62,7 +57,7 @@ export function curvesOf(
   const arrows = passing(all, choice, cells);
   const top = Math.max(...arrows.map(zOf));
   return arrows.flatMap((arrow) => {
-    const [source, target] = [spotOf(cells, arrow.source), spotOf(cells, arrow.target)];
+    const [source, target] = [positionOf(cells, arrow.source), positionOf(cells, arrow.target)];
     if (!source || !target) return [];
     const [a, b] = [rectOf(geometry, source), rectOf(geometry, target)];
     const down = b.y >= a.y ? 1 : -1;

@@ -16,8 +16,8 @@ export interface ColumnBoxes {
   widths: number[];
   right: number;
   /** The left edges of the handles, and their width. */
-  grips: number[];
-  grip: number;
+  handleLefts: number[];
+  handleWidth: number;
   /** Columns and handles from left to right, each with where a pointer begins to reach it. */
   reach: { column: number; from: number }[];
   /** Each run of neighboring heads that read one key/value head: first and last column. */
@@ -77,7 +77,7 @@ function widthOf({ kind, label }: Column, cell: number, measure: Measure): numbe
 }
 
 /** How wide a handle is painted, and the room on either side of it, where a pointer still reaches it. */
-function gripOf(cell: number): [width: number, room: number] {
+function handleSizeOf(cell: number): [width: number, room: number] {
   return cell >= 18 ? [10, 5] : cell >= 12 ? [9, 4] : cell >= 6 ? [7, 4] : [4, 2];
 }
 
@@ -86,10 +86,10 @@ export function columnsOf(band: Band, cell: number, left: number, measure: Measu
   const labeled = isLabeled(band);
   const groups = groupsOf(band);
   const starts = new Set(groups.map(([a]) => a));
-  const [grip, room] = gripOf(cell);
+  const [handleWidth, room] = handleSizeOf(cell);
   const lefts: number[] = [];
   const widths: number[] = [];
-  const grips: number[] = [];
+  const handleLefts: number[] = [];
   const reach: ColumnBoxes["reach"] = [];
   let x = left;
   let before: Column | undefined;
@@ -99,9 +99,9 @@ export function columnsOf(band: Band, cell: number, left: number, measure: Measu
     const free = x;
     if (!column) {
       x += before || handled ? Math.max(room, gap) : 0;
-      grips[columnOfHandle(c)] = x;
+      handleLefts[columnOfHandle(c)] = x;
       reach.push({ column: c, from: reach.length ? free : x - room });
-      x += grip;
+      x += handleWidth;
       handled = true;
       continue;
     }
@@ -124,7 +124,7 @@ export function columnsOf(band: Band, cell: number, left: number, measure: Measu
     handled = false;
   }
   return {
-    ...{ lefts, widths, grips, grip, reach, right: x, groups },
+    ...{ lefts, widths, handleLefts, handleWidth, reach, right: x, groups },
     blocks: labeled ? [] : blocksOf(band),
   };
 }

@@ -1,21 +1,21 @@
 /** Draws the composition arrows over the cells. */
 
-import type { Palette } from "../chrome/theme";
+import type { Palette } from "../dom/theme";
 import { numberAt } from "../model/cells";
 import type { Arrow } from "../model/wire";
 import type { Curve } from "./arrows";
-import type { Scene } from "./headers";
-import type { Context, Trail } from "./shapes";
+import type { Scene } from "./scene";
+import type { Context, Path } from "./shapes";
 
 const DASHES: Record<Arrow["kind"], number[]> = { Q: [], K: [7, 3], V: [1.5, 3] };
 
-function lineOf({ points: [a, b, c, d] }: Curve, path: Trail): Trail {
+function lineOf({ points: [a, b, c, d] }: Curve, path: Path): Path {
   path.moveTo(a.x, a.y);
   path.bezierCurveTo(b.x, b.y, c.x, c.y, d.x, d.y);
   return path;
 }
 
-function headOf({ points: [, , c, d] }: Curve, size: number, path: Trail): Trail {
+function headOf({ points: [, , c, d] }: Curve, size: number, path: Path): Path {
   const angle = Math.atan2(d.y - c.y, d.x - c.x);
   const corner = (turn: number, far: number) =>
     [d.x - far * Math.cos(angle + turn), d.y - far * Math.sin(angle + turn)] as const;

@@ -1,18 +1,18 @@
 /** Cells that are colored by a value. Being selected then shows as a frame, because the fill is taken. */
 
-import type { Palette } from "../chrome/theme";
+import type { Palette } from "../dom/theme";
 import { has } from "../model/bits";
-import type { Shades } from "../model/values";
-import type { Scene } from "./headers";
+import type { CellValues } from "../model/cell_values";
 import { levelOf, scaleOf } from "./scales";
-import { box, type Context, hatch, type Trail, tick, triangle } from "./shapes";
-import { eachVisible } from "./visible";
+import type { Scene } from "./scene";
+import { eachVisible } from "./scene";
+import { box, type Context, hatch, type Path, tick, triangle } from "./shapes";
 
 /** What is drawn upon a fill, in black or in white. */
 interface Marks {
-  stripes: Trail;
-  corners: Trail;
-  ticks: Trail;
+  stripes: Path;
+  corners: Path;
+  ticks: Path;
 }
 
 export function paintFills(
@@ -20,14 +20,14 @@ export function paintFills(
   scene: Scene,
   b: number,
   palette: Palette,
-  shades: Shades,
+  cellValues: CellValues,
 ): void {
   const { cells, geometry, on, partial } = scene;
-  const { colors, marks: signs } = scaleOf(shades.diverging, palette.theme);
+  const { colors, marks: signs } = scaleOf(cellValues.diverging, palette.theme);
   const area = geometry.bands[b]!;
   const roomy = area.rowHeight >= 12;
   const marks = (): Marks => ({ stripes: scene.path(), corners: scene.path(), ticks: scene.path() });
-  const fills = new Map<string, Trail>();
+  const fills = new Map<string, Path>();
   const upon = new Map<string, Marks>();
   const [edges, frames, gaps, dots] = Array.from({ length: 4 }, () => scene.path());
   const of = <T>(map: Map<string, T>, key: string, make: () => T): T => {
@@ -36,9 +36,9 @@ export function paintFills(
     return found;
   };
   eachVisible(scene, b, (n, rect) => {
-    const value = shades.values[n]!;
+    const value = cellValues.values[n]!;
     const missing = Number.isNaN(value);
-    const level = missing ? 0 : levelOf(value, shades);
+    const level = missing ? 0 : levelOf(value, cellValues);
     const isOn = has(on, n);
     box(
       of(fills, missing ? palette.cell : colors[level]!, () => scene.path()),
@@ -57,7 +57,7 @@ export function paintFills(
       if (roomy && !area.labeled) tick(sign.ticks, scene.marks.length ? { ...rect, y: rect.y + 4 } : rect);
     } else box(edges!, rect, 0.5);
     if (!isOn && has(partial, n)) triangle(sign.corners, rect);
-    if (value < shades.low || value > shades.high) {
+    if (value < cellValues.low || value > cellValues.high) {
       // Beyond the scale.
       const [x, y, side] = [rect.x + rect.width - 1, rect.y + 1, rect.height * 0.4];
       sign.corners.moveTo(x - side, y);
@@ -70,7 +70,7 @@ export function paintFills(
     context.fillStyle = color;
     context.fill(path);
   }
-  const stroke = (path: Trail, color: string, lineWidth: number) => {
+  const stroke = (path: Path, color: string, lineWidth: number) => {
     context.strokeStyle = color;
     context.lineWidth = lineWidth;
     context.stroke(path);

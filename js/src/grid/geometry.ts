@@ -1,5 +1,5 @@
 /** Where everything lies, in CSS pixels of the scrolled content. Pure: text widths come from outside. */
-import { type Cells, handlesOf, isLabeled, type Spot } from "../model/cells";
+import { type Cells, handlesOf, isLabeled, type Position } from "../model/cells";
 import { clamp } from "../model/numbers";
 import { type ColumnBoxes, columnsOf, gapOf, isUpright, type Measure } from "./columns";
 
@@ -96,16 +96,16 @@ export function headTop(band: BandBox, scrollY: number): number {
   return Math.max(band.top, Math.min(scrollY, band.bottom - band.head - band.rowHeight));
 }
 
-/** The rectangle of a spot, headers included, with the headers where scrolling holds them. */
-export function rectOf(geometry: Geometry, spot: Spot, scroll = { x: 0, y: 0 }): Rect {
-  const band = geometry.bands[spot.band]!;
-  const { row, column } = spot;
+/** The rectangle of a position, headers included, with the headers where scrolling holds them. */
+export function rectOf(geometry: Geometry, position: Position, scroll = { x: 0, y: 0 }): Rect {
+  const band = geometry.bands[position.band]!;
+  const { row, column } = position;
   const top = headTop(band, scroll.y) + band.caption;
   const [x, width] =
     column === -1
       ? [scroll.x, geometry.side - 4]
       : column < -1
-        ? [band.grips[-2 - column]!, band.grip]
+        ? [band.handleLefts[-2 - column]!, band.handleWidth]
         : [band.lefts[column]!, band.widths[column]!];
   if (row >= 0) return { x, width, y: band.rows + row * band.pitch, height: band.rowHeight };
   if (row === -1) return { x, width, y: top + band.bracket, height: band.head - band.caption - band.bracket };
@@ -162,7 +162,7 @@ export function hit(
   x: number,
   y: number,
   scroll = { x: 0, y: 0 },
-): Spot | null {
+): Position | null {
   for (const [b, box] of geometry.bands.entries()) {
     const top = headTop(box, scroll.y);
     const inHead = box.head > 0 && y >= top && y < top + box.head;

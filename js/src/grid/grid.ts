@@ -1,27 +1,26 @@
-/** The grid of one view: a canvas, the accessible layer above it, and the keys and pointers that reach it. */
+/** The grid of one view: a canvas, the accessible grid above it, and the keys and pointers that reach it. */
 
-import { atEnd, freshId, make, OWN_KEYS, on, perFrame } from "../chrome/dom";
-import { type Palette, readPalette } from "../chrome/theme";
-import { type Spot, sameSpot } from "../model/cells";
+import { atEnd, freshId, make, OWN_KEYS, on, perFrame } from "../dom/elements";
+import { type Palette, readPalette } from "../dom/theme";
+import { type Position, samePosition } from "../model/cells";
 import type { Editor } from "../model/editor";
-import { arrowsOf } from "../model/reads";
 import type { Sync } from "../model/sync";
 import type { View } from "../model/view";
-import { Layer, type LayerState, setAttribute } from "./aria_grid";
+import { AriaGrid, type AriaGridState, setAttribute } from "./aria_grid";
 import { curvesOf } from "./arrows";
 import { type Geometry, rectOf, unionOf } from "./geometry";
-import type { Scene } from "./headers";
 import { type Action, actionOf, isVertical } from "./keyboard";
 import { keepMarks } from "./marks";
-import { contextOf, Film } from "./painted_cells";
+import { contextOf, PaintedCells } from "./painted_cells";
 import { listenToPointer } from "./pointer";
+import type { Scene } from "./scene";
 import { makeViewport, type Viewport } from "./viewport";
 
 export interface GridEvents {
   /** The id of the element that holds what else there is to say of the cursor's cell. */
   detailId: string;
-  /** The cursor went to a spot; at once by a click, or on its way by a key. */
-  visited(spot: Spot, byKey: boolean): void;
+  /** The cursor went to a position; at once by a click, or on its way by a key. */
+  visited(position: Position, byKey: boolean): void;
   asked(what: "query" | "help" | "undo" | "redo" | "picture"): void;
   /** Hover, cursor or brush changed. */
   changed(): void;
@@ -30,8 +29,8 @@ export interface GridEvents {
 export interface Grid {
   element: HTMLElement;
   focus(): void;
-  /** Takes the cursor to a spot. */
-  visit(spot: Spot): void;
+  /** Takes the cursor to a position. */
+  visit(position: Position): void;
   /** Fits the cells into a width and draws them. */
   fitTo(width: number): void;
   /** Everything, at its full size, without cursor and hover: what a picture of the grid shows. Null before layout. */
@@ -40,15 +39,15 @@ export interface Grid {
   zoom(by: -1 | 0 | 1): void;
   /** What zooming could do, and whether the whole grid is in sight. */
   zoomed(): { canGrow: boolean; canShrink: boolean; fits: boolean };
-  /** Where a spot is on the page, in client coordinates; null where it is not in sight. */
-  rectOfSpot(spot: Spot): DOMRect | null;
+  /** Where a position is on the page, in client coordinates; null where it is not in sight. */
+  rectOfPosition(position: Position): DOMRect | null;
   /** Draws again in the next frame. */
   refresh(): void;
   /** Reads the style sheet's colors anew. */
   recolor(): void;
 }
 
-/** How long a layout has to stand until the accessible layer follows, in milliseconds. */
+/** How long a layout has to stand until the accessible grid follows, in milliseconds. */
 const SETTLED = 60;
 
 export function makeGrid(
@@ -67,16 +66,16 @@ export function makeGrid(
     ...OWN_KEYS,
   });
   const context = contextOf(canvas);
-  const film = new Film();
-  const layer = new Layer(grid, freshId(), events.detailId);
+  const painted = new PaintedCells();
+  const ariaGrid = new AriaGrid(grid, freshId(), events.detailId);
   const widths = new Map<string, number>();
   let palette: Palette | null = null;
   const marksOf = keepMarks();
   let settling = 0;
-  /** What the accessible layer lies over, what it is about to, and what it is to say. */
-  let told: Geometry | null = null;
-  let awaited: Geometry | null = null;
-  let said: LayerState | null = null;
+  /** What the accessible grid lies over, what it is about to, and what it is to say. */
+  let ariaGeometry: Geometry | null = null;
+  let pendingGeometry: Geometry | null = null;
+  let ariaState: AriaGridState | null = null;
 
   /** Widths are asked for at every size that is tried, and are always the same. */
   const measure = (text: string) => {
@@ -93,11 +92,11 @@ export function makeGrid(
 
   /** Everything that is drawn, at its full size, without cursor and hover. */
   const sceneOf = (geometry: Geometry): Scene => {
-    const { partial, shades } = sync;
+    const { partial, cellValues } = sync;
     const { cells } = view;
-    const { arrows, fence } = arrowsOf(sync);
+    const { arrows, fence } = sync.arrows;
     return {
-      ...{ cells, geometry, partial, shades },
+      ...{ cells, geometry, partial, cellValues },
       arrows: curvesOf(arrows, view.arrows, cells, geometry, fence),
       marks: marksOf(sync.saved, view.marks, cells.count),
       on: editor.shown,
@@ -123,23 +122,23 @@ export function makeGrid(
     }
     if (focused || view.visited) scene.cursor = cursor;
     if (brush) scene.frame = unionOf(rectOf(geometry, brush.from), rectOf(geometry, brush.to));
-    film.paint(context, scene, palette);
+    painted.paint(context, scene, palette);
     if (brush) return;
     const stack = cells.stacks.find((tab) => tab.name === view.stack)?.label;
     setAttribute(grid, "aria-label", `Parts of ${cells.model || "the model"}${stack ? `, ${stack}` : ""}`);
     setAttribute(grid, "aria-readonly", !view.live);
-    said = { ...scene, cursor };
-    if (told === geometry) layer.update(said);
+    ariaState = { ...scene, cursor };
+    if (ariaGeometry === geometry) ariaGrid.update(ariaState);
     else settle(geometry);
   };
   /** Where all elements move at once, they do so when the layout has come to rest. */
   const settle = (geometry: Geometry) => {
-    if (awaited === geometry) return;
-    awaited = geometry;
+    if (pendingGeometry === geometry) return;
+    pendingGeometry = geometry;
     clearTimeout(settling);
     settling = window.setTimeout(() => {
-      told = geometry;
-      if (said) layer.update(said);
+      ariaGeometry = geometry;
+      if (ariaState) ariaGrid.update(ariaState);
     }, SETTLED);
   };
   atEnd(signal, () => clearTimeout(settling));
@@ -151,15 +150,15 @@ export function makeGrid(
     events.changed();
   };
 
-  const point = (spot: Spot) => {
-    view.cursor = spot;
+  const point = (position: Position) => {
+    view.cursor = position;
     view.visited = true;
     changed();
   };
-  const visit = (spot: Spot, byKey: boolean) => {
-    point(spot);
-    if (byKey) port.reveal(spot);
-    events.visited(spot, byKey);
+  const visit = (position: Position, byKey: boolean) => {
+    point(position);
+    if (byKey) port.reveal(position);
+    events.visited(position, byKey);
   };
 
   /** Moves up and down without another key or a click between them. */
@@ -209,7 +208,8 @@ export function makeGrid(
         control: event.ctrlKey || event.metaKey,
         alt: event.altKey,
       };
-      if (!isVertical(key) || !sameSpot(view.cursor, run.to)) run = { origin: view.cursor, to: view.cursor };
+      if (!isVertical(key) || !samePosition(view.cursor, run.to))
+        run = { origin: view.cursor, to: view.cursor };
       const action = actionOf(view.cells, geometry, view.cursor, key, page, run.origin);
       if (action?.do === "move") run.to = action.to;
       // No key but Tab goes on to the notebook; it has no shortcut that is meant for a place inside of the grid.
@@ -223,7 +223,7 @@ export function makeGrid(
   const setFocused = () => {
     view.focused = grid.matches(":focus");
     viewport.classList.toggle("hg-focused", view.focused);
-    if (!view.focused) viewport.classList.remove("hg-pointed");
+    if (!view.focused) viewport.classList.remove("hg-pointer-focus");
     changed();
   };
   on(grid, "focus", setFocused, signal);
@@ -242,9 +242,9 @@ export function makeGrid(
       editor,
       cells: () => view.cells,
       geometry: port.geometry,
-      spotOf: (node) => layer.spotOf(node),
+      positionOf: (node) => ariaGrid.positionOf(node),
       pressed: point,
-      released: (spot) => events.visited(spot, false),
+      released: (position) => events.visited(position, false),
       changed,
     },
     signal,
@@ -263,10 +263,10 @@ export function makeGrid(
   return {
     element: viewport,
     focus: () => grid.focus({ preventScroll: true }),
-    visit: (spot) => {
-      Object.assign(view, { anchor: spot, base: null });
-      visit(spot, false);
-      port.reveal(spot);
+    visit: (position) => {
+      Object.assign(view, { anchor: position, base: null });
+      visit(position, false);
+      port.reveal(position);
     },
     fitTo: port.fitTo,
     refresh: () => (port.laid() && port.laid() !== view.cells ? port.restart() : refresh()),
@@ -280,6 +280,6 @@ export function makeGrid(
     },
     zoom: port.zoom,
     zoomed: port.zoomed,
-    rectOfSpot: port.rectOfSpot,
+    rectOfPosition: port.rectOfPosition,
   };
 }

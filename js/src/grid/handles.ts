@@ -1,25 +1,26 @@
 /** Draws the handles: a pill in every row, as full as what it stands for. */
 
-import type { Palette } from "../chrome/theme";
+import type { Palette } from "../dom/theme";
 import { handlesOf } from "../model/cells";
 import { fullnessOf } from "../model/fullness";
 import { rectOf, rowsBetween } from "./geometry";
-import type { Scene } from "./headers";
+import type { Scene } from "./scene";
 import type { Context } from "./shapes";
 
-export function paintGrips(context: Context, scene: Scene, b: number, palette: Palette): void {
+export function paintHandles(context: Context, scene: Scene, b: number, palette: Palette): void {
   const { cells, geometry, on, scroll, width, height, hover } = scene;
   const band = cells.bands[b]!;
   const area = geometry.bands[b]!;
-  const { grips } = fullnessOf(cells, on)[b]!;
+  const { handles } = fullnessOf(cells, on)[b]!;
   const [top, bottom] = rowsBetween(area, band.rows.length, scroll.y, scroll.y + height);
   const round = area.rowHeight >= 12 ? 4 : area.rowHeight >= 9 ? 3 : 0;
   const [off, some, full, edges, hovered] = Array.from({ length: 5 }, () => scene.path());
   for (const h of handlesOf(band).keys()) {
     const column = -2 - h;
-    if (area.grips[h]! > scroll.x + width || area.grips[h]! + area.grip < scroll.x) continue;
+    if (area.handleLefts[h]! > scroll.x + width || area.handleLefts[h]! + area.handleWidth < scroll.x)
+      continue;
     for (let row = top; row <= bottom; row++) {
-      const level = grips[h]![row]!;
+      const level = handles[h]![row]!;
       if (level < 0) continue;
       const rect = rectOf(geometry, { band: b, row, column });
       const { x, y, width: wide, height: tall } = rect;

@@ -1,48 +1,12 @@
 /** Draws the headers of a band over its cells, where scrolling holds them. */
 
-import type { Palette } from "../chrome/theme";
-import type { BitSet } from "../model/bits";
-import { type Cells, groupAt, handleAt, type Spot, sameSpot } from "../model/cells";
+import type { Palette } from "../dom/theme";
+import { groupAt, handleAt, samePosition } from "../model/cells";
 import { fullnessOf } from "../model/fullness";
-import type { Shades } from "../model/values";
-import type { Curve } from "./arrows";
 import { isOneOfMany, isUpright, labelStride } from "./columns";
-import { type BandBox, type Geometry, headTop, type Rect, RING, rectOf, rowsBetween } from "./geometry";
-import type { Context, Trail } from "./shapes";
-
-export interface Scene {
-  cells: Cells;
-  geometry: Geometry;
-  on: BitSet;
-  partial: BitSet;
-  /** Values to color the cells by; null where the color tells whether a cell is selected. */
-  shades: Shades | null;
-  arrows: readonly Curve[];
-  /** The saved selections that are shown. */
-  marks: readonly Mark[];
-  cursor: Spot | null;
-  /** Whether the cursor is the keyboard's, or only marks the cell that is described. */
-  focused: boolean;
-  hover: Spot | null;
-  scroll: { x: number; y: number };
-  width: number;
-  height: number;
-  ratio: number;
-  /** The cells that are to be painted; all of them where it is left out. */
-  only?: BitSet;
-  /** The part of the content whose cells are to be painted; all that is in view where it is left out. */
-  part?: Rect;
-  /** The block of a running drag, to be framed. */
-  frame?: Rect | null;
-  /** A new path, of the kind that the context takes. */
-  path(): Trail;
-}
-
-/** A saved selection that is shown, as bars in its color. */
-export interface Mark {
-  color: string;
-  bits: BitSet;
-}
+import { type BandBox, headTop, RING, rectOf, rowsBetween } from "./geometry";
+import type { Scene } from "./scene";
+import type { Context } from "./shapes";
 
 /** How far apart labels have to be that stand on their end. */
 const UPRIGHT = 11;
@@ -55,10 +19,10 @@ function paintBrackets(context: Context, scene: Scene, b: number, palette: Palet
   context.textAlign = "center";
   context.textBaseline = "middle";
   for (const [first, last] of area.groups) {
-    const spot = { band: b, row: -2, column: first };
-    const rect = rectOf(geometry, spot, scroll);
+    const position = { band: b, row: -2, column: first };
+    const rect = rectOf(geometry, position, scroll);
     if (rect.x > scroll.x + width || rect.x + rect.width < scroll.x) continue;
-    const hovered = sameSpot(hover, spot);
+    const hovered = samePosition(hover, position);
     const full = columns.slice(first, last + 1).every((level) => level === 2 || level === -1);
     const [left, right, y] = [rect.x + 0.5, rect.x + rect.width - 0.5, rect.y + rect.height - 4.5];
     const path = scene.path();
@@ -112,7 +76,7 @@ function paintColumns(context: Context, scene: Scene, b: number, palette: Palett
   const { cells, geometry, scroll, width, hover } = scene;
   const band = cells.bands[b]!;
   const area = geometry.bands[b]!;
-  const { columns, heads } = fullnessOf(cells, scene.on)[b]!;
+  const { columns, handleHeaders } = fullnessOf(cells, scene.on)[b]!;
   const measure = (text: string) => context.measureText(text).width;
   const head = rectOf(geometry, { band: b, row: -1, column: -1 }, scroll);
   const top = headTop(area, scroll.y);
@@ -138,7 +102,7 @@ function paintColumns(context: Context, scene: Scene, b: number, palette: Palett
     const handle = handleAt(band, column);
     const { label } = handle ?? band.columns[column]!;
     const hovered = at?.column === column || (group && column >= group[0] && column <= group[1]);
-    const full = handle ? heads[-2 - column] : columns[column];
+    const full = handle ? handleHeaders[-2 - column] : columns[column];
     const upright = handle || isUpright(band, area, column, geometry.gap, measure);
     context.fillStyle = hovered || full === 2 ? palette.text : palette.muted;
     if (upright) {
@@ -190,8 +154,8 @@ function paintRows(context: Context, scene: Scene, b: number, palette: Palette):
 
 function paintCorner(context: Context, scene: Scene, b: number, palette: Palette): void {
   const { cells, geometry, on, scroll, hover } = scene;
-  const spot = { band: b, row: -1, column: -1 };
-  const rect = rectOf(geometry, spot, scroll);
+  const position = { band: b, row: -1, column: -1 };
+  const rect = rectOf(geometry, position, scroll);
   const above = rect.y - headTop(geometry.bands[b]!, scroll.y);
   context.fillStyle = palette.ground;
   context.fillRect(rect.x, rect.y - above, geometry.side - RING, rect.height + above - RING);
@@ -203,7 +167,7 @@ function paintCorner(context: Context, scene: Scene, b: number, palette: Palette
   path.lineTo(x - 8, y);
   path.closePath();
   const all = fullnessOf(cells, on)[b]!.all === 2;
-  context.fillStyle = all ? palette.on : sameSpot(hover, spot) ? palette.text : palette.line;
+  context.fillStyle = all ? palette.on : samePosition(hover, position) ? palette.text : palette.line;
   context.fill(path);
 }
 

@@ -1,13 +1,14 @@
 /** What a key means in the grid, and where the cursor goes. Pure: a key and a place in, an action out. */
 import {
   type Cells,
+  endCell,
   exists,
   groupAt,
   isLabeled,
   type Line,
   linesOf,
   orderOf,
-  type Spot,
+  type Position,
 } from "../model/cells";
 import { columnNear, type Geometry, rectOf } from "./geometry";
 
@@ -19,7 +20,7 @@ export interface Key {
 }
 
 export type Action =
-  | { do: "move"; to: Spot; extend: boolean }
+  | { do: "move"; to: Position; extend: boolean }
   | { do: "zoom"; by: -1 | 0 | 1 }
   | { do: "toggle" | "only" | "group" | "all" | "invert" | "undo" | "redo" | "query" | "help" | "escape" };
 
@@ -82,8 +83,8 @@ export const KEYS: readonly [group: string, rows: Rows][] = [
   ],
 ];
 
-/** The spot of another line that lies straight above or below. */
-function across(cells: Cells, geometry: Geometry, from: Spot, line: Line): Spot {
+/** The position of another line that lies straight above or below. */
+function across(cells: Cells, geometry: Geometry, from: Position, line: Line): Position {
   const band = cells.bands[line.band]!;
   let { column } = from;
   if (from.band !== line.band) {
@@ -96,7 +97,13 @@ function across(cells: Cells, geometry: Geometry, from: Spot, line: Line): Spot 
 }
 
 /** `origin` is where the run of such moves began: its column is kept through lines that have it not. */
-function vertical(cells: Cells, geometry: Geometry, from: Spot, steps: number, origin: Spot): Spot {
+function vertical(
+  cells: Cells,
+  geometry: Geometry,
+  from: Position,
+  steps: number,
+  origin: Position,
+): Position {
   const lines = linesOf(cells);
   const at = lines.findIndex((line) => line.band === from.band && line.row === from.row);
   const direction = Math.sign(steps);
@@ -105,45 +112,31 @@ function vertical(cells: Cells, geometry: Geometry, from: Spot, steps: number, o
   for (let k = wanted; k >= 0 && k < lines.length; k += direction) candidates.push(k);
   for (let k = wanted - direction; (k - at) * direction > 0; k -= direction) candidates.push(k);
   for (const k of candidates) {
-    const spot = across(cells, geometry, origin, lines[k]!);
-    if (exists(cells, spot)) return spot;
+    const position = across(cells, geometry, origin, lines[k]!);
+    if (exists(cells, position)) return position;
   }
   return from;
 }
 
-/** The first spot of a line that exists, from a place in its order on; place -1 is the row headers. */
-function horizontal(cells: Cells, from: Spot, start: number, direction: number): Spot {
+/** The first position of a line that exists, from a place in its order on; place -1 is the row headers. */
+function horizontal(cells: Cells, from: Position, start: number, direction: number): Position {
   const order = orderOf(cells.bands[from.band]!);
   for (let at = start; at >= -1 && at < order.length; at += direction) {
-    const spot = { ...from, column: order[at] ?? -1 };
-    if (exists(cells, spot)) return spot;
+    const position = { ...from, column: order[at] ?? -1 };
+    if (exists(cells, position)) return position;
   }
   return from;
-}
-
-/** The first or the last cell of the grid, or of its bands from a given one on. */
-export function endOf(cells: Cells, last: boolean, from = 0): Spot {
-  const lines = linesOf(cells).filter((line) => line.row >= 0 && line.band >= from);
-  if (last) lines.reverse();
-  for (const line of lines) {
-    const width = cells.bands[line.band]!.columns.length;
-    for (let k = 0; k < width; k++) {
-      const spot = { ...line, column: last ? width - 1 - k : k };
-      if (exists(cells, spot)) return spot;
-    }
-  }
-  return { band: 0, row: 0, column: 0 };
 }
 
 /** Where the cursor goes for a key that moves it; null for any other key. */
 export function move(
   cells: Cells,
   geometry: Geometry,
-  at: Spot,
+  at: Position,
   key: Key,
   page: number,
   origin = at,
-): Spot | null {
+): Position | null {
   const band = cells.bands[at.band];
   if (!band) return null;
   const order = orderOf(band);
@@ -162,9 +155,9 @@ export function move(
     case "ArrowRight":
       return horizontal(cells, at, place + 1, 1);
     case "Home":
-      return key.control ? endOf(cells, false) : horizontal(cells, at, 0, 1);
+      return key.control ? endCell(cells, false) : horizontal(cells, at, 0, 1);
     case "End":
-      return key.control ? endOf(cells, true) : horizontal(cells, at, order.length - 1, -1);
+      return key.control ? endCell(cells, true) : horizontal(cells, at, order.length - 1, -1);
     default:
       return null;
   }
@@ -194,7 +187,7 @@ export function isVertical({ key }: Key): boolean {
 export function actionOf(
   cells: Cells,
   geometry: Geometry,
-  at: Spot,
+  at: Position,
   key: Key,
   page: number,
   origin = at,

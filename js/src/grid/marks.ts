@@ -1,12 +1,12 @@
 /** Saved selections that are shown: a bar in the color of each along the top edge of its cells. */
 
-import { isPlain, type Palette } from "../chrome/theme";
+import { isPlain, type Palette } from "../dom/theme";
 import { type BitSet, fromWire, has } from "../model/bits";
 import type { SavedSelection } from "../model/wire";
 import type { Rect } from "./geometry";
-import type { Mark, Scene } from "./headers";
-import type { Context, Trail } from "./shapes";
-import { eachVisible } from "./visible";
+import type { Mark, Scene } from "./scene";
+import { eachVisible } from "./scene";
+import type { Context, Path } from "./shapes";
 
 /** The marks of the saved selections of some names, in the order of saving. */
 export function marksOf(saved: readonly SavedSelection[], names: readonly string[], count: number): Mark[] {
@@ -52,7 +52,7 @@ export function barsOf({ x, y, width, height }: Rect, count: number): Rect[] {
 export function paintMarks(context: Context, scene: Scene, b: number, palette: Palette): void {
   const { marks } = scene;
   if (!marks.length) return;
-  const paths = new Map<string, Trail>();
+  const paths = new Map<string, Path>();
   const around = scene.path();
   const outline = scene.path();
   eachVisible(scene, b, (n, rect) => {

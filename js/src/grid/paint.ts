@@ -1,17 +1,18 @@
 /** Draws the visible part of the grid on a canvas. Reads everything, decides nothing. */
 
-import { isPlain, type Palette } from "../chrome/theme";
+import { isPlain, type Palette } from "../dom/theme";
 import { has } from "../model/bits";
-import { numberAt, type Spot } from "../model/cells";
+import { numberAt, type Position } from "../model/cells";
 import { paintArrows } from "./draw_arrows";
 import { paintFills } from "./fills";
 import { type BandBox, RING, rectOf } from "./geometry";
-import { paintGrips } from "./handles";
-import { paintHeaders, type Scene } from "./headers";
+import { paintHandles } from "./handles";
+import { paintHeaders } from "./headers";
 import { paintMarks } from "./marks";
 import { levelOf, scaleOf } from "./scales";
+import type { Scene } from "./scene";
+import { eachVisible } from "./scene";
 import { box, type Context, hatch, ring, triangle } from "./shapes";
-import { eachVisible } from "./visible";
 
 /** The cells of one band, gathered by state so that each state is filled once. */
 function paintCells(context: Context, scene: Scene, b: number, palette: Palette): void {
@@ -47,20 +48,20 @@ function paintCells(context: Context, scene: Scene, b: number, palette: Palette)
 
 function paintLabels(context: Context, scene: Scene, b: number, palette: Palette): void {
   const { cells, geometry, on } = scene;
-  const shades = isPlain(palette) ? null : scene.shades;
+  const cellValues = isPlain(palette) ? null : scene.cellValues;
   const band = cells.bands[b]!;
   context.textAlign = "center";
   context.textBaseline = "middle";
   for (let row = 0; row < band.rows.length; row++) {
     for (const [column, { label }] of band.columns.entries()) {
-      const spot = { band: b, row, column };
-      const n = numberAt(cells, spot);
+      const position = { band: b, row, column };
+      const n = numberAt(cells, position);
       if (n < 0) continue;
-      const rect = rectOf(geometry, spot);
-      const value = shades?.values[n] ?? Number.NaN;
-      if (shades && !Number.isNaN(value))
-        context.fillStyle = scaleOf(shades.diverging, palette.theme).marks[levelOf(value, shades)]!;
-      else context.fillStyle = has(on, n) && !shades ? palette.mark : palette.text;
+      const rect = rectOf(geometry, position);
+      const value = cellValues?.values[n] ?? Number.NaN;
+      if (cellValues && !Number.isNaN(value))
+        context.fillStyle = scaleOf(cellValues.diverging, palette.theme).marks[levelOf(value, cellValues)]!;
+      else context.fillStyle = has(on, n) && !cellValues ? palette.mark : palette.text;
       context.fillText(label, rect.x + rect.width / 2, rect.y + rect.height / 2 + 0.5);
     }
   }
@@ -68,7 +69,7 @@ function paintLabels(context: Context, scene: Scene, b: number, palette: Palette
 
 function paintMark(context: Context, scene: Scene, palette: Palette, headers: boolean): void {
   const { geometry, cursor, hover, focused, scroll } = scene;
-  const isHeader = (spot: Spot) => spot.row < 0 || spot.column < 0;
+  const isHeader = (position: Position) => position.row < 0 || position.column < 0;
   if (hover && isHeader(hover) === headers && (headers || numberAt(scene.cells, hover) >= 0)) {
     if (!headers) ring(context, scene.path(), rectOf(geometry, hover, scroll), palette.hover, 0.75, 1.5);
   }
@@ -122,7 +123,7 @@ export function paintGround(context: Context, { width, height, ratio }: Scene, p
 export function paintBands(context: Context, scene: Scene, palette: Palette): void {
   enter(context, scene, palette);
   for (const b of bandsInView(scene)) {
-    if (scene.shades && !isPlain(palette)) paintFills(context, scene, b, palette, scene.shades);
+    if (scene.cellValues && !isPlain(palette)) paintFills(context, scene, b, palette, scene.cellValues);
     else paintCells(context, scene, b, palette);
     paintMarks(context, scene, b, palette);
   }
@@ -136,7 +137,7 @@ export function paintOver(context: Context, scene: Scene, palette: Palette): voi
   for (const b of visible) {
     const area = geometry.bands[b]!;
     if (area.labeled) paintLabels(context, scene, b, palette);
-    if (area.grips.length) paintGrips(context, scene, b, palette);
+    if (area.handleLefts.length) paintHandles(context, scene, b, palette);
     if (!area.title) continue;
     context.fillStyle = palette.muted;
     context.textAlign = "left";

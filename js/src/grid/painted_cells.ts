@@ -1,29 +1,29 @@
 /**
  * Paints a scene onto a canvas, and keeps the cells of the last one.
  *
- * Most frames change a few cells, or none: those are painted over the cells that were precomputed, and the rest is a copy.
+ * Most frames change a few cells, or none: those are painted over the cells as they were, and the rest is a copy.
  */
 
-import type { Palette } from "../chrome/theme";
+import type { Palette } from "../dom/theme";
 import { type BitSet, difference } from "../model/bits";
 import type { Point, Rect } from "./geometry";
-import type { Scene } from "./headers";
 import { enter, paintBands, paintGround, paintOver } from "./paint";
+import type { Scene } from "./scene";
+import { eachVisible } from "./scene";
 import type { Context } from "./shapes";
-import { eachVisible } from "./visible";
 
 /** A canvas as painting sees it, which gives it colors as text only. */
 export function contextOf(canvas: HTMLCanvasElement): (CanvasRenderingContext2D & Context) | null {
   return canvas.getContext("2d", { alpha: false }) as (CanvasRenderingContext2D & Context) | null;
 }
 
-type Kept = Scene & { palette: Palette };
+type PaintedScene = Scene & { palette: Palette };
 
 /** What has to be as it was for the cells to be painted as they were, but for those that changed. */
-const SAME = ["geometry", "cells", "shades", "marks", "width", "height", "ratio", "palette"] as const;
+const SAME = ["geometry", "cells", "cellValues", "marks", "width", "height", "ratio", "palette"] as const;
 
 /** The cells whose state differs between two scenes; null where everything has to be painted anew. */
-export function changedCells(before: Kept | null, now: Kept): BitSet | null {
+export function changedCells(before: PaintedScene | null, now: PaintedScene): BitSet | null {
   if (!before || SAME.some((key) => before[key] !== now[key])) return null;
   const partial = difference(before.partial, now.partial);
   return difference(before.on, now.on).map((byte, k) => byte | partial[k]!);
@@ -46,29 +46,29 @@ export function uncovered(before: Point, now: Point, { width, height }: Scene): 
   return strips;
 }
 
-export class Film {
+export class PaintedCells {
   readonly #canvas = document.createElement("canvas");
   readonly #context = contextOf(this.#canvas);
-  #kept: Kept | null = null;
+  #last: PaintedScene | null = null;
 
   paint(target: CanvasRenderingContext2D & Context, scene: Scene, palette: Palette): void {
     const { width, height } = target.canvas;
     if (!width || !height) return; // a view that is hidden, of which browsers refuse to draw a copy
     if (this.#canvas.width !== width || this.#canvas.height !== height) {
       Object.assign(this.#canvas, { width, height });
-      this.#kept = null;
+      this.#last = null;
     }
-    const before = this.#kept;
+    const before = this.#last;
     const now = { ...scene, palette };
     const only = changedCells(before, now);
-    this.#kept = now;
+    this.#last = now;
     if (!before || !only) {
       if (!this.#context) return;
       paintGround(this.#context, scene, palette);
       paintBands(this.#context, scene, palette);
     } else {
       this.#shift(before, now);
-      if (only.some((byte) => byte)) this.#again({ ...now, only });
+      if (only.some((byte) => byte)) this.#repaint({ ...now, only });
     }
     target.setTransform(1, 0, 0, 1, 0, 0);
     target.drawImage(this.#canvas, 0, 0);
@@ -76,7 +76,7 @@ export class Film {
   }
 
   /** Moves what is there as far as it was scrolled, and paints what came into view. */
-  #shift({ scroll }: Kept, now: Kept): void {
+  #shift({ scroll }: PaintedScene, now: PaintedScene): void {
     const { ratio } = now;
     const context = this.#context!;
     // Whole pixels of the device, as painting has them.
@@ -92,12 +92,12 @@ export class Film {
       enter(context, now, now.palette);
       context.fillStyle = now.palette.ground;
       context.fillRect(x, y, width, height);
-      this.#again({ ...now, part });
+      this.#repaint({ ...now, part });
     }
   }
 
   /** Paints some cells over what they were. */
-  #again(scene: Kept): void {
+  #repaint(scene: PaintedScene): void {
     const context = this.#context!;
     enter(context, scene, scene.palette);
     context.fillStyle = scene.palette.ground;

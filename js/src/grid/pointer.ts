@@ -1,25 +1,25 @@
 /** Turns pointer events over the grid into hovers, clicks and brushes. */
 
-import { atEnd } from "../chrome/dom";
-import { type Cells, exists, type Spot, sameSpot } from "../model/cells";
+import { atEnd } from "../dom/elements";
+import { type Cells, exists, type Position, samePosition } from "../model/cells";
 import type { Editor } from "../model/editor";
 import { clamp } from "../model/numbers";
 import type { View } from "../model/view";
 import { columnNear, type Geometry, hit, rowNear } from "./geometry";
 
-export interface Surface {
+export interface PointerTarget {
   element: HTMLElement;
   viewport: HTMLElement;
   view: View;
   editor: Editor;
   cells(): Cells;
   geometry(): Geometry | null;
-  /** The spot of an element of the accessible layer. */
-  spotOf(node: HTMLElement): Spot | null;
-  /** A spot was pressed: it takes the cursor. */
-  pressed(spot: Spot): void;
+  /** The position of an element of the accessible grid. */
+  positionOf(node: HTMLElement): Position | null;
+  /** A position was pressed: it takes the cursor. */
+  pressed(position: Position): void;
   /** What was to be done with it is done: the inspector describes it. Later, so that no click waits for the reading. */
-  released(spot: Spot): void;
+  released(position: Position): void;
   /** Something that is drawn changed. */
   changed(): void;
 }
@@ -30,42 +30,42 @@ const STRAY = 10;
 /** How far above a header a drag has to be held for the grid to scroll. */
 const EDGE = 18;
 
-const isCell = ({ row, column }: Spot) => row >= 0 && column >= 0;
+const isCell = ({ row, column }: Position) => row >= 0 && column >= 0;
 
-export function listenToPointer(surface: Surface, signal: AbortSignal): void {
-  const { element, viewport, view, editor } = surface;
+export function listenToPointer(target: PointerTarget, signal: AbortSignal): void {
+  const { element, viewport, view, editor } = target;
   /** What the pointer went down on; null once that became a brush, or was given up. */
-  let pressed: { spot: Spot; at: { x: number; y: number } } | null = null;
+  let pressed: { position: Position; at: { x: number; y: number } } | null = null;
   let pointer = { x: 0, y: 0 };
   /** The pointer that brushes; one brush at a time. */
   let captured = -1;
   let scrolling = 0;
   let resting = 0;
 
-  const place = () => {
+  const pointerPosition = () => {
     const box = element.getBoundingClientRect();
     return { x: pointer.x - box.left, y: pointer.y - box.top };
   };
 
-  const spotHere = (): Spot | null => {
-    const geometry = surface.geometry();
-    const { x, y } = place();
+  const positionHere = (): Position | null => {
+    const geometry = target.geometry();
+    const { x, y } = pointerPosition();
     const scroll = { x: viewport.scrollLeft, y: viewport.scrollTop };
-    const spot = geometry && hit(surface.cells(), geometry, x, y, scroll);
-    return spot && exists(surface.cells(), spot) ? spot : null;
+    const position = geometry && hit(target.cells(), geometry, x, y, scroll);
+    return position && exists(target.cells(), position) ? position : null;
   };
 
   const stretch = () => {
-    const geometry = surface.geometry();
+    const geometry = target.geometry();
     if (!view.brush || !geometry) return;
-    const { x, y } = place();
+    const { x, y } = pointerPosition();
     const { band } = view.brush.from;
-    const rows = surface.cells().bands[band]!.rows.length;
+    const rows = target.cells().bands[band]!.rows.length;
     const to = { band, row: rowNear(geometry, band, rows, y), column: columnNear(geometry, band, x) };
-    if (sameSpot(to, view.brush.to) && sameSpot(to, view.hover)) return;
+    if (samePosition(to, view.brush.to) && samePosition(to, view.hover)) return;
     view.brush = { ...view.brush, to };
     view.hover = to;
-    surface.changed();
+    target.changed();
   };
 
   /** While a drag is held beyond an edge, the grid scrolls under it. */
@@ -73,7 +73,7 @@ export function listenToPointer(surface: Surface, signal: AbortSignal): void {
     scrolling = 0;
     const box = viewport.getBoundingClientRect();
     const past = (at: number, low: number, high: number) => (at < low ? at - low : at > high ? at - high : 0);
-    const dx = past(pointer.x, box.left + (surface.geometry()?.side ?? 0), box.right);
+    const dx = past(pointer.x, box.left + (target.geometry()?.side ?? 0), box.right);
     const dy = past(pointer.y, box.top + EDGE, box.bottom);
     if (!view.brush || (!dx && !dy)) return;
     viewport.scrollBy(clamp(dx / 2, -24, 24), clamp(dy / 2, -24, 24));
@@ -81,8 +81,8 @@ export function listenToPointer(surface: Surface, signal: AbortSignal): void {
     scrolling = requestAnimationFrame(scrollOn);
   };
 
-  const startBrush = (spot: Spot, event: PointerEvent) => {
-    editor.startBrush(spot, event.altKey);
+  const startBrush = (position: Position, event: PointerEvent) => {
+    editor.startBrush(position, event.altKey);
     if (!view.brush) return;
     captured = event.pointerId;
     element.setPointerCapture(captured);
@@ -94,7 +94,7 @@ export function listenToPointer(surface: Surface, signal: AbortSignal): void {
     captured = -1;
     view.brush = null;
     view.hover = null;
-    surface.changed();
+    target.changed();
   };
 
   const on = <K extends keyof HTMLElementEventMap>(
@@ -107,34 +107,34 @@ export function listenToPointer(surface: Surface, signal: AbortSignal): void {
     if (!event.isPrimary) return cancel();
     if (event.button !== 0 || (event.ctrlKey && /Mac/.test(navigator.userAgent))) return;
     pointer = { x: event.clientX, y: event.clientY };
-    const spot = spotHere();
-    if (!spot) return;
+    const position = positionHere();
+    if (!position) return;
     event.preventDefault();
-    viewport.classList.add("hg-pointed");
+    viewport.classList.add("hg-pointer-focus");
     element.focus({ preventScroll: true });
-    pressed = { spot, at: pointer };
+    pressed = { position, at: pointer };
     if (event.pointerType === "touch") {
-      view.hover = spot;
+      view.hover = position;
       clearTimeout(resting);
-      if (isCell(spot)) resting = window.setTimeout(() => rest(event), LONG);
-      return surface.changed();
+      if (isCell(position)) resting = window.setTimeout(() => rest(event), LONG);
+      return target.changed();
     }
-    if (event.shiftKey && isCell(spot)) {
+    if (event.shiftKey && isCell(position)) {
       pressed = null;
-      editor.extend(spot);
-      surface.released(spot);
-    } else if (isCell(spot)) {
-      startBrush(spot, event);
+      editor.extend(position);
+      target.released(position);
+    } else if (isCell(position)) {
+      startBrush(position, event);
     }
-    surface.pressed(spot);
+    target.pressed(position);
   });
 
   /** A finger has rested on a cell: from now on it brushes. */
   const rest = (event: PointerEvent) => {
     if (!pressed) return;
-    startBrush(pressed.spot, event);
+    startBrush(pressed.position, event);
     navigator.vibrate?.(12);
-    surface.pressed(pressed.spot);
+    target.pressed(pressed.position);
   };
 
   on("pointermove", (event) => {
@@ -148,11 +148,11 @@ export function listenToPointer(surface: Surface, signal: AbortSignal): void {
     if (pressed && Math.hypot(pointer.x - pressed.at.x, pointer.y - pressed.at.y) > STRAY)
       clearTimeout(resting);
     if (event.pointerType === "touch") return;
-    const spot = spotHere();
-    if (sameSpot(spot, view.hover)) return;
-    view.hover = spot;
-    element.style.cursor = spot ? "pointer" : "";
-    surface.changed();
+    const position = positionHere();
+    if (samePosition(position, view.hover)) return;
+    view.hover = position;
+    element.style.cursor = position ? "pointer" : "";
+    target.changed();
   });
 
   on("pointerup", (event) => {
@@ -165,14 +165,14 @@ export function listenToPointer(surface: Surface, signal: AbortSignal): void {
     pressed = null;
     captured = -1;
     if (brush) editor.endBrush(brush);
-    else if (start && !brushing && view.live && sameSpot(start.spot, spotHere())) {
+    else if (start && !brushing && view.live && samePosition(start.position, positionHere())) {
       // Only now it is known that the finger did not mean to scroll.
-      if (event.pointerType === "touch") surface.pressed(start.spot);
-      editor.toggle(start.spot);
+      if (event.pointerType === "touch") target.pressed(start.position);
+      editor.toggle(start.position);
     }
     if (event.pointerType === "touch") view.hover = null;
-    if (start && (brush || sameSpot(start.spot, spotHere()))) surface.released(start.spot);
-    surface.changed();
+    if (start && (brush || samePosition(start.position, positionHere()))) target.released(start.position);
+    target.changed();
   });
 
   on("pointercancel", cancel);
@@ -182,7 +182,7 @@ export function listenToPointer(surface: Surface, signal: AbortSignal): void {
     // It may be released elsewhere, of which nothing is heard here.
     pressed = null;
     view.hover = null;
-    surface.changed();
+    target.changed();
   });
   // Pages scroll under a finger, unless it brushes; whether it will is not known when it goes down.
   on("touchmove", (event) => view.brush && event.cancelable && event.preventDefault());
@@ -191,12 +191,12 @@ export function listenToPointer(surface: Surface, signal: AbortSignal): void {
 
   // A screen reader's click comes without a pointer.
   on("click", (event) => {
-    const spot =
-      event.detail === 0 && event.target instanceof HTMLElement ? surface.spotOf(event.target) : null;
-    if (!spot) return;
-    editor.toggle(spot);
-    surface.pressed(spot);
-    surface.released(spot);
+    const position =
+      event.detail === 0 && event.target instanceof HTMLElement ? target.positionOf(event.target) : null;
+    if (!position) return;
+    editor.toggle(position);
+    target.pressed(position);
+    target.released(position);
   });
 
   atEnd(signal, () => {

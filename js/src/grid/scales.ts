@@ -1,6 +1,6 @@
 /** Scales of colors as a few stops each, to be told apart by every eye and on either ground. Pure. */
 
-import { luminance } from "../chrome/theme";
+import { luminance } from "../dom/theme";
 import { clamp } from "../model/numbers";
 
 /** Cividis (Nuñez, Anderton and Renslow 2018), the same on either ground, so that figures agree. */

@@ -2,7 +2,7 @@
 import type { Rect } from "./geometry";
 
 /** A path under construction: the canvas's own, or one that writes down what is drawn. */
-export type Trail = Pick<
+export type Path = Pick<
   Path2D,
   "moveTo" | "lineTo" | "arc" | "rect" | "roundRect" | "closePath" | "quadraticCurveTo" | "bezierCurveTo"
 >;
@@ -28,8 +28,8 @@ export interface Context
   > {
   fillStyle: string;
   strokeStyle: string;
-  fill(path: Trail): void;
-  stroke(path: Trail): void;
+  fill(path: Path): void;
+  stroke(path: Path): void;
   measureText(text: string): { width: number };
 }
 
@@ -37,14 +37,14 @@ export function roundness(side: number): number {
   return side >= 18 ? 5 : side >= 12 ? 3 : side >= 9 ? 2 : 0;
 }
 
-export function box(path: Trail, { x, y, width, height }: Rect, inset = 0): void {
+export function box(path: Path, { x, y, width, height }: Rect, inset = 0): void {
   const radius = Math.max(0, roundness(Math.min(width, height)) - inset);
   const sides = [x + inset, y + inset, width - 2 * inset, height - 2 * inset] as const;
   if (radius > 0) path.roundRect(...sides, radius);
   else path.rect(...sides);
 }
 
-export function triangle(path: Trail, { x, y, width, height }: Rect): void {
+export function triangle(path: Path, { x, y, width, height }: Rect): void {
   const radius = roundness(Math.min(width, height)) / 2;
   path.moveTo(x, y + radius);
   path.lineTo(x + width - radius, y + height);
@@ -53,7 +53,7 @@ export function triangle(path: Trail, { x, y, width, height }: Rect): void {
   path.closePath();
 }
 
-export function hatch(path: Trail, { x, y, width, height }: Rect): void {
+export function hatch(path: Path, { x, y, width, height }: Rect): void {
   const step = Math.max(4, Math.min(width, height) / 4);
   for (let d = step; d < width + height; d += step) {
     path.moveTo(x + Math.max(0, d - height), y + Math.min(d, height));
@@ -63,7 +63,7 @@ export function hatch(path: Trail, { x, y, width, height }: Rect): void {
 
 export function ring(
   context: Context,
-  path: Trail,
+  path: Path,
   rect: Rect,
   color: string,
   outset: number,
@@ -77,7 +77,7 @@ export function ring(
 }
 
 /** The sign of a selected cell that is colored by its value: in a corner, clear of arrows. */
-export function tick(path: Trail, { x, y, width, height }: Rect): void {
+export function tick(path: Path, { x, y, width, height }: Rect): void {
   const size = Math.min(width, height) * 0.16;
   const [left, top] = [x + 5 + size, y + 5 + size];
   path.moveTo(left - size * 0.6, top);

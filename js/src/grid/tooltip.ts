@@ -1,13 +1,13 @@
-/** The card of the cell that the pointer rests on: what stands behind it. The cell's label says the same aloud. */
+/** The tooltip of the cell that the pointer rests on: what stands behind it. The cell's label says the same aloud. */
 
-import { atEnd, make } from "../chrome/dom";
+import { atEnd, make } from "../dom/elements";
 import { type BitSet, fromWire, has } from "../model/bits";
-import { type Cells, nameOf, numberAt, type Spot, wordOf } from "../model/cells";
+import { type CellValues, valueText } from "../model/cell_values";
+import { type Cells, nameOf, numberAt, type Position, wordOf } from "../model/cells";
 import { thousands } from "../model/numbers";
-import { type Shades, saidOf } from "../model/values";
 import type { SavedSelection } from "../model/wire";
 
-export interface CardContent {
+export interface TooltipContent {
   cell: number;
   word: string;
   name: string;
@@ -24,35 +24,35 @@ export interface CardContent {
 }
 
 /** What there is to say of a cell; null where there is none. */
-export function cardOf(
+export function tooltipOf(
   cells: Cells,
-  spot: Spot,
+  position: Position,
   on: BitSet,
   partial: BitSet,
-  shades: Shades | null,
+  cellValues: CellValues | null,
   saved: readonly SavedSelection[],
-): CardContent | null {
-  const cell = numberAt(cells, spot);
+): TooltipContent | null {
+  const cell = numberAt(cells, position);
   if (cell < 0) return null;
-  const band = cells.bands[spot.band]!;
-  const tooltip = cells.tooltips[band.tooltips?.[band.rows[spot.row]!.tooltip]?.[spot.column] ?? -1];
+  const band = cells.bands[position.band]!;
+  const tooltip = cells.tooltips[band.tooltips?.[band.rows[position.row]!.tooltip]?.[position.column] ?? -1];
   const state = [has(on, cell) ? "selected" : has(partial, cell) ? "partly selected" : "not selected"];
   if (has(cells.zero, cell)) state.push("its output weights are zero");
   return {
     cell,
-    word: wordOf(cells, spot),
-    name: nameOf(cells, spot),
+    word: wordOf(cells, position),
+    name: nameOf(cells, position),
     state,
     shapes: tooltip?.shapes ?? [],
     count: tooltip ? `${thousands(tooltip.count)} parameter${tooltip.count === 1 ? "" : "s"}` : "",
     note: tooltip?.note ?? "",
-    value: saidOf(shades, cell),
+    value: valueText(cellValues, cell),
     saved: saved.filter((item) => has(fromWire(item.cells, cells.count), cell)),
   };
 }
 
-/** What a card says beside the cell's name, in one line. */
-export function detailOf({ shapes, count, note, saved }: CardContent): string {
+/** What a tooltip says beside the cell's name, in one line. */
+export function detailOf({ shapes, count, note, saved }: TooltipContent): string {
   const names = saved.map(({ name }) => name).join(", ");
   return [count, ...shapes, note, names && `saved as ${names}`].filter(Boolean).join("; ");
 }
@@ -64,10 +64,10 @@ export interface Box {
   bottom: number;
 }
 
-/** Between a card and its cell, in pixels. */
+/** Between a tooltip and its cell, in pixels. */
 const GAP = 10;
 
-/** Where a card stands: below its cell and to the right, or on the other side where that would leave the room. */
+/** Where a tooltip stands: below its cell and to the right, or on the other side where that would leave the room. */
 export function placed(at: Box, width: number, height: number, room: Box): [left: number, top: number] {
   const right = at.right + GAP;
   const below = at.bottom + GAP;
@@ -76,23 +76,23 @@ export function placed(at: Box, width: number, height: number, room: Box): [left
   return [left, top >= room.top ? top : Math.max(room.top, Math.min(below, room.bottom - height))];
 }
 
-export interface Card {
+export interface TooltipView {
   element: HTMLElement;
   /** The pointer is on a cell, whose rectangle in the window is `at`, or on none. */
-  show(at: Box | null, content: CardContent | null): void;
+  show(at: Box | null, content: TooltipContent | null): void;
 }
 
-/** How long a pointer rests on a cell until its card comes, in milliseconds; and on the next one. */
+/** How long a pointer rests on a cell until its tooltip comes, in milliseconds; and on the next one. */
 const RESTING = 350;
 const NEXT = 120;
 
-export function makeCard(signal: AbortSignal): Card {
-  const element = make("div", { class: "hg-card", "aria-hidden": "true", hidden: true });
+export function makeTooltip(signal: AbortSignal): TooltipView {
+  const element = make("div", { class: "hg-tooltip", "aria-hidden": "true", hidden: true });
   let timer = 0;
   let cell = -1;
-  /** Until when the next cell's card comes soon, because one has just been there. */
+  /** Until when the next cell's tooltip comes soon, because one has just been there. */
   let warm = 0;
-  let here: { at: Box; content: CardContent } | null = null;
+  let here: { at: Box; content: TooltipContent } | null = null;
   /** What was drawn, as text: while it stays the same nothing is laid out. */
   let drawn = "";
 
@@ -113,7 +113,7 @@ export function makeCard(signal: AbortSignal): Card {
       ...row("", count),
       ...row("hg-muted", note),
       ...saved.flatMap((one) =>
-        row("hg-in", make("i", { style: `background:${colorOf(one.color)}` }), one.name),
+        row("hg-saved-in", make("i", { style: `background:${colorOf(one.color)}` }), one.name),
       ),
     );
     element.hidden = false;
@@ -142,7 +142,7 @@ export function makeCard(signal: AbortSignal): Card {
 
   const listen = (type: string, handler: (event: Event) => void) =>
     window.addEventListener(type, handler, { signal, capture: true, passive: type !== "keydown" });
-  // A card that went away by a press, a scroll or a key comes back on another cell only.
+  // A tooltip that went away by a press, a scroll or a key comes back on another cell only.
   listen("pointerdown", hide);
   listen("wheel", hide);
   listen("scroll", hide);
@@ -150,7 +150,7 @@ export function makeCard(signal: AbortSignal): Card {
   listen("keydown", (event) => {
     if (element.hidden) return;
     hide();
-    // A card that is there is what Escape takes away, and not the selection.
+    // A tooltip that is there is what Escape takes away, and not the selection.
     const inside = element.parentElement && event.composedPath().includes(element.parentElement);
     if (inside && (event as KeyboardEvent).key === "Escape") {
       event.stopPropagation();

@@ -1,11 +1,11 @@
-/** The window onto the grid: how large its cells are, what of it is scrolled into sight, where a spot is on the page. */
+/** The window onto the grid: how large its cells are, what of it is scrolled into sight, where a position is on the page. */
 
-import { make, on } from "../chrome/dom";
-import type { Cells, Spot } from "../model/cells";
+import { make, on } from "../dom/elements";
+import type { Cells, Position } from "../model/cells";
 import { clamp } from "../model/numbers";
-import type { View } from "../model/view";
+import type { View, Zoom } from "../model/view";
 import { type Geometry, type Point, type Rect, rectOf } from "./geometry";
-import { arrange, carried, stepped, wheeled, type Zoom } from "./zoom";
+import { arrange, mapPoint, stepped, wheeled } from "./zoom";
 
 export interface Viewport {
   element: HTMLElement;
@@ -19,11 +19,11 @@ export interface Viewport {
   fitTo(width: number): void;
   /** Lays other cells out than before, from their beginning. */
   restart(): void;
-  /** Scrolls as little as needed to show a spot clear of the headers. */
-  reveal(spot: Spot): void;
+  /** Scrolls as little as needed to show a position clear of the headers. */
+  reveal(position: Position): void;
   zoom(by: -1 | 0 | 1): void;
   zoomed(): { canGrow: boolean; canShrink: boolean; fits: boolean };
-  rectOfSpot(spot: Spot): DOMRect | null;
+  rectOfPosition(position: Position): DOMRect | null;
 }
 
 const TALLEST = 560;
@@ -60,14 +60,14 @@ export function makeViewport(
   };
 
   /** A spot's place in the viewport; null where the headers cover it or it is scrolled away. */
-  const inSight = (spot: Spot): Rect | null => {
-    const band = geometry?.bands[spot.band];
+  const inSight = (position: Position): Rect | null => {
+    const band = geometry?.bands[position.band];
     if (!geometry || !band) return null;
     const { x, y } = scroll();
-    const rect = rectOf(geometry, spot, { x, y });
+    const rect = rectOf(geometry, position, { x, y });
     const [left, top] = [rect.x - x, rect.y - y];
-    const side = band.labeled || spot.column === -1 ? 0 : geometry.side;
-    const head = spot.row < 0 ? 0 : band.head;
+    const side = band.labeled || position.column === -1 ? 0 : geometry.side;
+    const head = position.row < 0 ? 0 : band.head;
     if (left + rect.width <= side || left >= element.clientWidth) return null;
     if (top + rect.height <= Math.min(head, band.rows - y) || top >= element.clientHeight) return null;
     return { ...rect, x: left, y: top };
@@ -80,7 +80,7 @@ export function makeViewport(
     const { x, y } = scroll();
     view.zoom = zoom;
     lay();
-    const to = carried(before, geometry, { x: x + at.x, y: y + at.y });
+    const to = mapPoint(before, geometry, { x: x + at.x, y: y + at.y });
     element.scrollTo({ left: to.x - at.x, top: to.y - at.y, behavior: "instant" });
     changed();
   };
@@ -91,18 +91,18 @@ export function makeViewport(
     return { canGrow: stepped(cell, 1) > cell, canShrink: stepped(cell, -1) < cell, fits: fits() };
   };
 
-  const reveal = (spot: Spot) => {
+  const reveal = (position: Position) => {
     if (!geometry) return;
     const { x, y } = scroll();
-    const rect = rectOf(geometry, spot, { x, y });
-    const band = geometry.bands[spot.band]!;
+    const rect = rectOf(geometry, position, { x, y });
+    const band = geometry.bands[position.band]!;
     const side = band.labeled ? 0 : geometry.side;
     const [right, bottom] = [
       rect.x + rect.width + 4 - element.clientWidth,
       rect.y + rect.height + 4 - element.clientHeight,
     ];
-    if (spot.column !== -1) element.scrollLeft = clamp(x, right, rect.x - side - 4);
-    if (spot.row >= 0) element.scrollTop = clamp(y, bottom, rect.y - band.head - 4);
+    if (position.column !== -1) element.scrollLeft = clamp(x, right, rect.x - side - 4);
+    if (position.row >= 0) element.scrollTop = clamp(y, bottom, rect.y - band.head - 4);
     else if (band.top < y || bottom > y) element.scrollTop = clamp(y, bottom, band.top);
   };
 
@@ -148,8 +148,8 @@ export function makeViewport(
       zoomTo(by === 0 ? whole : stepped(geometry.cell, by), at);
     },
     zoomed,
-    rectOfSpot: (spot) => {
-      const rect = inSight(spot);
+    rectOfPosition: (position) => {
+      const rect = inSight(position);
       const box = element.getBoundingClientRect();
       return rect && new DOMRect(box.left + rect.x, box.top + rect.y, rect.width, rect.height);
     },

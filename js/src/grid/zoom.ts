@@ -1,11 +1,9 @@
 /** How large the cells are, and what stays where it was when that changes. Pure. */
 import type { Cells } from "../model/cells";
 import { clamp } from "../model/numbers";
+import type { Zoom } from "../model/view";
 import type { Measure } from "./columns";
 import { columnNear, type Geometry, LARGEST, layOut, type Point, SMALLEST } from "./geometry";
-
-/** "auto": cells of a readable size, which may have to be scrolled. "whole": the whole grid. A number: that size. */
-export type Zoom = "auto" | "whole" | number;
 
 const COMFORTABLE = 20;
 /** The sizes that can be chosen. The smallest can still be told apart, and clicked with care. */
@@ -55,7 +53,7 @@ export function stepped(cell: number, by: -1 | 1): number {
 }
 
 /** Where a point of one layout lies in another one of the same cells: on the same place of the same cell. */
-export function carried(from: Geometry, to: Geometry, point: Point): Point {
+export function mapPoint(from: Geometry, to: Geometry, point: Point): Point {
   const b = Math.max(
     0,
     from.bands.findLastIndex((band) => band.top <= point.y),

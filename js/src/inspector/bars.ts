@@ -27,9 +27,9 @@ export function barsOf(values: readonly number[]): Bars {
   };
 }
 
-/** The bar at a place between the left edge, 0, and the right one, 1. */
-export function barAt(place: number, count: number): number {
-  return clamp(Math.floor(place * count), 0, count - 1);
+/** The bar at a fraction between the left edge, 0, and the right one, 1. */
+export function barAt(fraction: number, count: number): number {
+  return clamp(Math.floor(fraction * count), 0, count - 1);
 }
 
 /** Which bar a key goes to; null for a key that goes to none. */

@@ -1,6 +1,6 @@
 /** A small bar chart. Pointer and arrow keys tell one bar's value; a screen reader hears it as a slider's. */
 
-import { draw, make, OWN_KEYS, setText } from "../chrome/dom";
+import { draw, make, OWN_KEYS, setText } from "../dom/elements";
 import { barAt, barFor, barsOf, HEIGHT } from "./bars";
 
 export interface Chart {

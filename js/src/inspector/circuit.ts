@@ -1,10 +1,11 @@
 /** One circuit as the inspector shows it: scores, spectrum, directions in tokens, and what else is known. */
 
-import { freshId, make } from "../chrome/dom";
+import { freshId, make } from "../dom/elements";
 import { short } from "../model/numbers";
+import type { Sign } from "../model/view";
 import type { Circuit, Direction, Pair, Score } from "../model/wire";
 import { type Chart, makeChart } from "./chart";
-import { chip, chips, type Sign } from "./tokens";
+import { chip, chips } from "./tokens";
 
 const DISTANCES = 16;
 const UNCLEAR =
@@ -65,7 +66,12 @@ function scoreList(
   if (!known.length) return [list];
   // A tooltip is for a pointer alone; fingers and keys open this.
   const summary = make("summary", { "data-lm-suppress-shortcuts": "true" }, "What these numbers mean");
-  const details = make("details", { open: explains }, summary, make("dl", { class: "hg-means" }, ...known));
+  const details = make(
+    "details",
+    { open: explains },
+    summary,
+    make("dl", { class: "hg-definitions" }, ...known),
+  );
   details.addEventListener("toggle", () => turned(details.open));
   return [list, details];
 }

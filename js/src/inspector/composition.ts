@@ -1,6 +1,6 @@
 /** The heads that one head composes with: those whose output it reads, and those that read its own. */
 
-import { make, OWN_KEYS } from "../chrome/dom";
+import { make, OWN_KEYS } from "../dom/elements";
 import { isPlainArrow } from "../grid/arrows";
 import { clamp, short } from "../model/numbers";
 import type { Arrow, Partners } from "../model/wire";
@@ -40,13 +40,13 @@ export function cellButton(word: string, title: string, go: () => void): HTMLEle
   return link;
 }
 
-export interface Places {
+export interface CellLinks {
   word(cell: number): string;
   name(cell: number): string;
   go(cell: number): void;
 }
 
-export function makeComposition(partners: Partners, cell: number, places: Places): HTMLElement[] {
+export function makeComposition(partners: Partners, cell: number, links: CellLinks): HTMLElement[] {
   const { arrows, baseline, fence, notes, error } = partners;
   const [lead, ...others] = notes;
   const most = Math.max(baseline, ...arrows.map(({ value }) => value)) || 1;
@@ -60,7 +60,7 @@ export function makeComposition(partners: Partners, cell: number, places: Places
       make(
         "th",
         { scope: "row" },
-        cellButton(places.word(other), places.name(other), () => places.go(other)),
+        cellButton(links.word(other), links.name(other), () => links.go(other)),
       ),
       make("td", {
         class: "hg-bar",

@@ -1,22 +1,21 @@
 /** The panel beside the grid: what one cell does, where its weights are, and the selected heads side by side. */
 
-import { makeCopy } from "../chrome/clipboard";
-import { atEnd, keepKeys, make, OWN_KEYS, setText } from "../chrome/dom";
-import { makeSwitch } from "../chrome/switch";
+import { makeCopy } from "../dom/clipboard";
+import { atEnd, keepKeys, make, OWN_KEYS, setText } from "../dom/elements";
+import { makeSwitch } from "../dom/switch";
+import { makeTabs, type TabShape } from "../dom/tabs";
 import { thousands } from "../model/numbers";
 import type { Ln } from "../model/sync";
 import type { Panel } from "../model/view";
 import type { HeadsSummary, Summary } from "../model/wire";
 import { makeCircuit } from "./circuit";
-import { makeComposition, type Places } from "./composition";
-import { ALONE, HINT, WAIT } from "./hints";
+import { type CellLinks, makeComposition } from "./composition";
 import { makeComparison, NARROWEST } from "./selected_heads";
-import { makeTabs, type TabShape } from "./tabs";
 import { textOfCircuit, textOfComparison, textOfLocations, textOfPartners } from "./text";
 import { locationsTable } from "./weight_location";
 
 /** What there is to show. */
-export interface Subject {
+export interface InspectorContent {
   /** The cell that was asked about, by its own words. */
   asked: { title: string; name: string } | null;
   /** The answer, once it is there. */
@@ -32,14 +31,14 @@ export interface Subject {
   hasBoth: boolean;
 }
 
-export interface InspectorEvents extends Places {
+export interface InspectorEvents extends CellLinks {
   normed(ln: Ln): void;
   say(sentence: string): void;
 }
 
 export interface Inspector {
   element: HTMLElement;
-  update(subject: Subject): void;
+  update(content: InspectorContent): void;
 }
 
 const LABELS: Record<string, string> = {
@@ -50,6 +49,9 @@ const LABELS: Record<string, string> = {
   weights: "Weights",
   selected: "Selected",
 };
+const HINT = "Click a cell to see what it does and where its weights are.";
+const WAIT = "Reading the weights…";
+const ALONE = "There is no kernel: only what was read before can be shown.";
 const LOST = "The kernel ended before all of this was read; a running one can read it.";
 const UNREAD = "The weights of this cell were not read, and there is no kernel that could.";
 /** What a column of heads cannot have: the panel's padding and a thin scrollbar. */
@@ -142,7 +144,7 @@ export function makeInspector(panel: Panel, events: InspectorEvents, signal: Abo
     tools,
     body,
   );
-  let subject: Subject | null = null;
+  let content: InspectorContent | null = null;
   /** The last answer, which stays in sight until the next one is there. */
   let summary: Summary | null = null;
   let drawn = "";
@@ -165,11 +167,11 @@ export function makeInspector(panel: Panel, events: InspectorEvents, signal: Abo
     },
   };
   const contentOf = (tab: string): HTMLElement[] => {
-    const heads = subject?.heads;
+    const heads = content?.heads;
     const note = (text: string) => make("p", { class: "hg-note" }, text);
     if (tab === "selected" && heads) {
       const nodes = makeComparison(heads, { ...view, titled: true }, events, fitting());
-      return [...nodes, ...(subject?.note ? [note(subject.note)] : [])];
+      return [...nodes, ...(content?.note ? [note(content.note)] : [])];
     }
     if (!summary) return [];
     if (tab === "weights")
@@ -186,8 +188,8 @@ export function makeInspector(panel: Panel, events: InspectorEvents, signal: Abo
   };
   const copied = (): string => {
     const { tab } = current();
-    const ln = `norms: ${subject?.ln ?? ""}`;
-    if (tab === "selected" && subject?.heads) return `${ln}\n\n${textOfComparison(subject.heads)}`;
+    const ln = `norms: ${content?.ln ?? ""}`;
+    if (tab === "selected" && content?.heads) return `${ln}\n\n${textOfComparison(content.heads)}`;
     if (!summary) return "";
     const head = `${summary.title}\t${summary.name}`;
     if (tab === "weights") return `${head}\n${textOfLocations(summary.locations)}`;
@@ -196,7 +198,7 @@ export function makeInspector(panel: Panel, events: InspectorEvents, signal: Abo
     return `${head}\t${ln}\n\n${circuitsOf(tab).map(textOfCircuit).join("\n\n")}`;
   };
   const current = () => {
-    const there = tabsOf(summary, subject?.heads ?? null);
+    const there = tabsOf(summary, content?.heads ?? null);
     return {
       there,
       tab: nearestTab(
@@ -207,8 +209,8 @@ export function makeInspector(panel: Panel, events: InspectorEvents, signal: Abo
   };
 
   const show = () => {
-    if (!subject) return;
-    const { asked, heads, ln, hasNorms, live } = subject;
+    if (!content) return;
+    const { asked, heads, ln, hasNorms, live } = content;
     const { there, tab } = current();
     const isSelected = tab === "selected";
     heading.hidden = !asked && !heads;
@@ -220,22 +222,22 @@ export function makeInspector(panel: Panel, events: InspectorEvents, signal: Abo
     setText(title, isSelected ? `${heads?.n_heads} heads` : (asked?.title ?? ""));
     setText(name, isSelected ? "selected" : (asked?.name ?? ""));
     norms.element.hidden = !hasNorms;
-    norms.update(ln, live || subject.hasBoth);
+    norms.update(ln, live || content.hasBoth);
     tabs.update(there, tab);
     if (there.length) body.tabIndex = 0;
     else body.removeAttribute("tabindex");
     const pending = isSelected
       ? Boolean(heads?.pending)
-      : Boolean(asked && (!subject.summary || subject.summary.pending.some((name) => name === tab)));
-    const stale = isSelected ? pending : Boolean(asked && !subject.summary);
+      : Boolean(asked && (!content.summary || content.summary.pending.some((name) => name === tab)));
+    const stale = isSelected ? pending : Boolean(asked && !content.summary);
     body.ariaBusy = String(pending && live);
-    element.classList.toggle("hg-waiting", stale && live);
+    element.classList.toggle("hg-stale", stale && live);
     draw(tab, pending ? (live ? WAIT : LOST) : "");
   };
   const draw = (tab: string, waiting: string) => {
     const shown =
       tab === "selected"
-        ? [subject?.heads, subject?.note, fitting()]
+        ? [content?.heads, content?.note, fitting()]
         : tab === "weights"
           ? [summary?.locations, summary?.notes]
           : tab === "composition"
@@ -246,22 +248,22 @@ export function makeInspector(panel: Panel, events: InspectorEvents, signal: Abo
     if (key === drawn) return;
     const isOther = drawn.slice(0, drawn.indexOf(",")) !== key.slice(0, key.indexOf(","));
     drawn = key;
-    const content = contentOf(tab);
+    const nodes = contentOf(tab);
     const wait = waiting
-      ? [make("p", { class: waiting === WAIT ? "hg-note hg-wait" : "hg-note" }, waiting)]
+      ? [make("p", { class: waiting === WAIT ? "hg-note hg-pending" : "hg-note" }, waiting)]
       : [];
     // The panel does not shrink again, so that what stands below it does not jump from click to click.
     body.style.minHeight = `${body.offsetHeight}px`;
     const focused = body.querySelector(":focus") !== null;
     const top = body.scrollTop;
-    body.replaceChildren(...content, ...wait);
+    body.replaceChildren(...nodes, ...wait);
     body.scrollTop = isOther ? 0 : top;
     if (focused) body.focus({ preventScroll: true });
     const hasTokens = body.querySelector(".hg-chips") !== null;
     // They keep their room, so that nothing moves when an answer comes.
     signs.element.style.visibility = hasTokens ? "" : "hidden";
     signs.update(panel.sign > 0 ? "1" : "-1", true);
-    copy.hidden = content.length === 0;
+    copy.hidden = nodes.length === 0;
   };
 
   // Columns of heads are broken into as many tables as the width asks for.
@@ -272,7 +274,7 @@ export function makeInspector(panel: Panel, events: InspectorEvents, signal: Abo
   return {
     element,
     update: (next) => {
-      subject = next;
+      content = next;
       // Without a kernel there is no next one.
       const last = next.live ? summary : null;
       summary = next.asked ? (next.summary ?? last) : null;

@@ -1,11 +1,12 @@
 /** Several selected heads side by side: a column for each, and a row for what all of them have. Narrow panels take several tables. */
 
-import { make } from "../chrome/dom";
+import { make } from "../dom/elements";
+import type { Sign } from "../model/view";
 import type { Circuit, HeadSummary, HeadsSummary } from "../model/wire";
 import { drawBars } from "./chart";
 import { type CircuitView, makeCircuit, spectrumOf } from "./circuit";
-import { cellButton, type Places } from "./composition";
-import { chips, type Sign } from "./tokens";
+import { type CellLinks, cellButton } from "./composition";
+import { chips } from "./tokens";
 
 const DIRECTIONS = 2;
 const TOKENS = 5;
@@ -84,7 +85,7 @@ function rowsOf(title: string, circuits: readonly (Circuit | null)[], sign: Sign
 export function makeComparison(
   { heads, n_heads, summed, pending }: HeadsSummary,
   view: CircuitView,
-  places: Places,
+  links: CellLinks,
   fit = heads.length,
 ): HTMLElement[] {
   const rows = alignCircuits(heads).flatMap(({ title, circuits }) => rowsOf(title, circuits, view.sign));
@@ -96,7 +97,7 @@ export function makeComparison(
       make(
         "th",
         { scope: "col" },
-        cellButton(title, places.name(cell), () => places.go(cell)),
+        cellButton(title, links.name(cell), () => links.go(cell)),
       ),
     );
     // A body for each row, so that its name is the header of nothing else.
@@ -112,7 +113,10 @@ export function makeComparison(
     });
     return make(
       "table",
-      { class: "hg-compared", "aria-label": `${shown.map(({ title }) => title).join(", ")} side by side` },
+      {
+        class: "hg-side-by-side",
+        "aria-label": `${shown.map(({ title }) => title).join(", ")} side by side`,
+      },
       make("thead", {}, make("tr", {}, ...titles)),
       ...bodies,
     );

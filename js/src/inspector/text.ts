@@ -54,7 +54,13 @@ export function textOfCircuit(circuit: Circuit): string {
 export function textOfLocations(locations: readonly WeightLocation[]): string {
   return lines([
     ["weight", "parameter", "index", "shape", "entries"],
-    ...locations.map((place) => [place.role, place.parameter, place.index, place.shape, place.count]),
+    ...locations.map((location) => [
+      location.role,
+      location.parameter,
+      location.index,
+      location.shape,
+      location.count,
+    ]),
   ]);
 }
 

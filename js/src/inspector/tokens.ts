@@ -1,6 +1,7 @@
 /** Tokens as small chips, in which blanks can be seen. */
-import { make } from "../chrome/dom";
+import { make } from "../dom/elements";
 import { clamp, short } from "../model/numbers";
+import type { Sign } from "../model/view";
 import type { Tokens } from "../model/wire";
 
 const LONGEST = 28;
@@ -36,8 +37,6 @@ export function chip(token: string, value?: number, strength = 0): HTMLElement {
     ...(blank ? [make("i", {}, "·"), shown.slice(1)] : [shown]),
   );
 }
-
-export type Sign = 1 | -1;
 
 /** The tokens of one side and one sign, strongest first. */
 export function sideOf(tokens: Tokens, sign: Sign): { tokens: string[]; values: number[] } {

@@ -1,5 +1,5 @@
 /** Where the weights of one cell are stored. */
-import { make } from "../chrome/dom";
+import { make } from "../dom/elements";
 import { thousands } from "../model/numbers";
 import type { WeightLocation } from "../model/wire";
 
@@ -8,18 +8,18 @@ function breakable(name: string): (Node | string)[] {
   return name.split(/(?<=[._])/).flatMap((piece, k) => (k ? [make("wbr"), piece] : [piece]));
 }
 
-function rowsOf(place: WeightLocation): HTMLElement[] {
-  const whole = `${place.parameter}${place.index}`;
+function rowsOf(location: WeightLocation): HTMLElement[] {
+  const whole = `${location.parameter}${location.index}`;
   return [
     make(
       "tr",
       {},
-      make("th", { scope: "row" }, place.role),
-      make("td", { class: "hg-shape" }, place.shape),
+      make("th", { scope: "row" }, location.role),
+      make("td", { class: "hg-shape" }, location.shape),
       make(
         "td",
-        { class: "hg-number", title: `${thousands(place.count)} parameters` },
-        thousands(place.count),
+        { class: "hg-number", title: `${thousands(location.count)} parameters` },
+        thousands(location.count),
       ),
     ),
     make(
@@ -28,8 +28,8 @@ function rowsOf(place: WeightLocation): HTMLElement[] {
       make(
         "td",
         { colspan: 3, title: whole },
-        ...breakable(place.parameter),
-        make("span", { class: "hg-index" }, place.index),
+        ...breakable(location.parameter),
+        make("span", { class: "hg-index" }, location.index),
       ),
     ),
   ];
@@ -43,7 +43,7 @@ export function locationsTable(locations: WeightLocation[]): HTMLElement {
     make("th", { scope: "col" }, "Shape"),
     make("th", { scope: "col", class: "hg-number" }, "Entries"),
   );
-  const bodies = locations.map((place) => make("tbody", {}, ...rowsOf(place)));
+  const bodies = locations.map((location) => make("tbody", {}, ...rowsOf(location)));
   return make(
     "table",
     { class: "hg-locations", "aria-label": "Where the weights are" },

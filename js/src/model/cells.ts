@@ -8,7 +8,7 @@ import type { Band, Column, GridSpec, Handle, Metric, Row, StackTab, Tooltip } f
  * Row -1 is the column headers, column -1 the row headers, both -1 the band's corner. Columns from -2 downwards are the
  * band's handles. Row -2 is the brackets over groups of heads; its columns are the first heads of their groups.
  */
-export interface Spot {
+export interface Position {
   band: number;
   row: number;
   column: number;
@@ -67,12 +67,12 @@ export function isLabeled(band: Band): boolean {
   return band.rows.every((row) => row.word === "");
 }
 
-export function sameSpot(a: Spot | null, b: Spot | null): boolean {
+export function samePosition(a: Position | null, b: Position | null): boolean {
   return a?.band === b?.band && a?.row === b?.row && a?.column === b?.column;
 }
 
-/** The number of the cell at a spot, or -1 where there is none. */
-export function numberAt(cells: Cells, { band, row, column }: Spot): number {
+/** The number of the cell at a position, or -1 where there is none. */
+export function numberAt(cells: Cells, { band, row, column }: Position): number {
   const shape = cells.bands[band];
   if (!shape || row < 0 || column < 0 || row >= shape.rows.length || column >= shape.columns.length)
     return -1;
@@ -81,7 +81,7 @@ export function numberAt(cells: Cells, { band, row, column }: Spot): number {
 }
 
 /** The place of a cell; null where its band is not among these. */
-export function spotOf(cells: Cells, n: number): Spot | null {
+export function positionOf(cells: Cells, n: number): Position | null {
   const band = cells.bands.findIndex(
     (_, b) => n >= cells.first[b]! && n < cells.first[b]! + sizeOf(cells, b),
   );
@@ -102,10 +102,10 @@ export function handlesOf(band: Band | undefined): readonly Handle[] {
   return band?.handles ?? [];
 }
 
-/** The column of a handle, as spots have it. */
+/** The column of a handle, as positions have it. */
 export const columnOfHandle = (handle: number): number => -2 - handle;
 
-/** The handle at a column of a spot. */
+/** The handle at a column of a position. */
 export function handleAt(band: Band | undefined, column: number): Handle | undefined {
   return column < -1 ? handlesOf(band)[-2 - column] : undefined;
 }
@@ -132,22 +132,22 @@ function range(first: number, last: number): number[] {
   return Array.from({ length: Math.max(0, last - first + 1) }, (_, k) => first + k);
 }
 
-/** The columns that a spot stands for. */
-function columnsUnder(band: Band, { row, column }: Spot): readonly number[] {
+/** The columns that a position stands for. */
+function columnsUnder(band: Band, { row, column }: Position): readonly number[] {
   if (column < -1) return handleAt(band, column)?.columns ?? [];
   if (column === -1) return range(0, band.columns.length - 1);
   const group = row === -2 ? groupAt(band, column) : null;
   return group ? range(...group) : [column];
 }
 
-/** The cells that a spot stands for: one cell, or all of a row, of a column, of a group, of a handle, of a band. */
-export function membersOf(cells: Cells, spot: Spot): number[] {
-  const band = cells.bands[spot.band];
+/** The cells that a position stands for: one cell, or all of a row, of a column, of a group, of a handle, of a band. */
+export function membersOf(cells: Cells, position: Position): number[] {
+  const band = cells.bands[position.band];
   if (!band) return [];
-  const columns = columnsUnder(band, spot);
-  const rows = spot.row < 0 ? range(0, band.rows.length - 1) : [spot.row];
+  const columns = columnsUnder(band, position);
+  const rows = position.row < 0 ? range(0, band.rows.length - 1) : [position.row];
   return rows
-    .flatMap((row) => columns.map((column) => numberAt(cells, { band: spot.band, row, column })))
+    .flatMap((row) => columns.map((column) => numberAt(cells, { band: position.band, row, column })))
     .filter((n) => n >= 0);
 }
 
@@ -162,14 +162,14 @@ export function hasGroups(band: Band): boolean {
   return !isLabeled(band) && band.columns.some((_, c) => groupAt(band, c));
 }
 
-/** Whether the cursor can be at a spot. */
-export function exists(cells: Cells, spot: Spot): boolean {
-  const { row, column } = spot;
-  const band = cells.bands[spot.band];
+/** Whether the cursor can be at a position. */
+export function exists(cells: Cells, position: Position): boolean {
+  const { row, column } = position;
+  const band = cells.bands[position.band];
   if (!band || row >= band.rows.length || column >= band.columns.length) return false;
   if (row === -2) return groupAt(band, column)?.[0] === column;
-  if (column < -1) return handleAt(band, column) !== undefined && membersOf(cells, spot).length > 0;
-  return row < 0 || column < 0 ? !isLabeled(band) : numberAt(cells, spot) >= 0;
+  if (column < -1) return handleAt(band, column) !== undefined && membersOf(cells, position).length > 0;
+  return row < 0 || column < 0 ? !isLabeled(band) : numberAt(cells, position) >= 0;
 }
 
 /** All lines from top to bottom. */
@@ -181,8 +181,22 @@ export function linesOf(cells: Cells): Line[] {
   ]);
 }
 
-/** The cells of the rectangle between two spots of one band. */
-export function block(cells: Cells, a: Spot, b: Spot): number[] {
+/** The first or the last cell of the grid, or of its bands from a given one on. */
+export function endCell(cells: Cells, last: boolean, from = 0): Position {
+  const lines = linesOf(cells).filter((line) => line.row >= 0 && line.band >= from);
+  if (last) lines.reverse();
+  for (const line of lines) {
+    const width = cells.bands[line.band]!.columns.length;
+    for (let k = 0; k < width; k++) {
+      const position = { ...line, column: last ? width - 1 - k : k };
+      if (exists(cells, position)) return position;
+    }
+  }
+  return { band: 0, row: 0, column: 0 };
+}
+
+/** The cells of the rectangle between two positions of one band. */
+export function block(cells: Cells, a: Position, b: Position): number[] {
   const members: number[] = [];
   if (a.band !== b.band) return members;
   for (let row = Math.min(a.row, b.row); row <= Math.max(a.row, b.row); row++) {
@@ -194,30 +208,30 @@ export function block(cells: Cells, a: Spot, b: Spot): number[] {
   return members;
 }
 
-function rowOf(cells: Cells, spot: Spot): Row | undefined {
-  return cells.bands[spot.band]?.rows[spot.row];
+function rowOf(cells: Cells, position: Position): Row | undefined {
+  return cells.bands[position.band]?.rows[position.row];
 }
 
-function columnOf(cells: Cells, { band, column }: Spot): Column | Handle | undefined {
+function columnOf(cells: Cells, { band, column }: Position): Column | Handle | undefined {
   const shape = cells.bands[band];
   return handleAt(shape, column) ?? shape?.columns[column];
 }
 
 /** "l1h2" of a cell, "l1" of a row, "l1 attn" of a handle; "" where the grammar has no such word. */
-export function wordOf(cells: Cells, spot: Spot): string {
-  const row = rowOf(cells, spot)?.word ?? "";
-  if (spot.row < 0) return "";
-  return (row + (columnOf(cells, spot)?.word ?? "")).trim();
+export function wordOf(cells: Cells, position: Position): string {
+  const row = rowOf(cells, position)?.word ?? "";
+  if (position.row < 0) return "";
+  return (row + (columnOf(cells, position)?.word ?? "")).trim();
 }
 
 /** "layer 1 head 2" of a cell, "layer 1" of a row, "layer 1 attention" of a handle, "head 2, every row" of a column. */
-export function nameOf(cells: Cells, spot: Spot): string {
-  const band = cells.bands[spot.band];
+export function nameOf(cells: Cells, position: Position): string {
+  const band = cells.bands[position.band];
   if (!band) return "";
-  const row = rowOf(cells, spot)?.name ?? "";
-  const column = columnOf(cells, spot)?.name ?? "";
-  if (spot.row >= 0) return `${row} ${column}`.trim();
-  const group = spot.row === -2 && groupAt(band, spot.column);
+  const row = rowOf(cells, position)?.name ?? "";
+  const column = columnOf(cells, position)?.name ?? "";
+  if (position.row >= 0) return `${row} ${column}`.trim();
+  const group = position.row === -2 && groupAt(band, position.column);
   if (group) {
     const [first, last] = group.map((c) => band.columns[c]!);
     return `group ${first!.group}, heads ${first!.label} to ${last!.label}, every row`;
@@ -226,20 +240,22 @@ export function nameOf(cells: Cells, spot: Spot): string {
 }
 
 /** "group 1, 4 heads" of a head that shares its key/value head with others. */
-export function groupName(cells: Cells, { band, column }: Spot): string {
+export function groupName(cells: Cells, { band, column }: Position): string {
   const group = groupAt(cells.bands[band], column);
   return group ? `group ${cells.bands[band]!.columns[column]!.group}, ${group[1] - group[0] + 1} heads` : "";
 }
 
-/** What a screen reader says of a spot; of a cell that is colored, its value too. */
-export function labelOf(cells: Cells, spot: Spot, on: BitSet, partial: BitSet, value = ""): string {
-  const n = numberAt(cells, spot);
+/** What a screen reader says of a position; of a cell that is colored, its value too. */
+export function labelOf(cells: Cells, position: Position, on: BitSet, partial: BitSet, value = ""): string {
+  const n = numberAt(cells, position);
   if (n >= 0) {
     const state = has(on, n) ? "selected" : has(partial, n) ? "partly selected" : "";
     const zero = has(cells.zero, n) ? "all output weights are zero" : "";
-    return [nameOf(cells, spot), state, zero, value, groupName(cells, spot)].filter(Boolean).join(", ");
+    return [nameOf(cells, position), state, zero, value, groupName(cells, position)]
+      .filter(Boolean)
+      .join(", ");
   }
-  const members = membersOf(cells, spot);
+  const members = membersOf(cells, position);
   const selected = members.filter((m) => has(on, m)).length;
-  return `${nameOf(cells, spot)}, ${selected} of ${members.length} selected`;
+  return `${nameOf(cells, position)}, ${selected} of ${members.length} selected`;
 }

@@ -1,6 +1,6 @@
 /** Every edit that a user can make, each as one write to the model and one sentence for the live region. */
 import { assign, type BitSet, equal, has } from "./bits";
-import { block, groupName, nameOf, numberAt, type Spot, sameSpot } from "./cells";
+import { block, groupName, nameOf, numberAt, type Position, samePosition } from "./cells";
 import {
   type Brush,
   brushed,
@@ -44,46 +44,46 @@ export class Editor {
     this.#known = on;
   }
 
-  toggle(spot: Spot): void {
-    const next = toggle(this.#view.cells, this.#sync.on, spot);
-    this.#view.anchor = spot;
-    this.#write(next, describe(this.#view.cells, spot, spot, next));
+  toggle(position: Position): void {
+    const next = toggle(this.#view.cells, this.#sync.on, position);
+    this.#view.anchor = position;
+    this.#write(next, describe(this.#view.cells, position, position, next));
   }
 
-  /** Only the cells of a spot. */
-  only(spot: Spot): void {
+  /** Only the cells of a position. */
+  only(position: Position): void {
     const { cells } = this.#view;
-    this.#view.anchor = spot;
-    this.#write(only(cells, spot), `only ${nameOf(cells, spot)} selected`, true);
+    this.#view.anchor = position;
+    this.#write(only(cells, position), `only ${nameOf(cells, position)} selected`, true);
   }
 
   /** The heads that share the key/value head of a spot's, on or off. */
-  group(spot: Spot): void {
+  group(position: Position): void {
     const { cells } = this.#view;
-    const members = groupOf(cells, spot);
+    const members = groupOf(cells, position);
     const next = switched(this.#sync.on, members);
-    const row = spot.row < 0 ? "every row" : nameOf(cells, { ...spot, column: -1 });
+    const row = position.row < 0 ? "every row" : nameOf(cells, { ...position, column: -1 });
     const state = members.every((n) => has(next, n)) ? "selected" : "taken out";
-    if (members.length) this.#write(next, `${row} ${groupName(cells, spot)} ${state}`);
-    else this.#say(`${nameOf(cells, spot)} shares no key/value head`);
+    if (members.length) this.#write(next, `${row} ${groupName(cells, position)} ${state}`);
+    else this.#say(`${nameOf(cells, position)} shares no key/value head`);
   }
 
-  /** The block between the anchor and a spot, both of which are cells: headers and handles have no place in a block. */
-  extend(spot: Spot): void {
+  /** The block between the anchor and a position, both of which are cells: headers and handles have no place in a block. */
+  extend(position: Position): void {
     const { cells, anchor: last } = this.#view;
-    if (numberAt(cells, spot) < 0) return;
+    if (numberAt(cells, position) < 0) return;
     const base = this.#view.base ?? this.#sync.on;
-    const anchor = last?.band === spot.band && numberAt(cells, last) >= 0 ? last : spot;
-    const next = assign(base, block(cells, anchor, spot), true);
-    this.#write(next, describe(cells, anchor, spot, next));
+    const anchor = last?.band === position.band && numberAt(cells, last) >= 0 ? last : position;
+    const next = assign(base, block(cells, anchor, position), true);
+    this.#write(next, describe(cells, anchor, position, next));
     this.#known = this.#sync.on;
     this.#view.anchor = anchor;
     this.#view.base = base;
   }
 
-  startBrush(spot: Spot, alt: boolean): void {
-    if (this.#view.live) this.#view.brush = startBrush(this.#view.cells, this.#sync.on, spot, alt);
-    this.#view.anchor = spot;
+  startBrush(position: Position, alt: boolean): void {
+    if (this.#view.live) this.#view.brush = startBrush(this.#view.cells, this.#sync.on, position, alt);
+    this.#view.anchor = position;
     this.#view.base = null;
   }
 
@@ -109,7 +109,7 @@ export class Editor {
   /** How many cells a running drag covers, in words. */
   get brushText(): string {
     const { brush, cells } = this.#view;
-    if (!brush || sameSpot(brush.from, brush.to)) return "";
+    if (!brush || samePosition(brush.from, brush.to)) return "";
     const n = block(cells, brush.from, brush.to).length;
     return `${brush.add ? "add" : "remove"} ${n} cell${n === 1 ? "" : "s"}: ${nameOf(cells, brush.from)} to ${nameOf(cells, brush.to)}`;
   }

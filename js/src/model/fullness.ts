@@ -10,9 +10,9 @@ export interface Fullness {
   rows: Level[];
   columns: Level[];
   /** Of each handle: of each row. */
-  grips: Level[][];
+  handles: Level[][];
   /** Of each handle, over all rows. */
-  heads: Level[];
+  handleHeaders: Level[];
 }
 
 const levelOf = (on: number, count: number): Level => (count ? (on === 0 ? 0 : on === count ? 2 : 1) : -1);
@@ -30,8 +30,8 @@ function bandFullness({ bands, first, absent }: Cells, on: BitSet, b: number): F
   const band = bands[b]!;
   const [height, width] = [band.rows.length, band.columns.length];
   const [rows, columns] = [counters(height), counters(width)];
-  const grips = handlesOf(band).map(() => counters(height));
-  const under = band.columns.map((_, c) => grips.filter((_, h) => handlesOf(band)[h]!.columns.includes(c)));
+  const handles = handlesOf(band).map(() => counters(height));
+  const under = band.columns.map((_, c) => handles.filter((_, h) => handlesOf(band)[h]!.columns.includes(c)));
   let n = first[b]!;
   // Bits are read in place: this runs over all cells in each frame of a drag.
   for (let row = 0; row < height; row++) {
@@ -53,8 +53,8 @@ function bandFullness({ bands, first, absent }: Cells, on: BitSet, b: number): F
     all: levelOf(sum(rows[0]), sum(rows[1])),
     rows: levels(rows),
     columns: levels(columns),
-    grips: grips.map(levels),
-    heads: grips.map(([ons, counts]) => levelOf(sum(ons), sum(counts))),
+    handles: handles.map(levels),
+    handleHeaders: handles.map(([ons, counts]) => levelOf(sum(ons), sum(counts))),
   };
 }
 

@@ -1,5 +1,5 @@
 /** Whether a kernel still answers. */
-import { atEnd } from "../chrome/dom";
+import { atEnd } from "../dom/elements";
 import type { Model } from "./sync";
 import { VERSION } from "./wire";
 

@@ -1,19 +1,28 @@
 /** What clicks and keys do to the set of cells that are on. Pure: bits in, bits out. */
 import { assign, type BitSet, empty, has, without } from "./bits";
-import { block, type Cells, groupAt, membersOf, nameOf, numberAt, type Spot, sameSpot } from "./cells";
+import {
+  block,
+  type Cells,
+  groupAt,
+  membersOf,
+  nameOf,
+  numberAt,
+  type Position,
+  samePosition,
+} from "./cells";
 
 /** A cell changes its state; a header switches all its cells on, or off when all are on already. */
-export function toggle(cells: Cells, on: BitSet, spot: Spot): BitSet {
-  return switched(on, membersOf(cells, spot));
+export function toggle(cells: Cells, on: BitSet, position: Position): BitSet {
+  return switched(on, membersOf(cells, position));
 }
 
-/** The cells of a spot, and nothing else. */
-export function only(cells: Cells, spot: Spot): BitSet {
-  return assign(empty(cells.count), membersOf(cells, spot), true);
+/** The cells of a position, and nothing else. */
+export function only(cells: Cells, position: Position): BitSet {
+  return assign(empty(cells.count), membersOf(cells, position), true);
 }
 
 /** The heads that share the key/value head of a spot's: in its row, or in every row for a header; none if none do. */
-export function groupOf(cells: Cells, { band, row, column }: Spot): number[] {
+export function groupOf(cells: Cells, { band, row, column }: Position): number[] {
   const group = groupAt(cells.bands[band], column);
   if (!group) return [];
   if (row < 0) return membersOf(cells, { band, row: -2, column });
@@ -45,15 +54,15 @@ export function nothing(cells: Cells): BitSet {
  * from a cell that is on it switches off. Alt always removes.
  */
 export interface Brush {
-  from: Spot;
-  to: Spot;
+  from: Position;
+  to: Position;
   add: boolean;
 }
 
-export function startBrush(cells: Cells, on: BitSet, spot: Spot, alt: boolean): Brush {
-  const n = numberAt(cells, spot);
+export function startBrush(cells: Cells, on: BitSet, position: Position, alt: boolean): Brush {
+  const n = numberAt(cells, position);
   const add = !alt && !(n >= 0 && has(on, n));
-  return { from: spot, to: spot, add };
+  return { from: position, to: position, add };
 }
 
 export function brushed(cells: Cells, on: BitSet, brush: Brush): BitSet {
@@ -61,8 +70,10 @@ export function brushed(cells: Cells, on: BitSet, brush: Brush): BitSet {
 }
 
 /** One sentence on what a change did, for the live region. */
-export function describe(cells: Cells, spot: Spot, to: Spot, after: BitSet): string {
-  const members = sameSpot(spot, to) ? membersOf(cells, spot) : block(cells, spot, to);
-  const what = sameSpot(spot, to) ? nameOf(cells, spot) : `${nameOf(cells, spot)} to ${nameOf(cells, to)}`;
+export function describe(cells: Cells, position: Position, to: Position, after: BitSet): string {
+  const members = samePosition(position, to) ? membersOf(cells, position) : block(cells, position, to);
+  const what = samePosition(position, to)
+    ? nameOf(cells, position)
+    : `${nameOf(cells, position)} to ${nameOf(cells, to)}`;
   return `${what} ${members.every((n) => has(after, n)) ? "selected" : "taken out"}`;
 }

@@ -1,6 +1,6 @@
 /** A model of several stacks shows one of them at a time. Which bands that is, and what is selected elsewhere. Pure. */
 
-import type { TabShape } from "../inspector/tabs";
+import type { TabShape } from "../dom/tabs";
 import { type BitSet, has } from "./bits";
 import { type Cells, sizeOf } from "./cells";
 import { thousands } from "./numbers";

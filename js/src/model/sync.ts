@@ -6,11 +6,24 @@
  * be switched, and is shown on whatever there is until Python has done it.
  */
 
-import { atEnd, freshId } from "../chrome/dom";
-import { type BitSet, equal, fromText, fromWire, toText, union, without } from "./bits";
+import { atEnd, freshId } from "../dom/elements";
+import { type BitSet, equal, fromText, fromWire, has, toText, union, without } from "./bits";
+import { type CellValues, readValues } from "./cell_values";
 import { type Cells, readSpec } from "./cells";
-import { readShades, type Shades } from "./values";
-import type { Command, Focus, History, Progress, Recolor, SavedSelection, Text, Wire } from "./wire";
+import type {
+  Arrows,
+  Command,
+  Completions,
+  Focus,
+  HeadsSummary,
+  History,
+  Progress,
+  Recolor,
+  SavedSelection,
+  Summary,
+  Text,
+  Wire,
+} from "./wire";
 
 /** What headgrid uses of anywidget's model. */
 export interface Model {
@@ -40,6 +53,7 @@ const PAGE = freshId();
 /** What is a step of the history. */
 const CHANGES: Command["do"][] = ["edit", "only", "query", "recall"];
 
+const NO_SUMMARY = { notes: [], ln: "folded", tabs: [], circuits: [], partners: null, pending: [] } as const;
 const NOTHING: Text = { selection: "none", counts: "", n_selected: 0, n_params: 0, query: 0, error: null };
 
 export class Sync {
@@ -47,7 +61,7 @@ export class Sync {
   on!: BitSet;
   partial!: BitSet;
   /** The colors of the cells; null where they have none, or where those of another question are there. */
-  shades!: Shades | null;
+  cellValues!: CellValues | null;
   readonly #model: Model;
 
   constructor(model: Model) {
@@ -56,28 +70,28 @@ export class Sync {
   }
 
   /** What is in a trait now, of which any part may be missing. */
-  read<K extends Trait>(trait: K): Partial<Wire[K]> | undefined {
+  #read<K extends Trait>(trait: K): Partial<Wire[K]> | undefined {
     const value = this.#model.get(trait);
     return value && typeof value === "object" ? (value as Partial<Wire[K]>) : undefined;
   }
 
   /** The version of the wire that Python speaks. */
   get version(): number {
-    return this.read("spec")?.version ?? 0;
+    return this.#read("spec")?.version ?? 0;
   }
 
   get text(): Text {
-    return { ...NOTHING, ...this.read("text") };
+    return { ...NOTHING, ...this.#read("text") };
   }
 
   /** The last cell that any view asked about, and how its weights are to be read. */
   get focus(): Focus {
-    return { n: 0, cell: -1, ln: "folded", ...this.read("focus") };
+    return { n: 0, cell: -1, ln: "folded", ...this.#read("focus") };
   }
 
   /** The last colors that any view asked for. */
   get recolored(): Recolor {
-    return { n: 0, metric: "", ln: "folded", ...this.read("recolor") };
+    return { n: 0, metric: "", ln: "folded", ...this.#read("recolor") };
   }
 
   /** Why there are no colors; "" where there are, or where none were asked for. */
@@ -86,12 +100,12 @@ export class Sync {
   }
 
   get progress(): Progress {
-    return { label: "", done: 0, total: 0, ...this.read("progress") };
+    return { label: "", done: 0, total: 0, ...this.#read("progress") };
   }
 
   /** How many steps the selection can go back and forth, those that were asked for and not done yet taken off. */
   get history(): History {
-    let { undo = 0, redo = 0 } = this.read("history") ?? {};
+    let { undo = 0, redo = 0 } = this.#read("history") ?? {};
     for (const { do: what } of this.#waiting) {
       const steps = what === "undo" ? Math.min(1, undo) : what === "redo" ? -Math.min(1, redo) : 0;
       undo -= steps;
@@ -103,7 +117,46 @@ export class Sync {
 
   /** The selections that have names. */
   get saved(): readonly SavedSelection[] {
-    return this.read("saved")?.items ?? [];
+    return this.#read("saved")?.items ?? [];
+  }
+
+  /** The summary of the cell in focus; null while it answers an older question. */
+  get summary(): Summary | null {
+    const summary = this.#read("summary");
+    if (!summary?.locations || summary.focus !== this.focus.n || (summary.cell ?? -1) < 0) return null;
+    return { ...NO_SUMMARY, ...summary } as Summary;
+  }
+
+  /** The summary of a cell that a page without a kernel brought along, with these norms if it has it; null if it has none. */
+  precomputed(cell: number, ln: Ln): Summary | null {
+    const all = this.#read("precomputed");
+    const found = (Array.isArray(all) ? (all as Summary[]) : []).filter((summary) => summary.cell === cell);
+    const summary = found.find((one) => one.ln === ln) ?? found[0];
+    return summary ? { ...NO_SUMMARY, ...summary } : null;
+  }
+
+  /** The selected heads side by side, without those that were deselected since; null for fewer than two. */
+  get selectedHeads(): HeadsSummary | null {
+    const { heads = [], n_heads = 0, ...rest } = this.#read("selected_heads") ?? {};
+    if (n_heads < 2) return null;
+    const still = heads.filter(({ cell }) => has(this.on, cell));
+    const { ln } = this.focus;
+    const pending = rest.pending || still.length < heads.length || (rest.ln ?? ln) !== ln;
+    return { summed: null, ln, ...rest, heads: still, n_heads, pending };
+  }
+
+  /** Composition among the selected heads, without the arrows of those that were deselected since. */
+  get arrows(): Arrows {
+    const { arrows = [], baseline = 0, fence = null, note = "" } = this.#read("arrows") ?? {};
+    const isOn = (cell: number) => has(this.on, cell);
+    return { arrows: arrows.filter((a) => isOn(a.source) && isOn(a.target)), baseline, fence, note };
+  }
+
+  /** The completions of the text in the query box; null while they answer an older text. */
+  get completions(): Completions | null {
+    const answer = this.#read("completions");
+    if (!answer?.items || answer.complete !== this.#read("complete")?.n) return null;
+    return { start: 0, end: 0, ...answer } as Completions;
   }
 
   /** Calls back after each change of a trait, with the sets of cells read anew, until the signal aborts. */
@@ -140,7 +193,7 @@ export class Sync {
 
   /** Asks Python what may stand in a text at a place. Returns the question's number. */
   complete(text: string, at: number): number {
-    const n = (this.read("complete")?.n ?? 0) + 1;
+    const n = (this.#read("complete")?.n ?? 0) + 1;
     this.#write("complete", { n, text, at });
     return n;
   }
@@ -163,18 +216,18 @@ export class Sync {
   }
 
   get #done(): number {
-    return this.read("history")?.done ?? 0;
+    return this.#read("history")?.done ?? 0;
   }
 
   /** The colors, unless they answer another question than the last one; Python's own answer none. */
   get #colors(): Partial<Wire["colors"]> | null {
-    const colors = this.read("colors") ?? null;
+    const colors = this.#read("colors") ?? null;
     const { recolor = 0 } = colors ?? {};
     return recolor === 0 || recolor === this.recolored.n ? colors : null;
   }
 
   get #commands(): Command[] {
-    const commands = this.read("commands");
+    const commands = this.#read("commands");
     return Array.isArray(commands) ? (commands as Command[]) : [];
   }
 
@@ -184,8 +237,8 @@ export class Sync {
   }
 
   #reread(trait: Trait): void {
-    if (trait === "spec") this.cells = readSpec(this.read("spec") ?? {});
-    if (COLORS.includes(trait)) this.shades = readShades(this.#colors, this.cells);
+    if (trait === "spec") this.cells = readSpec(this.#read("spec") ?? {});
+    if (COLORS.includes(trait)) this.cellValues = readValues(this.#colors, this.cells);
     if (!CELLS.includes(trait)) return;
     this.on = this.#bits("cells");
     this.partial = this.#bits("partial");

@@ -1,13 +1,16 @@
 /** What belongs to one view and never crosses the wire: the stack shown, cursor, hover, a running brush, settings. */
 
-import { endOf } from "../grid/keyboard";
-import type { Zoom } from "../grid/zoom";
-import type { Sign } from "../inspector/tokens";
 import type { BitSet } from "./bits";
-import type { Cells, Spot } from "./cells";
+import { type Cells, endCell, type Position } from "./cells";
 import type { Brush } from "./selection";
 import { cellsOf } from "./stacks";
 import type { Arrow } from "./wire";
+
+/** "auto": cells of a readable size, which may have to be scrolled. "whole": the whole grid. A number: that size. */
+export type Zoom = "auto" | "whole" | number;
+
+/** Which side of a singular direction the inspector shows: the largest logits, or the smallest. */
+export type Sign = 1 | -1;
 
 /** How the inspector is set; it stays so from cell to cell. */
 export interface Panel {
@@ -27,12 +30,12 @@ export interface ArrowChoice {
 }
 
 /** Where the cursor is, and whether it was ever moved; until then it is not shown. */
-interface Place {
-  cursor: Spot;
+interface CursorState {
+  cursor: Position;
   visited: boolean;
 }
 
-export interface View extends Place {
+export interface View extends CursorState {
   panel: Panel;
   arrows: ArrowChoice;
   /** The name of the stack that is shown. */
@@ -40,13 +43,13 @@ export interface View extends Place {
   /** Its cells, which is all that is drawn, pointed at and reached by keys. */
   cells: Cells;
   /** Where the cursor was in the stacks that were shown before. */
-  places: Map<string, Place>;
+  cursors: Map<string, CursorState>;
   zoom: Zoom;
   /** The names of the saved selections that are shown. */
   marks: string[];
-  hover: Spot | null;
+  hover: Position | null;
   /** The corner that Shift extends from. */
-  anchor: Spot | null;
+  anchor: Position | null;
   /** The cells as they were before Shift began to extend, so that a block can shrink again. */
   base: BitSet | null;
   brush: Brush | null;
@@ -57,9 +60,9 @@ export interface View extends Place {
 }
 
 /** The cursor starts on the first cell of the layers, where the heads are. */
-function startOf(cells: Cells): Place {
+function startOf(cells: Cells): CursorState {
   const layers = cells.bands.findIndex((band) => band.rows.some((row) => row.word !== ""));
-  return { cursor: endOf(cells, false, Math.max(0, layers)), visited: false };
+  return { cursor: endCell(cells, false, Math.max(0, layers)), visited: false };
 }
 
 export function newView(all: Cells, stack: string): View {
@@ -70,7 +73,7 @@ export function newView(all: Cells, stack: string): View {
     arrows: { shown: true, z: 3, kinds: { Q: true, K: true, V: true } },
     stack,
     cells,
-    places: new Map(),
+    cursors: new Map(),
     zoom: "auto",
     marks: [],
     hover: null,
@@ -84,8 +87,8 @@ export function newView(all: Cells, stack: string): View {
 
 /** Shows another stack, with the cursor where it was when that stack was last shown. */
 export function showStack(view: View, all: Cells, stack: string): void {
-  view.places.set(view.stack, { cursor: view.cursor, visited: view.visited });
+  view.cursors.set(view.stack, { cursor: view.cursor, visited: view.visited });
   const cells = cellsOf(all, stack);
-  const place = view.places.get(stack) ?? startOf(cells);
-  Object.assign(view, { ...place, stack, cells, hover: null, anchor: null, base: null, brush: null });
+  const cursor = view.cursors.get(stack) ?? startOf(cells);
+  Object.assign(view, { ...cursor, stack, cells, hover: null, anchor: null, base: null, brush: null });
 }

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { accepted, isBegun, makeCompleting, Past } from "../../src/chrome/completion";
+import { accepted, isBegun, makeCompleting, QueryHistory } from "../../src/chrome/completion";
 import { makeQuery, pythonOf } from "../../src/chrome/query";
 import type { Completions } from "../../src/model/wire";
 import { text } from "../specs";
@@ -20,17 +20,25 @@ describe("an accepted word", () => {
 
 describe("the texts that were applied", () => {
   it("are walked back and forth, and the draft stands at the end", () => {
-    const past = new Past(["l0", "l1"]);
-    expect(past.step(1, "draft")).toBeNull();
-    expect([past.step(-1, "draft"), past.step(-1, "l1"), past.step(-1, "l0")]).toEqual(["l1", "l0", null]);
-    expect([past.step(1, "l0"), past.step(1, "l1"), past.step(1, "draft")]).toEqual(["l1", "draft", null]);
+    const history = new QueryHistory(["l0", "l1"]);
+    expect(history.step(1, "draft")).toBeNull();
+    expect([history.step(-1, "draft"), history.step(-1, "l1"), history.step(-1, "l0")]).toEqual([
+      "l1",
+      "l0",
+      null,
+    ]);
+    expect([history.step(1, "l0"), history.step(1, "l1"), history.step(1, "draft")]).toEqual([
+      "l1",
+      "draft",
+      null,
+    ]);
   });
 
   it("are the last fifty", () => {
-    const past = new Past(Array.from({ length: 60 }, (_, k) => `l${k}`));
+    const history = new QueryHistory(Array.from({ length: 60 }, (_, k) => `l${k}`));
     let shown = "";
     let steps = 0;
-    for (let text = past.step(-1, ""); text !== null; text = past.step(-1, text))
+    for (let text = history.step(-1, ""); text !== null; text = history.step(-1, text))
       [shown, steps] = [text, steps + 1];
     expect([shown, steps]).toEqual(["l10", 50]);
   });
@@ -39,10 +47,14 @@ describe("the texts that were applied", () => {
 describe("the texts that are applied while they are walked", () => {
   it("are the last again, from which it goes back", () => {
     const texts = Array.from({ length: 50 }, (_, k) => `l${k}`);
-    const past = new Past(texts);
-    expect([past.step(-1, ""), past.step(-1, "l49")]).toEqual(["l49", "l48"]);
+    const history = new QueryHistory(texts);
+    expect([history.step(-1, ""), history.step(-1, "l49")]).toEqual(["l49", "l48"]);
     texts.push("embed");
-    expect([past.step(-1, ""), past.step(1, "embed"), past.step(1, "")]).toEqual(["embed", "", null]);
+    expect([history.step(-1, ""), history.step(1, "embed"), history.step(1, "")]).toEqual([
+      "embed",
+      "",
+      null,
+    ]);
     expect([texts.length, texts[0]]).toEqual([50, "l1"]);
   });
 });

@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { makeLegend, ticksOf } from "../../src/chrome/legend";
-import { readShades } from "../../src/model/values";
+import { readValues } from "../../src/model/cell_values";
 import { colors } from "../fixtures";
 import { small } from "../specs";
 
 const cells = small();
-const shadesOf = (more = {}) => readShades(colors(Array(cells.count).fill(0.5), more), cells)!;
+const shadesOf = (more = {}) => readValues(colors(Array(cells.count).fill(0.5), more), cells)!;
 
 describe("the legend", () => {
   it("has the ends of the scale, and zero where the scale has two sides", () => {
@@ -15,7 +15,7 @@ describe("the legend", () => {
 
   it("says the range of the values, and marks the ends that some lie beyond", () => {
     const { element, update } = makeLegend();
-    const far = element.querySelector<HTMLElement>(".hg-far")!;
+    const far = element.querySelector<HTMLElement>(".hg-beyond")!;
     const within = shadesOf({ diverging: false, low: 0, range: "all are 0.50" });
     update(within, "light");
     expect([far.hidden, element.textContent]).toEqual([true, expect.stringContaining("all are 0.50")]);
@@ -40,7 +40,7 @@ describe("the legend", () => {
     const ramp = element.querySelector<HTMLElement>(".hg-ramp")!;
     update(shadesOf(), "light");
     expect(ramp.hidden).toBe(false);
-    update(readShades(colors(Array(cells.count).fill(Number.NaN)), cells), "light");
+    update(readValues(colors(Array(cells.count).fill(Number.NaN)), cells), "light");
     expect([ramp.hidden, element.textContent]).toEqual([true, expect.stringContaining("no value")]);
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from "vitest";
-import { make } from "../../src/chrome/dom";
-import { makeWork } from "../../src/chrome/progress";
+import { makeProgress } from "../../src/chrome/progress";
+import { make } from "../../src/dom/elements";
 
 const progress = { label: "reading every head", done: 3, total: 12 };
 const nothing = { label: "", done: 0, total: 0 };
@@ -10,8 +10,8 @@ function workOf() {
   const element = make("div", {}, make("label", {}, menu), make("span", {}, "an error"));
   document.body.replaceChildren(element);
   const stop = vi.fn();
-  const show = makeWork(menu, stop, new AbortController().signal);
-  const work = element.querySelector<HTMLElement>(".hg-work")!;
+  const show = makeProgress(menu, stop, new AbortController().signal);
+  const work = element.querySelector<HTMLElement>(".hg-progress")!;
   return { menu, element, work, stop, show, button: work.querySelector("button")! };
 }
 

@@ -80,7 +80,7 @@ describe("the query box", () => {
   it("remembers what was applied, once in a row, and nothing for an empty box", () => {
     const { box, input } = boxOf([]);
     for (const query of ["l0", " l0 ", "", "l1h2"]) enter(input, query);
-    expect(box.past).toEqual(["l0", "l1h2"]);
+    expect(box.history).toEqual(["l0", "l1h2"]);
   });
 
   it("keeps a refused text and marks the place", () => {

@@ -18,7 +18,7 @@ describe("the status line", () => {
     expect(status.element.textContent).toBe("l1h2layer 1 head 21 head6 of 100 parameters (6.0%)");
   });
 
-  it("says what no card does, and keeps in full what it cuts off", () => {
+  it("says what no tooltip does, and keeps in full what it cuts off", () => {
     const status = makeStatus();
     const detail = status.element.querySelector<HTMLElement>(`[id=${status.detailId}]`)!;
     const counts = "12 heads, 3 MLPs, parts of 2 heads and 1 MLP";

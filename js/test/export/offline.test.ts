@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { drawAll, stateOf, stillModel } from "../../src/export/offline";
+import { drawAll, readOnlyModel, stateOf } from "../../src/export/offline";
 
 const saved = (state: object, buffers: object[] = []) => ({ state, buffers }) as never;
 
@@ -25,7 +25,7 @@ describe("the state of a page without a kernel", () => {
   });
 
   test("is read and never written", () => {
-    const model = stillModel({ cells: 1 });
+    const model = readOnlyModel({ cells: 1 });
     model.set("cells", 2);
     model.save_changes();
     expect(model.get("cells")).toBe(1);

@@ -1,13 +1,13 @@
 import { describe, expect, test } from "vitest";
-import type { Palette } from "../../src/chrome/theme";
+import type { Palette } from "../../src/dom/theme";
 import { fileName, frameOf, wrap } from "../../src/export/picture";
-import { Pen, Stroke } from "../../src/export/svg";
+import { SvgContext, SvgPath } from "../../src/export/svg";
 import { layOut } from "../../src/grid/geometry";
-import type { Scene } from "../../src/grid/headers";
 import { paint } from "../../src/grid/paint";
+import type { Scene } from "../../src/grid/scene";
 import { assign, empty } from "../../src/model/bits";
+import type { CellValues } from "../../src/model/cell_values";
 import { readSpec } from "../../src/model/cells";
-import type { Shades } from "../../src/model/values";
 import { specOf } from "../specs";
 
 const palette = new Proxy({ font: "11px sans", theme: "light", cell: "#eee", ground: "#fff" } as Palette, {
@@ -23,15 +23,15 @@ function sceneOf(more: Partial<Scene> = {}): Scene {
     geometry,
     on: assign(empty(cells.count), [4, 5], true),
     partial: empty(cells.count),
-    ...{ shades: null, arrows: [], marks: [], cursor: null, focused: false, hover: null },
+    ...{ cellValues: null, arrows: [], marks: [], cursor: null, focused: false, hover: null },
     ...{ scroll: { x: 0, y: 0 }, width: geometry.width, height: geometry.height, ratio: 1 },
-    path: () => new Stroke(),
+    path: () => new SvgPath(),
     ...more,
   };
 }
 
 function textsOf(scene: Scene, title = "<model>", marks: string[] = []): string[] {
-  const pen = new Pen(palette.font, { width: measure, foot: () => 4 });
+  const pen = new SvgContext(palette.font, { width: measure, foot: () => 4 });
   const caption = { selection: "l1h2 | l0 mlp", counts: "1 head, 1 MLP", marks };
   const frame = frameOf(scene, palette, title, caption, measure);
   frame.paint(pen);
@@ -51,8 +51,15 @@ describe("a picture", () => {
     const { cells } = sceneOf();
     const values = new Float32Array(cells.count).fill(0.5);
     values[7] = Number.NaN;
-    const shades = { label: "score", values, low: -2, high: 2, diverging: true, missing: true } as Shades;
-    expect(textsOf(sceneOf({ shades })).slice(3)).toEqual([
+    const cellValues = {
+      label: "score",
+      values,
+      low: -2,
+      high: 2,
+      diverging: true,
+      missing: true,
+    } as CellValues;
+    expect(textsOf(sceneOf({ cellValues })).slice(3)).toEqual([
       "score",
       "−2.00",
       "0",
@@ -64,8 +71,15 @@ describe("a picture", () => {
 
   test("says the range of the values and that some lie beyond the scale", () => {
     const values = new Float32Array(sceneOf().cells.count).fill(3);
-    const shades = { label: "score", values, low: 0, high: 2, range: "all are 3", missing: false } as Shades;
-    expect(textsOf(sceneOf({ shades })).slice(3, 8)).toEqual([
+    const cellValues = {
+      label: "score",
+      values,
+      low: 0,
+      high: 2,
+      range: "all are 3",
+      missing: false,
+    } as CellValues;
+    expect(textsOf(sceneOf({ cellValues })).slice(3, 8)).toEqual([
       "score",
       "0",
       "≥ 2.00",
@@ -89,7 +103,7 @@ describe("a picture", () => {
 
   test("has a rectangle for every cell", () => {
     const scene = sceneOf();
-    const pen = new Pen(palette.font, { width: measure, foot: () => 4 });
+    const pen = new SvgContext(palette.font, { width: measure, foot: () => 4 });
     paint(pen, scene, palette);
     const page = new DOMParser().parseFromString(pen.toString(1, 1, "", ""), "image/svg+xml");
     const drawn = [...page.querySelectorAll('path[fill="#eee"],path[fill="#on"]')];

@@ -1,14 +1,15 @@
 import { describe, expect, test } from "vitest";
-import { escaped, Pen, Stroke } from "../../src/export/svg";
+import { escaped, SvgContext, SvgPath } from "../../src/export/svg";
 
-const penOf = () => new Pen('11px "A B", sans-serif', { width: (text) => 6 * text.length, foot: () => 3.5 });
-const parsed = (pen: Pen) =>
+const penOf = () =>
+  new SvgContext('11px "A B", sans-serif', { width: (text) => 6 * text.length, foot: () => 3.5 });
+const parsed = (pen: SvgContext) =>
   new DOMParser().parseFromString(pen.toString(30, 20, "<t>", 'a & "b"'), "image/svg+xml");
 
 describe("a pen", () => {
   test("writes each fill and stroke as one path with the paint of that moment", () => {
     const pen = penOf();
-    const path = new Stroke();
+    const path = new SvgPath();
     path.moveTo(1, 2.004);
     path.lineTo(3.456, 4);
     path.closePath();
@@ -31,8 +32,8 @@ describe("a pen", () => {
 
   test("leaves out a path with nothing in it", () => {
     const pen = penOf();
-    pen.fill(new Stroke());
-    pen.stroke(new Stroke());
+    pen.fill(new SvgPath());
+    pen.stroke(new SvgPath());
     expect(parsed(pen).querySelectorAll("path")).toHaveLength(0);
   });
 
@@ -78,13 +79,13 @@ describe("a pen", () => {
   });
 
   test("draws circles and rounded corners that stay inside of their box", () => {
-    const path = new Stroke();
+    const path = new SvgPath();
     path.arc(5, 6, 2);
     expect(path.d).toBe("M3 6a2 2 0 1 0 4 0a2 2 0 1 0 -4 0z");
-    const round = new Stroke();
+    const round = new SvgPath();
     round.roundRect(0, 0, 4, 10, 5);
     expect(round.d).toBe("M2 0h0a2 2 0 0 1 2 2v6a2 2 0 0 1 -2 2h0a2 2 0 0 1 -2 -2v-6a2 2 0 0 1 2 -2z");
-    const half = new Stroke();
+    const half = new SvgPath();
     half.roundRect(1, 2, 8, 10, [0, 0, 3, 3]);
     expect(half.d).toBe("M1 2h8v7a3 3 0 0 1 -3 3h-2a3 3 0 0 1 -3 -3v-7z");
   });

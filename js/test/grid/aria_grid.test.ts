@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { Layer, type LayerState, slide } from "../../src/grid/aria_grid";
+import { AriaGrid, type AriaGridState, slide } from "../../src/grid/aria_grid";
 import { layOut } from "../../src/grid/geometry";
 import { empty } from "../../src/model/bits";
-import { type Cells, readSpec, type Spot } from "../../src/model/cells";
+import { type Cells, type Position, readSpec } from "../../src/model/cells";
 import { grouped, handledCells } from "../handled";
 import { measure, on, specOf } from "../specs";
 
@@ -18,14 +18,14 @@ describe("the window of accessible cells", () => {
   });
 });
 
-const stateOf = (cells: Cells, cursor: Spot, more: Partial<LayerState> = {}): LayerState => ({
-  ...{ cells, cursor, geometry: layOut(cells, 20, measure), shades: null },
+const stateOf = (cells: Cells, cursor: Position, more: Partial<AriaGridState> = {}): AriaGridState => ({
+  ...{ cells, cursor, geometry: layOut(cells, 20, measure), cellValues: null },
   ...{ on: empty(cells.count), partial: empty(cells.count), scroll: { x: 0, y: 0 } },
   ...more,
 });
-const layerOf = (state: LayerState) => {
+const layerOf = (state: AriaGridState) => {
   const grid = document.createElement("div");
-  const layer = new Layer(grid, "x", "detail");
+  const layer = new AriaGrid(grid, "x", "detail");
   layer.update(state);
   const labels = (role: string) =>
     [...grid.querySelectorAll<HTMLElement>(`[role=${role}]`)].map((node) => node.getAttribute("aria-label"));
@@ -33,9 +33,9 @@ const layerOf = (state: LayerState) => {
     grid.querySelector<HTMLElement>(`[id="${grid.getAttribute("aria-activedescendant")}"]`);
   return { grid, layer, labels, active };
 };
-const at = (band: number, row: number, column: number): Spot => ({ band, row, column });
+const at = (band: number, row: number, column: number): Position => ({ band, row, column });
 
-describe("the accessible layer", () => {
+describe("the accessible grid", () => {
   it("describes the cursor's cell, and no other, by what else there is to say of it", () => {
     const cells = handledCells();
     const { grid, active, layer } = layerOf(stateOf(cells, at(0, 1, 0)));
@@ -54,7 +54,7 @@ describe("the accessible layer", () => {
     );
     expect(locations).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
     expect(active()?.getAttribute("aria-label")).toBe("layer 1 MLP, 0 of 4 selected");
-    expect(layer.spotOf(active()!)).toEqual(at(0, 1, -2));
+    expect(layer.positionOf(active()!)).toEqual(at(0, 1, -2));
   });
 
   it("has a bracket as a header of all the columns that it spans", () => {

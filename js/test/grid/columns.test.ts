@@ -51,13 +51,13 @@ describe("the columns", () => {
     for (const cell of [2, 7, 20, 34]) {
       const box = columnsOf(handled(), cell, 20, measure);
       const [end, start] = [box.lefts[2]! + box.widths[2]!, box.lefts[3]!];
-      expect(box.grips[0]!).toBeGreaterThan(end);
-      expect(box.grips[0]! + box.grip).toBeLessThan(start);
+      expect(box.handleLefts[0]!).toBeGreaterThan(end);
+      expect(box.handleLefts[0]! + box.handleWidth).toBeLessThan(start);
       expect(box.reach.map(({ column }) => column)).toEqual([0, 1, 2, -2, 3, 4, 5, 6]);
       expect(box.reach[3]!.from).toBe(end);
       expect(box.reach[4]!.from).toBe(start);
     }
-    expect(columnsOf(handled(), 34, 20, measure).grip).toBeGreaterThanOrEqual(8);
+    expect(columnsOf(handled(), 34, 20, measure).handleWidth).toBeGreaterThanOrEqual(8);
   });
 
   it("keep every two kinds of columns apart, however small they are", () => {

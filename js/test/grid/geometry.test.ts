@@ -14,9 +14,9 @@ describe("the geometry", () => {
       [11, 41],
       [3, 17],
     ] as const) {
-      const spot = { band: 1, row, column };
-      const { x, y, width, height } = rectOf(geometry, spot);
-      expect(hit(wide, geometry, x + width / 2, y + height / 2)).toEqual(spot);
+      const position = { band: 1, row, column };
+      const { x, y, width, height } = rectOf(geometry, position);
+      expect(hit(wide, geometry, x + width / 2, y + height / 2)).toEqual(position);
     }
   });
 
@@ -65,15 +65,15 @@ describe("the geometry", () => {
     const cells = handledCells();
     const geometry = layOut(cells, 20, measure);
     const box = geometry.bands[0]!;
-    const grip = rectOf(geometry, { band: 0, row: 0, column: -2 });
-    expect(grip.x).toBeGreaterThan(box.lefts[2]! + box.widths[2]!);
-    expect(grip.x + grip.width).toBeLessThan(box.lefts[3]!);
-    const at = (x: number) => hit(cells, geometry, x, grip.y + 3)?.column;
+    const handleWidth = rectOf(geometry, { band: 0, row: 0, column: -2 });
+    expect(handleWidth.x).toBeGreaterThan(box.lefts[2]! + box.widths[2]!);
+    expect(handleWidth.x + handleWidth.width).toBeLessThan(box.lefts[3]!);
+    const at = (x: number) => hit(cells, geometry, x, handleWidth.y + 3)?.column;
     expect(at(box.lefts[2]! + box.widths[2]! + 1)).toBe(-2);
     expect(at(box.lefts[3]! - 1)).toBe(-2);
     expect(at(box.lefts[3]! + 1)).toBe(3);
     expect(at(box.lefts[2]! + box.widths[2]! - 1)).toBe(2);
-    expect(hit(cells, geometry, grip.x + 2, box.rows - 3)).toEqual({ band: 0, row: -1, column: -2 });
+    expect(hit(cells, geometry, handleWidth.x + 2, box.rows - 3)).toEqual({ band: 0, row: -1, column: -2 });
   });
 
   it("finds a group by its bracket, and nothing beside the groups", () => {

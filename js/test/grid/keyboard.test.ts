@@ -1,16 +1,16 @@
 import { describe, expect, it } from "vitest";
 import { layOut } from "../../src/grid/geometry";
 import { actionOf, KEYS } from "../../src/grid/keyboard";
-import type { Spot } from "../../src/model/cells";
+import type { Position } from "../../src/model/cells";
 import { grouped, handledCells } from "../handled";
 import { measure, small } from "../specs";
 
 const cells = small([9]);
 const geometry = layOut(cells, 30, measure);
-const press = (at: Spot, key: string, keys: { shift?: boolean; control?: boolean; alt?: boolean } = {}) =>
+const press = (at: Position, key: string, keys: { shift?: boolean; control?: boolean; alt?: boolean } = {}) =>
   actionOf(cells, geometry, at, { key, shift: false, control: false, alt: false, ...keys }, 5);
-const at = (row: number, column: number, band = 1): Spot => ({ band, row, column });
-const goesTo = (from: Spot, key: string, keys = {}) => {
+const at = (row: number, column: number, band = 1): Position => ({ band, row, column });
+const goesTo = (from: Position, key: string, keys = {}) => {
   const action = press(from, key, keys);
   return action?.do === "move" ? action.to : null;
 };
@@ -99,7 +99,7 @@ describe("the keys of the grid", () => {
 });
 
 describe("the arrows", () => {
-  const go = (cells: typeof mixed, from: Spot, key: string) => {
+  const go = (cells: typeof mixed, from: Position, key: string) => {
     const keys = { key, shift: false, control: false, alt: false };
     const action = actionOf(cells, layOut(cells, 30, measure), from, keys, 5);
     return action?.do === "move" ? action.to : null;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { toWire } from "../../dev/bytes";
-import { Stroke } from "../../src/export/svg";
+import { SvgPath } from "../../src/export/svg";
 import { layOut } from "../../src/grid/geometry";
 import { barsOf, keepMarks, marksAt, marksOf, paintMarks } from "../../src/grid/marks";
 import { empty } from "../../src/model/bits";
@@ -52,7 +52,7 @@ describe("the marks of saved selections", () => {
     const geometry = layOut(cells, 20, measure);
     const scene = {
       ...{ cells, geometry, marks: marksOf([shown], ["aaa"], 13), scroll: { x: 0, y: 0 }, ratio: 1 },
-      ...{ width: geometry.width, height: geometry.height, path: () => new Stroke() },
+      ...{ width: geometry.width, height: geometry.height, path: () => new SvgPath() },
     };
     const palette = { text: "CanvasText", ground: "Canvas", cell: "Canvas" };
     paintMarks(context as never, scene as never, 1, palette as never);

@@ -6,12 +6,12 @@ import { measure, members, on, small } from "../specs";
 
 const cells = small();
 const scene = {
-  ...{ cells, geometry: layOut(cells, 20, measure), shades: null, marks: [], arrows: [] },
+  ...{ cells, geometry: layOut(cells, 20, measure), cellValues: null, marks: [], arrows: [] },
   ...{ on: on(cells, 3), partial: empty(13), palette: {} as never, ratio: 1, width: 300, height: 200 },
   ...{ cursor: null, focused: false, hover: null, scroll: { x: 0, y: 0 }, path: () => ({}) as never },
 };
 
-describe("the film of the cells", () => {
+describe("the painted of the cells", () => {
   it("is painted again where a cell changed, and nowhere else", () => {
     const now = { ...scene, on: on(cells, 4), partial: on(cells, 9) };
     expect(members(cells, changedCells(scene, now)!)).toEqual([3, 4, 9]);

@@ -1,26 +1,26 @@
 import { describe, expect, it } from "vitest";
 import { layOut, rectOf } from "../../src/grid/geometry";
 import { listenToPointer } from "../../src/grid/pointer";
-import type { Spot } from "../../src/model/cells";
+import type { Position } from "../../src/model/cells";
 import type { Editor } from "../../src/model/editor";
 import { newView } from "../../src/model/view";
 import { measure, small } from "../specs";
 
 const cells = small([9]);
 const geometry = layOut(cells, 30, measure);
-const HEADER: Spot = { band: 1, row: -1, column: 2 };
-const CELL: Spot = { band: 1, row: 0, column: 1 };
+const HEADER: Position = { band: 1, row: -1, column: 2 };
+const CELL: Position = { band: 1, row: 0, column: 1 };
 
 function surfaceOf() {
   const element = document.createElement("div");
   document.body.replaceChildren(element);
   const view = newView(cells, "");
-  const toggled: Spot[] = [];
+  const toggled: Position[] = [];
   const told: string[] = [];
   const editor = {
-    toggle: (spot: Spot) => toggled.push(spot),
-    startBrush: (spot: Spot) => {
-      view.brush = { from: spot, to: spot, add: true };
+    toggle: (position: Position) => toggled.push(position),
+    startBrush: (position: Position) => {
+      view.brush = { from: position, to: position, add: true };
     },
     endBrush: () => {
       view.brush = null;
@@ -32,15 +32,15 @@ function surfaceOf() {
       ...{ element, viewport: element, view, editor },
       cells: () => cells,
       geometry: () => geometry,
-      spotOf: () => null,
+      positionOf: () => null,
       pressed: () => told.push("pressed"),
       released: () => told.push("released"),
       changed: () => {},
     },
     new AbortController().signal,
   );
-  const fire = (type: string, spot: Spot, more = {}) => {
-    const { x, y, width, height } = rectOf(geometry, spot);
+  const fire = (type: string, position: Position, more = {}) => {
+    const { x, y, width, height } = rectOf(geometry, position);
     const place = { clientX: x + width / 2, clientY: y + height / 2 };
     const given = { isPrimary: true, pointerType: "mouse", button: 0, bubbles: true, cancelable: true };
     element.dispatchEvent(new PointerEvent(type, { ...given, ...place, ...more }));

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { channels, luminance } from "../../src/chrome/theme";
+import { channels, luminance } from "../../src/dom/theme";
 import { levelOf, scaleOf } from "../../src/grid/scales";
 
 const light = (color: string) => luminance(channels(color)!);

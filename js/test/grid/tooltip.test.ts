@@ -1,13 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { toWire } from "../../dev/bytes";
-import { type CardContent, cardOf, detailOf, makeCard, placed } from "../../src/grid/tooltip";
+import { detailOf, makeTooltip, placed, type TooltipContent, tooltipOf } from "../../src/grid/tooltip";
 import { assign, empty } from "../../src/model/bits";
+import type { CellValues } from "../../src/model/cell_values";
 import { readSpec } from "../../src/model/cells";
-import type { Shades } from "../../src/model/values";
 import { on, specOf } from "../specs";
 
 /** 2 layers of 3 heads, whose cells have tooltips; head 1 of layer 0 is absent. */
-const looked = () => {
+const viewFocus = () => {
   const spec = specOf(2, 3, 1, [4]);
   spec.tooltips = [
     { shapes: ["w 28"], count: 28, note: "" },
@@ -28,14 +28,14 @@ const looked = () => {
   spec.zero = toWire(assign(empty(13), [3], true));
   return readSpec(spec);
 };
-const cells = looked();
+const cells = viewFocus();
 const none = empty(cells.count);
 const head = (row: number, h: number) => ({ band: 1, row, column: 1 + h });
-const shades = (values: Record<number, number>): Shades =>
+const cellValues = (values: Record<number, number>): CellValues =>
   ({
     label: "copying score",
     values: Float32Array.from({ length: cells.count }, (_, n) => values[n] ?? Number.NaN),
-  }) as Shades;
+  }) as CellValues;
 const saved = (name: string, ...members: number[]) => ({
   name,
   text: "",
@@ -44,9 +44,9 @@ const saved = (name: string, ...members: number[]) => ({
   cells: toWire(on(cells, ...members)),
 });
 
-describe("what a card says", () => {
+describe("what a tooltip says", () => {
   it("is the address, the state, the shapes and the parameters of a cell", () => {
-    expect(cardOf(cells, head(1, 1), on(cells, 9), none, null, [])).toEqual({
+    expect(tooltipOf(cells, head(1, 1), on(cells, 9), none, null, [])).toEqual({
       cell: 9,
       word: "l1h1",
       name: "layer 1 head 1",
@@ -60,7 +60,7 @@ describe("what a card says", () => {
   });
 
   it("tells layers apart by the tooltip of their row", () => {
-    expect(cardOf(cells, head(1, 0), none, on(cells, 8), null, [])).toMatchObject({
+    expect(tooltipOf(cells, head(1, 0), none, on(cells, 8), null, [])).toMatchObject({
       state: ["partly selected"],
       shapes: ["sink 1"],
       count: "1 parameter",
@@ -68,35 +68,39 @@ describe("what a card says", () => {
   });
 
   it("tells of output weights that are all zero", () => {
-    expect(cardOf(cells, head(0, 0), none, none, null, [])?.state).toEqual([
+    expect(tooltipOf(cells, head(0, 0), none, none, null, [])?.state).toEqual([
       "not selected",
       "its output weights are zero",
     ]);
   });
 
   it("has the number that the cell is colored by", () => {
-    expect(cardOf(cells, head(1, 1), none, none, shades({ 9: 0.71 }), [])?.value).toBe("copying score 0.710");
-    expect(cardOf(cells, head(1, 2), none, none, shades({}), [])?.value).toBe("copying score: no value");
+    expect(tooltipOf(cells, head(1, 1), none, none, cellValues({ 9: 0.71 }), [])?.value).toBe(
+      "copying score 0.710",
+    );
+    expect(tooltipOf(cells, head(1, 2), none, none, cellValues({}), [])?.value).toBe(
+      "copying score: no value",
+    );
   });
 
   it("names the saved selections that have some of the cell", () => {
     const all = [saved("induction", 9, 2), saved("other", 3), saved("<b>", 9)];
-    const card = cardOf(cells, head(1, 1), none, none, null, all);
-    expect(card?.saved.map(({ name }) => name)).toEqual(["induction", "<b>"]);
-    expect(detailOf(card!)).toBe(
+    const tooltip = tooltipOf(cells, head(1, 1), none, none, null, all);
+    expect(tooltip?.saved.map(({ name }) => name)).toEqual(["induction", "<b>"]);
+    expect(detailOf(tooltip!)).toBe(
       "1,784 parameters; W_Q, W_K, W_V 28 x 7; W_O 7 x 28; 3 heads share W_K and W_V; saved as induction, <b>",
     );
   });
 
   it("is nothing for headers and for cells that are absent", () => {
-    expect(cardOf(cells, { band: 1, row: -1, column: 2 }, none, none, null, [])).toBeNull();
-    expect(cardOf(cells, { band: 1, row: 0, column: -2 }, none, none, null, [])).toBeNull();
-    expect(cardOf(cells, head(0, 1), none, none, null, [])).toBeNull();
+    expect(tooltipOf(cells, { band: 1, row: -1, column: 2 }, none, none, null, [])).toBeNull();
+    expect(tooltipOf(cells, { band: 1, row: 0, column: -2 }, none, none, null, [])).toBeNull();
+    expect(tooltipOf(cells, head(0, 1), none, none, null, [])).toBeNull();
   });
 
   it("does without looks, as a spec of an older version has it", () => {
     const older = readSpec(specOf(2, 3));
-    expect(cardOf(older, head(0, 1), none, none, null, [])).toMatchObject({
+    expect(tooltipOf(older, head(0, 1), none, none, null, [])).toMatchObject({
       word: "l0h1",
       shapes: [],
       count: "",
@@ -104,7 +108,7 @@ describe("what a card says", () => {
   });
 });
 
-describe("where a card stands", () => {
+describe("where a tooltip stands", () => {
   const room = { left: 0, top: 0, right: 500, bottom: 300 };
   const at = (x: number, y: number) => ({ left: x, top: y, right: x + 20, bottom: y + 20 });
 
@@ -124,7 +128,7 @@ describe("where a card stands", () => {
   });
 });
 
-describe("the card", () => {
+describe("the tooltip", () => {
   beforeEach(() => {
     vi.useFakeTimers();
   });
@@ -134,32 +138,32 @@ describe("the card", () => {
   });
 
   const box = { left: 10, top: 10, right: 30, bottom: 30 };
-  const content = (cell: number, more: Partial<CardContent> = {}): CardContent => ({
-    ...cardOf(cells, head(1, 1), none, none, null, [])!,
+  const content = (cell: number, more: Partial<TooltipContent> = {}): TooltipContent => ({
+    ...tooltipOf(cells, head(1, 1), none, none, null, [])!,
     cell,
     ...more,
   });
   const setUp = () => {
     const life = new AbortController();
-    const card = makeCard(life.signal);
+    const tooltip = makeTooltip(life.signal);
     const root = document.createElement("div");
-    root.append(card.element);
+    root.append(tooltip.element);
     document.body.append(root);
     const rest = (cell: number, after = 400) => {
-      card.show(box, content(cell));
+      tooltip.show(box, content(cell));
       vi.advanceTimersByTime(after);
     };
-    return { card, root, rest, life, hidden: () => card.element.hidden };
+    return { tooltip, root, rest, life, hidden: () => tooltip.element.hidden };
   };
 
   it("comes once the pointer rests, and goes as it leaves", () => {
-    const { card, rest, hidden } = setUp();
+    const { tooltip, rest, hidden } = setUp();
     rest(9, 300);
     expect(hidden()).toBe(true);
     vi.advanceTimersByTime(100);
-    expect([hidden(), card.element.getAttribute("aria-hidden")]).toEqual([false, "true"]);
-    expect(card.element.querySelector("code")!.textContent).toBe("l1h1");
-    card.show(null, null);
+    expect([hidden(), tooltip.element.getAttribute("aria-hidden")]).toEqual([false, "true"]);
+    expect(tooltip.element.querySelector("code")!.textContent).toBe("l1h1");
+    tooltip.show(null, null);
     expect(hidden()).toBe(true);
   });
 
@@ -181,7 +185,7 @@ describe("the card", () => {
   });
 
   it.each(["pointerdown", "wheel", "scroll"])("goes on %s, and comes back on another cell only", (type) => {
-    const { card, rest, hidden } = setUp();
+    const { tooltip, rest, hidden } = setUp();
     rest(8);
     window.dispatchEvent(new Event(type));
     expect(hidden()).toBe(true);
@@ -189,7 +193,7 @@ describe("the card", () => {
     expect(hidden()).toBe(true);
     rest(9);
     expect(hidden()).toBe(false);
-    card.show(null, null);
+    tooltip.show(null, null);
   });
 
   it("is what Escape takes away first, in its own view", () => {
@@ -210,26 +214,26 @@ describe("the card", () => {
   });
 
   it("follows what becomes of its cell while it is shown", () => {
-    const { card, rest } = setUp();
+    const { tooltip, rest } = setUp();
     rest(8);
-    card.show(box, content(8, { state: ["selected"] }));
-    expect(card.element.textContent).toContain("1selected");
+    tooltip.show(box, content(8, { state: ["selected"] }));
+    expect(tooltip.element.textContent).toContain("1selected");
   });
 
   it("never reads names as HTML, nor colors as styles", () => {
-    const { card } = setUp();
-    card.show(box, content(8, { saved: [{ name: "<i>x</i>", color: "red;position:fixed" }] }));
+    const { tooltip } = setUp();
+    tooltip.show(box, content(8, { saved: [{ name: "<i>x</i>", color: "red;position:fixed" }] }));
     vi.advanceTimersByTime(400);
-    expect(card.element.textContent).toContain("<i>x</i>");
-    expect(card.element.querySelector<HTMLElement>(".hg-in i")!.style.position).toBe("");
+    expect(tooltip.element.textContent).toContain("<i>x</i>");
+    expect(tooltip.element.querySelector<HTMLElement>(".hg-saved-in i")!.style.position).toBe("");
   });
 
   it("leaves no timer and no listener behind", () => {
-    const { card, rest, life, hidden } = setUp();
+    const { tooltip, rest, life, hidden } = setUp();
     rest(8, 100);
     life.abort();
     vi.advanceTimersByTime(1000);
     expect(hidden()).toBe(true);
-    expect(card.element.childElementCount).toBe(0);
+    expect(tooltip.element.childElementCount).toBe(0);
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { type Geometry, hit, LARGEST, layOut, rectOf, SMALLEST } from "../../src/grid/geometry";
-import { arrange, carried, HUGEST, stepped, TINIEST, wheeled } from "../../src/grid/zoom";
+import { arrange, HUGEST, mapPoint, stepped, TINIEST, wheeled } from "../../src/grid/zoom";
 import { readSpec } from "../../src/model/cells";
 import { measure, small, specOf } from "../specs";
 
@@ -72,16 +72,16 @@ describe("a point of the grid", () => {
         [3, 17],
       ] as const) {
         const after = layOut(wide, size, measure);
-        const { x, y } = carried(before, after, middle(before, row, column));
+        const { x, y } = mapPoint(before, after, middle(before, row, column));
         expect(hit(wide, after, x, y)).toEqual({ band: 1, row, column });
       }
   });
 
   it("keeps its distance from what does not grow", () => {
     const [before, after] = [layOut(wide, 9, measure), layOut(wide, 30, measure)];
-    expect(carried(before, after, { x: before.bands[1]!.right + 12, y: 100 }).x).toBe(
+    expect(mapPoint(before, after, { x: before.bands[1]!.right + 12, y: 100 }).x).toBe(
       after.bands[1]!.right + 12,
     );
-    expect(carried(before, after, { x: 30, y: before.bands[1]!.rows - 4 }).y).toBe(after.bands[1]!.rows - 4);
+    expect(mapPoint(before, after, { x: 30, y: before.bands[1]!.rows - 4 }).y).toBe(after.bands[1]!.rows - 4);
   });
 });

@@ -1,10 +1,10 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { makeInspector, nearestTab, type Subject, tabsOf } from "../../src/inspector/inspector";
+import { type InspectorContent, makeInspector, nearestTab, tabsOf } from "../../src/inspector/inspector";
 import { newView } from "../../src/model/view";
 import { circuit, summary } from "../fixtures";
 import { small } from "../specs";
 
-const subject = (more: Partial<Subject> = {}): Subject => ({
+const content = (more: Partial<InspectorContent> = {}): InspectorContent => ({
   asked: { title: "l0h1", name: "layer 0 head 1" },
   summary: summary(),
   heads: null,
@@ -80,29 +80,29 @@ describe("the inspector", () => {
   });
 
   it("keeps the chosen tab over cells that lack it", () => {
-    inspector.update(subject());
+    inspector.update(content());
     inspector.choose(1);
     expect(inspector.shown()).toBe("Composition");
-    inspector.update(subject({ summary: summary({ tabs: [], circuits: [] }) }));
+    inspector.update(content({ summary: summary({ tabs: [], circuits: [] }) }));
     expect([inspector.tabs(), inspector.shown()]).toEqual([["Weights"], "Weights"]);
-    inspector.update(subject());
+    inspector.update(content());
     expect(inspector.shown()).toBe("Composition");
   });
 
   it("names the new cell at once, is busy, and keeps the last answer until the next one is there", () => {
-    inspector.update(subject());
+    inspector.update(content());
     const before = inspector.body().textContent;
-    inspector.update(subject({ asked: { title: "l1h2", name: "layer 1 head 2" }, summary: null }));
+    inspector.update(content({ asked: { title: "l1h2", name: "layer 1 head 2" }, summary: null }));
     expect(inspector.element.textContent).toContain("l1h2");
     expect(inspector.body().textContent).toContain(before);
     expect([inspector.body().ariaBusy, inspector.element.className]).toEqual([
       "true",
-      "hg-inspector hg-waiting",
+      "hg-inspector hg-stale",
     ]);
   });
 
   it("is busy in the tabs that are still to come, and in no other", () => {
-    inspector.update(subject({ summary: summary({ circuits: [], pending: ["ov"] }) }));
+    inspector.update(content({ summary: summary({ circuits: [], pending: ["ov"] }) }));
     expect(inspector.body().ariaBusy).toBe("true");
     expect(inspector.body().textContent).toBe("Reading the weights…");
     inspector.choose(2);
@@ -111,7 +111,7 @@ describe("the inspector", () => {
   });
 
   it("does not wait for what a kernel that has ended cannot read any more", () => {
-    inspector.update(subject({ summary: summary({ circuits: [], pending: ["ov"] }), live: false }));
+    inspector.update(content({ summary: summary({ circuits: [], pending: ["ov"] }), live: false }));
     expect(inspector.body().ariaBusy).toBe("false");
     expect(inspector.body().textContent).toBe(
       "The kernel ended before all of this was read; a running one can read it.",
@@ -119,23 +119,23 @@ describe("the inspector", () => {
   });
 
   it("does not show another cell's answer once none can come", () => {
-    inspector.update(subject());
+    inspector.update(content());
     const asked = { title: "l1h2", name: "layer 1 head 2" };
-    inspector.update(subject({ asked, summary: null }));
-    inspector.update(subject({ asked, summary: null, live: false }));
+    inspector.update(content({ asked, summary: null }));
+    inspector.update(content({ asked, summary: null, live: false }));
     expect([inspector.body().hidden, inspector.element.className]).toEqual([true, "hg-inspector"]);
     expect(inspector.element.querySelector("p")!.textContent).toContain("were not read");
   });
 
   it("leaves alone what did not change when more is known", () => {
-    inspector.update(subject({ summary: summary({ pending: ["composition"] }) }));
+    inspector.update(content({ summary: summary({ pending: ["composition"] }) }));
     const before = inspector.body().firstChild;
-    inspector.update(subject());
+    inspector.update(content());
     expect(inspector.body().firstChild).toBe(before);
   });
 
   it("turns all directions to their other side", () => {
-    inspector.update(subject());
+    inspector.update(content());
     expect(inspector.body().textContent).toContain("·the");
     const minus = inspector.radio("negative side");
     minus.checked = true;
@@ -145,43 +145,43 @@ describe("the inspector", () => {
   });
 
   it("asks for the other norms, and shows those that Python answered", () => {
-    inspector.update(subject());
+    inspector.update(content());
     const raw = inspector.radio("raw weights");
     raw.checked = true;
     raw.dispatchEvent(new Event("change"));
     expect(inspector.said).toEqual(["raw"]);
-    inspector.update(subject({ live: false }));
+    inspector.update(content({ live: false }));
     expect([raw.checked, raw.disabled]).toEqual([false, true]);
   });
 
   it("shows the rest of a panel beside what could not be computed", () => {
     const circuits = [circuit({ error: "This model has no unembedding." }), circuit({ title: "l0h1 again" })];
-    inspector.update(subject({ summary: summary({ circuits }) }));
+    inspector.update(content({ summary: summary({ circuits }) }));
     expect(inspector.body().textContent).toContain("This model has no unembedding.");
     expect(inspector.body().querySelectorAll(".hg-directions")).toHaveLength(2);
   });
 
   it("explains an unclear direction once, under the table", () => {
-    inspector.update(subject());
+    inspector.update(content());
     expect(inspector.body().querySelectorAll("abbr")).toHaveLength(1);
     expect(inspector.body().textContent!.match(/any rotation/g)).toHaveLength(1);
   });
 
   it("describes every score where a pointer is not needed", () => {
-    inspector.update(subject());
+    inspector.update(content());
     const term = inspector.body().querySelector("dt")!;
     const id = term.getAttribute("aria-describedby")!;
     expect(inspector.body().querySelector(`#${id}`)!.textContent).toBe("How much it copies.");
   });
 
   it("shows the selected heads where no cell was asked about", () => {
-    inspector.update(subject({ asked: null, summary: null, heads }));
+    inspector.update(content({ asked: null, summary: null, heads }));
     expect([inspector.tabs(), inspector.shown()]).toEqual([["Selected"], "Selected"]);
     expect(inspector.body().textContent).toContain("The first 1 of 2 selected heads are shown.");
   });
 
   it("keeps its keys from the notebook, but not Tab", () => {
-    inspector.update(subject());
+    inspector.update(content());
     const escaped: string[] = [];
     document.body.addEventListener("keydown", (event) => escaped.push(event.key));
     for (const key of ["d", "Tab"])

@@ -10,8 +10,8 @@ import {
   nameOf,
   numberAt,
   orderOf,
+  positionOf,
   readSpec,
-  spotOf,
   wordOf,
 } from "../../src/model/cells";
 import { grouped, handled, handledCells } from "../handled";
@@ -27,9 +27,9 @@ describe("cells", () => {
 
   it("know their place by their number and their number by their place", () => {
     const cells = small();
-    for (let n = 0; n < cells.count; n++) expect(numberAt(cells, spotOf(cells, n)!)).toBe(n);
-    expect(spotOf(cells, -1)).toBeNull();
-    expect(spotOf(cells, 13)).toBeNull();
+    for (let n = 0; n < cells.count; n++) expect(numberAt(cells, positionOf(cells, n)!)).toBe(n);
+    expect(positionOf(cells, -1)).toBeNull();
+    expect(positionOf(cells, 13)).toBeNull();
   });
 
   it("have no number where they are absent", () => {
@@ -48,13 +48,13 @@ describe("cells", () => {
 
   it("are labeled with their state", () => {
     const cells = small();
-    const spot = { band: 1, row: 1, column: 3 };
-    expect(labelOf(cells, spot, on(cells, 10), empty(13))).toBe("layer 1 head 2, selected");
-    expect(labelOf(cells, spot, empty(13), on(cells, 10))).toBe("layer 1 head 2, partly selected");
-    expect(labelOf(cells, spot, empty(13), empty(13), "copying score 0.98")).toBe(
+    const position = { band: 1, row: 1, column: 3 };
+    expect(labelOf(cells, position, on(cells, 10), empty(13))).toBe("layer 1 head 2, selected");
+    expect(labelOf(cells, position, empty(13), on(cells, 10))).toBe("layer 1 head 2, partly selected");
+    expect(labelOf(cells, position, empty(13), empty(13), "copying score 0.98")).toBe(
       "layer 1 head 2, copying score 0.98",
     );
-    expect(labelOf(cells, { ...spot, column: -1 }, on(cells, 10), empty(13))).toBe(
+    expect(labelOf(cells, { ...position, column: -1 }, on(cells, 10), empty(13))).toBe(
       "layer 1, 1 of 5 selected",
     );
   });
@@ -76,10 +76,10 @@ describe("cells", () => {
 
   it("give a handle its word and its name, and count what is selected behind it", () => {
     const cells = handledCells();
-    const spot = { band: 0, row: 1, column: -2 };
-    expect(wordOf(cells, spot)).toBe("l1 mlp");
-    expect(labelOf(cells, spot, on(cells, 3, 10, 11), empty(14))).toBe("layer 1 MLP, 2 of 4 selected");
-    expect(labelOf(cells, { ...spot, row: -1 }, on(cells, 3, 10), empty(14))).toBe(
+    const position = { band: 0, row: 1, column: -2 };
+    expect(wordOf(cells, position)).toBe("l1 mlp");
+    expect(labelOf(cells, position, on(cells, 3, 10, 11), empty(14))).toBe("layer 1 MLP, 2 of 4 selected");
+    expect(labelOf(cells, { ...position, row: -1 }, on(cells, 3, 10), empty(14))).toBe(
       "MLP, every row, 2 of 8 selected",
     );
   });

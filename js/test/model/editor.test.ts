@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Cells, Spot } from "../../src/model/cells";
+import type { Cells, Position } from "../../src/model/cells";
 import { Editor } from "../../src/model/editor";
 import { Sync } from "../../src/model/sync";
 import { newView } from "../../src/model/view";
@@ -23,7 +23,7 @@ function editorOf(selected: number[] = [], partly: number[] = []) {
 }
 /** The task that runs is over. */
 const ended = () => Promise.resolve();
-const at = (row: number, column: number): Spot => ({ band: 0, row, column });
+const at = (row: number, column: number): Position => ({ band: 0, row, column });
 
 describe("an edit", () => {
   it("extends from cells only: what was switched by a handle or a header is no corner of a block", async () => {

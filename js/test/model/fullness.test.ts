@@ -24,8 +24,8 @@ describe("the fullness of a band", () => {
   it("counts behind every handle, row by row", () => {
     const cells = handledCells();
     const [band] = fullnessOf(cells, on(cells, 3, 4, 5, 6, 7, 12));
-    expect(band!.grips).toEqual([[2, 1]]);
-    expect(band!.heads).toEqual([1]);
+    expect(band!.handles).toEqual([[2, 1]]);
+    expect(band!.handleHeaders).toEqual([1]);
   });
 
   it("is counted once for a set, and again for the cells of another stack", () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { empty } from "../../src/model/bits";
-import { numberAt, readSpec, spotOf } from "../../src/model/cells";
+import { numberAt, positionOf, readSpec } from "../../src/model/cells";
 import { everything, toggle } from "../../src/model/selection";
 import { cellsOf, stackHolding, stackTabs, tally, tallyText } from "../../src/model/stacks";
 import { newView, showStack } from "../../src/model/view";
@@ -33,9 +33,9 @@ describe("the stacks", () => {
   it("keep the model's numbers in each of them", () => {
     const decoder = cellsOf(cells, "dec");
     expect(numberAt(decoder, { band: 1, row: 2, column: 1 })).toBe(11);
-    expect(spotOf(decoder, 9)).toEqual({ band: 1, row: 1, column: 1 });
-    expect(spotOf(decoder, 3)).toBeNull();
-    expect(spotOf(decoder, 12)).toBeNull();
+    expect(positionOf(decoder, 9)).toEqual({ band: 1, row: 1, column: 1 });
+    expect(positionOf(decoder, 3)).toBeNull();
+    expect(positionOf(decoder, 12)).toBeNull();
   });
 
   it("keep what is selected in the others", () => {

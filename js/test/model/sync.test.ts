@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
 import { assign, count, has, toText } from "../../src/model/bits";
-import { arrowsOf, completionsOf, precomputedOf, selectedHeadsOf, summaryOf } from "../../src/model/reads";
 import { Sync } from "../../src/model/sync";
 import { arrow, colors } from "../fixtures";
 import { Host } from "../host";
@@ -56,8 +55,8 @@ describe("the state that crosses", () => {
   });
 
   it("drops a summary that answers an older question", () => {
-    expect(summaryOf(new Sync(hostOf({ focus: { n: 3, cell: 4 }, summary })))?.title).toBe("l0h1");
-    expect(summaryOf(new Sync(hostOf({ focus: { n: 4, cell: 5 }, summary })))).toBeNull();
+    expect(new Sync(hostOf({ focus: { n: 3, cell: 4 }, summary })).summary?.title).toBe("l0h1");
+    expect(new Sync(hostOf({ focus: { n: 4, cell: 5 }, summary })).summary).toBeNull();
   });
 
   it("asks again when the norms are to be taken otherwise, and not when nothing changed", () => {
@@ -80,13 +79,13 @@ describe("the state that crosses", () => {
     sync.recolor("norm", "raw");
     expect(host.state.recolor).toEqual({ n: 2, metric: "norm", ln: "raw" });
     host.tell("colors", colors(values, { recolor: 1 }));
-    expect(sync.shades).toBeNull();
+    expect(sync.cellValues).toBeNull();
     host.tell("colors", colors(values, { recolor: 2 }));
-    expect(sync.shades?.label).toBe("copying score");
+    expect(sync.cellValues?.label).toBe("copying score");
     sync.recolor("");
-    expect(sync.shades).toBeNull();
+    expect(sync.cellValues).toBeNull();
     host.tell("colors", colors(values, { recolor: 0, label: "mine" }));
-    expect(sync.shades?.label).toBe("mine");
+    expect(sync.cellValues?.label).toBe("mine");
     host.tell("colors", colors(values, { recolor: 1, error: "too old" }));
     expect(sync.colorError).toBe("");
   });
@@ -97,21 +96,21 @@ describe("the state that crosses", () => {
     const host = hostOf({ selected_heads: comparison, cells: on(cells, 3, 4, 8) });
     const sync = new Sync(host);
     sync.follow(new AbortController().signal, () => {});
-    expect(selectedHeadsOf(sync)).toMatchObject({ heads, pending: false });
+    expect(sync.selectedHeads).toMatchObject({ heads, pending: false });
     host.tell("focus", { n: 1, cell: 3, ln: "raw" });
-    expect(selectedHeadsOf(sync)?.pending).toBe(true);
+    expect(sync.selectedHeads?.pending).toBe(true);
     host.tell("focus", { n: 2, cell: 3, ln: "folded" });
     host.tell("cells", on(cells, 3, 8));
-    expect(selectedHeadsOf(sync)?.heads.map(({ cell }) => cell)).toEqual([3, 8]);
-    expect(selectedHeadsOf(sync)?.pending).toBe(true);
+    expect(sync.selectedHeads?.heads.map(({ cell }) => cell)).toEqual([3, 8]);
+    expect(sync.selectedHeads?.pending).toBe(true);
     host.tell("selected_heads", { ...comparison, n_heads: 1 });
-    expect(selectedHeadsOf(sync)).toBeNull();
+    expect(sync.selectedHeads).toBeNull();
   });
 
   it("has no arrow from or to a head that was taken out since", () => {
     const arrows = { arrows: [arrow(3, 8, 5), arrow(4, 8, 4)], baseline: 0.1, note: "" };
     const host = hostOf({ arrows, cells: on(cells, 3, 8) });
-    expect(arrowsOf(new Sync(host)).arrows).toEqual([arrows.arrows[0]]);
+    expect(new Sync(host).arrows.arrows).toEqual([arrows.arrows[0]]);
   });
 
   it("asks for each command once, and keeps in the list those that are not done", () => {
@@ -208,18 +207,18 @@ describe("the state that crosses", () => {
     expect(host.state.complete).toEqual({ n: 2, text: "l1", at: 2 });
     const answer = { complete: 1, start: 0, end: 1, items: [{ text: "l0", note: "" }] };
     host.tell("completions", answer);
-    expect(completionsOf(sync)).toBeNull();
+    expect(sync.completions).toBeNull();
     host.tell("completions", { ...answer, complete: 2 });
-    expect(completionsOf(sync)?.items[0]?.text).toBe("l0");
+    expect(sync.completions?.items[0]?.text).toBe("l0");
   });
 
   it("finds what a file kept of a cell, rather of the norms that are asked for", () => {
     const precomputed = (["folded", "raw"] as const).map((ln) => ({ ...summary, ln }));
     const sync = new Sync(hostOf({ precomputed: [...precomputed, { ...summary, cell: 5, ln: "raw" }] }));
     expect([
-      precomputedOf(sync, 4, "raw")?.ln,
-      precomputedOf(sync, 5, "folded")?.ln,
-      precomputedOf(sync, 3, "raw"),
+      sync.precomputed(4, "raw")?.ln,
+      sync.precomputed(5, "folded")?.ln,
+      sync.precomputed(3, "raw"),
     ]).toEqual(["raw", "raw", null]);
   });
 
@@ -232,13 +231,13 @@ describe("the state that crosses", () => {
       -1,
     ]);
     expect([
-      summaryOf(sync),
-      selectedHeadsOf(sync),
-      sync.shades,
-      arrowsOf(sync).arrows,
+      sync.summary,
+      sync.selectedHeads,
+      sync.cellValues,
+      sync.arrows.arrows,
       sync.progress.total,
     ]).toEqual([null, null, null, [], 0]);
-    expect([sync.saved, sync.history.undo, completionsOf(sync), precomputedOf(sync, 0, "raw")]).toEqual([
+    expect([sync.saved, sync.history.undo, sync.completions, sync.precomputed(0, "raw")]).toEqual([
       [],
       0,
       null,

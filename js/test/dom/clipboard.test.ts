@@ -1,5 +1,5 @@
 import { expect, it, vi } from "vitest";
-import { copyFrom } from "../../src/chrome/clipboard";
+import { copyFrom } from "../../src/dom/clipboard";
 
 it("copies, and says so on the button for a while", async () => {
   vi.useFakeTimers();

@@ -1,10 +1,11 @@
 /** The row that chooses which composition arrows are drawn. It belongs to the view. */
+
+import { keepKeys, make, OWN_KEYS, on, setText } from "../dom/elements";
 import { highestZ, isPlainArrow, passing, within } from "../grid/arrows";
 import { KINDS } from "../inspector/composition";
 import type { Cells } from "../model/cells";
 import type { ArrowChoice } from "../model/view";
 import type { Arrow, Arrows } from "../model/wire";
-import { keepKeys, make, OWN_KEYS, on, setText } from "./dom";
 
 export interface ArrowBar {
   element: HTMLElement;
@@ -33,7 +34,7 @@ export function makeArrowBar(choice: ArrowChoice, changed: () => void, signal: A
     "aria-label": "Least z: standard deviations above random",
     ...OWN_KEYS,
   });
-  const least = make("span", { class: "hg-least" });
+  const least = make("span", { class: "hg-threshold" });
   const amount = make("span", { class: "hg-muted", role: "status" });
   const said = make("p", { class: "hg-note" });
   on(
@@ -64,7 +65,7 @@ export function makeArrowBar(choice: ArrowChoice, changed: () => void, signal: A
     }),
     ...kinds,
     // together, so that what passes the threshold never stands in a line of its own
-    make("div", { class: "hg-slide" }, make("label", {}, least, slider), amount),
+    make("div", { class: "hg-slider" }, make("label", {}, least, slider), amount),
     said,
   );
   keepKeys(element, signal);

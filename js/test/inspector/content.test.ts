@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { subjectOf } from "../../src/model/subject";
+import { inspectorContent } from "../../src/inspector/content";
 import { Sync } from "../../src/model/sync";
 import { summary } from "../fixtures";
 import { Host } from "../host";
@@ -21,13 +21,13 @@ const syncOf = (more = {}) =>
 
 describe("what the inspector is to show", () => {
   it("is the cell that was asked about, as long as there is a kernel", () => {
-    const subject = subjectOf(syncOf(), true, { cell: 8, ln: "raw" });
-    expect([subject.asked?.title, subject.summary?.cell, subject.ln]).toEqual(["l0h1", 4, "folded"]);
+    const content = inspectorContent(syncOf(), true, { cell: 8, ln: "raw" });
+    expect([content.asked?.title, content.summary?.cell, content.ln]).toEqual(["l0h1", 4, "folded"]);
   });
 
   it("is the cell that this view looks at without one, from what the page brought along", () => {
-    const subject = subjectOf(syncOf(), false, { cell: 8, ln: "folded" });
-    expect([subject.asked?.title, subject.summary?.title, subject.ln, subject.live]).toEqual([
+    const content = inspectorContent(syncOf(), false, { cell: 8, ln: "folded" });
+    expect([content.asked?.title, content.summary?.title, content.ln, content.live]).toEqual([
       "l1h0",
       "l1h0",
       "raw",
@@ -37,19 +37,19 @@ describe("what the inspector is to show", () => {
 
   it("is the other reading of a cell of which a page without a kernel brought both", () => {
     const both = (["folded", "raw"] as const).map((ln) => summary({ focus: 0, cell: 4, ln }));
-    const subjects = (["folded", "raw"] as const).map((ln) =>
-      subjectOf(syncOf({ precomputed: both }), false, { cell: 4, ln }),
+    const contents = (["folded", "raw"] as const).map((ln) =>
+      inspectorContent(syncOf({ precomputed: both }), false, { cell: 4, ln }),
     );
-    expect(subjects.map(({ summary, hasBoth }) => [summary?.ln, hasBoth])).toEqual([
+    expect(contents.map(({ summary, hasBoth }) => [summary?.ln, hasBoth])).toEqual([
       ["folded", true],
       ["raw", true],
     ]);
-    expect(subjectOf(syncOf(), false, { cell: 8, ln: "raw" }).hasBoth).toBe(false);
+    expect(inspectorContent(syncOf(), false, { cell: 8, ln: "raw" }).hasBoth).toBe(false);
   });
 
   it("is the last answer for its own cell, and nothing for a cell that nobody kept", () => {
-    expect(subjectOf(syncOf(), false, { cell: 4, ln: "folded" }).summary?.cell).toBe(4);
-    const subject = subjectOf(syncOf(), false, { cell: 9, ln: "folded" });
-    expect([subject.asked?.title, subject.summary]).toEqual(["l1h1", null]);
+    expect(inspectorContent(syncOf(), false, { cell: 4, ln: "folded" }).summary?.cell).toBe(4);
+    const content = inspectorContent(syncOf(), false, { cell: 9, ln: "folded" });
+    expect([content.asked?.title, content.summary]).toEqual(["l1h1", null]);
   });
 });

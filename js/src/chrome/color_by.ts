@@ -1,15 +1,15 @@
 /** The menu that colors the cells. */
 
-import type { Shades } from "../model/values";
+import { keepKeys, make, OWN_KEYS, on, setText } from "../dom/elements";
+import type { CellValues } from "../model/cell_values";
 import type { Metric, Progress } from "../model/wire";
-import { keepKeys, make, OWN_KEYS, on, setText } from "./dom";
 
 /** The value of the option that stands for an array of the user's. */
 const OWN = "\n";
 
 export interface ColorState {
   metrics: readonly Metric[];
-  shades: Shades | null;
+  cellValues: CellValues | null;
   /** The metric that was asked for last. */
   asked: string;
   error: string;
@@ -24,9 +24,9 @@ export interface ColorBy {
 }
 
 /** What the menu stands on: what is shown, or else what was asked for. */
-export function chosenOf({ metrics, shades, asked, error }: ColorState): string {
-  if (!shades) return error ? "" : asked;
-  return metrics.some(({ name }) => name === shades.metric) ? shades.metric : OWN;
+export function chosenOf({ metrics, cellValues, asked, error }: ColorState): string {
+  if (!cellValues) return error ? "" : asked;
+  return metrics.some(({ name }) => name === cellValues.metric) ? cellValues.metric : OWN;
 }
 
 export function makeColorBy(recolor: (metric: string) => void, signal: AbortSignal): ColorBy {
@@ -43,10 +43,10 @@ export function makeColorBy(recolor: (metric: string) => void, signal: AbortSign
     element,
     menu,
     update: (state) => {
-      const { metrics, shades, progress, live } = state;
+      const { metrics, cellValues, progress, live } = state;
       const runs = live && progress.total > 0;
       const chosen = chosenOf(state);
-      const own = chosen === OWN ? (shades?.label ?? "") : "";
+      const own = chosen === OWN ? (cellValues?.label ?? "") : "";
       const all = [["", "none", ""], ...metrics.map((m) => [m.name, m.label, m.help])];
       if (own) all.push([OWN, `(${own})`, "values given from Python"]);
       // Without a kernel there is nothing to choose; a menu that is disabled would lose the focus.

@@ -1,5 +1,5 @@
 /** A short list of things to do, under the button that opens it. */
-import { button, make, on } from "./dom";
+import { button, make, on } from "./elements";
 
 /** Puts the list after its button. Returns what opens and closes it. */
 export function makeMenu(
@@ -20,7 +20,7 @@ export function makeMenu(
   );
   const list = make(
     "div",
-    { class: "hg-list", role: "menu", "aria-label": opener.ariaLabel ?? "", hidden: true },
+    { class: "hg-popup", role: "menu", "aria-label": opener.ariaLabel ?? "", hidden: true },
     ...choices,
   );
   const show = (open: boolean) => {

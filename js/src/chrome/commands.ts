@@ -1,7 +1,8 @@
 /** What Python is asked to do once: it is said when it is done. */
-import type { Announcer } from "../chrome/announce";
-import type { Sync } from "./sync";
-import type { Command } from "./wire";
+
+import type { Sync } from "../model/sync";
+import type { Command } from "../model/wire";
+import type { Announcer } from "./announce";
 
 const DONE: Partial<Record<Command["do"], string>> = {
   undo: "undone",
@@ -21,7 +22,7 @@ export interface Commands {
   done(): void;
 }
 
-export function makeCommand(sync: Sync, announcer: Announcer): Commands {
+export function makeCommands(sync: Sync, announcer: Announcer): Commands {
   /** The number of the last step. */
   let stepped = 0;
   const ask = (what: Command["do"], name = "", value = "") => {

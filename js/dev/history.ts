@@ -5,7 +5,7 @@ import { toWire } from "./bytes";
 
 const COLORS = ["#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#0072b2"];
 
-export class Past {
+export class FakeHistory {
   readonly #undo: BitSet[] = [];
   #redo: BitSet[] = [];
   readonly #named = new Map<string, { bits: BitSet; color: string; text: string; counts: string }>();

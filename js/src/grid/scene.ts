@@ -1,7 +1,44 @@
-/** The cells that lie in view. */
-import { has } from "../model/bits";
-import { columnsBetween, type Rect, rowsBetween } from "./geometry";
-import type { Scene } from "./headers";
+/** What is painted: the cells and their state, their geometry, and the part of it that is in view. */
+import { type BitSet, has } from "../model/bits";
+import type { CellValues } from "../model/cell_values";
+import type { Cells, Position } from "../model/cells";
+import type { Curve } from "./arrows";
+import { columnsBetween, type Geometry, type Rect, rowsBetween } from "./geometry";
+import type { Path } from "./shapes";
+
+export interface Scene {
+  cells: Cells;
+  geometry: Geometry;
+  on: BitSet;
+  partial: BitSet;
+  /** Values to color the cells by; null where the color tells whether a cell is selected. */
+  cellValues: CellValues | null;
+  arrows: readonly Curve[];
+  /** The saved selections that are shown. */
+  marks: readonly Mark[];
+  cursor: Position | null;
+  /** Whether the cursor is the keyboard's, or only marks the cell that is described. */
+  focused: boolean;
+  hover: Position | null;
+  scroll: { x: number; y: number };
+  width: number;
+  height: number;
+  ratio: number;
+  /** The cells that are to be painted; all of them where it is left out. */
+  only?: BitSet;
+  /** The part of the content whose cells are to be painted; all that is in view where it is left out. */
+  part?: Rect;
+  /** The block of a running drag, to be framed. */
+  frame?: Rect | null;
+  /** A new path, of the kind that the context takes. */
+  path(): Path;
+}
+
+/** A saved selection that is shown, as bars in its color. */
+export interface Mark {
+  color: string;
+  bits: BitSet;
+}
 
 /** A run of pixels whose both ends lie on the device's. */
 function snapped(from: number, size: number, ratio: number): [from: number, size: number] {

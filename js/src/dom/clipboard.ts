@@ -1,5 +1,5 @@
 /** The clipboard, by whichever way the page allows. */
-import { button, make, OWN_KEYS } from "./dom";
+import { button, make, OWN_KEYS } from "./elements";
 
 export async function copy(text: string): Promise<boolean> {
   try {

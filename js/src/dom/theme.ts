@@ -1,5 +1,5 @@
 /** Light, dark, or the system's own colors: read off what the widget stands on, not off a host's name. */
-import { atEnd, on } from "./dom";
+import { atEnd, on } from "./elements";
 
 export type Theme = "light" | "dark";
 

@@ -1,5 +1,5 @@
 /** A switch between a few states: radio buttons side by side. */
-import { freshId, make, OWN_KEYS, on } from "./dom";
+import { freshId, make, OWN_KEYS, on } from "./elements";
 
 export interface Switch<T extends string> {
   element: HTMLElement;

@@ -4,14 +4,14 @@ import type { Cells } from "./cells";
 import { short } from "./numbers";
 import type { Colors } from "./wire";
 
-export interface Shades extends Omit<Colors, "values"> {
+export interface CellValues extends Omit<Colors, "values"> {
   values: Float32Array;
   /** Whether some cell has no value. */
   missing: boolean;
 }
 
 /** The numbers of these colors; null where there are none. */
-export function readShades(colors: Partial<Colors> | null, cells: Cells): Shades | null {
+export function readValues(colors: Partial<Colors> | null, cells: Cells): CellValues | null {
   const { values: bytes, label = "" } = colors ?? {};
   if (!label || !bytes || bytes.byteLength < 4 * cells.count) return null;
   const values = new Float32Array(cells.count);
@@ -35,8 +35,8 @@ export function readShades(colors: Partial<Colors> | null, cells: Cells): Shades
 }
 
 /** "copying score 0.98" of one cell; "" where no colors are shown. */
-export function saidOf(shades: Shades | null, n: number): string {
-  if (!shades || n < 0) return "";
-  const value = shades.values[n]!;
-  return Number.isNaN(value) ? `${shades.label}: no value` : `${shades.label} ${short(value)}`;
+export function valueText(cellValues: CellValues | null, n: number): string {
+  if (!cellValues || n < 0) return "";
+  const value = cellValues.values[n]!;
+  return Number.isNaN(value) ? `${cellValues.label}: no value` : `${cellValues.label} ${short(value)}`;
 }

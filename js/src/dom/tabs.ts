@@ -1,5 +1,5 @@
 /** Tabs: one stop of the Tab key, and the arrow keys go from one to the next. */
-import { button, freshId, make, on, setText } from "../chrome/dom";
+import { button, freshId, make, on, setText } from "./elements";
 
 export interface TabShape {
   name: string;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { button, make } from "../../src/chrome/dom";
-import { makeMenu } from "../../src/chrome/menu";
+import { button, make } from "../../src/dom/elements";
+import { makeMenu } from "../../src/dom/menu";
 
 function menuOf() {
   const { signal } = new AbortController();

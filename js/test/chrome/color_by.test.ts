@@ -1,18 +1,18 @@
 import { describe, expect, it } from "vitest";
-import { type ColorState, chosenOf, makeColorBy } from "../../src/chrome/colorby";
-import { readShades } from "../../src/model/values";
+import { type ColorState, chosenOf, makeColorBy } from "../../src/chrome/color_by";
+import { readValues } from "../../src/model/cell_values";
 import { colors } from "../fixtures";
 import { small } from "../specs";
 
 const cells = small();
-const shadesOf = (more = {}) => readShades(colors(Array(cells.count).fill(0.5), more), cells)!;
+const shadesOf = (more = {}) => readValues(colors(Array(cells.count).fill(0.5), more), cells)!;
 const metrics = [
   { name: "copying", label: "copying score", help: "how much it copies" },
   { name: "norm", label: "OV norm", help: "" },
 ];
 const state = (more: Partial<ColorState> = {}): ColorState => ({
   metrics,
-  shades: null,
+  cellValues: null,
   asked: "",
   error: "",
   progress: { label: "", done: 0, total: 0 },
@@ -39,7 +39,7 @@ function menuOf() {
 describe("the menu of colors", () => {
   it("stands on what is shown, or else on what was asked for", () => {
     expect(chosenOf(state({ asked: "norm" }))).toBe("norm");
-    expect(chosenOf(state({ asked: "norm", shades: shadesOf() }))).toBe("copying");
+    expect(chosenOf(state({ asked: "norm", cellValues: shadesOf() }))).toBe("copying");
     expect(chosenOf(state({ asked: "norm", error: "NaN" }))).toBe("");
   });
 
@@ -72,13 +72,13 @@ describe("the menu of colors", () => {
     pick("norm");
     update(state({ asked: "norm" }));
     expect([sent, shown()]).toEqual([["norm"], "OV norm"]);
-    update(state({ asked: "norm", shades: shadesOf({ metric: "copying" }) }));
+    update(state({ asked: "norm", cellValues: shadesOf({ metric: "copying" }) }));
     expect(shown()).toBe("copying score");
   });
 
   it("lists an array of the user's own, which cannot be asked for", () => {
     const { sent, pick, update, shown, menu } = menuOf();
-    update(state({ shades: shadesOf({ metric: "", label: "my scores" }) }));
+    update(state({ cellValues: shadesOf({ metric: "", label: "my scores" }) }));
     expect(shown()).toBe("(my scores)");
     pick(menu.value);
     expect(sent).toEqual([]);

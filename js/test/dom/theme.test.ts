@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { make } from "../../src/chrome/dom";
-import { channels, luminance, themeBehind, themeSaid } from "../../src/chrome/theme";
+import { make } from "../../src/dom/elements";
+import { channels, luminance, themeBehind, themeSaid } from "../../src/dom/theme";
 
 describe("the theme", () => {
   it("reads computed colors", () => {

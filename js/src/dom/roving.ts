@@ -1,16 +1,16 @@
 /** One stop of the Tab key for all controls of a row; the arrow keys go from one to the next. */
 
-import { tabFor } from "../inspector/tabs";
-import { on } from "./dom";
+import { on } from "./elements";
+import { tabFor } from "./tabs";
 
-export interface Rove {
+export interface RovingFocus {
   /** To be called when the controls changed. */
   update(): void;
   /** Runs what may take away the control that has the focus; its neighbor gets it then. */
   keep(change: () => void): void;
 }
 
-export function rove(element: HTMLElement, signal: AbortSignal): Rove {
+export function rovingFocus(element: HTMLElement, signal: AbortSignal): RovingFocus {
   let current: HTMLElement | undefined;
   const all = () =>
     [...element.querySelectorAll<HTMLElement>("button:not([role=menuitem]), input")].filter(

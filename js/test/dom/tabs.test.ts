@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { makeTabs, type TabShape, tabFor } from "../../src/inspector/tabs";
+import { makeTabs, type TabShape, tabFor } from "../../src/dom/tabs";
 
 const TABS: TabShape[] = [
   { name: "enc", label: "encoder", count: "3", spoken: "encoder, 3 cells selected", title: "the encoder" },
