@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 import pytest
 import torch
 import transformers
-from models.test_lens import bridged, fresh
+from bridges import bridged, fresh
 
 import headgrid as hg
 from headgrid.circuits.factors import Circuits

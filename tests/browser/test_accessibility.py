@@ -9,8 +9,8 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from .axe import needs_axe, violations
+from .grids import Open, box_of, cell, shows
 from .jupyterlab import Notebook
-from .test_jupyterlab import Open, box_of, cell, shows
 
 WIDGET = ".jp-Notebook .headgrid"
 GRID = """

@@ -8,8 +8,8 @@ from typing import get_args
 import pytest
 from playwright.sync_api import expect
 
+from .grids import ANATOMY, GRID, SET_UP, Open, box_of, cell, holds, shows
 from .jupyterlab import Notebook, Subshells
-from .test_jupyterlab import ANATOMY, GRID, SET_UP, Open, box_of, cell, holds, shows
 
 
 @pytest.fixture(scope="module", params=get_args(Subshells))

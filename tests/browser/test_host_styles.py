@@ -18,7 +18,7 @@ from headgrid.widget.export import files, precompute, widget_state
 from headgrid.widget.export import html as page_of
 from headgrid.widget.export.nbconvert import HeadGridExporter
 
-from .test_jupyterlab import SET_UP, Open, cell
+from .grids import SET_UP, Open, cell
 
 SELECTED = "l1h2 | l0h1"
 TABS = ("OV", "QK", "Composition", "Weights", "2 heads")

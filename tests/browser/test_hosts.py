@@ -10,10 +10,10 @@ from typing import Any, Protocol
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
+from .grids import ANATOMY, GRID, SET_UP, Open, box_of, cell, digest, shows
 from .jupyterlab import Notebook
 from .marimo import Marimo
 from .serving import wait_for
-from .test_jupyterlab import ANATOMY, GRID, SET_UP, Open, box_of, cell, digest, shows
 
 BEGINNING = """
 import hashlib

@@ -11,8 +11,8 @@ from playwright.sync_api import Locator, expect
 import headgrid as hg
 
 from .axe import needs_axe, violations
+from .grids import shows
 from .jupyterlab import TIMEOUT, Notebook
-from .test_jupyterlab import shows
 
 Open = Callable[[str, list[str]], Notebook]
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import expect
 
+from .grids import GRID, SET_UP, Open, cell, holds, shows
 from .jupyterlab import Notebook
 from .memory import WATCH, measure
-from .test_jupyterlab import GRID, SET_UP, Open, cell, holds, shows
 
 KB = 1000
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Locator, expect
 
+from .grids import Open, cell
 from .jupyterlab import Notebook
-from .test_jupyterlab import Open, cell
 
 NAME = "<img src=x onerror=window.hacked=1>"
 HOSTILE = f"""

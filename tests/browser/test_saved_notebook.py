@@ -4,20 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import expect
 
-from .jupyterlab import Notebook
-from .test_jupyterlab import GRID, SET_UP, Open, box_of, cell, holds, shows
-
-SAVE_STATE = """
-fetch(`/lab/api/settings/@jupyter-widgets/jupyterlab-manager:plugin?token=${encodeURIComponent(%r)}`, {
-  method: "PUT", body: JSON.stringify({ raw: '{"saveState": %s}' }) }).then(answer => answer.status)
-"""
-
-
-def save_state_with_notebooks(notebook: Notebook, save: bool) -> None:
-    """JupyterLab's setting 'Save Widget State Automatically', which is off at first; a page reads it when it loads."""
-    token = notebook.server.url("").partition("token=")[2]
-    assert notebook.page.evaluate(SAVE_STATE % (token, "true" if save else "false")) == 204
-    notebook.open()
+from .grids import GRID, SET_UP, Open, box_of, cell, holds, save_state_with_notebooks, shows
 
 
 def test_a_saved_grid_is_drawn_again_and_says_that_it_has_no_kernel(open_notebook: Open) -> None:

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import expect
 
+from .grids import LLAMA_405B, Open, cell
 from .jupyterlab import Notebook
-from .test_jupyterlab import Open, cell
-from .test_wire_budget import LLAMA_405B
 
 TWELVE = """
 import headgrid as hg

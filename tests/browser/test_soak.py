@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import JSHandle
 
+from .grids import GRID, Open, cell
 from .jupyterlab import Notebook
 from .memory import WATCH, Held, measure
-from .test_jupyterlab import GRID, Open, cell
 
 KB = 1000
 

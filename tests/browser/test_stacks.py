@@ -11,8 +11,8 @@ from playwright.sync_api import Locator, expect
 
 import headgrid as hg
 
+from .grids import SET_UP, Open, box_of, cell, digest, shows
 from .jupyterlab import Notebook
-from .test_jupyterlab import SET_UP, Open, box_of, cell, digest, shows
 
 SIZES = {"num_layers": 2, "num_decoder_layers": 3, "num_heads": 4, "d_model": 24, "d_kv": 5, "d_ff": 14,
          "vocab_size": 31}  # fmt: skip

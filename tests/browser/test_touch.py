@@ -10,8 +10,8 @@ from playwright.sync_api import Locator, expect
 
 import headgrid as hg
 
+from .grids import SET_UP, Open, cell, digest, shows
 from .jupyterlab import Notebook
-from .test_jupyterlab import SET_UP, Open, cell, digest, shows
 
 SIZES = {"num_hidden_layers": 60, "num_attention_heads": 6, "num_key_value_heads": 2, "hidden_size": 48, "head_dim": 10,
          "intermediate_size": 22, "vocab_size": 31}  # fmt: skip

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Locator, expect
 
+from .grids import GRID, SET_UP, Open, box_of, holds, shows
 from .jupyterlab import Notebook
-from .test_jupyterlab import GRID, SET_UP, Open, box_of, holds, shows
 
 
 @pytest.fixture

@@ -9,22 +9,12 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import expect
 
+from .grids import LLAMA_405B, Open, box_of, cell, save_state_with_notebooks, shows
 from .jupyterlab import Notebook
 from .serving import wait_for
-from .test_jupyterlab import Open, box_of, cell, shows
-from .test_saved_notebook import save_state_with_notebooks
 
 KB = 1000
 
-LLAMA_405B = """
-import headgrid as hg
-import transformers
-
-config = transformers.LlamaConfig(
-    num_hidden_layers=126, num_attention_heads=128, num_key_value_heads=8, hidden_size=16384,
-    intermediate_size=53248, vocab_size=128256,
-)
-"""
 GRID = "grid = hg.HeadGrid(config)\ngrid"
 BUNDLE = "sum(len(__import__('json').dumps(source)) for source in (grid._esm, grid._css))"
 

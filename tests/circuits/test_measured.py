@@ -11,9 +11,9 @@ import pytest
 import tiny
 import torch
 import transformers
+from passes import GROUPED, NORMED, layers_with_heads, run, without_biases
 
 import headgrid as hg
-from circuits.test_factors import GROUPED, NORMED, layers_with_heads, run, without_biases
 from headgrid.circuits import measured as module
 from headgrid.circuits.factors import Circuits
 from headgrid.circuits.measured import Measured, measured

@@ -8,21 +8,15 @@ import pytest
 import tiny
 import torch
 import transformers
+from passes import module_of, recorded
 
 import headgrid as hg
-from headgrid.anatomy.anatomy import Slot, Stack
+from headgrid.anatomy.anatomy import Stack
 from headgrid.circuits.factors import Circuits
 from headgrid.circuits.norms import Kind, Norm, Norms, kind_of
 from headgrid.weights import Weights
 
 every_family = pytest.mark.parametrize("family", tiny.FAMILIES)
-
-Seen = dict[str, tuple[torch.Tensor, torch.Tensor]]
-"""Name of a module -> what it received and returned when it was called first, `[*, features]`."""
-
-
-def owner(slot: Slot) -> str:
-    return slot.parameter.rpartition(".")[0]
 
 
 def stacks(family: str) -> Iterator[tuple[Stack, Norms]]:
@@ -30,34 +24,6 @@ def stacks(family: str) -> Iterator[tuple[Stack, Norms]]:
     for stack in hg.dissect(model).stacks:
         if stack.n_layers:
             yield stack, Norms(Weights(model, stack=stack.name))
-
-
-def flat(x: torch.Tensor) -> torch.Tensor:
-    return x.reshape(-1, x.shape[-1]).clone()  # Falcon adds to it in place
-
-
-def recorded(family: str) -> Seen:
-    model, seen = tiny.model(family), {}
-
-    def keep(name: str) -> Callable[..., None]:
-        def hook(_: torch.nn.Module, given: tuple[object, ...], result: object) -> None:
-            if given and isinstance(given[0], torch.Tensor):
-                returned = result if isinstance(result, torch.Tensor) else given[0]  # routers return several things
-                seen.setdefault(name, tuple(flat(tensor) for tensor in (given[0], returned)))
-
-        return hook
-
-    handles = [module.register_forward_hook(keep(name)) for name, module in model.named_modules() if name]
-    with torch.no_grad():
-        model(**tiny.inputs(family))
-    for handle in handles:
-        handle.remove()
-    return seen
-
-
-def module_of(stack: Stack, layer: int | None, *roles: str) -> str | None:
-    """The module that owns the first of these roles which the layer has."""
-    return next((owner(stack.places[role, layer][0]) for role in roles if (role, layer) in stack.places), None)
 
 
 def read_by(model: torch.nn.Module, stack: Stack, norm: Norm, layer: int | None, x: torch.Tensor) -> torch.Tensor:

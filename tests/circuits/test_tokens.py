@@ -108,7 +108,7 @@ def test_gain_and_centring_of_the_final_norm_change_what_is_written(family: str)
 
 
 def test_a_bridge_is_read_as_the_model_inside() -> None:
-    from test_lens import bridge, fresh
+    from bridges import bridge, fresh
 
     given = directions(Weights(tiny.model("gpt2")))
     for ln in ("folded", "raw"):
@@ -421,7 +421,7 @@ def test_what_is_kept_is_made_anew_after_any_change_of_the_model() -> None:
         return all(same)
 
     assert vocabulary.W_UE() is vocabulary.W_UE()
-    stamps = [vocabulary.stamp]
+    stamps = [vocabulary.version]
     for change in (
         lambda: model.lm_head.weight.mul_(3.0),
         lambda: model.model.embed_tokens.weight.data.mul_(1000.0),
@@ -432,9 +432,9 @@ def test_what_is_kept_is_made_anew_after_any_change_of_the_model() -> None:
         with torch.no_grad():
             change()
         assert is_current()
-        stamps.append(vocabulary.stamp)
+        stamps.append(vocabulary.version)
     assert len(set(stamps)) == 6
-    assert vocabulary.stamp == stamps[-1]
+    assert vocabulary.version == stamps[-1]
 
 
 def test_weights_of_inference_mode_are_read() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -13,12 +12,12 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from bridges import OTHERWISE, UNSUPPORTED, bridge, bridged, fresh
 from hooked import exact
 from hooked.exact import canonical, dense
 
 import headgrid as hg
 from headgrid.anatomy.anatomy import AnatomyError
-from models.test_vocabulary import OTHERWISE, UNSUPPORTED
 
 SUPPORTED = [
     family
@@ -34,21 +33,6 @@ LISTED = ["gpt2", "gpt_neox", "llama with grouped-query attention", "qwen3", "ge
 """Families that are tried in every layer; the others take their time in one."""
 
 every_family = pytest.mark.parametrize("family", SUPPORTED)
-
-
-def fresh(family: str) -> torch.nn.Module:
-    return tiny.fresh(family).float()  # TransformerLens computes in single precision here and there
-
-
-def bridged(model: torch.nn.Module) -> Any:
-    from transformer_lens.model_bridge.sources import build_bridge_from_module
-
-    return build_bridge_from_module(model, type(model).__name__, hf_config=model.config)
-
-
-@functools.cache
-def bridge(family: str) -> Any:
-    return bridged(fresh(family))
 
 
 def same(left: dict[Any, torch.Tensor], right: dict[Any, torch.Tensor]) -> bool:

@@ -9,28 +9,10 @@ from typing import Any
 import pytest
 import tiny
 import torch
+from bridges import OTHERWISE, UNSUPPORTED
 from transformers.activations import ACT2FN
 
 import headgrid as hg
-
-UNSUPPORTED = {
-    **dict.fromkeys(
-        ("ministral", "persimmon", "phimoe", "electra", "distilbert", "albert", "albert with 2 groups", "deberta",
-         "deberta without legacy", "deberta_v2", "deberta_v2 with position projections", "whisper", "qwen2_vl",
-         "paligemma", "xlm-roberta", "camembert", "umt5"),
-        "Unsupported architecture",
-    ),
-    "phi": "adapter did not declare 'q_norm'",  # with its norms of queries and keys, as in the tests
-    "gpt_bigcode with a key/value head per head": "only supports multi_query=True",
-    "falcon-40b with biases": "split_with_sizes expects split_sizes to sum exactly to 80",
-    "falcon-11b": "has no attribute 'ln_attn'",
-    "bart": "only supports symmetric configs",
-    "qwen3_vl": "needs the optional torchvision library",
-}  # fmt: skip
-"""Families that TransformerLens' bridge refuses, with what it says."""
-
-OTHERWISE = {"falcon-40b": "its groups of heads are taken apart wrongly"}
-"""Families whose bridge computes something else than the model, and why."""
 
 DISAGREEMENTS: dict[tuple[str, str], tuple[Any, Any]] = {
     # its default where a config says `activation` or `dense_act_fn`, or where the code of the model fixes it

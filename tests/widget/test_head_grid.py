@@ -16,6 +16,7 @@ import pytest
 import tiny
 import torch
 import traitlets
+from grids import LLAMA, Held, by_title, focus, on, sent, settled, spoilt
 from hands import ask, cell, click
 from ipywidgets.widgets.widget import _remove_buffers
 
@@ -25,41 +26,6 @@ from headgrid.circuits.scan import scan
 from headgrid.widget.compute.summary_cache import CellSummary, SummaryCache
 from headgrid.widget.wire import schema
 from headgrid.widget.wire.schema import pack, unpack
-from widget.compute.test_to_wire import by_title, fits, spoilt
-
-LLAMA = "llama with grouped-query attention"
-
-
-def focus(grid: hg.HeadGrid, n: int, word: str, ln: schema.Ln = "folded") -> None:
-    grid.set_state({"focus": {"n": n, "cell": cell(grid, word), "ln": ln}})
-
-
-def settled(grid: hg.HeadGrid) -> hg.HeadGrid:
-    """The grid once everything that was asked for is answered; what crosses is checked."""
-    assert grid._scheduler.worker.join_idle(120)
-    for trait, (hint, _) in schema.TRAITS.items():
-        value = grid.get_state(trait)[trait]
-        assert fits(value, hint), trait
-        if trait not in ("cells", "partial"):
-            json.dumps(value, allow_nan=False, default=len)  # bytes go beside the message
-    return grid
-
-
-def on(grid: hg.HeadGrid) -> list[str]:
-    bits = unpack(grid.cells, grid._cells.n_cells)
-    return [grid._cells.describe(int(i))[0] for i in np.flatnonzero(bits)]
-
-
-def sent(grid: hg.HeadGrid, monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:
-    """The traits of each message that goes to the browser from now on; echoes of its own messages are left out."""
-    states: list[set[str]] = []
-
-    def send(message: dict[str, dict[str, object] | list[list[str]]], buffers: object = None) -> None:
-        if message["method"] == "update":
-            states.append({*message["state"], *(path[0] for path in message["buffer_paths"])})
-
-    monkeypatch.setattr(grid, "_send", send)
-    return states
 
 
 def test_a_click_changes_the_selection_and_the_masks() -> None:
@@ -286,22 +252,6 @@ def test_a_viewer_without_widgets_gets_a_picture_and_a_text() -> None:
 
 
 # ---- what is read beside the message loop
-
-
-class Held:
-    """Stands in for a method of `SummaryCache`: it says that it has begun, and goes on when it is let."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-        self.begun, self.go, self.calls = threading.Event(), threading.Event(), 0
-        self._original: Callable[..., Any] = getattr(SummaryCache, name)
-        monkeypatch.setattr(SummaryCache, name, lambda *given, **named: self._call(*given, **named))
-
-    def _call(self, *given: Any, **named: Any) -> Any:
-        self.calls += 1
-        if self.calls == 1:
-            self.begun.set()
-            assert self.go.wait(60)
-        return self._original(*given, **named)
 
 
 def test_a_focus_is_answered_at_once_and_then_with_its_circuits() -> None:

@@ -12,6 +12,7 @@ import nbformat
 import pytest
 import tiny
 import torch
+from grids import LLAMA, Held, focus, settled
 from hands import click
 from nbclient import NotebookClient
 
@@ -19,7 +20,6 @@ import headgrid as hg
 from headgrid.widget.compute import hosts
 from headgrid.widget.compute.scheduler import Scheduler
 from headgrid.widget.compute.summary_cache import SummaryCache
-from widget.test_head_grid import LLAMA, Held, focus, settled
 
 
 def views(grid: hg.HeadGrid, count: int) -> None:

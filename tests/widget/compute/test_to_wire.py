@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-import types
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Any
 
 import numpy as np
 import pytest
 import tiny
 import torch
+from grids import by_title, fits, spoilt
 
 import headgrid as hg
 from headgrid.circuits.progress import Cancelled
@@ -24,28 +24,6 @@ from headgrid.widget.state.cells import Cells
 from headgrid.widget.wire import schema
 
 every_family = pytest.mark.parametrize("family", tiny.FAMILIES)
-
-
-def fits(value: Any, hint: Any) -> bool:
-    """Whether a value has exactly the fields and types that its type says, all the way down, and no NaN or inf."""
-    if is_typeddict(hint):
-        fields = get_type_hints(hint)
-        return (
-            isinstance(value, dict)
-            and set(value) == set(fields)
-            and all(fits(value[name], inner) for name, inner in fields.items())
-        )
-    if get_origin(hint) in (Union, types.UnionType):
-        return any(fits(value, option) for option in get_args(hint))
-    if get_origin(hint) is Literal:
-        return value in get_args(hint)
-    if get_origin(hint) is list:
-        return isinstance(value, list) and all(fits(item, get_args(hint)[0]) for item in value)
-    if hint is float:
-        return isinstance(value, float) and math.isfinite(value)
-    if hint is int:
-        return type(value) is int
-    return value is None if hint is type(None) else isinstance(value, hint)
 
 
 def never() -> bool:
@@ -67,10 +45,6 @@ def whole(found: SummaryCache, cell: int, ln: schema.Ln = "folded") -> CellSumma
         for fuller in found.deepen(cell, ln, never):
             answer = fuller
     return answer
-
-
-def by_title(answer: CellSummary) -> dict[str, schema.Circuit]:
-    return {circuit["title"]: circuit for circuit in answer.circuits}
 
 
 def test_the_checker_of_these_tests_finds_what_is_wrong() -> None:
@@ -221,16 +195,6 @@ def test_beside_others_a_head_shows_a_few_directions_and_no_pairs() -> None:
 
 
 # ---- what cannot be said
-
-
-def spoilt(name: str, word: str, value: float) -> Any:
-    """A model with one entry of the weights that a word names changed."""
-    model = tiny.fresh(name)
-    for parameter, mask in hg.dissect(model).select(word).masks().items():
-        with torch.no_grad():
-            chosen = torch.ones_like(model.get_parameter(parameter), dtype=torch.bool) if mask is None else mask
-            model.get_parameter(parameter)[tuple(chosen.nonzero()[0])] = value
-    return model
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])

@@ -17,12 +17,12 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from grids import fits
 
 import headgrid as hg
 from headgrid.widget.export import files, precompute, widget_state
 from headgrid.widget.export.nbconvert import HeadGridExporter
 from headgrid.widget.wire import schema
-from widget.compute.test_to_wire import fits
 
 GPT2 = "gpt2"
 LLAMA = "llama with grouped-query attention"

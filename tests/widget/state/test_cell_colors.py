@@ -10,12 +10,12 @@ import numpy.typing as npt
 import pytest
 import tiny
 import torch
+from grids import fits
 
 import headgrid as hg
 from headgrid.circuits.scan import scan
 from headgrid.widget.state import cell_colors
 from headgrid.widget.wire import schema
-from widget.compute.test_to_wire import fits
 
 LLAMA = "llama with grouped-query attention"  # 3 layers of 6 heads
 

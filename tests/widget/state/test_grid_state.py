@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 import tiny
+from grids import LLAMA, on, sent
 from hands import Browser, ask, cell, click, piece
 
 import headgrid as hg
 from headgrid.widget.wire.schema import Do, pack, unpack
-from widget.test_head_grid import LLAMA, on, sent
 
 
 @pytest.fixture

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from grids import LLAMA, on, sent
 
 import headgrid as hg
 from headgrid.demo import repeated_tokens
 from headgrid.widget.state import saved as module
 from headgrid.widget.state.saved import COLORS
-from widget.test_head_grid import LLAMA, on, sent
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 import tiny
+from grids import LLAMA, fits, on, sent
 from hands import Browser, ask, cell, click, command, piece
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,8 +17,6 @@ from hypothesis import strategies as st
 import headgrid as hg
 from headgrid.widget.wire import schema, validate
 from headgrid.widget.wire.schema import pack, unpack
-from widget.compute.test_to_wire import fits
-from widget.test_head_grid import LLAMA, on, sent
 
 WRITTEN_BY_THE_BROWSER = {"complete", "commands", "focus", "recolor"}
 
