@@ -76,8 +76,8 @@ def settled(grid: hg.HeadGrid) -> hg.HeadGrid:
 
 
 def on(grid: hg.HeadGrid) -> list[str]:
-    bits = unpack(grid.cells, grid._cells.n_cells)
-    return [grid._cells.describe(int(i))[0] for i in np.flatnonzero(bits)]
+    bits = unpack(grid.cells, grid._state.cells.n_cells)
+    return [grid._state.cells.describe(int(i))[0] for i in np.flatnonzero(bits)]
 
 
 def sent(grid: hg.HeadGrid, monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:

@@ -24,7 +24,7 @@ def piece(bits: Bools) -> str:
 
 def cell(grid: hg.HeadGrid, word: str) -> int:
     """The number of the cell of a word."""
-    return next(i for i in range(grid._cells.n_cells) if grid._cells.describe(i)[0].strip() == word)
+    return next(i for i in range(grid._state.cells.n_cells) if grid._state.cells.describe(i)[0].strip() == word)
 
 
 def ask(grid: hg.HeadGrid, n: int, text: str) -> None:
@@ -62,7 +62,7 @@ class Browser:
         return shown
 
     def _bits(self, cells: bytes) -> Bools:
-        return unpack(cells, self.grid._cells.n_cells)
+        return unpack(cells, self.grid._state.cells.n_cells)
 
     def ask(self, do: Do, name: str = "", value: str = "", off: str = "") -> Command:
         n = max([self.done, *(command["n"] for command in self.asked)]) + 1

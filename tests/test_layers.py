@@ -47,14 +47,14 @@ ORDER = {
         products describe scan / composition summarize
     """,
     "headgrid.plots": "style / canvas color_scale / graph heatmap spectra token_tables / __init__",
-    "headgrid.widget": "__init__ / wire / state / compute / export / transaction messages / head_grid",
-    "headgrid.widget.wire": "__init__ / schema / commands / validate",
+    "headgrid.widget": "__init__ / wire / state / compute / export transaction / state_widget / head_grid",
+    "headgrid.widget.wire": "__init__ / schema / commands empty / validate",
     "headgrid.widget.state": """
         __init__ / tooltips cell_index query undo / cells cell_colors / grid_spec saved / grid_state
     """,
     "headgrid.widget.compute": """
         __init__ / hosts to_wire weight_location weight_versions worker / comparison / summary_cache / selected_heads
-        scheduler recheck
+        coloring / scheduler
     """,
     "headgrid.widget.export": """
         __init__ / precompute shapes widget_state / geometry marks nbconvert png scene svg / arrows cells /

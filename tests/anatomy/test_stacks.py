@@ -192,7 +192,7 @@ def test_latent_attention_selects_what_is_per_head_and_says_what_is_shared() -> 
         "W_DQ", "W_DKV", "W_KR", "ln_q.w", "ln_kv.w",
     }  # fmt: skip
     grid = hg.HeadGrid(latent)
-    cell = next(i for i in range(grid._cells.n_cells) if grid._cells.describe(i)[0] == "l1h4")
+    cell = next(i for i in range(grid._state.cells.n_cells) if grid._state.cells.describe(i)[0] == "l1h4")
     grid.set_state({"focus": {"n": 1, "cell": cell, "ln": "folded"}})
     assert any("what all heads share" in note for note in grid.summary["notes"])
 

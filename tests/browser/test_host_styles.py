@@ -17,6 +17,7 @@ import headgrid as hg
 from headgrid.widget.export import files, precompute, widget_state
 from headgrid.widget.export import html as page_of
 from headgrid.widget.export.nbconvert import HeadGridExporter
+from headgrid.widget.wire.schema import TRAITS
 
 from .grids import SET_UP, Open, cell
 
@@ -198,7 +199,9 @@ def test_no_rule_of_a_page_changes_anything_in_the_widget(grid: hg.HeadGrid, ope
 
 def notebook_of(grid: hg.HeadGrid, template: str) -> str:
     """The page that nbconvert makes of a notebook with this grid."""
-    state = page_of.state(grid, precompute.keep(grid))
+    cache = grid._scheduler.cache
+    found = precompute.keep(grid._state, cache)
+    state = page_of.state(grid._state, cache, grid.get_state(list(TRAITS)), found)
     output = nbformat.v4.new_output(
         "display_data", {widget_state.VIEW_TYPE: {"model_id": "one"}, "text/html": "<b>picture</b>"}
     )

@@ -106,7 +106,7 @@ def test_a_model_without_weights_is_none_that_is_offloaded() -> None:
 @pytest.mark.parametrize("offload", WAYS)
 def test_the_widget_says_that_they_are_offloaded(offload: Callable[[Path], Any], tmp_path: Path) -> None:
     grid = hg.HeadGrid(offload(tmp_path))
-    notes = [grid._scheduler.cache.missing(cell) for cell in range(len(grid._cells.absent))]
+    notes = [grid._scheduler.cache.missing(cell) for cell in range(len(grid._state.cells.absent))]
     said = {note for note in notes if note}
     assert len(said) == 1
     assert said.pop().startswith("Its weights are offloaded")

@@ -153,7 +153,7 @@ def test_a_focus_is_answered_by_where_the_weights_are() -> None:
 
 def test_every_cells_places_add_up_to_its_parameters() -> None:
     grid = hg.HeadGrid(tiny.model("gemma3"))
-    for i in range(grid._cells.n_cells):
+    for i in range(grid._state.cells.n_cells):
         grid.set_state({"focus": {"n": i + 1, "cell": i, "ln": "folded"}})
         assert (
             sum(place["count"] for place in grid.summary["locations"])
@@ -175,8 +175,8 @@ def test_heads_and_mlps_that_write_nothing_are_marked() -> None:
         ):
             model.get_parameter(name).masked_fill_(torch.tensor(True) if mask is None else mask, 0)
     grid = hg.HeadGrid(model)
-    zero = unpack(grid.spec["zero"], grid._cells.n_cells)
-    assert [grid._cells.describe(int(i))[0] for i in np.flatnonzero(zero)] == ["l0 mlp", "l1h2"]
+    zero = unpack(grid.spec["zero"], grid._state.cells.n_cells)
+    assert [grid._state.cells.describe(int(i))[0] for i in np.flatnonzero(zero)] == ["l0 mlp", "l1h2"]
     grid.set_state({"focus": {"n": 1, "cell": cell(grid, "l1h2"), "ln": "folded"}})
     assert "writes nothing" in grid.summary["notes"][0]
 
@@ -210,7 +210,7 @@ def size(state: dict[str, Any]) -> int:
 def test_a_grid_of_16128_heads_stays_small_on_the_wire() -> None:
     grid = large()
     state = {name: value for name, value in grid.get_state().items() if name not in ("_esm", "_css")}
-    assert grid._cells.n_cells > 16_128
+    assert grid._state.cells.n_cells > 16_128
     assert size(state) < 50_000
 
 
@@ -583,7 +583,7 @@ class Scanning:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.begun, self.go, self.stopped = threading.Event(), threading.Event(), threading.Event()
         monkeypatch.setattr("headgrid.widget.compute.summary_cache.scan", self)
-        monkeypatch.setattr("headgrid.widget.compute.scheduler.EACH", 0.0)
+        monkeypatch.setattr("headgrid.widget.compute.coloring.EACH", 0.0)
 
     def __call__(self, *given: Any, progress: Any, cancelled: Callable[[], bool], **named: Any) -> Any:
         progress(1, 2)
@@ -729,7 +729,7 @@ def test_an_observer_that_selects_in_turn_leaves_no_half_of_what_was_selected_be
     grid.observe(lambda change: grid.select(change["new"] | "l2h5"), "selection")
     for n, text in enumerate(("l0h1 | l1h4.W_O", "l1h4 | l0 mlp n3"), 1):
         ask(grid, n, text)
-        on, partial = grid._cells.coverage(grid.selection.parts)
+        on, partial = grid._state.cells.coverage(grid.selection.parts)
         assert "l2h5" in grid.selection
         assert (grid.cells, grid.partial) == (pack(on), pack(partial))
         assert (grid.text["selection"], grid.text["query"]) == (str(grid.selection), n)

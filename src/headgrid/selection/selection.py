@@ -66,7 +66,7 @@ class Selection:
         object.__setattr__(self, "parts", read_only(chosen))
 
     @classmethod
-    def _new(cls, anatomy: Anatomy, chosen: Parts) -> Selection:
+    def from_parts(cls, anatomy: Anatomy, chosen: Parts) -> Selection:
         """A selection of arrays that were just made, and that nobody else will write to."""
         made = cls.__new__(cls)
         made._keep(anatomy, {role: settled(bits, ours=True) for role, bits in chosen.items()})
@@ -95,7 +95,7 @@ class Selection:
             return what._of(anatomy)
         found = Union(anatomy)
         _add(found, what)
-        return cls._new(anatomy, found.parts())
+        return cls.from_parts(anatomy, found.parts())
 
     def _of(self, anatomy: Anatomy) -> Selection:
         if self.anatomy != anatomy:
@@ -114,19 +114,19 @@ class Selection:
         )
 
     def __or__(self, other: str | Selection) -> Selection:
-        return Selection._new(self.anatomy, parts.union(self.parts, self._other(other)))
+        return Selection.from_parts(self.anatomy, parts.union(self.parts, self._other(other)))
 
     def __and__(self, other: str | Selection) -> Selection:
-        return Selection._new(self.anatomy, parts.intersection(self.parts, self._other(other)))
+        return Selection.from_parts(self.anatomy, parts.intersection(self.parts, self._other(other)))
 
     def __sub__(self, other: str | Selection) -> Selection:
-        return Selection._new(self.anatomy, parts.difference(self.parts, self._other(other)))
+        return Selection.from_parts(self.anatomy, parts.difference(self.parts, self._other(other)))
 
     def __xor__(self, other: str | Selection) -> Selection:
         return (self - other) | (self.anatomy.select(other) - self)
 
     def __invert__(self) -> Selection:
-        return Selection._new(self.anatomy, parts.difference(parts.everything(self.anatomy), self.parts))
+        return Selection.from_parts(self.anatomy, parts.difference(parts.everything(self.anatomy), self.parts))
 
     def __le__(self, other: str | Selection) -> bool:
         return not self - other

@@ -1,4 +1,4 @@
-"""A change of a grid as one step: whoever is interrupted in it, as by a kernel's interrupt, changes nothing by halves.
+"""A widget whose changes are transactions: an interrupt, such as a kernel's, leaves none of them done by halves.
 
 An interrupt may come between any two steps. Until a change is complete, it takes everything back to what it was; once
 it is complete and only observers are still to be told, it stays. Either way the browser is sent what is true, and what
@@ -7,15 +7,14 @@ was being computed is asked for again. An ordinary error of an observer takes no
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import Any, TypeVar
 
+import anywidget
 import traitlets
 
 from headgrid.widget.wire.schema import TRAITS
-
-if TYPE_CHECKING:
-    from headgrid.widget.head_grid import HeadGrid
 
 T = TypeVar("T")
 
@@ -28,79 +27,108 @@ SENT = [trait for trait in TRAITS if trait not in ("spec", "precomputed")]
 """What a browser is sent of a grid that is not what it may think."""
 
 
-def run(grid: HeadGrid, change: Callable[[], T], tell: Callable[[T], object] | None = None) -> T:
-    """Do something wholly, or not at all where it is interrupted, with the grid's lock held.
+class TransactionWidget(anywidget.AnyWidget):
+    """A widget whose changes are done wholly or not at all; what it is a widget of is said by the class that inherits.
 
-    Args:
-        grid: the grid.
-        change: does it, and writes what follows from it.
-        tell: tells observers of the user's, once all is done, of what `change` returned.
-
-    Returns:
-        What `change` returned.
+    Attributes:
+        _torn: whether an interrupt may have left one trait unlike another.
     """
-    with grid._scheduler.lock:
-        if grid._torn:  # by a second interrupt, while what the first one left was put right
-            grid.__dict__.pop("notify_change", None)
-            grid._holding_sync = grid._cross_validation_lock = False
-            grid._property_lock = {}
-            grid._adopt(None)
-            _send(grid)
-        before, done = _State(grid), False
-        try:
-            found = change()
-            if tell is not None:
-                done = True
-                tell(found)
-        except Exception:
-            raise
-        except BaseException:
-            grid._torn = True
-            before.restore_sending(grid)
-            if done:
-                grid._adopt(None)
+
+    _torn = False
+
+    @property
+    def _lock(self) -> threading.RLock:
+        """What is held while anything changes."""
+        raise NotImplementedError
+
+    def _snapshot(self) -> Callable[[], None]:
+        """What sets all that is behind the traits to what it is now."""
+        raise NotImplementedError
+
+    def _adopt(self) -> object:
+        """Write the traits that follow from the selection."""
+        raise NotImplementedError
+
+    def _resume(self) -> None:
+        """Ask again for what was asked for and is not answered."""
+        raise NotImplementedError
+
+    _states_to_send: set[str]
+
+    def _transact(self, change: Callable[[], T], tell: Callable[[T], object] | None = None) -> T:
+        """Do something wholly, or not at all where it is interrupted, with the lock held.
+
+        Args:
+            change: does it, and writes what follows from it.
+            tell: tells observers of the user's, once all is done, of what `change` returned.
+
+        Returns:
+            What `change` returned.
+        """
+        with self._lock:
+            if self._torn:  # by a second interrupt, while what the first one left was put right
+                self.__dict__.pop("notify_change", None)
+                self._holding_sync = self._cross_validation_lock = False
+                self._property_lock: dict[str, Any] = {}
+                self._adopt()
+                self._send_all()
+            restore, restore_sending, done = self._snapshot_traits(), self._snapshot_sending(), False
+            try:
+                found = change()
+                if tell is not None:
+                    done = True
+                    tell(found)
+            except Exception:
+                raise
+            except BaseException:
+                self._torn = True
+                restore_sending()
+                if done:
+                    self._adopt()
+                else:
+                    restore()
+                self._send_all()
+                raise
+            return found
+
+    def _send_all(self) -> None:
+        """Ask again for what is not answered, and send everything."""
+        self._resume()
+        self.send_state(SENT)
+        self._torn = False
+
+    def _snapshot_traits(self) -> Callable[[], None]:
+        """What makes all that a change may change what it is now."""
+        restore_state = self._snapshot()
+        before = {name: self._trait_values[name] for name in DERIVED if name in self._trait_values}
+
+        def restore() -> None:
+            restore_state()
+            values = self._trait_values
+            seen = {name: values[name] for name in before if values.get(name) is not before[name]}
+            values.update(before)
+            for name in seen.keys() - {"selection"}:  # whose observers come last, and were not told
+                change = {"name": name, "old": seen[name], "new": values[name], "owner": self, "type": "change"}
+                traitlets.HasTraits.notify_change(self, traitlets.Bunch(change))
+
+        return restore
+
+    def _snapshot_sending(self) -> Callable[[], None]:
+        """What has the widget send and tell as it does now.
+
+        ipywidgets and traitlets hold both back while they are in the middle of something.
+        """
+        notify = self.__dict__.get("notify_change")
+        holding, locked = self._holding_sync, dict(self._property_lock)
+        to_send: set[str] = set(self._states_to_send)
+        validating = self._cross_validation_lock
+
+        def restore() -> None:
+            if notify is None:
+                self.__dict__.pop("notify_change", None)
             else:
-                before.restore(grid)
-            _send(grid)
-            raise
-        return found
+                self.__dict__["notify_change"] = notify
+            self._holding_sync, self._property_lock = holding, locked
+            self._states_to_send, self._cross_validation_lock = to_send, validating
 
-
-class _State:
-    """All of a grid that a change may change."""
-
-    def __init__(self, grid: HeadGrid) -> None:
-        own = grid.__dict__
-        self._values = {name: grid._trait_values[name] for name in DERIVED if name in grid._trait_values}
-        self._grid_state = grid._grid_state.state
-        self._age = grid._scheduler.state
-        # how ipywidgets and traitlets send and tell: they hold both back while they are in the middle of something
-        self._holding, self._locked = grid._holding_sync, dict(grid._property_lock)
-        self._to_send, self._validating = set(grid._states_to_send), grid._cross_validation_lock
-        self._notify = own.get("notify_change")
-
-    def restore(self, grid: HeadGrid) -> None:
-        """Make everything what it was."""
-        grid._grid_state.state, grid._scheduler.state = self._grid_state, self._age
-        values = grid._trait_values
-        seen = {name: values[name] for name in self._values if values.get(name) is not self._values[name]}
-        values.update(self._values)
-        for name in seen.keys() - {"selection"}:  # whose observers come last, and were not told
-            change = {"name": name, "old": seen[name], "new": values[name], "owner": grid, "type": "change"}
-            traitlets.HasTraits.notify_change(grid, traitlets.Bunch(change))
-
-    def restore_sending(self, grid: HeadGrid) -> None:
-        """Have the grid send and tell as it did."""
-        if self._notify is None:
-            grid.__dict__.pop("notify_change", None)
-        else:
-            grid.__dict__["notify_change"] = self._notify
-        grid._holding_sync, grid._property_lock = self._holding, self._locked
-        grid._states_to_send, grid._cross_validation_lock = self._to_send, self._validating
-
-
-def _send(grid: HeadGrid) -> None:
-    """Ask again for what is not answered, and send everything."""
-    grid._scheduler.resume()
-    grid.send_state(SENT)
-    grid._torn = False
+        return restore

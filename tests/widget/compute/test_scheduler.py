@@ -126,7 +126,7 @@ def test_fifty_runs_of_a_cell_leave_no_thread() -> None:
         views(grid, 0)
     assert all(asleep(grid) for grid in grids)
     assert threading.active_count() <= settle_down
-    assert len({id(grid._cells) for grid in grids}) == 1, "what they have in common is there once"
+    assert len({id(grid._state.cells) for grid in grids}) == 1, "what they have in common is there once"
 
 
 @pytest.mark.parametrize("shown", [False, True])

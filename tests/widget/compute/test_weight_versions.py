@@ -22,8 +22,8 @@ SILENT = "output weights all zero"
 
 def hatched(grid: hg.HeadGrid) -> list[str]:
     """The cells that the browser hatches."""
-    bits = unpack(grid.spec["zero"], grid._cells.n_cells)
-    return [grid._cells.describe(int(n))[0] for n in np.flatnonzero(bits)]
+    bits = unpack(grid.spec["zero"], grid._state.cells.n_cells)
+    return [grid._state.cells.describe(int(n))[0] for n in np.flatnonzero(bits)]
 
 
 def silence(model: torch.nn.Module, layer: int, head: int) -> None:

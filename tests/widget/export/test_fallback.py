@@ -23,9 +23,9 @@ def test_a_viewer_without_widgets_gets_the_picture_of_the_grid() -> None:
 
 def test_names_are_text_and_never_html() -> None:
     grid = hg.HeadGrid(tiny.model("gpt2"))
-    bands = grid._cells.bands
-    on, partial = grid._cells.coverage({})
-    html = fallback.html("<script>x</script>", "<b>", bands, grid._cells.absent, on, partial)
+    bands = grid._state.cells.bands
+    on, partial = grid._state.cells.coverage({})
+    html = fallback.html("<script>x</script>", "<b>", bands, grid._state.cells.absent, on, partial)
     assert "<script" not in html
     assert "<b>" not in html
 
@@ -35,8 +35,8 @@ def test_many_cells_in_colors_are_shown_without_and_it_says_so() -> None:
     config.n_layer, config.n_head, config.n_embd = 126, 128, 1024
     grid = hg.HeadGrid(config, select="l3h4")
     grid.color_by(np.random.default_rng(0).random((126, 128)), label="<score>")
-    on, partial = grid._cells.coverage(grid.selection.parts)
-    state = (grid.anatomy.title, "l3h4", grid._cells.bands, grid._cells.absent, on, partial)
+    on, partial = grid._state.cells.coverage(grid.selection.parts)
+    state = (grid.anatomy.title, "l3h4", grid._state.cells.bands, grid._state.cells.absent, on, partial)
     html = fallback.html(*state, colors=grid.colors)  # type: ignore[arg-type]
     assert len(html) < 30_000
     assert "The colors (&lt;score&gt;) are in the widget." in html

@@ -29,7 +29,7 @@ FAMILIES = ("gpt2", LLAMA, "t5 with a gated mlp", "llava", "mixtral", "jamba", "
 
 
 def scene(family: str = "gpt2", select: str = "none") -> Scene:
-    return scene_of(hg.HeadGrid(tiny.model(family), select=select))
+    return scene_of(hg.HeadGrid(tiny.model(family), select=select)._state)
 
 
 WIDEST = style.HANDLES[0][1]
@@ -60,7 +60,7 @@ def tagged(svg: str, tag: str) -> list[ET.Element]:
 
 def test_each_cell_is_drawn_once_in_the_color_of_its_state() -> None:
     drawing = draw(scene("gpt2", "l1h2 | l0 mlp | l0h1.q"))
-    n_cells = hg.HeadGrid(tiny.model("gpt2"))._cells.n_cells
+    n_cells = hg.HeadGrid(tiny.model("gpt2"))._state.cells.n_cells
     assert len(boxes(drawing, INK.on)) == 2 + 1  # and the key's
     assert len(boxes(drawing, INK.cell)) == n_cells - 2 + 1
     corners = [s for s in drawing.shapes if isinstance(s, Lines) and s.filled and s.color == INK.partial]
@@ -69,9 +69,9 @@ def test_each_cell_is_drawn_once_in_the_color_of_its_state() -> None:
 
 def test_a_cell_that_is_absent_is_not_drawn() -> None:
     grid = hg.HeadGrid(tiny.model("jamba"))
-    drawing = draw(scene_of(grid))
-    assert grid._cells.absent.any()
-    assert len(boxes(drawing, INK.cell)) == grid._cells.n_cells - grid._cells.absent.sum()
+    drawing = draw(scene_of(grid._state))
+    assert grid._state.cells.absent.any()
+    assert len(boxes(drawing, INK.cell)) == grid._state.cells.n_cells - grid._state.cells.absent.sum()
 
 
 def test_the_picture_says_the_model_the_selection_and_its_counts() -> None:
@@ -110,7 +110,7 @@ def test_texts_are_never_markup() -> None:
 def test_nothing_in_it_is_asked_for_elsewhere() -> None:
     grid = hg.HeadGrid(tiny.model("gpt2"), select="l1h2")
     grid.color_by(np.arange(12).reshape(3, 4))
-    svg = figure.to_svg(scene_of(grid))
+    svg = figure.to_svg(scene_of(grid._state))
     assert not re.search(r"url\(|href|<style|<script|<image|@import|on\w+=", svg)
     assert svg.count("http") == 1  # the name of SVG
 
@@ -118,9 +118,9 @@ def test_nothing_in_it_is_asked_for_elsewhere() -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_no_two_cells_or_labels_overlap_and_all_are_inside(family: str) -> None:
     grid = hg.HeadGrid(tiny.config(family), select="full")
-    drawing = draw(scene_of(grid))
+    drawing = draw(scene_of(grid._state))
     cells = boxes(drawing, INK.on)
-    assert len(cells) == (~grid._cells.absent).sum() + 1
+    assert len(cells) == (~grid._state.cells.absent).sum() + 1
     cells = filled(drawing, INK.on)
     for (x, y, wide, high), (x2, y2, wide2, high2) in itertools.combinations(cells, 2):
         assert x + wide <= x2 or x2 + wide2 <= x or y + high <= y2 or y2 + high2 <= y
@@ -149,7 +149,7 @@ def test_colored_cells_have_a_scale_with_its_ends_and_a_sign_for_no_value() -> N
     values = np.linspace(-2.0, 1.0, 12).reshape(3, 4)
     values[0, 3] = np.nan
     grid.color_by(values, label="my <score>")
-    drawing = draw(scene_of(grid))
+    drawing = draw(scene_of(grid._state))
     said = words(drawing)
     assert {"my <score>", "−2.00", "0", "2.00", "no value", "selected"} <= {*said}
     palette = color_scale.colors(diverging=True)
@@ -160,7 +160,7 @@ def test_colored_cells_have_a_scale_with_its_ends_and_a_sign_for_no_value() -> N
 def test_a_picture_says_whether_norms_are_folded_into_what_it_shows() -> None:
     grid = hg.HeadGrid(*hg.demo())
     grid.color_by("ov_norm", ln="raw")
-    assert "OV norm (raw weights)" in words(draw(scene_of(grid)))
+    assert "OV norm (raw weights)" in words(draw(scene_of(grid._state)))
 
 
 def test_saved_selections_are_marked_on_their_cells_and_named() -> None:
@@ -177,11 +177,11 @@ def test_saved_selections_are_marked_on_their_cells_and_named() -> None:
 def test_the_marks_of_a_grid_are_its_saved_selections_in_their_colors() -> None:
     grid = hg.HeadGrid(tiny.model("gpt2"))
     grid.saved["induction"] = "l1h2 | l0h1.q"
-    (mark,) = scene_of(grid, ["induction"]).marks
+    (mark,) = scene_of(grid._state, ["induction"]).marks
     assert (mark.name, mark.color) == ("induction", grid.saved.colors["induction"])
-    assert {grid._cells.describe(int(i))[0] for i in np.flatnonzero(mark.cells)} == {"l1h2", "l0h1"}
+    assert {grid._state.cells.describe(int(i))[0] for i in np.flatnonzero(mark.cells)} == {"l1h2", "l0h1"}
     with pytest.raises(KeyError, match="induction"):
-        scene_of(grid, ["copying"])
+        scene_of(grid._state, ["copying"])
 
 
 def test_handles_are_as_full_as_the_attention_and_the_mlp_that_they_select() -> None:
@@ -211,7 +211,7 @@ def test_arrows_lead_from_the_head_that_writes_to_the_head_that_reads_in_the_col
         {"source": head("", 0, 1), "target": head("", 2, 3), "kind": kind, "value": 0.5, "z": z}
         for kind, z in zip(kinds, (9.0, 8.0, 2.0), strict=True)
     ]
-    drawing = draw(replace(scene_of(grid), arrows=arrows, fence=8.5))
+    drawing = draw(replace(scene_of(grid._state), arrows=arrows, fence=8.5))
     curves = [shape for shape in drawing.shapes if isinstance(shape, Lines) and shape.curved]
     drawn = [shape for shape in curves if shape.color != INK.ground]
     assert [(shape.color, shape.dashes) for shape in drawn[:2]] == [(INK.hatch, (7, 3)), (INK.q, ())], "V is too weak"
@@ -223,24 +223,24 @@ def test_arrows_lead_from_the_head_that_writes_to_the_head_that_reads_in_the_col
     assert "V-composition" not in words(drawing)
     root = parsed(svg.svg(drawing))
     assert any(node.get("stroke-dasharray") == "7 3" for node in root)
-    assert png(drawing) != png(draw(scene_of(grid)))
+    assert png(drawing) != png(draw(scene_of(grid._state)))
 
 
 def test_16_000_cells_are_a_small_picture_whatever_is_selected() -> None:
     config = tiny.config("gpt2")
     config.n_layer, config.n_head, config.n_embd = 126, 128, 1024
     grid = hg.HeadGrid(config, select="l3h4 | l40-60h*")
-    assert len(figure.to_svg(scene_of(grid))) < 30_000
+    assert len(figure.to_svg(scene_of(grid._state))) < 30_000
     some = np.random.default_rng(0).random((126, 128)) < 0.3
     grid.select([(int(layer), int(head)) for layer, head in np.argwhere(some)])
-    assert len(figure.to_svg(scene_of(grid))) < 100_000
+    assert len(figure.to_svg(scene_of(grid._state))) < 100_000
 
 
 def test_small_cells_are_dashes_that_give_back_every_cell() -> None:
     config = tiny.config(LLAMA)
     config.num_hidden_layers, config.num_attention_heads, config.num_key_value_heads = 83, 12, 4
     grid = hg.HeadGrid(config, select="l7h3 | l40-50h*")
-    drawing = draw(scene_of(grid))
+    drawing = draw(scene_of(grid._state))
     runs = [s for s in drawing.shapes if isinstance(s, Boxes) and s.fill in (INK.on, INK.edge) and not s.radius]
     assert runs
     expected = sorted(rounded(rect) for shape in runs for rect in shape.rects.tolist())

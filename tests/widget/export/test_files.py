@@ -160,7 +160,7 @@ def test_a_page_has_the_comparison_and_the_arrows_that_the_widget_shows() -> Non
 
 def test_the_cell_in_focus_is_kept_though_it_is_not_selected() -> None:
     grid = grid_of(select="l1h2")
-    cell = next(i for i in range(grid._cells.n_cells) if grid._cells.describe(i)[0] == "l2h3")
+    cell = next(i for i in range(grid._state.cells.n_cells) if grid._state.cells.describe(i)[0] == "l2h3")
     grid.set_state({"focus": {"n": 7, "cell": cell, "ln": "raw"}})
     _, state = page_of(grid)
     assert state["precomputed"][0]["title"] == "l2h3"

@@ -16,6 +16,7 @@ import headgrid as hg
 from headgrid.circuits.scan import scan
 from headgrid.widget.state import cell_colors
 from headgrid.widget.wire import schema
+from headgrid.widget.wire.empty import NO_COLORS
 
 LLAMA = "llama with grouped-query attention"  # 3 layers of 6 heads
 
@@ -24,8 +25,8 @@ def values(grid: hg.HeadGrid) -> dict[str, float]:
     """Word -> the number of its cell, where it has one."""
     assert fits(grid.colors, schema.Colors)
     found = np.frombuffer(grid.colors["values"], dtype="<f4")
-    assert len(found) == grid._cells.n_cells
-    return {grid._cells.describe(int(i))[0].strip(): float(found[i]) for i in np.flatnonzero(np.isfinite(found))}
+    assert len(found) == grid._state.cells.n_cells
+    return {grid._state.cells.describe(int(i))[0].strip(): float(found[i]) for i in np.flatnonzero(np.isfinite(found))}
 
 
 def of_heads(array: Any) -> dict[str, float]:
@@ -88,10 +89,10 @@ def test_mlps_and_all_cells_have_arrays_of_their_own() -> None:
     grid = hg.HeadGrid(tiny.model(LLAMA))
     grid.color_by([1.0, 2.0, 3.0])
     assert values(grid) == {"l0 mlp": 1.0, "l1 mlp": 2.0, "l2 mlp": 3.0}
-    every = np.arange(grid._cells.n_cells, dtype=float)
+    every = np.arange(grid._state.cells.n_cells, dtype=float)
     grid.color_by(every)
-    assert len(values(grid)) == grid._cells.n_cells - grid._cells.absent.sum()
-    assert values(grid)["l1h2"] == grid._scheduler.index.head("", 1, 2)
+    assert len(values(grid)) == grid._state.cells.n_cells - grid._state.cells.absent.sum()
+    assert values(grid)["l1h2"] == grid._state.index.head("", 1, 2)
 
 
 def test_a_model_of_several_stacks_takes_its_main_one_or_names() -> None:
@@ -219,7 +220,7 @@ def test_nothing_takes_the_colors_away() -> None:
     grid = hg.HeadGrid(tiny.model(LLAMA))
     grid.color_by(SOME)
     grid.color_by(None)
-    assert grid.colors == cell_colors.NONE
+    assert grid.colors == NO_COLORS
 
 
 @pytest.mark.parametrize("ln", ["folded", "raw"])

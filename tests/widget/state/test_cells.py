@@ -122,7 +122,7 @@ def test_a_selection_is_counted_in_the_words_of_its_cells() -> None:
     cells = grid("gpt2")
 
     def counts(text: str) -> str:
-        return cells.counts(cells.anatomy.select(text).parts)
+        return cells.counts(*cells.coverage(cells.anatomy.select(text).parts))
 
     assert counts("none") == "nothing is selected"
     assert counts("l1h2") == "1 head"

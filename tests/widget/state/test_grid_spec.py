@@ -16,7 +16,7 @@ LLAMA = "llama with grouped-query attention"
 def test_grids_of_equal_models_share_their_cells_and_anatomy() -> None:
     model = tiny.model(LLAMA)
     one, other = hg.HeadGrid(model), hg.HeadGrid(tiny.fresh(LLAMA))
-    assert one._cells is other._cells
+    assert one._state.cells is other._state.cells
     assert one.anatomy is other.anatomy
     assert one.model is model
     assert one._scheduler.cache._versions is not None
@@ -33,7 +33,7 @@ def test_models_of_one_shape_that_differ_in_anything_do_not() -> None:
 
 def test_what_is_shared_goes_with_the_last_grid_that_has_it() -> None:
     grid = hg.HeadGrid(tiny.config("opt"))
-    held = weakref.ref(grid._cells)
+    held = weakref.ref(grid._state.cells)
     grid.close()
     del grid
     gc.collect()

@@ -201,7 +201,7 @@ def test_selections_are_saved_recalled_colored_and_removed_from_the_browser(grid
     assert {name: str(chosen) for name, chosen in grid.saved.items()} == {"queries": "l0h0.q", "more": "l1h2 | l0h0.q"}
     first, second = grid.get_state("saved")["saved"]["items"]
     assert (first["name"], first["text"], first["counts"]) == ("queries", "l0h0.q", "parts of 1 head")
-    bits = unpack(first["cells"].ljust(len(grid.cells), b"\0"), grid._cells.n_cells)
+    bits = unpack(first["cells"].ljust(len(grid.cells), b"\0"), grid._state.cells.n_cells)
     assert np.flatnonzero(bits).tolist() == [cell(grid, "l0h0")], "it is marked where it has anything"
     assert first["color"] != second["color"]
     browser.ask("recall", "queries")
@@ -292,8 +292,8 @@ def test_an_observer_that_raises_leaves_no_command_to_be_done_again_and_loses_no
 
 def test_a_cell_that_is_absent_cannot_be_switched_on() -> None:
     grid = hg.HeadGrid(tiny.model("jamba"))
-    absent = int(np.flatnonzero(grid._cells.absent)[0])
-    bits = np.zeros(grid._cells.n_cells, dtype=np.bool_)
+    absent = int(np.flatnonzero(grid._state.cells.absent)[0])
+    bits = np.zeros(grid._state.cells.n_cells, dtype=np.bool_)
     bits[absent] = True
     browser = Browser(grid)
     browser.ask("edit", value=piece(bits))
@@ -320,5 +320,5 @@ def test_a_click_that_another_thread_takes_and_a_selection_of_python_leave_one_s
     thread.start()
     click(grid, "l2h0")
     thread.join(60)
-    assert text(grid) == str(grid._grid_state.selection) == "l0h1"
+    assert text(grid) == str(grid._state.selection) == "l0h1"
     assert sorted(on(grid)) == ["l0h1"]

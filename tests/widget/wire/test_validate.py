@@ -32,11 +32,11 @@ def valid(grid: hg.HeadGrid) -> None:
     for trait, (hint, _) in schema.TRAITS.items():
         assert fits(state[trait], hint), trait
         json.dumps(state[trait], allow_nan=False, default=len).encode()
-    whole, some = grid._cells.coverage(grid.selection.parts)
+    whole, some = grid._state.cells.coverage(grid.selection.parts)
     assert (state["cells"], state["partial"], grid.partial) == (pack(whole), pack(some).rstrip(b"\0"), pack(some))
     assert state["text"]["selection"] == str(grid.selection)
     assert state["spec"]["version"] == schema.VERSION
-    assert grid._grid_state.selection == grid.selection
+    assert grid._state.selection == grid.selection
 
 
 def said(grid: hg.HeadGrid) -> str:
@@ -83,7 +83,7 @@ def test_unknown_traits_of_another_version_are_passed_over(grid: hg.HeadGrid) ->
 
 
 def test_what_is_right_in_a_message_is_done_although_the_rest_is_refused(grid: hg.HeadGrid) -> None:
-    bits = np.arange(grid._cells.n_cells) == cell(grid, "l1h0")
+    bits = np.arange(grid._state.cells.n_cells) == cell(grid, "l1h0")
     edit = command(1, "edit", value=piece(bits))
     grid.set_state({"commands": [edit], "complete": {"n": True, "text": ""}, "spec": {}, "focus": []})
     assert on(grid) == ["l0h1", "l1h0"]
@@ -250,7 +250,7 @@ ANATOMY = hg.dissect(tiny.config(LLAMA))
 
 
 def test_the_bytes_of_the_property_above_are_as_many_as_the_grid_takes() -> None:
-    assert (hg.HeadGrid(ANATOMY)._cells.n_cells + 7) // 8 == 4
+    assert (hg.HeadGrid(ANATOMY)._state.cells.n_cells + 7) // 8 == 4
 
 
 def test_a_message_that_is_no_object_does_nothing(grid: hg.HeadGrid) -> None:
@@ -262,10 +262,10 @@ def test_a_message_that_is_no_object_does_nothing(grid: hg.HeadGrid) -> None:
 def test_random_cells_are_what_they_say(grid: hg.HeadGrid) -> None:
     rng = np.random.default_rng(0)
     for _ in range(20):
-        bits = (rng.random(grid._cells.n_cells) < 0.4) & ~grid._cells.absent
-        there = unpack(grid.cells, grid._cells.n_cells)
+        bits = (rng.random(grid._state.cells.n_cells) < 0.4) & ~grid._state.cells.absent
+        there = unpack(grid.cells, grid._state.cells.n_cells)
         browser = Browser(grid)
         browser.ask("edit", value=piece(bits & ~there), off=piece(there & ~bits))
         browser.send()
         valid(grid)
-        assert (unpack(grid.cells, grid._cells.n_cells) >= bits).all()
+        assert (unpack(grid.cells, grid._state.cells.n_cells) >= bits).all()

@@ -11,6 +11,7 @@ from headgrid.circuits.composition import FEWEST, NOT_USE, Composition, Pair
 from headgrid.linalg.outliers import outer_fences
 from headgrid.widget.compute import to_wire
 from headgrid.widget.state.cell_index import CellIndex, Component
+from headgrid.widget.wire.empty import NO_ARROWS, NO_HEADS, no_partners
 from headgrid.widget.wire.schema import Arrow, Arrows, Circuit, Composes, HeadsSummary, HeadSummary, Partners
 
 MOST_BESIDE = 6
@@ -25,8 +26,6 @@ MOST_COMPOSED = 64
 MOST_ARROWS = 200
 MOST_PARTNERS = 60
 
-NONE: HeadsSummary = {"heads": [], "n_heads": 0, "summed": None, "ln": "folded", "pending": False}
-NO_ARROWS: Arrows = {"arrows": [], "baseline": 0.0, "fence": None, "note": ""}
 KINDS: dict[str, Composes] = {"q": "Q", "k": "K", "v": "V"}
 
 
@@ -44,7 +43,7 @@ def still(shown: HeadsSummary, arrows: Arrows, cells: Sequence[int], n_heads: in
         n_heads: how many are.
     """
     if n_heads < 2:
-        return {**NONE, "ln": shown["ln"]}, NO_ARROWS
+        return {**NO_HEADS, "ln": shown["ln"]}, NO_ARROWS
     first, every = cells[:MOST_BESIDE], set(cells)
     beside = [head for head in shown["heads"] if head["cell"] in first]
     between = [arrow for arrow in arrows["arrows"] if {arrow["source"], arrow["target"]} <= every]
@@ -125,11 +124,6 @@ def partners(pairs: Sequence[Pair], stack: str, baseline: float, notes: Iterable
         "notes": list(dict.fromkeys(map(to_wire.sentence, notes))),
         "error": "",
     }
-
-
-def no_partners(error: str) -> Partners:
-    """Why there are none."""
-    return {"arrows": [], "baseline": 0.0, "fence": None, "notes": [], "error": error}
 
 
 def _digits(value: float) -> float:

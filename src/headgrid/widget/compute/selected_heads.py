@@ -13,6 +13,7 @@ from headgrid.widget.compute import comparison
 from headgrid.widget.compute.summary_cache import Asked, SummaryCache
 from headgrid.widget.state.cell_index import CellIndex
 from headgrid.widget.state.cells import Cells
+from headgrid.widget.wire.empty import NO_ARROWS
 from headgrid.widget.wire.schema import Arrows, HeadsSummary, Ln
 
 
@@ -58,5 +59,5 @@ class SelectedHeads:
             Cancelled: when `cancelled` says so.
         """
         if self.why:
-            return {**comparison.NO_ARROWS, "note": self.why}
+            return {**NO_ARROWS, "note": self.why}
         return comparison.arrows(cache.composed(self.cells, self.ln, cancelled), index)

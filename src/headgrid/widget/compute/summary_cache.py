@@ -20,6 +20,7 @@ from headgrid.weights import Weights
 from headgrid.widget.compute import comparison, to_wire
 from headgrid.widget.compute.weight_versions import WeightVersions
 from headgrid.widget.state.cell_index import CellIndex, Component
+from headgrid.widget.wire.empty import no_partners
 from headgrid.widget.wire.schema import Circuit, Ln, Partners, Tab
 
 Asked = Callable[[], bool]
@@ -179,7 +180,7 @@ class SummaryCache:
             except Cancelled:
                 raise
             except Exception as fault:
-                partners, faulty = comparison.no_partners(to_wire.said(fault)), True
+                partners, faulty = no_partners(to_wire.said(fault)), True
             pending: list[Tab] = [tab for tab in answer.pending if tab != "composition"]
             answer = self._keep(cell, ln, replace(answer, partners=partners, pending=pending, faulty=faulty), age)
             yield answer

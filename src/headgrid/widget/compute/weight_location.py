@@ -15,13 +15,8 @@ from headgrid.anatomy.slots import Slot
 from headgrid.selection import parts
 from headgrid.selection.parts import Parts
 from headgrid.widget.state.cells import Cells
+from headgrid.widget.wire.empty import NO_SUMMARY
 from headgrid.widget.wire.schema import Focus, Summary, Tab, WeightLocation
-
-NOTHING: Summary = {
-    "focus": 0, "cell": -1, "title": "", "name": "", "locations": [], "notes": [], "ln": "folded", "tabs": [],
-    "circuits": [], "partners": None, "pending": [],
-}  # fmt: skip
-"""The summary before any cell was asked for."""
 
 OUTPUTS = ("W_O", "W_out", "b_out", "expert.W_out", "expert.b_out")
 """The roles that write to the residual stream on behalf of a head or an MLP."""
@@ -37,7 +32,7 @@ def summary(cells: Cells, silent: Bools, focus: Focus, tabs: list[Tab], missing:
         tabs: the tabs of that cell.
         missing: why it has none, if it could have some.
     """
-    cell, nothing = focus["cell"], {**NOTHING, "focus": focus["n"], "ln": focus["ln"]}
+    cell, nothing = focus["cell"], {**NO_SUMMARY, "focus": focus["n"], "ln": focus["ln"]}
     if not is_cell(cells, cell):
         return cast(Summary, nothing)
     title, name, chosen = cells.describe(cell)

@@ -72,12 +72,12 @@ class Turn:
 class Worker:
     """The thread, started with the first job. It holds nothing of a job that has ended.
 
-    Attributes:
-        lock: held while something is delivered. Reentrant.
+    Args:
+        lock: held while something is delivered; a reentrant one. One of its own by default.
     """
 
-    def __init__(self) -> None:
-        self.lock = threading.RLock()
+    def __init__(self, lock: threading.RLock | None = None) -> None:
+        self.lock = threading.RLock() if lock is None else lock
         self._state = threading.Condition()
         self._waiting: dict[str, Turn] = {}
         self._running: list[Turn] = []  # several, where one has given way to a more urgent one

@@ -6,7 +6,6 @@ One drawing, of which SVG and PNG are two renderings. It looks like the widget o
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -16,10 +15,7 @@ from headgrid.widget.export.arrows import Curve
 from headgrid.widget.export.geometry import Geometry
 from headgrid.widget.export.scene import INK, Mark, Scene
 from headgrid.widget.export.shapes import Drawing, Shape, Words, width_of
-from headgrid.widget.wire.schema import Arrows, Colors, unpack
-
-if TYPE_CHECKING:
-    from headgrid.widget.head_grid import HeadGrid
+from headgrid.widget.state.grid_state import GridState
 
 PAD = style.PICTURE["padding"]
 
@@ -27,28 +23,25 @@ LONGEST = 1000
 """The letters of the selection's text that a screen reader is given."""
 
 
-def scene_of(grid: HeadGrid, marks: Sequence[str] = ()) -> Scene:
+def scene_of(grid: GridState, marks: Sequence[str] = ()) -> Scene:
     """What a grid shows now, with the saved selections of these names marked."""
-    grid._scheduler.rechecked.recheck_now()
-    with grid._scheduler.lock:
-        cells, selection = grid._cells, grid.selection
-        on, partial = cells.coverage(selection.parts)
-        colors, composed = cast(Colors, dict(grid.colors)), cast(Arrows, dict(grid.arrows))
+    with grid.lock:
+        cells, colors, arrows, (on, partial) = grid.cells, grid.colors, grid.arrows, grid.coverage()
         saved = [(name, grid.saved[name], grid.saved.colors[name]) for name in marks]
-    return Scene(
-        title=grid.anatomy.title,
-        selection=str(selection),
-        counts=cells.counts(selection.parts),
-        bands=cells.bands,
-        absent=cells.absent,
-        zero=unpack(grid.spec["zero"], cells.n_cells),
-        on=on,
-        partial=partial,
-        colors=colors if colors["label"] else None,
-        marks=[Mark(name, color, np.logical_or(*cells.coverage(chosen.parts))) for name, chosen, color in saved],
-        arrows=composed["arrows"],
-        fence=composed["fence"],
-    )
+        return Scene(
+            title=grid.anatomy.title,
+            selection=str(grid.selection),
+            counts=cells.counts(on, partial),
+            bands=cells.bands,
+            absent=cells.absent,
+            zero=grid.silent,
+            on=on,
+            partial=partial,
+            colors=colors if colors["label"] else None,
+            marks=[Mark(name, color, np.logical_or(*cells.coverage(chosen.parts))) for name, chosen, color in saved],
+            arrows=arrows["arrows"],
+            fence=arrows["fence"],
+        )
 
 
 def to_svg(scene: Scene) -> str:

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from headgrid.circuits.progress import Progress
 from headgrid.utils import arguments, files
+from headgrid.widget.compute.summary_cache import SummaryCache
 from headgrid.widget.export import figure, html
-from headgrid.widget.wire.schema import Colors
+from headgrid.widget.state.grid_state import GridState
 
 Path: TypeAlias = "str | os.PathLike[str]"
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from headgrid.widget.head_grid import HeadGrid
 
-
-def to_svg(grid: HeadGrid, path: Path | None = None, marks: Sequence[str] = ()) -> str | None:
+def to_svg(grid: GridState, path: Path | None = None, marks: Sequence[str] = ()) -> str | None:
     """The grid as it is now, as SVG.
 
     Args:
@@ -39,7 +38,7 @@ def to_svg(grid: HeadGrid, path: Path | None = None, marks: Sequence[str] = ()) 
     return _text(figure.to_svg(figure.scene_of(grid, _names(marks))), path)
 
 
-def to_png(grid: HeadGrid, path: Path | None = None, marks: Sequence[str] = ()) -> bytes | None:
+def to_png(grid: GridState, path: Path | None = None, marks: Sequence[str] = ()) -> bytes | None:
     """The grid as it is now, as PNG with two pixels for each one of the SVG.
 
     Args:
@@ -61,11 +60,19 @@ def to_png(grid: HeadGrid, path: Path | None = None, marks: Sequence[str] = ()) 
     return None
 
 
-def to_html(grid: HeadGrid, path: Path | None = None, progress: Progress = False) -> str | None:
+def to_html(
+    grid: GridState,
+    cache: SummaryCache,
+    traits: Mapping[str, Any],
+    path: Path | None = None,
+    progress: Progress = False,
+) -> str | None:
     """The grid as a page of its own, with what the inspector says of the selected cells; `page` says what is in it.
 
     Args:
         grid: the grid.
+        cache: reads its weights.
+        traits: the traits of its widget, as they are sent.
         path: where to write it; without, it is returned.
         progress: who is told of each cell that is read; True shows a bar.
 
@@ -74,27 +81,25 @@ def to_html(grid: HeadGrid, path: Path | None = None, progress: Progress = False
     """
     if path is not None:
         files.checked(path)  # before minutes of reading
-    return _text(html.html(grid, arguments.progress(progress)), path)
+    return _text(html.html(grid, cache, traits, arguments.progress(progress)), path)
 
 
-def plot(grid: HeadGrid, ax: Axes | None = None, **style: Any) -> Axes:
+def plot(grid: GridState, ax: Axes | None = None, **style: Any) -> Axes:
     """The heads of the main stack, drawn by `headgrid.plots.grid` as they are colored; `style` goes to that."""
     from headgrid import plots
 
     allowed = list(inspect.signature(plots.grid).parameters)
     if strangers := [name for name in style if name not in allowed]:
         raise TypeError(f"plot takes what headgrid.plots.grid does, {', '.join(allowed)}; not {strangers[0]!r}")
-    grid._scheduler.rechecked.recheck_now()
-    with grid._scheduler.lock:
-        found, selection = cast(Colors, dict(grid.colors)), grid.selection
-    cells = grid._scheduler.index.stacks[grid.anatomy.main.name].cells("head")
+    with grid.lock:
+        found, selection, (on, some) = grid.colors, grid.selection, grid.coverage()
+    cells = grid.index.stacks[grid.anatomy.main.name].cells("head")
     if found["label"]:
         values = np.frombuffer(found["values"], dtype="<f4")[cells]
         shown = {"values": values, "label": found["label"], "diverging": found["diverging"], "selected": selection}
         if found["low"] < found["high"]:
             shown |= {"low": found["low"], "high": found["high"]}
     else:
-        on, some = grid._cells.coverage(selection.parts)
         shown = {"values": (on + 0.5 * some)[cells], "label": "selected", "low": 0.0, "high": 1.0}
         main = grid.anatomy.main
         shown["n_kv_heads"] = None if main.n_heads % main.n_kv_heads else main.n_kv_heads

@@ -6,20 +6,18 @@ page is made. A policy in the page forbids every request, and where no script ru
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from html import escape
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from headgrid.circuits.progress import Progress
 from headgrid.selection.selection import Selection
-from headgrid.widget.compute import weight_location
-from headgrid.widget.compute.scheduler import IDLE
+from headgrid.widget.compute.summary_cache import SummaryCache
 from headgrid.widget.export import figure, precompute, shapes, widget_state
 from headgrid.widget.export.precompute import Kept
-from headgrid.widget.wire.schema import TRAITS
-
-if TYPE_CHECKING:
-    from headgrid.widget.head_grid import HeadGrid
+from headgrid.widget.state.grid_state import GridState
+from headgrid.widget.wire import empty
 
 POLICY = (
     "default-src 'none'; script-src 'unsafe-inline' blob:; style-src 'unsafe-inline'; img-src data: blob:; "
@@ -55,16 +53,18 @@ LONGEST = 600
 """The letters of a selection's text that the page itself shows; the widget has all of it."""
 
 
-def html(grid: HeadGrid, progress: Progress = False) -> str:
+def html(grid: GridState, cache: SummaryCache, traits: Mapping[str, Any], progress: Progress = False) -> str:
     """The page of a grid as it is now.
 
     Args:
         grid: the grid; what its views show does not change.
+        cache: reads its weights.
+        traits: the traits of its widget, as they are sent.
         progress: who is told of each cell that is read; True shows a bar.
     """
     title, drawn = shapes.readable(grid.anatomy.title), figure.to_svg(figure.scene_of(grid))
-    found = precompute.keep(grid, progress)
-    models = {"headgrid": widget_state.model(state(grid, found))}
+    found = precompute.keep(grid, cache, progress)
+    models = {"headgrid": widget_state.model(state(grid, cache, traits, found))}
     lines = "".join(f"<p>{line}</p>" for line in _said(grid, found))
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -77,16 +77,14 @@ def html(grid: HeadGrid, progress: Progress = False) -> str:
     )
 
 
-def state(grid: HeadGrid, found: Kept) -> dict[str, Any]:
+def state(grid: GridState, cache: SummaryCache, traits: Mapping[str, Any], found: Kept) -> dict[str, Any]:
     """All traits, as they would be with every answer there and nothing under way, and the bundle."""
-    with grid._scheduler.lock:
-        now: dict[str, Any] = grid.get_state([trait for trait in TRAITS if trait in grid.keys])
-    focus = now["focus"]
+    focus = traits["focus"]
     here = [one for one in found.summaries if one["cell"] == focus["cell"]]
-    same = next((one for one in here if one["ln"] == focus["ln"]), here[0] if here else weight_location.NOTHING)
-    compared, arrows = precompute.compare(grid)
+    same = next((one for one in here if one["ln"] == focus["ln"]), here[0] if here else empty.NO_SUMMARY)
+    compared, arrows = precompute.compare(grid, cache)
     return {
-        **now,
+        **traits,
         "_esm": widget_state.static("widget.js"),
         "_css": widget_state.static("widget.css"),
         "summary": {**same, "focus": focus["n"], "ln": focus["ln"]},
@@ -94,17 +92,17 @@ def state(grid: HeadGrid, found: Kept) -> dict[str, Any]:
         "arrows": arrows,
         "precomputed": found.summaries,
         "commands": [],
-        "complete": {"n": 0, "text": "", "at": 0},
-        "completions": {"complete": 0, "start": 0, "end": 0, "items": []},
-        "progress": IDLE,
+        "complete": empty.NO_COMPLETE,
+        "completions": empty.NO_COMPLETIONS,
+        "progress": empty.NO_PROGRESS,
     }
 
 
-def _said(grid: HeadGrid, found: Kept) -> list[str]:
+def _said(grid: GridState, found: Kept) -> list[str]:
     """What the page says of itself, as HTML."""
 
     def words(cells: Any) -> str:
-        return _short(str(Selection(grid.anatomy, grid._cells.parts_of(cells))))
+        return _short(str(Selection(grid.anatomy, grid.cells.parts_of(cells))))
 
     lines = []
     if found.cells.any():

@@ -6,20 +6,18 @@ Everything is read into the grid's own store of cache and into nothing that its 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from headgrid.anatomy.anatomy import Bools
 from headgrid.circuits.progress import Progress, steps
 from headgrid.torch_state import shielded
-from headgrid.widget.compute import comparison, to_wire, weight_location
+from headgrid.widget.compute import to_wire, weight_location
 from headgrid.widget.compute.selected_heads import SelectedHeads
-from headgrid.widget.compute.summary_cache import NOTHING
+from headgrid.widget.compute.summary_cache import NOTHING, SummaryCache
+from headgrid.widget.state.grid_state import GridState
+from headgrid.widget.wire.empty import NO_ARROWS, NO_HEADS
 from headgrid.widget.wire.schema import Arrows, Focus, HeadsSummary, Ln, Summary
-
-if TYPE_CHECKING:
-    from headgrid.widget.head_grid import HeadGrid
 
 MOST = 64
 """The cells whose summaries a page keeps: each is some 20 kB, twice, and takes as long as it does in the widget."""
@@ -42,68 +40,62 @@ class Kept:
     left_out: Bools
 
 
-def keep(grid: HeadGrid, progress: Progress = False) -> Kept:
+def keep(grid: GridState, cache: SummaryCache, progress: Progress = False) -> Kept:
     """The complete summaries of the cell in focus and of the selected cells: the first `MOST` of them.
 
     Args:
         grid: the grid.
+        cache: reads its weights.
         progress: who is told of each cell that is read; True shows a bar.
     """
-    scheduler = grid._scheduler
-    with scheduler.lock:
-        on, partial = grid._cells.coverage(grid.selection.parts)
-        focus: Focus = {**grid.focus}  # type: ignore[typeddict-item]
-    wanted = _in_order(grid, focus["cell"], on, partial)
+    with grid.lock:
+        wanted = _in_order(grid, grid.focus["cell"], *grid.coverage())
     chosen, rest = wanted[:MOST], wanted[MOST:]
     found: list[Summary] = []
     with shielded():
-        jobs = [(cell, ln) for cell in chosen for ln in LNS if ln == LNS[0] or scheduler.cache.tabs(cell)]
+        jobs = [(cell, ln) for cell in chosen for ln in LNS if ln == LNS[0] or cache.tabs(cell)]
         for ln in LNS:  # those that are read at once are read faster
-            scheduler.cache.read_all([cell for cell in chosen if scheduler.cache.tabs(cell)], ln)
+            cache.read_all([cell for cell in chosen if cache.tabs(cell)], ln)
         for cell, ln in steps(jobs, len(jobs), "reading the selected cells", progress):
-            found.append(_summary(grid, {"n": 0, "cell": cell, "ln": ln}))
+            found.append(_summary(grid, cache, {"n": 0, "cell": cell, "ln": ln}))
     return Kept(found, _bits(grid, chosen), _bits(grid, rest))
 
 
-def compare(grid: HeadGrid) -> tuple[HeadsSummary, Arrows]:
+def compare(grid: GridState, cache: SummaryCache) -> tuple[HeadsSummary, Arrows]:
     """The selected heads side by side and the arrows between them, complete."""
-    cache, index = grid._scheduler.cache, grid._scheduler.index
-    with grid._scheduler.lock:
-        on, _ = grid._cells.coverage(grid.selection.parts)
-        now = SelectedHeads.of(index, on, grid.focus["ln"])
+    with grid.lock:
+        now = SelectedHeads.of(grid.index, grid.coverage()[0], grid.focus["ln"])
     if now.n_heads < 2 or not cache.readable:
-        return {**comparison.NONE, "ln": now.ln}, comparison.NO_ARROWS
+        return {**NO_HEADS, "ln": now.ln}, NO_ARROWS
     with shielded():
-        beside = now.beside(cache, grid._cells)
+        beside = now.beside(cache, grid.cells)
         try:
-            return beside, now.arrows(cache, index, _never)
+            return beside, now.arrows(cache, grid.index, _never)
         except Exception as error:  # said in its place, as in the widget
-            return beside, {**comparison.NO_ARROWS, "note": f"No arrows: {to_wire.said(error)}"}
+            return beside, {**NO_ARROWS, "note": f"No arrows: {to_wire.said(error)}"}
 
 
-def _in_order(grid: HeadGrid, focus: int, on: Bools, partial: Bools) -> list[int]:
+def _in_order(grid: GridState, focus: int, on: Bools, partial: Bools) -> list[int]:
     """The cell in focus, then the selected cells that have circuits, whole before partly selected, then the others."""
-    index = grid._scheduler.index
-    present = [int(cell) for bits in (on, partial) for cell in np.flatnonzero(bits & ~grid._cells.absent)]
-    present.sort(key=lambda cell: index[cell] is None)  # which keeps the order otherwise
-    here = [focus] if weight_location.is_cell(grid._cells, focus) else []
+    present = [int(cell) for bits in (on, partial) for cell in np.flatnonzero(bits & ~grid.cells.absent)]
+    present.sort(key=lambda cell: grid.index[cell] is None)  # which keeps the order otherwise
+    here = [focus] if weight_location.is_cell(grid.cells, focus) else []
     return list(dict.fromkeys([*here, *present]))
 
 
-def _summary(grid: HeadGrid, focus: Focus) -> Summary:
-    cache = grid._scheduler.cache
+def _summary(grid: GridState, cache: SummaryCache, focus: Focus) -> Summary:
     cell, ln = focus["cell"], focus["ln"]
     tabs = cache.tabs(cell)
     answer = cache.read(cell, ln) if tabs else NOTHING
     if answer.pending:
         *_, answer = answer, *cache.deepen(cell, ln, _never)
-    here = weight_location.is_cell(grid._cells, cell)
-    summary = weight_location.summary(grid._cells, grid._silent, focus, tabs, cache.missing(cell) if here else "")
+    here = weight_location.is_cell(grid.cells, cell)
+    summary = weight_location.summary(grid.cells, grid.silent, focus, tabs, cache.missing(cell) if here else "")
     return {**summary, "circuits": answer.circuits, "partners": answer.partners, "pending": []}
 
 
-def _bits(grid: HeadGrid, cells: list[int]) -> Bools:
-    bits = np.zeros(grid._cells.n_cells, dtype=np.bool_)
+def _bits(grid: GridState, cells: list[int]) -> Bools:
+    bits = np.zeros(grid.cells.n_cells, dtype=np.bool_)
     bits[cells] = True
     return bits
 

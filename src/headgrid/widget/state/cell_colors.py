@@ -14,18 +14,13 @@ from headgrid.circuits.scan import Scan
 from headgrid.plots import color_scale
 from headgrid.utils.arguments import printable, real_numbers
 from headgrid.widget.state.cell_index import CellIndex, Layers
+from headgrid.widget.wire.empty import NO_COLORS
 from headgrid.widget.wire.schema import Colors, Metric
 
 LONGEST = 200
 """Characters of a label."""
 
 Floats = npt.NDArray[np.float64]
-
-NONE: Colors = {
-    "recolor": 0, "metric": "", "label": "", "ln": "", "low": 0.0, "high": 0.0, "range": "",
-    "diverging": False, "values": b"", "error": "",
-}  # fmt: skip
-"""No colors."""
 
 
 @dataclass(frozen=True)
@@ -180,7 +175,7 @@ def _painted(values: Floats, label: str, diverging: bool | None, ends: tuple[flo
     scale = color_scale.limits(known, diverging, None, *(ends or (None, None)))
     low, high = (scale.low, scale.high) if known.size or ends else (0.0, 0.0)
     return {
-        **NONE, "label": _said(label) or "values", "low": low, "high": high,
+        **NO_COLORS, "label": _said(label) or "values", "low": low, "high": high,
         "range": ", ".join(scale.said), "diverging": bool(diverging), "values": small.tobytes(),
     }  # fmt: skip
 

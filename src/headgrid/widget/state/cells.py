@@ -172,9 +172,8 @@ class Cells:
             number -= size
         raise IndexError(f"there is no cell {cell}; the grid has {self.n_cells}")
 
-    def counts(self, chosen: Parts) -> str:
-        """A selection in numbers: `2 heads, 1 MLP, parts of 1 head`; `nothing is selected`."""
-        on, partial = self.coverage(chosen)
+    def counts(self, on: Bools, partial: Bools) -> str:
+        """A selection in numbers, of its coverage: `2 heads, 1 MLP, parts of 1 head`; `nothing is selected`."""
         kinds = self._kinds
         nouns = {"head": ("head", "heads"), "mlp": ("MLP", "MLPs"), "norm": ("norm", "norms")}
         nouns |= {"expert": ("expert", "experts"), "mixer": ("mixer", "mixers")}

@@ -1,19 +1,67 @@
-"""What is selected in a grid, what was selected before, and what is saved: the state of a grid apart from its wire."""
+"""The state of a grid as a plain Python object: what is selected, saved, asked for and shown.
+
+A widget binds it to its traits; exporting, and what reads the weights, take the state and know of no widget.
+"""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal, Protocol, TypeVar
 
 from headgrid.anatomy.anatomy import Bools
 from headgrid.selection.selection import Selection
 from headgrid.widget.state import query, saved
+from headgrid.widget.state.cell_index import CellIndex
 from headgrid.widget.state.cells import Cells
 from headgrid.widget.state.saved import Saved
 from headgrid.widget.state.undo import History
-from headgrid.widget.wire.commands import Ledger, cells_of
-from headgrid.widget.wire.schema import Command, QueryError, Text, pack, unpack
-from headgrid.widget.wire.schema import History as Wire
+from headgrid.widget.wire import empty
+from headgrid.widget.wire.commands import Ledger, ParsedCommand
+from headgrid.widget.wire.schema import (
+    Arrows,
+    Colors,
+    Complete,
+    Completions,
+    Focus,
+    HeadsSummary,
+    Progress,
+    QueryError,
+    Recolor,
+    Summary,
+    Text,
+    pack,
+)
+from headgrid.widget.wire.schema import History as Steps
+
+T = TypeVar("T")
+
+Shown = Literal["completions", "summary", "selected_heads", "arrows", "colors", "progress"]
+"""The traits whose values `GridState.show` sets."""
+
+
+class Binding(Protocol):
+    """What shows a state, such as a widget."""
+
+    def show(self, trait: str, value: Any) -> None:
+        """Show the new value of a trait."""
+
+    def run(self, change: Callable[[], T], tell: Callable[[T], object] | None = None) -> T:
+        """Do a change wholly or, where it is interrupted, not at all; then tell observers of what it returned."""
+
+
+class Unbound:
+    """The binding of a state that nothing shows."""
+
+    def show(self, trait: str, value: Any) -> None:
+        """Nothing."""
+
+    def run(self, change: Callable[[], T], tell: Callable[[T], object] | None = None) -> T:
+        """Do a change."""
+        found = change()
+        if tell is not None:
+            tell(found)
+        return found
 
 
 class GridState:
@@ -21,31 +69,67 @@ class GridState:
 
     Args:
         cells: its cells.
-        selection: what is selected at first.
-        change: is given each change of the saved selections, to make it and to tell of it.
+        selection: what is selected at first; nothing by default.
+        silent: the cells that write nothing, `[n_cells]`; none by default.
 
     Attributes:
-        history: what is selected, and what leads there.
-        saved: selections with a name.
+        anatomy, cells, index: the model, its cells, and what each of them shows.
+        lock: to be held by whoever changes the state, or reads several things of it that belong together. Reentrant.
+        binding: what shows the state.
+        history: the selection with its undo stack.
+        saved: the selections with a name.
         answered: the number of the last query that was answered.
+        silent: the cells whose output weights were all zero when they were last read.
+        focus, recolor, complete: what the browser asked for last.
+        completions, summary, selected_heads, arrows, colors, progress: what is shown; `show` sets them.
     """
 
-    def __init__(self, cells: Cells, selection: Selection, change: Callable[[Callable[[], None]], object]) -> None:
-        self._cells = cells
-        self.history = History(selection)
-        self.saved = Saved(cells, change)
+    def __init__(self, cells: Cells, selection: Selection | None = None, silent: Bools | None = None) -> None:
+        self.cells, self.anatomy, self.index = cells, cells.anatomy, CellIndex(cells.bands)
+        self.lock = threading.RLock()
+        self.binding: Binding = Unbound()
+        self.history = History(cells.anatomy.select("none") if selection is None else selection)
+        self.saved = Saved(cells, self._save)
         self.answered = 0
+        self.silent = cells.absent & False if silent is None else silent
+        self.focus: Focus = empty.NO_FOCUS
+        self.recolor: Recolor = empty.NO_RECOLOR
+        self.complete: Complete = empty.NO_COMPLETE
+        self.completions: Completions = empty.NO_COMPLETIONS
+        self.summary: Summary = empty.NO_SUMMARY
+        self.selected_heads: HeadsSummary = empty.NO_HEADS
+        self.arrows: Arrows = empty.NO_ARROWS
+        self.colors: Colors = empty.NO_COLORS
+        self.progress: Progress = empty.NO_PROGRESS
         self._ledger = Ledger()
-        self._covered: tuple[Selection, Bools, Bools] | None = None
+        self._coverage: tuple[Selection, Bools, Bools] | None = None
 
-    @property
-    def state(self) -> tuple[Any, ...]:
-        """All of it; to be set to what it was, if to anything."""
-        return self.history.now, self.saved.state, self._ledger.state, self.answered
+    def snapshot(self) -> Callable[[], None]:
+        """What sets everything that Python writes to what it is now; what the browser asked for stays."""
+        history, saved, ledger, answered = self.history.now, self.saved.state, self._ledger.state, self.answered
+        shown = self.summary, self.selected_heads, self.arrows, self.colors, self.progress
 
-    @state.setter
-    def state(self, before: tuple[Any, ...]) -> None:
-        self.history.now, self.saved.state, self._ledger.state, self.answered = before
+        def restore() -> None:
+            self.history.now, self.saved.state, self._ledger.state, self.answered = history, saved, ledger, answered
+            self.summary, self.selected_heads, self.arrows, self.colors, self.progress = shown
+
+        return restore
+
+    # ---- what is shown
+
+    def show(self, trait: Shown, value: Any) -> None:
+        """Set what is shown as a trait. To be called with the lock held."""
+        setattr(self, trait, value)
+        self.binding.show(trait, value)
+
+    def show_completions(self) -> None:
+        """Show what may stand at the caret of the text that is being typed."""
+        self.show("completions", query.completed(self.anatomy, self.complete))
+
+    def _save(self, change: Callable[[], None]) -> None:
+        self.binding.run(change, lambda _: self.binding.show("saved", self.saved))
+
+    # ---- the selection
 
     @property
     def selection(self) -> Selection:
@@ -53,38 +137,39 @@ class GridState:
         return self.history.present
 
     def coverage(self) -> tuple[Bools, Bools]:
-        """Which cells are on, and which in part, each `[n_cells]`."""
-        if self._covered is None or self._covered[0] is not self.selection:
-            self._covered = self.selection, *self._cells.coverage(self.selection.parts)
-        return self._covered[1:]
+        """The cells that are on, and those of which some parts are selected, each `[n_cells]`."""
+        if self._coverage is None or self._coverage[0] is not self.selection:
+            self._coverage = self.selection, *self.cells.coverage(self.selection.parts)
+        return self._coverage[1:]
 
-    @property
-    def on(self) -> bytes:
-        """The cells that are on, as bits."""
-        return pack(self.coverage()[0])
-
-    def text(self, error: QueryError | None) -> Text:
+    def text(self, error: QueryError | None = None) -> Text:
         """The selection in words, with the reason why the last query, or anything else, was refused."""
         return {
             "selection": str(self.selection),
-            "counts": self._cells.counts(self.selection.parts),
+            "counts": self.cells.counts(*self.coverage()),
             "n_selected": self.selection.n_params,
-            "n_params": self._cells.anatomy.n_params,
+            "n_params": self.anatomy.n_params,
             "query": self.answered,
             "error": error,
         }
 
-    def steps(self) -> Wire:
-        """How far it can go back and forth."""
-        return {"done": self._ledger.done, "undo": self.history.undo_steps, "redo": self.history.redo_steps}
+    def steps(self) -> Steps:
+        """How far the selection can go back and forth."""
+        return {"done": self.done, "undo": self.history.undo_steps, "redo": self.history.redo_steps}
 
-    def _edit(self, on: Bools, off: Bools) -> None:
-        """Switch some cells on and others off: what else is on, and finer choices elsewhere, stay."""
-        shown = self.coverage()[0]
-        chosen = self._cells.click(self.selection.parts, shown | off, (shown | on) & ~off)
-        self.history.change(Selection._new(self._cells.anatomy, chosen))
+    def selection_traits(self, error: QueryError | None = None) -> dict[str, Any]:
+        """The traits that follow from the selection; `cells` is the last."""
+        on, partial = self.coverage()
+        return {"partial": pack(partial), "text": self.text(error), "history": self.steps(), "cells": pack(on)}
 
-    def new(self, commands: Sequence[Command]) -> list[Command]:
+    # ---- commands
+
+    @property
+    def done(self) -> int:
+        """The number of the last command that was done or refused."""
+        return self._ledger.done
+
+    def new(self, commands: Sequence[ParsedCommand]) -> list[ParsedCommand]:
         """Those of some commands that are not done yet."""
         return self._ledger.new(commands)
 
@@ -93,46 +178,46 @@ class GridState:
         self._ledger.skip(n)
         self.answered = max(self.answered, n)
 
-    def take(self, commands: Sequence[Command]) -> tuple[list[str], QueryError | None]:
-        """Do the commands of one message that are new, in their order, and tell nobody.
+    def do(self, commands: Sequence[ParsedCommand]) -> tuple[list[str], QueryError | None]:
+        """Do the commands of one message that are new, in their order, and show nothing.
 
         Returns:
             Why commands were refused, which count as done, and what is wrong with the text of the last query.
         """
         faults: list[str] = []
         error: QueryError | None = None
-        for command in commands:
-            self._ledger.mark(command)  # first: what fails is not to be done again
-            if command["do"] == "query":
-                error = self._query(command)
+        for parsed in commands:
+            self._ledger.mark(parsed.command)  # first: what fails is not to be done again
+            if parsed.command["do"] == "query":
+                error = self._query(parsed.command["n"], parsed.command["value"])
                 continue
             try:
-                self._do(command)
+                self._do(parsed)
             except (KeyError, ValueError) as fault:
                 faults.append(saved.said(fault))
         return faults, error
 
-    def _query(self, command: Command) -> QueryError | None:
+    def _query(self, n: int, text: str) -> QueryError | None:
         """Select what a text says, or say why it selects nothing."""
-        self.answered = max(self.answered, command["n"])  # two pages may count alike
-        found = query.read(self._cells.anatomy, command["value"])
+        self.answered = max(self.answered, n)  # two pages may count alike
+        found = query.read(self.anatomy, text)
         if not isinstance(found, Selection):
             return found
         self.history.change(found)
         return None
 
-    def _do(self, command: Command) -> None:
-        name = command["name"]
-        match command["do"]:
+    def _do(self, parsed: ParsedCommand) -> None:
+        name = parsed.command["name"]
+        match parsed.command["do"]:
             case "undo":
                 self.history.undo()
             case "redo":
                 self.history.redo()
-            case "edit":
-                self._edit(self._bits(command["value"]), self._bits(command["off"]))
-            case "only":
-                whole = self._cells.parts_of(self._bits(command["value"]) & ~self._cells.absent)
-                self.history.change(Selection._new(self._cells.anatomy, whole))
+            case "edit" if parsed.on is not None and parsed.off is not None:
+                self._edit(parsed.on, parsed.off)
+            case "only" if parsed.on is not None:
+                whole = self.cells.parts_of(parsed.on & ~self.cells.absent)
+                self.history.change(Selection.from_parts(self.anatomy, whole))
             case "save":
                 self.saved.put(name, self.selection)
             case "recall":
@@ -140,8 +225,10 @@ class GridState:
             case "remove":
                 self.saved.drop(name)
             case "tint":
-                self.saved.tint(name, command["value"])
+                self.saved.tint(name, parsed.command["value"])
 
-    def _bits(self, piece: str) -> Bools:
-        n_cells = self._cells.n_cells
-        return unpack(cells_of(piece, (n_cells + 7) // 8), n_cells)
+    def _edit(self, on: Bools, off: Bools) -> None:
+        """Switch some cells on and others off: what else is on, and finer choices elsewhere, stay."""
+        shown = self.coverage()[0]
+        chosen = self.cells.click(self.selection.parts, shown | off, (shown | on) & ~off)
+        self.history.change(Selection.from_parts(self.anatomy, chosen))

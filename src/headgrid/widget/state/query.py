@@ -10,9 +10,6 @@ from headgrid.selection.completion import complete
 from headgrid.selection.selection import Selection, SelectionError
 from headgrid.widget.wire.schema import Complete, Completions, QueryError
 
-NONE: Completions = {"complete": 0, "start": 0, "end": 0, "items": []}
-"""Before anything was asked for."""
-
 LONGEST = 500
 """Characters of an error that are sent: it quotes what was typed."""
 

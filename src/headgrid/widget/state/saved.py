@@ -165,6 +165,10 @@ class Saved(MutableMapping[str, Selection]):
         new = replace(item, color=color, wire={**item.wire, "color": color})
         self._items = {**self._items, _spelled(name): new}
 
+    def take_over(self, other: Saved) -> None:
+        """Have what another grid of the same model has."""
+        self._change(lambda: setattr(self, "state", other.state))
+
     def masks(self) -> dict[str, ParamMasks | None]:
         """Name -> parameter masks, as the `weight_restrictions` of devinterp's `susceptibilities`.
 
@@ -186,7 +190,7 @@ class Saved(MutableMapping[str, Selection]):
 
     def _wire(self, name: str, chosen: Selection, color: str) -> SavedSelection:
         on, partial = self._cells.coverage(chosen.parts)
-        text, counts = _short(str(chosen), SHOWN), self._cells.counts(chosen.parts)
+        text, counts = _short(str(chosen), SHOWN), self._cells.counts(on, partial)
         return {
             "name": name,
             "text": text,

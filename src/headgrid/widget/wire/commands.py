@@ -9,18 +9,38 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass
 
-from headgrid.widget.wire.schema import Command
+import numpy as np
+import numpy.typing as npt
 
-KEPT = 1000
+from headgrid.widget.wire.schema import Command, unpack
+
+REMEMBERED = 1000
 """How many numbers back it is known what was done under them."""
 
-_Known = tuple[int, bytes]
+Cells = npt.NDArray[np.bool_]
+
+_Key = tuple[int, bytes]
+
+
+@dataclass(frozen=True, eq=False)
+class ParsedCommand:
+    """A command that was found to be right, with the cells that it names decoded.
+
+    Attributes:
+        command: the command as it came.
+        on, off: the cells that it switches on and off, `[n_cells]`; None of a command that names no cells.
+    """
+
+    command: Command
+    on: Cells | None = None
+    off: Cells | None = None
 
 
 class Ledger:
-    """What was done.
+    """The record of the commands that were done.
 
     Attributes:
         done: the highest number of a command that was done or refused.
@@ -28,24 +48,24 @@ class Ledger:
 
     def __init__(self) -> None:
         self.done = 0
-        self._known: dict[_Known, None] = {}
+        self._known: dict[_Key, None] = {}
 
     @property
-    def state(self) -> tuple[int, dict[_Known, None]]:
-        """What was done so far; to be set to what it was, if to anything."""
+    def state(self) -> tuple[int, dict[_Key, None]]:
+        """A snapshot, which can be set again."""
         return self.done, dict(self._known)
 
     @state.setter
-    def state(self, before: tuple[int, dict[_Known, None]]) -> None:
+    def state(self, before: tuple[int, dict[_Key, None]]) -> None:
         self.done, self._known = before
 
-    def new(self, commands: Sequence[Command]) -> list[Command]:
+    def new(self, commands: Iterable[ParsedCommand]) -> list[ParsedCommand]:
         """Those of some commands that are not done yet, each once, in order."""
-        fresh: dict[_Known, Command] = {}
-        for command in commands:
-            key = _key(command)
-            if key not in self._known and command["n"] > self.done - KEPT:
-                fresh.setdefault(key, command)
+        fresh: dict[_Key, ParsedCommand] = {}
+        for parsed in commands:
+            key = _key(parsed.command)
+            if key not in self._known and parsed.command["n"] > self.done - REMEMBERED:
+                fresh.setdefault(key, parsed)
         return list(fresh.values())
 
     def mark(self, command: Command) -> None:
@@ -56,8 +76,17 @@ class Ledger:
     def skip(self, n: int) -> None:
         """Count a number as done that came with no command that can be understood."""
         self.done = max(self.done, n)
-        while len(self._known) > 2 * KEPT:
+        while len(self._known) > 2 * REMEMBERED:
             del self._known[next(iter(self._known))]
+
+
+def decoded(piece: str, n_cells: int) -> Cells:
+    """The cells that a command names, `[n_cells]`.
+
+    Raises:
+        ValueError: where that is no piece of the bits of so many cells.
+    """
+    return unpack(cells_of(piece, (n_cells + 7) // 8), n_cells)
 
 
 def cells_of(piece: str, n_bytes: int) -> bytes:
@@ -77,6 +106,6 @@ def cells_of(piece: str, n_bytes: int) -> bytes:
     return bits.ljust(n_bytes, b"\0")
 
 
-def _key(command: Command) -> _Known:
+def _key(command: Command) -> _Key:
     said = repr([command[field] for field in ("by", "do", "name", "value", "off")])  # which may be long
     return command["n"], hashlib.blake2b(said.encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -6,16 +6,13 @@ small, flat or of the right type.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast, get_args
+from typing import Any, cast, get_args
 
 from headgrid.anatomy.anatomy import count_of
-from headgrid.widget.wire.commands import cells_of
-from headgrid.widget.wire.schema import Command, Complete, Do, Focus, Ln, QueryError, Recolor, unpack
-
-if TYPE_CHECKING:
-    from headgrid.widget.head_grid import HeadGrid
+from headgrid.widget.wire.commands import ParsedCommand, decoded
+from headgrid.widget.wire.schema import Command, Complete, Do, Focus, Ln, QueryError, Recolor
 
 MOST = 2**53 - 1
 """The largest number that a browser counts exactly."""
@@ -43,12 +40,30 @@ class RefusedError(ValueError):
     """What came is not what a browser of this version sends."""
 
 
+@dataclass(frozen=True)
+class Receiver:
+    """What a message is checked against.
+
+    Attributes:
+        n_cells: how many cells the grid has.
+        done: the number of the last command that was done.
+        traits: the traits that a browser knows.
+        sent: gives the value of a trait as it was sent.
+    """
+
+    n_cells: int
+    done: int
+    traits: Collection[str]
+    sent: Callable[[str], object]
+
+
 @dataclass
 class Message:
     """What is left of a message.
 
     Attributes:
         state: trait -> its new value.
+        commands: those of its commands that can be understood.
         refused: the traits that keep their value.
         faults: why, and what else was refused, in sentences.
         skipped: the numbers of commands that cannot be understood.
@@ -56,6 +71,7 @@ class Message:
     """
 
     state: dict[str, Any] = field(default_factory=dict)
+    commands: list[ParsedCommand] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     skipped: list[int] = field(default_factory=list)
@@ -70,18 +86,18 @@ class Message:
         return {"message": message, "start": error["start"] if error else 0, "end": error["end"] if error else 0}
 
 
-def sift(data: Any, grid: HeadGrid) -> Message:
+def sift(data: Any, receiver: Receiver) -> Message:
     """What of a message may be taken over: what is unknown is left out, what is wrong is refused with a reason."""
     found = Message()
     for trait, value in data.items() if isinstance(data, dict) else ():
-        if trait not in grid.keys:
+        if trait not in receiver.traits:
             continue  # of another version: nothing here can be wrong about it
         try:
             if trait in READERS:
-                found.state[trait] = READERS[trait](value, grid, found)
+                found.state[trait] = READERS[trait](value, receiver, found)
             elif trait in OWN:
                 found.state[trait] = _own(trait, value)
-            elif not _same(value, grid, trait):
+            elif not _same(value, receiver, trait):
                 raise RefusedError(f"{trait!r}, which is for Python to write")
         except RefusedError as fault:
             found.refused.append(trait)
@@ -113,43 +129,41 @@ def _recolor(value: object, *_: object) -> dict[str, Any]:
     return dict(Recolor(n=n, metric=metric, ln=_ln(fields, "color")))
 
 
-def _commands(value: object, grid: HeadGrid, found: Message) -> list[Command]:
+def _commands(value: object, receiver: Receiver, found: Message) -> list[Command]:
     if not isinstance(value, list):
         raise RefusedError(f"commands that are no list but {_kind(value)}")
-    commands: list[Command] = []
     for one in value[:MOST_COMMANDS]:
         try:
-            commands.append(_command(one, grid))
+            found.commands.append(_command(one, receiver))
         except RefusedError as fault:
             found.faults.append(f"The browser sent {fault}. It was refused.")
             n = one.get("n") if isinstance(one, dict) else None
-            if type(n) is int and 0 < n <= grid.history["done"] + AHEAD:
+            if type(n) is int and 0 < n <= receiver.done + AHEAD:
                 found.skipped.append(n)  # not to be sent again, and refused again, with every message
-    return commands
+    return [parsed.command for parsed in found.commands]
 
 
-def _command(value: object, grid: HeadGrid) -> Command:
+def _command(value: object, receiver: Receiver) -> ParsedCommand:
     fields = _struct(value, "a command", "nothing that can be done")
     n, do = _number(fields, "n", "command", least=1), fields.get("do")
-    if n > grid.history["done"] + AHEAD:
-        raise RefusedError(f"a command number {n} where {grid.history['done'] + 1} would be next")
+    if n > receiver.done + AHEAD:
+        raise RefusedError(f"a command number {n} where {receiver.done + 1} would be next")
     if not isinstance(do, str) or do not in get_args(Do):
         raise RefusedError(f"a command that is none of {', '.join(get_args(Do))}")
-    n_cells = len(grid._silent)
-    bits = 16 + (n_cells + 23) // 24 * 4  # base64 has four characters for three bytes
+    bits = 16 + (receiver.n_cells + 23) // 24 * 4  # base64 has four characters for three bytes
     longest = {"query": {"value": LONGEST}, "edit": {"value": bits, "off": bits}, "only": {"value": bits}}.get(do, {})
     by, name, value, off = (
         _text(fields, which, "command", longest.get(which, LONGEST_NAME)) for which in ("by", "name", "value", "off")
     )
-    for piece in {"edit": (value, off), "only": (value,)}.get(do, ()):
-        try:
-            unpack(cells_of(piece, (n_cells + 7) // 8), n_cells)
-        except ValueError as fault:
-            raise RefusedError(f"a command with cells that cannot be: {fault}") from None
-    return {"n": n, "by": by, "do": cast(Do, do), "name": name, "value": value, "off": off}
+    command = Command(n=n, by=by, do=cast(Do, do), name=name, value=value, off=off)
+    try:
+        pieces = [decoded(piece, receiver.n_cells) for piece in {"edit": (value, off), "only": (value,)}.get(do, ())]
+    except ValueError as fault:
+        raise RefusedError(f"a command with cells that cannot be: {fault}") from None
+    return ParsedCommand(command, *pieces)
 
 
-Reader = Callable[[object, "HeadGrid", Message], Any]
+Reader = Callable[[object, Receiver, Message], Any]
 
 READERS: dict[str, Reader] = {
     "complete": _complete,
@@ -203,10 +217,10 @@ def _own(trait: str, value: object) -> Any:
     return value
 
 
-def _same(value: object, grid: HeadGrid, trait: str) -> bool:
+def _same(value: object, receiver: Receiver, trait: str) -> bool:
     """Whether it is what is there already: some hosts send back whatever they know."""
     try:
-        return bool(grid.get_state(trait)[trait] == value)
+        return bool(receiver.sent(trait) == value)
     except RecursionError:
         return False
 

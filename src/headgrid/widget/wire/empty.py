@@ -1,0 +1,37 @@
+"""The values of the traits where there is nothing to show yet."""
+
+from __future__ import annotations
+
+from headgrid.widget.wire.schema import (
+    Arrows,
+    Colors,
+    Complete,
+    Completions,
+    Focus,
+    HeadsSummary,
+    Partners,
+    Progress,
+    Recolor,
+    Summary,
+)
+
+NO_COMPLETE: Complete = {"n": 0, "text": "", "at": 0}
+NO_COMPLETIONS: Completions = {"complete": 0, "start": 0, "end": 0, "items": []}
+NO_FOCUS: Focus = {"n": 0, "cell": -1, "ln": "folded"}
+NO_SUMMARY: Summary = {
+    "focus": 0, "cell": -1, "title": "", "name": "", "locations": [], "notes": [], "ln": "folded", "tabs": [],
+    "circuits": [], "partners": None, "pending": [],
+}  # fmt: skip
+NO_HEADS: HeadsSummary = {"heads": [], "n_heads": 0, "summed": None, "ln": "folded", "pending": False}
+NO_ARROWS: Arrows = {"arrows": [], "baseline": 0.0, "fence": None, "note": ""}
+NO_RECOLOR: Recolor = {"n": 0, "metric": "", "ln": "folded"}
+NO_COLORS: Colors = {
+    "recolor": 0, "metric": "", "label": "", "ln": "", "low": 0.0, "high": 0.0, "range": "",
+    "diverging": False, "values": b"", "error": "",
+}  # fmt: skip
+NO_PROGRESS: Progress = {"label": "", "done": 0, "total": 0}
+
+
+def no_partners(error: str) -> Partners:
+    """The partners of a head of which none could be computed, with the reason."""
+    return {"arrows": [], "baseline": 0.0, "fence": None, "notes": [], "error": error}
