@@ -73,7 +73,7 @@ def test_columns_gaps_handles_groups_and_rows_lie_where_the_widget_has_them(scri
     asked = [
         {"bands": bands, "cell": cell}
         for family in FAMILIES
-        for bands in shown(hg.HeadGrid(tiny.config(family))._cells.bands)
+        for bands in shown(hg.HeadGrid(tiny.config(family))._state.cells.bands)
         for cell in (34, 26, 18, 13, 12, 9, 7, 5, 3)
     ]
     assert len(asked) > 9 * len(FAMILIES), "an encoder-decoder has more than one"
@@ -97,7 +97,7 @@ def test_columns_gaps_handles_groups_and_rows_lie_where_the_widget_has_them(scri
 
 
 def test_an_encoder_and_a_decoder_stand_one_below_the_other_under_their_names() -> None:
-    bands = hg.HeadGrid(tiny.config("t5 with a gated mlp"))._cells.bands
+    bands = hg.HeadGrid(tiny.config("t5 with a gated mlp"))._state.cells.bands
     placed = geometry.lay_out(bands, 26)
     assert [box.title for box in placed.bands if box.title] == ["encoder", "decoder", "cross"]
     for above, below in zip(placed.bands, placed.bands[1:], strict=False):
