@@ -205,7 +205,7 @@ def test_heads_that_share_a_key_value_head_stand_together_under_its_number() -> 
 
 def test_arrows_lead_from_the_head_that_writes_to_the_head_that_reads_in_the_color_of_their_kind() -> None:
     grid = hg.HeadGrid(tiny.model("gpt2"))
-    head = grid._scheduler.index.head
+    head = grid._state.index.head
     kinds: tuple[Composes, ...] = ("Q", "K", "V")
     arrows: list[Arrow] = [
         {"source": head("", 0, 1), "target": head("", 2, 3), "kind": kind, "value": 0.5, "z": z}
@@ -313,7 +313,7 @@ def test_values_have_the_levels_that_the_widget_gives_them() -> None:
 def test_a_grid_s_own_pictures_mark_saved_selections() -> None:
     grid = hg.HeadGrid(tiny.config("gpt2"))
     grid.saved["induction"] = "l0h1 | l1h2"
-    assert grid.to_svg(marks=["induction"]) == files.to_svg(grid, marks=["induction"]) != grid.to_svg()
+    assert grid.to_svg(marks=["induction"]) == files.to_svg(grid._state, marks=["induction"]) != grid.to_svg()
     assert grid.to_png(marks=["induction"]) != grid.to_png()
     with pytest.raises(KeyError, match="there are 'induction'"):
         grid.to_svg(marks=["inductoin"])
