@@ -14,8 +14,8 @@ import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 import headgrid as hg
-from headgrid.widget.export import files, precompute, widget_state
 from headgrid.widget.export import html as page_of
+from headgrid.widget.export import precompute, widget_state
 from headgrid.widget.export.nbconvert import HeadGridExporter
 from headgrid.widget.wire.schema import TRAITS
 
@@ -174,7 +174,7 @@ def open_text(context: BrowserContext, tmp_path: Path) -> Iterator[Callable[...,
 
 def bare(grid: hg.HeadGrid) -> str:
     """A page of the grid with no style sheet but the widget's."""
-    text = files.to_html(grid)
+    text = grid.to_html()
     assert text is not None
     before, _, rest = text.partition("<style>")
     return before + rest.partition("</style>")[2].replace("<body>", '<body id="page" class="jp-RenderedHTMLCommon">')

@@ -18,7 +18,7 @@ import transformers
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 import headgrid as hg
-from headgrid.widget.export import files, widget_state
+from headgrid.widget.export import widget_state
 from headgrid.widget.export.nbconvert import HeadGridExporter
 
 from .axe import needs_axe, violations
@@ -39,7 +39,7 @@ def grid() -> hg.HeadGrid:
 @pytest.fixture(scope="module")
 def file(grid: hg.HeadGrid, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("offline") / "grid.html"
-    files.to_html(grid, path)
+    grid.to_html(path)
     return path
 
 
@@ -211,7 +211,7 @@ def test_a_model_without_numbers_offers_nothing_that_would_have_to_be_read(opene
     with torch.device("meta"):
         model = transformers.GPT2LMHeadModel(config)
     path = tmp_path / "meta.html"
-    files.to_html(hg.HeadGrid(model, select="l1h2 | l0h1"), path)
+    hg.HeadGrid(model, select="l1h2 | l0h1").to_html(path)
     page = opened(path)
     cell(page, "l1h2").click()
     inspector = view(page).get_by_role("group", name="Inspector")
@@ -267,7 +267,7 @@ def raster(context: BrowserContext, svg: str) -> Any:
 
 
 def test_python_s_pictures_agree_with_each_other(grid: hg.HeadGrid, context: BrowserContext) -> None:
-    svg, png = files.to_svg(grid), files.to_png(grid)
+    svg, png = grid.to_svg(), grid.to_png()
     assert svg is not None
     assert png is not None
     pixels, drawn = matplotlib.image.imread(io.BytesIO(png))[..., :3], raster(context, svg)[..., :3]
@@ -309,7 +309,7 @@ def test_a_large_grid_scrolls_without_a_kernel(opened: Opened, tmp_path: Path) -
     config = hg.demo()[0].config
     config.n_layer, config.n_head, config.n_embd = 126, 128, 1024
     path = tmp_path / "large.html"
-    files.to_html(hg.HeadGrid(config, select="l100h3 | l40-60h*"), path)
+    hg.HeadGrid(config, select="l100h3 | l40-60h*").to_html(path)
     page = opened(path)
     expect(view(page).get_by_text("No kernel: this is the last state")).to_be_visible()
     port = view(page).locator(".hg-viewport")

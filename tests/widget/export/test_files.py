@@ -20,7 +20,7 @@ import torch
 from grids import fits
 
 import headgrid as hg
-from headgrid.widget.export import files, precompute, widget_state
+from headgrid.widget.export import precompute, widget_state
 from headgrid.widget.export.nbconvert import HeadGridExporter
 from headgrid.widget.wire import schema
 
@@ -56,7 +56,7 @@ def models(html: str) -> dict[str, Any]:
 
 
 def page_of(grid: hg.HeadGrid) -> tuple[str, dict[str, Any]]:
-    html = files.to_html(grid)
+    html = grid.to_html()
     assert html is not None
     return html, models(html)["headgrid"]
 
@@ -64,7 +64,7 @@ def page_of(grid: hg.HeadGrid) -> tuple[str, dict[str, Any]]:
 # ---- writing
 
 
-@pytest.mark.parametrize("write", [files.to_svg, files.to_png, files.to_html])
+@pytest.mark.parametrize("write", [hg.HeadGrid.to_svg, hg.HeadGrid.to_png, hg.HeadGrid.to_html])
 def test_a_file_holds_what_is_returned_without_a_path(write: Callable[..., str | bytes | None], tmp_path: Path) -> None:
     grid, path = grid_of(), tmp_path / "grid.file"
     path.write_text("old")
@@ -78,15 +78,15 @@ def test_a_file_holds_what_is_returned_without_a_path(write: Callable[..., str |
 def test_a_missing_folder_is_named_and_not_made(tmp_path: Path) -> None:
     grid = grid_of()
     with pytest.raises(FileNotFoundError, match=r"no folder .*missing.* to write 'a.svg' into; create it"):
-        files.to_svg(grid, tmp_path / "missing" / "a.svg")
+        grid.to_svg(tmp_path / "missing" / "a.svg")
     with pytest.raises(FileNotFoundError):
-        files.to_html(grid, tmp_path / "missing" / "a.html")
+        grid.to_html(tmp_path / "missing" / "a.html")
     assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_is_no_place_to_write_to(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError, match="is a folder; give the path of a file in it"):
-        files.to_png(grid_of(), tmp_path)
+        grid_of().to_png(tmp_path)
 
 
 def test_a_file_that_cannot_be_finished_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +98,7 @@ def test_a_file_that_cannot_be_finished_leaves_the_old_one(tmp_path: Path, monke
 
     monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(OSError, match="no space left"):
-        files.to_svg(grid_of(), path)
+        grid_of().to_svg(path)
     assert path.read_text() == "old"
     assert [one.name for one in tmp_path.iterdir()] == ["a.svg"]
 
@@ -171,7 +171,7 @@ def test_the_cell_in_focus_is_kept_though_it_is_not_selected() -> None:
 def test_what_a_grid_shows_does_not_change_by_writing_a_page() -> None:
     grid = grid_of(select="l0h1 | l1h2")
     before = grid.get_state([trait for trait in schema.TRAITS if trait in grid.keys])
-    files.to_html(grid)
+    grid.to_html()
     assert grid.get_state(before) == before
 
 
@@ -345,7 +345,7 @@ def test_a_notebook_with_16_000_cells_grows_by_less_than_100_kb_beyond_the_bundl
 def test_no_gradient_is_kept_by_what_is_read() -> None:
     grid = grid_of(select="l0h1 | l1h2")
     with torch.enable_grad():
-        files.to_html(grid)
+        grid.to_html()
     assert all(parameter.grad is None for parameter in grid.model.parameters())  # type: ignore[union-attr]
     assert np.isfinite(grid.arrows["baseline"])
 
