@@ -1,7 +1,9 @@
 """Spectra: headgrid beside TransformerLens' `FactoredMatrix` and the full decomposition of its `SVDInterpreter`.
 
 Three shapes, random float32 weights (bfloat16 for one head's directions), one torch thread, in turn in one process.
-The errors are relative to float64: each singular value's to itself. Run it as a script; `--large` adds the MLP of the
+Whole models of GPT-2's shapes are scanned with flat random weights, and with weights whose spectra are spread as those
+of trained models are: by their inputs, or along singular directions of each head. The errors are relative to float64:
+each singular value's to itself. Run it as a script; `--models` scans the models alone, `--large` adds the MLP of the
 largest shape, where the peer takes about a minute a run.
 """
 
@@ -12,10 +14,13 @@ from typing import Any
 
 import torch
 import transformer_lens
+import transformers
 from measure import interleaved, row
 
+from headgrid.circuits.scan import scan
 from headgrid.linalg.factored import FactoredMatrix
 from headgrid.linalg.svd import spectrum_of
+from headgrid.weights import Weights
 
 SHAPES = {  # heads, key/value heads, d_model, d_head, d_mlp
     "GPT-2 small": (12, 12, 768, 64, 3072),
@@ -70,6 +75,50 @@ def _fresh(matrix: Any) -> Any:
     return transformer_lens.FactoredMatrix(matrix.A, matrix.B).svd()
 
 
+MODELS = {
+    "GPT-2 small": {"n_layer": 12, "n_head": 12, "n_embd": 768},
+    "GPT-2 medium": {"n_layer": 24, "n_head": 16, "n_embd": 1024},
+}
+SPECTRA = ("flat", "inputs spread", "directions spread")
+
+
+@torch.no_grad()
+def spread(model: Any, how: str) -> None:
+    """Spread the spectra of a GPT-2's heads by 100: the inputs of every matrix, or each head's directions."""
+    for block in model.transformer.h:
+        attn = block.attn
+        if how == "inputs spread":
+            for W in (attn.c_attn.weight, attn.c_proj.weight):
+                W.mul_(torch.logspace(0, -2, len(W))[:, None])
+        elif how == "directions spread":
+            for W in attn.c_attn.weight.split(attn.head_dim, dim=1):
+                U, _, Vh = torch.linalg.svd(W, full_matrices=False)
+                W.copy_(U * torch.logspace(0, -2, attn.head_dim) @ Vh)
+
+
+def whole_model(name: str, how: str) -> None:
+    """The singular values of OV and QK of all heads of a model; the peer is given its factors, layer by layer."""
+    config = transformers.GPT2Config(**MODELS[name], vocab_size=64, bos_token_id=0, eos_token_id=0)
+    model = transformers.GPT2LMHeadModel(config).eval()
+    spread(model, how)
+    weights, lens = Weights(model), transformer_lens.FactoredMatrix
+    layers = list(zip(weights.W_V, weights.W_O, weights.W_Q, weights.W_K, strict=True))
+
+    def theirs() -> list[tuple[Any, Any]]:
+        return [(lens(V, W_O).S, lens(Q, K.mT).S) for V, W_O, Q, K in layers]
+
+    found = interleaved({"ours": lambda: scan(model, ("ov", "qk"), ln="raw"), "theirs": theirs}, 9)
+    ours = found["ours"].result
+    with torch.no_grad():
+        exact = [(exact_values(V, W_O), exact_values(Q, K.mT)) for V, W_O, Q, K in layers]
+    errors = [
+        max(error(s, e) for one, other in zip(of, exact, strict=True) for s, e in zip(one, other, strict=True))
+        for of in (zip(ours.ov.singular_values, ours.qk.singular_values, strict=True), found["theirs"].result)
+    ]
+    note = f"error {errors[0]:.0e} / {errors[1]:.0e}"
+    row(f"{name}: scan of OV + QK, {how}", "FactoredMatrix.S", found["ours"], found["theirs"], note)
+
+
 def mlp(name: str, m: int, f: int, runs: int) -> None:
     """All singular values and 10 directions of an MLP's weights; the peer makes square U and V."""
     W = torch.randn(m, f)
@@ -83,7 +132,10 @@ def mlp(name: str, m: int, f: int, runs: int) -> None:
 
 if __name__ == "__main__":
     torch.manual_seed(0)
-    for name, (n, g, m, h, f) in SHAPES.items():
+    for name in MODELS:
+        for how in SPECTRA:
+            whole_model(name, how)
+    for name, (n, g, m, h, f) in ({} if "--models" in sys.argv else SHAPES).items():
         heads(name, n, g, m, h)
         if m < 4096 or "--large" in sys.argv:
             mlp(name, m, f, 5 if m < 4096 else 1)

@@ -614,3 +614,19 @@ def test_ill_conditioned_factors_whose_product_is_not_are_right(spread: float) -
     A, B = Q @ (turn * D) @ turn.mT, turn @ (turn / D).mT @ P.mT
     found = FactoredMatrix(A, B).singular_values()
     torch.testing.assert_close(found, torch.linalg.svdvals(A @ B)[..., :6], rtol=1e-9, atol=0)
+
+
+@pytest.mark.parametrize("spread", [1.0, 2.0, 3.0])
+def test_heads_of_spread_spectra_are_right_and_need_no_slower_way(
+    spread: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Float32 factors as of trained heads, each spread in directions of its own; the oracle is QR in float64."""
+    values = torch.logspace(0, -spread, 16)
+    A = torch.stack([orthonormal(60, 16, i).float() * values @ orthonormal(16, 16, i + 9).float() for i in range(4)])
+    B = torch.stack(
+        [orthonormal(16, 16, i + 5).float() @ (orthonormal(50, 16, i).float() * values).mT for i in range(4)]
+    )
+    exact = torch.linalg.svdvals(torch.linalg.qr(A.double())[1] @ torch.linalg.qr(B.double().mT)[1].mT)
+    assert exact[..., 0].max() > 10**spread * exact[..., -1].min()
+    monkeypatch.setattr(torch, "geqrf", lambda _: pytest.fail("a QR decomposition was made"))
+    torch.testing.assert_close(FactoredMatrix(A, B).singular_values(), exact, rtol=1e-9, atol=0)

@@ -33,8 +33,10 @@ from headgrid.weights import Weights
 
 __all__ = ["Measured", "measured"]
 
-Place = tuple[str, int]
-Kind = Literal["product", "normalized", "half normalized", "none", "other"]
+LayerKey = tuple[str, int]
+"""A stack's name and a layer of it."""
+ScoreForm = Literal["product", "normalized", "half normalized", "none", "other"]
+"""What attention scores are of queries and keys: see `Measured.kind`."""
 
 LENGTHS = (0.0, 1.0, 2.0, 3.0, 1000.0)
 """Those of the vectors; the last shows whether scores are bounded."""
@@ -62,7 +64,7 @@ class Measured:
         capped: whether that is one bound on all scores, and not on queries and keys.
     """
 
-    kind: Kind
+    kind: ScoreForm
     scale: float | None
     rotates: bool
     absolute: bool
@@ -77,14 +79,21 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class _Kept:
-    stamp: object
-    found: dict[Place, Measured]
+class _Measurement:
+    """What was measured of a model's layers, and the state of each layer's attention at that time.
+
+    Attributes:
+        states: see `_attention_state`.
+        found: the layers that were seen.
+        why_not: why nothing was, or "".
+    """
+
+    states: dict[LayerKey, object]
+    found: dict[LayerKey, Measured]
     why_not: str
 
 
-_KEPT: WeakKeyDictionary[torch.nn.Module, _Kept] = WeakKeyDictionary()
-"""What was measured of each model, with the stamp of its attention at that time."""
+_MEASURED: WeakKeyDictionary[torch.nn.Module, _Measurement] = WeakKeyDictionary()
 
 
 def measured(weights: Weights, layer: int) -> Measured | str:
@@ -94,56 +103,65 @@ def measured(weights: Weights, layer: int) -> Measured | str:
         weights: the stack.
         layer: a layer with heads.
     """
-    model, anatomy, place = weights.model, weights.anatomy, (weights.stack.name, layer)
-    stamp = _stamp(model, anatomy)
-    kept = _KEPT.get(model)
-    if kept is None or kept.stamp != stamp:
-        with shielded():
-            try:
-                kept = _Kept(stamp, _measure(weights), "")
-            except Exception as fault:  # it runs the code of others
-                said = str(fault).partition("\n")[0]
-                why = said if isinstance(fault, VerifyError) else f"{type(fault).__name__}: {said}"
-                kept = _Kept(stamp, {}, why if len(why) < 200 else why[:199] + "…")
-        _KEPT[model] = kept
-    return kept.found.get(place) or kept.why_not or "its attention was not seen"
+    model, anatomy, key = weights.model, weights.anatomy, (weights.stack.name, layer)
+    known = _MEASURED.get(model)
+    if known is not None:  # a fault in any layer keeps all of them from being measured
+        looked_at = [*known.states] if known.why_not else [key]
+        if any(known.states.get(one) != _attention_state(model, anatomy, *one) for one in looked_at):
+            known = None
+    if known is None:
+        known = _MEASURED[model] = _measurement(weights)
+    return known.found.get(key) or known.why_not or "its attention was not seen"
 
 
-def _stamp(model: torch.nn.Module, anatomy: Anatomy) -> object:
-    """What tells whether the attention is still what it was: its modules, their settings, and learned scales."""
-    found: list[object] = [anatomy.slots]
-    for stack in anatomy.stacks:
-        for layer in range(stack.n_layers):
-            slots = stack.places.get(("W_Q", layer)) or stack.places.get(("W_UQ", layer)) or ()
-            for slot in slots[:1]:
-                parameter = model.get_parameter(slot.parameter)
-                found += [parameter.dtype, parameter.device]
-            for module in scaling.attention(model, stack, layer) if slots else ():
-                found.append(id(module))
-                found += [one for one in vars(module).items() if isinstance(one[1], bool | int | float | str)]
-                found.append(id(vars(module).get("forward")))
-            for slot in stack.places.get(("attn.other", layer), ()):
-                parameter = model.get_parameter(slot.parameter)
-                found += [parameter.data_ptr(), parameter._version if not parameter.is_inference() else -1]
-    config = getattr(model, "config", None)
-    found.append(getattr(config, "_attn_implementation", None))
+@shielded()
+def _measurement(weights: Weights) -> _Measurement:
+    model, anatomy = weights.model, weights.anatomy
+    states = {
+        (stack.name, layer): _attention_state(model, anatomy, stack.name, layer)
+        for stack in anatomy.stacks
+        for layer in range(stack.n_layers)
+    }
+    try:
+        return _Measurement(states, _measure(weights), "")
+    except Exception as fault:  # it runs the code of others
+        said = str(fault).partition("\n")[0]
+        why = said if isinstance(fault, VerifyError) else f"{type(fault).__name__}: {said}"
+        return _Measurement(states, {}, why if len(why) < 200 else why[:199] + "…")
+
+
+def _attention_state(model: torch.nn.Module, anatomy: Anatomy, name: str, layer: int) -> object:
+    """What tells whether a layer's attention is still what it was: its modules, their settings, learned scales."""
+    stack = next(one for one in anatomy.stacks if one.name == name)
+    found: list[object] = [anatomy.slots, getattr(getattr(model, "config", None), "_attn_implementation", None)]
+    slots = stack.places.get(("W_Q", layer)) or stack.places.get(("W_UQ", layer)) or ()
+    for slot in slots[:1]:
+        parameter = model.get_parameter(slot.parameter)
+        found += [parameter.dtype, parameter.device]
+    for module in scaling.attention(model, stack, layer) if slots else ():
+        found.append(id(module))
+        found += [one for one in vars(module).items() if isinstance(one[1], bool | int | float | str)]
+        found.append(id(vars(module).get("forward")))
+    for slot in stack.places.get(("attn.other", layer), ()):
+        parameter = model.get_parameter(slot.parameter)
+        found += [parameter.data_ptr(), parameter._version if not parameter.is_inference() else -1]
     return found
 
 
-def _measure(of_model: Weights) -> dict[Place, Measured]:
+def _measure(of_model: Weights) -> dict[LayerKey, Measured]:
     probe = Probe(of_model.model, of_model.anatomy)
     of = [probe.scores(length) for length in LENGTHS]
     far = _far(probe, of[1])
     stands_in, found = copy.copy(of_model), {}
     stands_in.model = probe.model
-    for place in set(of[0]).intersection(*of):
-        weights = stands_in.at(place[0], as_stored=True)
-        seen = _Seen([scores[place] for scores in of], weights.stack.n_heads)
-        found[place] = _read(seen, _Products(probe, weights, place[1]), far.get(place))
+    for key in set(of[0]).intersection(*of):
+        weights = stands_in.at(key[0], as_stored=True)
+        seen = _Seen([scores[key] for scores in of], weights.stack.n_heads)
+        found[key] = _read(seen, _Products(probe, weights, key[1]), far.get(key))
     return found
 
 
-def _far(probe: Probe, near: dict[Place, torch.Tensor]) -> dict[Place, torch.Tensor]:
+def _far(probe: Probe, near: dict[LayerKey, torch.Tensor]) -> dict[LayerKey, torch.Tensor]:
     """The part of the scores that is by queries and keys, far on in a text; of no layer where none is other there."""
     try:
         one = probe.scores(1.0, far=True)
@@ -173,7 +191,7 @@ class _Seen:
         self.product = (self.two - 2 * self.one + self.nothing) / 2
         self.linear = self.one - self.nothing - self.product
 
-    def kind(self) -> Kind:
+    def kind(self) -> ScoreForm:
         """What the scores are of queries and keys."""
         moved, grown = _size(self.one - self.nothing), _size(self.three - self.nothing)
         if moved < 1e-7:
@@ -223,7 +241,7 @@ class _Products:
         self._turn = torch.ones(self._q.shape[-1], dtype=torch.float64)
         self._turn[turning] = gain**2
 
-    def scored(self, kind: Kind) -> Iterator[torch.Tensor]:
+    def scored(self, kind: ScoreForm) -> Iterator[torch.Tensor]:
         """The scores `[n_heads]` that would be: with each norm that is known, where there is one."""
         if kind == "product":
             yield self._scored(self._q, self._k)

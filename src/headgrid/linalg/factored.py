@@ -16,6 +16,8 @@ from jaxtyping import Bool, Complex128, Float, Float64
 
 from headgrid.linalg.svd import (
     EPS,
+    GROWTH,
+    GROWTH_OF_VALUES,
     Spectrum,
     Triangle,
     clusters,
@@ -23,7 +25,6 @@ from headgrid.linalg.svd import (
     gram,
     how_many,
     on_float64,
-    product_values,
     require_finite,
     singular_values,
     triangle,
@@ -223,8 +224,7 @@ class FactoredMatrix:
         Each has an error of 1e-9 relative to itself at most for matrices with a condition of up to 2e5, also where one
         factor alone is that badly conditioned; below, of 1e-15 relative to the product of both factors' norms.
         """
-        A, B = self._finite()
-        return product_values(A, B.mT)[..., : self._r]
+        return singular_values(*self._triangles(GROWTH_OF_VALUES))[..., : self._r]
 
     @shielded()
     def clusters(self, gap: float = 1e-3) -> Bool[torch.Tensor, "*batch r"]:
@@ -235,8 +235,7 @@ class FactoredMatrix:
             rotation of each other, and those that vanish: S_i <= max(m, n) eps ||A|| ||B||, with float64's eps.
             `spectrum` has them too, without computing anything twice.
         """
-        A, B = self._finite()
-        left, right = triangle(A), triangle(B.mT)
+        left, right = self._triangles(GROWTH_OF_VALUES)
         return clusters(singular_values(left, right)[..., : self._r], self._zero(left, right), gap)
 
     @shielded()
@@ -273,6 +272,13 @@ class FactoredMatrix:
     def _zero(self, left: Triangle, right: Triangle) -> torch.Tensor:
         """Up to where singular values are rounding, `[*]`."""
         return max(self.shape[-2:]) * EPS * left.norm * right.norm
+
+    def _triangles(self, growth: float = GROWTH) -> tuple[Triangle, Triangle]:
+        """The triangles of A and B^T; a ValueError as from `_finite`, which NaN and inf in a norm stand for."""
+        found = [triangle(on_float64(_distinct(x)), growth) for x in (self.A, self.B.mT)]
+        if not all(one.norm.isfinite().all() for one in found):
+            self._finite()
+        return found[0], found[1]
 
     def _finite(self, square: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
         """Both factors, where float64 exists, or a ValueError that says which has NaN or inf in it, and where.

@@ -10,21 +10,23 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Float64
 
 from headgrid.utils.arguments import integer, number, shown
 
 EPS = torch.finfo(torch.float64).eps
-INFLATION = 1e5
-"""How far the inverse of a Gram matrix of unit columns may have grown (its trace) for the Gram matrix to be used.
+GROWTH, GROWTH_OF_VALUES = 1e5, 1e6
+"""How far the inverse of a Gram matrix of unit columns may have grown (its trace) for the Gram matrix to be used, where
+directions are asked for and where singular values are.
 
 Rounding it by eps changes every singular value of a product with X by the trace times eps / 2 at most, relative to
-itself and whatever the other factor is (Ostrowski): about 1e-11, and 1e-10 with the constants of rounding.
+itself and whatever the other factor is (Ostrowski): about 1e-11 and 1e-10, and ten times that with the constants of
+rounding.
 """
-FLAT = 1e-5
-"""The least ratio of the smallest to the largest squared singular value for which the squares are looked for."""
+CONDITION = 1e6
+"""The largest ||C||^2 ||C^-1||^2 for which singular values of C are looked for as roots of eigenvalues: their error,
+relative to themselves, is this times eps at most, but for the constants of rounding."""
 TOGETHER = 2**19
 """How many entries of matrices are multiplied in one call: few enough to stay in a cache."""
 ROWS = 1024
@@ -58,11 +60,13 @@ class Triangle:
 
     Args:
         R: `[*, k, k]`, with rows of zeros below where X has fewer than k rows.
-        sound: `[*]`, whether R is from the Gram matrix, and Q = X R^-1 orthonormal to 1e-10; otherwise R is from a QR.
+        inverse: `[*, k, k]`, of R where it is sound; anything elsewhere.
+        sound: `[*]`, whether R is from the Gram matrix, which was exact enough; otherwise it is from a QR.
         norm: `[*]`, the Frobenius norm of X.
     """
 
     R: torch.Tensor
+    inverse: torch.Tensor
     sound: torch.Tensor
     norm: torch.Tensor
 
@@ -189,73 +193,60 @@ def gram(x: torch.Tensor) -> torch.Tensor:
     return G
 
 
-def triangle(x: torch.Tensor) -> Triangle:
-    """The triangle of each matrix `[*, m, k]`: from its Gram matrix where that is sound, from its QR elsewhere."""
+def triangle(x: torch.Tensor, growth: float = GROWTH) -> Triangle:
+    """The triangle of each matrix `[*, m, k]`: from its Gram matrix where that is sound, from its QR elsewhere.
+
+    Args:
+        x: the matrices.
+        growth: how far the inverse of a sound Gram matrix of unit columns may have grown.
+    """
     *batch, m, k = x.shape
     if m < k:
-        R = torch.zeros((*batch, k, k), dtype=torch.float64, device=x.device)
+        R, inverse = torch.zeros((2, *batch, k, k), dtype=torch.float64, device=x.device)
         norm = R.new_zeros(batch)
         sound = norm > 0
     else:
         G = gram(x)
-        length = G.diagonal(dim1=-2, dim2=-1).sqrt()
+        square = G.diagonal(dim1=-2, dim2=-1)
         R = torch.linalg.cholesky_ex(G, upper=True)[0]
         identity = torch.eye(k, dtype=torch.float64, device=x.device)
-        inverse = torch.linalg.solve_triangular(R / length[..., None, :], identity, upper=True)
+        inverse = torch.linalg.solve_triangular(R, identity, upper=True)
         # NaN, of a column of zeros and where the decomposition stopped, is not below the limit
-        sound = inverse.square().sum((-2, -1)) <= INFLATION
-        sound &= ((length > 1e-100) & (length < 1e100)).all(-1)  # else squares leave the range of float64
-        norm = length.square().sum(-1).sqrt()
+        sound = (inverse.square().sum(-1) * square).sum(-1) <= growth
+        sound &= ((square > 1e-200) & (square < 1e200)).all(-1)  # else squares leave the range of float64
+        norm = square.sum(-1).sqrt()
     for place in map(tuple, sound.logical_not().nonzero().tolist()):
         upper = torch.geqrf(x[place].double())[0][:k].triu()
         R[place] = 0
         R[place][: len(upper)] = upper
         norm[place] = upper.norm()
-    return Triangle(R, sound, norm)
-
-
-def product_values(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """The singular values of x y^T for every `x [*, m, k]` and `y [*, n, k]`, `[*, k]`, from large to small.
-
-    With G, H their Gram matrices and G = R^T R, the squares are the eigenvalues of R H R^T. Rounding moves each by
-    eps k sum_i(G_ii H_ii) at most, so they are right where the smallest is far above that, whatever the condition of x
-    and y alone; elsewhere they are looked for through `triangle`, matrix by matrix.
-    """
-    G, H = gram(x), gram(y)
-    if not x.shape[-1]:
-        return torch.empty((*np.broadcast_shapes(x.shape[:-2], y.shape[:-2]), 0), dtype=torch.float64, device=x.device)
-    sizes = [one.diagonal(dim1=-2, dim2=-1) for one in (G, H)]
-    in_range = [((size > 1e-200) & (size < 1e200)).all(-1) for size in sizes]  # else squares leave the range of float64
-    R, failed = torch.linalg.cholesky_ex(torch.where(in_range[0][..., None, None], G, 0.0), upper=True)
-    fine = (failed == 0) & in_range[0] & in_range[1]
-    squares = R @ H @ R.mT
-    fine = fine.expand(squares.shape[:-2]) & squares.diagonal(dim1=-2, dim2=-1).isfinite().all(-1)
-    squares = torch.linalg.eigvalsh(torch.where(fine[..., None, None], squares, 0.0))
-    fine &= (sizes[0] * sizes[1]).sum(-1) <= INFLATION * squares[..., 0]
-    found: torch.Tensor = squares.clamp(min=0).sqrt().flip(-1)
-    for place in map(tuple, fine.logical_not().nonzero().tolist()):
-        one, other = (side.expand(*fine.shape, *side.shape[-2:])[place] for side in (x, y))
-        found[place] = singular_values(triangle(one), triangle(other))
-    return found
+    return Triangle(R, inverse, sound, norm)
 
 
 def singular_values(left: Triangle, right: Triangle) -> torch.Tensor:
-    """Those of the products A B, `[*, k]`, from the triangles of A and B^T.
+    """The singular values of the products A B, `[*, k]`, from large to small, from the triangles of A and B^T.
 
-    The squares are eigenvalues, which are found faster than singular values, and as exactly where they are of one size.
+    Where these are of one size, as the inverses tell, they are found as roots of eigenvalues, which is faster, and as
+    exact.
     """
     C = left.R @ right.R.mT
     if not C.numel():
         return C.new_zeros(C.shape[:-1])
-    scale = C.abs().amax((-2, -1))
-    C = C / torch.where(scale > 0, scale, 1)[..., None, None]
-    squares = torch.linalg.eigvalsh(C @ C.mT).flip(-1)
-    steep = ~(squares[..., -1] >= FLAT * squares[..., 0]) | (scale == 0)
-    values = squares.clamp(min=0).sqrt()
-    if steep.any():
-        values[steep] = torch.linalg.svdvals(C[steep])
-    found: torch.Tensor = values * scale[..., None]
-    return found
+    size = C.square().sum((-2, -1))
+    inverse = right.inverse.mT @ left.inverse
+    flat = size * inverse.square().sum((-2, -1)) <= CONDITION  # False for NaN
+    flat &= (size > 1e-200) & (size < 1e200) & left.sound & right.sound  # else squares leave the range of float64
+    if flat.all():
+        return _flat_values(C)
+    values = C.new_empty(C.shape[:-1])
+    values[flat], values[~flat] = _flat_values(C[flat]), torch.linalg.svdvals(C[~flat])
+    return values
+
+
+def _flat_values(C: torch.Tensor) -> torch.Tensor:
+    """The singular values of each matrix, `[*, k]`, from the eigenvalues of C C^T."""
+    squares: torch.Tensor = torch.linalg.eigvalsh(C @ C.mT)
+    return squares.clamp(min=0).sqrt().flip(-1)
 
 
 def factored_svd(
@@ -301,7 +292,7 @@ def clusters(S: torch.Tensor, zero: torch.Tensor, gap: float) -> torch.Tensor:
     """Which singular values `[*, r]` are within `gap` of a neighbor, of the larger one's size, or not above `zero`."""
     gap = number("gap", gap, least=0, what="a part of a singular value")
     found = S.le(zero[..., None])
-    close = S[..., :-1] - S[..., 1:] <= gap * S[..., :-1]
+    close = S[..., :-1] - S[..., 1:] <= gap * (1 + 1e-9) * S[..., :-1]  # singular values are no more exact than this
     found[..., 1:] |= close
     found[..., :-1] |= close
     return found
