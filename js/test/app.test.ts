@@ -363,7 +363,12 @@ describe("what stands around the grid", () => {
     vi.advanceTimersByTime(100);
     vi.useRealTimers();
     const { n } = host.state.complete as { n: number };
-    await tell("completions", { complete: n, start: 0, end: 2, items: [{ text: "l1h", note: "a head" }] });
+    await tell("completions", {
+      complete: n,
+      start: 0,
+      end: 2,
+      items: [{ text: "l1h", note: "a head", begun: true }],
+    });
     expect([find("[role=listbox]").hidden, find("[role=option]").textContent]).toEqual([false, "l1ha head"]);
   });
 });

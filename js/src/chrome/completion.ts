@@ -16,11 +16,6 @@ export function accepted(
   return [text.slice(0, start) + word + text.slice(end), start + word.length];
 }
 
-/** Whether a word waits for a number: `l1h`, `l1 mlp n`. */
-export function isBegun(word: string): boolean {
-  return /[\d\]*](h|g|e| mlp n)$/.test(word);
-}
-
 /** Texts that were applied, the last 50; walked like the history of a shell, with what is being typed at its end. */
 export class QueryHistory {
   #at = 0;
@@ -171,13 +166,13 @@ export function makeCompleting(
     }, after);
   };
   const take = (option: number) => {
-    const word = offer?.items[option]?.text;
-    if (!offer || word === undefined) return;
-    const [text, at] = accepted(wanted.text, offer, word);
+    const word = offer?.items[option];
+    if (!offer || !word) return;
+    const [text, at] = accepted(wanted.text, offer, word.text);
     close();
     history.leave();
     type(text, at);
-    if (isBegun(word)) want(0);
+    if (word.begun) want(0);
   };
   /** An arrow key goes through the list; where there is none, through what was applied before. */
   const step = ({ key, altKey }: KeyboardEvent) => {

@@ -83,6 +83,7 @@ export interface Complete {
 export interface Completion {
   text: string;
   note: string;
+  begun: boolean;
 }
 
 export interface Completions {

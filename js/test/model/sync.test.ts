@@ -205,7 +205,7 @@ describe("the state that crosses", () => {
     const sync = new Sync(host);
     expect([sync.complete("l", 1), sync.complete("l1", 2)]).toEqual([1, 2]);
     expect(host.state.complete).toEqual({ n: 2, text: "l1", at: 2 });
-    const answer = { complete: 1, start: 0, end: 1, items: [{ text: "l0", note: "" }] };
+    const answer = { complete: 1, start: 0, end: 1, items: [{ text: "l0", note: "", begun: false }] };
     host.tell("completions", answer);
     expect(sync.completions).toBeNull();
     host.tell("completions", { ...answer, complete: 2 });

@@ -166,6 +166,14 @@ INDEX = "|".join(
 """A regular expression of a word's number, where a text has one."""
 
 
+_BEGUN = re.compile(rf"[\d\]*](?:{'|'.join(word.after_layer for word in BY_AXIS.values())})$")
+
+
+def is_begun(term: str) -> bool:
+    """Whether a term as completion offers it waits for a number: `l1h`, `l1 mlp n`."""
+    return _BEGUN.search(term) is not None
+
+
 def finer(text: str) -> list[Word]:
     """The words, a step finer, that are within a word after a layer; those of the layer itself for ""."""
     return [word for word in LAYER_WORDS.values() if word.text and word.within == text]

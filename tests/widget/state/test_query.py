@@ -34,6 +34,16 @@ def test_completions_are_counted_as_the_browser_counts(anatomy: hg.Anatomy) -> N
     assert (shifted["start"], shifted["end"], shifted["items"]) == (5, 8, plain["items"])
 
 
+def test_a_completion_says_whether_it_waits_for_a_number(anatomy: hg.Anatomy) -> None:
+    def begun(text: str) -> dict[str, bool]:
+        found = query.completed(anatomy, {"n": 1, "text": text, "at": len(text)})
+        return {item["text"]: item["begun"] for item in found["items"]}
+
+    assert begun("l1") == begun("l1") | {"l1": False, "l1h": True, "l1 attn": False}
+    assert begun("l[0,2] mlp") == begun("l[0,2] mlp") | {"l[0,2] mlp": False, "l[0,2] mlp n": True}
+    assert not any(waits for typed in ("l1h", "l1h2.", "embed", "fu") for waits in begun(typed).values())
+
+
 def test_a_caret_inside_a_character_is_before_it(anatomy: hg.Anatomy) -> None:
     found = query.completed(anatomy, {"n": 1, "text": f"l0 {FACE}", "at": 4})
     assert found["start"] <= found["end"] <= 3

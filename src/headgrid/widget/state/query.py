@@ -8,6 +8,7 @@ from __future__ import annotations
 from headgrid.anatomy.anatomy import Anatomy
 from headgrid.selection.completion import complete
 from headgrid.selection.selection import Selection, SelectionError
+from headgrid.selection.words import is_begun
 from headgrid.widget.wire.schema import Complete, Completions, QueryError
 
 LONGEST = 500
@@ -32,7 +33,7 @@ def completed(anatomy: Anatomy, asked: Complete) -> Completions:
         "complete": asked["n"],
         "start": units(text[: found.start]),
         "end": units(text[: found.end]),
-        "items": [{"text": word, "note": note} for word, note in found.items],
+        "items": [{"text": word, "note": note, "begun": is_begun(word)} for word, note in found.items],
     }
 
 

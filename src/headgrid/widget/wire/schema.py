@@ -22,9 +22,10 @@ from typing import Any, Literal, TypedDict, get_args, get_origin, get_type_hints
 import numpy as np
 import numpy.typing as npt
 
+from headgrid.selection.words import CellKind
+
 VERSION = 6
 
-Kind = Literal["head", "mixer", "mlp", "expert", "norm", "rest", "embed"]
 Provenance = Literal["table", "doubted", "guess", "proven"]
 Ln = Literal["folded", "raw"]
 Tab = Literal["ov", "qk", "mlp", "composition"]
@@ -47,7 +48,7 @@ class Column(TypedDict):
     label: str  # what the column header shows: "3", "MLP", "mamba", "embed"
     name: str  # how it is spoken: "head 3", "MLP", "expert 5"
     word: str  # its end of a cell's text: "h3", " mlp", "embed"
-    kind: Kind  # a "mixer" mixes tokens without heads; the heads, and so the experts, stand side by side
+    kind: CellKind  # a "mixer" mixes tokens without heads; the heads, and so the experts, stand side by side
     group: int  # heads with the same number read one key/value head; -1 where there is nothing to share
 
 
@@ -134,12 +135,13 @@ class Completion(TypedDict):
 
     text: str  # "l1h2"
     note: str  # what it is: "layer 1 head 2", "all heads of layer 1"; "" where the word says it
+    begun: bool  # whether it waits for a number: "l1h", "l1 mlp n"
 
 
 class Completions(TypedDict):
     """What may stand at the caret. A browser drops it when `complete` is not the last number that it asked for."""
 
-    complete: int  # the `n` that it cache
+    complete: int  # the `n` that it answers
     start: int  # what a chosen word replaces, in UTF-16 units, end exclusive
     end: int
     items: list[Completion]  # the likeliest first
@@ -299,7 +301,7 @@ class Summary(TypedDict):
     It is sent several times as more of it is known; `pending` says what is still to come.
     """
 
-    focus: int  # the `n` that it cache
+    focus: int  # the `n` that it answers
     cell: int
     title: str  # "l1h2"
     name: str  # "layer 1 head 2"
@@ -342,7 +344,7 @@ class Arrows(TypedDict):
 class Colors(TypedDict):
     """A color for every cell."""
 
-    recolor: int  # the `n` that it cache; 0 when Python chose it
+    recolor: int  # the `n` that it answers; 0 when Python chose it
     metric: str  # a `Metric.name`; "" for an array of the user's, or for none
     label: str  # "" for none: the cells have no colors
     ln: str  # "folded", "raw"; "" for an array of the user's
