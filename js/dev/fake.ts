@@ -1,4 +1,4 @@
-/** Stands in for the kernel on the dev page: the same traits, and answers that look like Python's. */
+/** A fake kernel for the dev page: the same traits, and answers that look like Python's. */
 import { assign, type BitSet, empty, equal, fromWire, has } from "../src/model/bits";
 import {
   type Cells,
@@ -131,7 +131,7 @@ export class FakeModel implements Model {
   }
 
   /** As in a file: what there is to say of some cells. */
-  keep(...words: string[]): void {
+  precompute(...words: string[]): void {
     this.state.precomputed = words.map((word) => {
       const cell = this.#find(word);
       const name = nameOf(this.#cells, positionOf(this.#cells, cell)!);
@@ -252,7 +252,7 @@ export class FakeModel implements Model {
     const head = this.#column(position).kind === "head";
     const layer = position.row;
     const h = Number(this.#column(position).label);
-    const place = (role: string, k: number, shape: string, count: number) => ({
+    const location = (role: string, k: number, shape: string, count: number) => ({
       role,
       parameter: `transformer.h.${layer}.attn.${k < 3 ? "c_attn" : "c_proj"}.weight`,
       index: k < 3 ? `[:, ${k * 96 + h * 24}:${k * 96 + h * 24 + 24}]` : `[${h * 24}:${h * 24 + 24}, :]`,
@@ -261,12 +261,12 @@ export class FakeModel implements Model {
     });
     const locations = head
       ? [
-          place("W_Q", 0, "96 x 24", 2304),
-          place("W_K", 1, "96 x 24", 2304),
-          place("W_V", 2, "96 x 24", 2304),
-          place("W_O", 3, "24 x 96", 2304),
+          location("W_Q", 0, "96 x 24", 2304),
+          location("W_K", 1, "96 x 24", 2304),
+          location("W_V", 2, "96 x 24", 2304),
+          location("W_O", 3, "24 x 96", 2304),
           {
-            ...place("b_Q", 0, "24", 24),
+            ...location("b_Q", 0, "24", 24),
             parameter: `transformer.h.${layer}.attn.c_attn.bias`,
             index: `[${h * 24}:${h * 24 + 24}]`,
           },

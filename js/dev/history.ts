@@ -1,4 +1,4 @@
-/** What the stand-in for the kernel remembers: steps to go back to, and selections that have names. */
+/** The history and the saved selections of the fake kernel. */
 import { type BitSet, equal, fromText, union, without } from "../src/model/bits";
 import type { Command, History, Saved } from "../src/model/wire";
 import { toWire } from "./bytes";

@@ -1,4 +1,4 @@
-/** The dev page: `?model=NAME&dark&views=2&width=900&slow=2000&saved=5&frozen&kept`. */
+/** The dev page: `?model=NAME&dark&views=2&width=900&slow=2000&saved=5&disconnected&precomputed`. */
 import widget from "../src/widget";
 import { FakeModel } from "./fake";
 import { type Sizes, specOf } from "./specs";
@@ -91,7 +91,7 @@ const NAMES = [
   "MLPs",
 ];
 // A page without a kernel, and what it brought along.
-if (wanted.has("precomputed")) model.keep(...selected);
+if (wanted.has("precomputed")) model.precompute(...selected);
 for (let k = 0; k < Number(wanted.get("saved") ?? 0); k++)
   model.save(
     NAMES[k] ?? `circuit ${k}`,
@@ -103,7 +103,7 @@ const started = performance.now();
 for (let k = 0; k < Number(wanted.get("views") ?? 1); k++) {
   const el = document.createElement("div");
   el.style.cssText = `margin:16px;${wanted.has("width") ? `width:${wanted.get("width")}px` : ""}`;
-  if (wanted.has("frozen")) el.className = "jupyter-widgets-disconnected";
+  if (wanted.has("disconnected")) el.className = "jupyter-widgets-disconnected";
   document.body.append(el);
   widget.render({ model, el, signal: life.signal });
 }

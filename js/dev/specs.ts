@@ -1,4 +1,4 @@
-/** Plans for the dev page, shaped as Python's are. */
+/** Grid specs for the dev page, of the shape of Python's. */
 import { assign, empty } from "../src/model/bits";
 import { positionOf, readSpec, wordOf } from "../src/model/cells";
 import {

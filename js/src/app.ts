@@ -1,4 +1,4 @@
-/** One view: puts the pieces together and tells each of them what changed. */
+/** One view of the widget: makes its parts and updates those that a change of a trait concerns. */
 import { makeAnnouncer } from "./chrome/announce";
 import { makeArrowBar } from "./chrome/arrow_bar";
 import { makeBadge } from "./chrome/badge";
@@ -7,7 +7,6 @@ import { makeCommands } from "./chrome/commands";
 import { makeCompleting } from "./chrome/completion";
 import { makeHelp } from "./chrome/help";
 import { makeLegend } from "./chrome/legend";
-import { makeProgress } from "./chrome/progress";
 import { makeQuery } from "./chrome/query";
 import { makeSaved } from "./chrome/saved";
 import { followWidth, splitWidth } from "./chrome/splitter";
@@ -45,10 +44,10 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
   const name = make("span", { class: "hg-model" });
   const notice = make("p", { class: "hg-notice", role: "status" });
   let asking = 0;
-  /** The number of this view's query that is not answered yet. */
+  /** The number of this view's query that is not answered yet; -1 where there is none. */
   let asked = -1;
   let shownZoom = "";
-  /** What this view looks at while there is no kernel to ask. */
+  /** The cell that this view inspects while there is no kernel. */
   let viewFocus: ViewFocus = sync.focus;
 
   const inspect = (position: Position, byKey: boolean) => {
@@ -74,7 +73,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
       asked: (what) => {
         if (what === "query") query.focus();
         else if (what === "help") toggleHelp();
-        else if (what !== "picture") step(what);
+        else step(what);
       },
       changed: () => {
         showStatus();
@@ -107,7 +106,6 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
 
   const help = makeHelp(tools.helped, grid.focus, signal);
   const togglePictures = makeSaveMenu(tools.picture, { sync, view, grid, say }, signal);
-  const showProgress = makeProgress(colorBy.menu, () => sync.recolor(""), signal);
   const panel = make("div", {}, grid.element);
   const tabs = makeTabs("Stacks", panel, (stack) => show(stack), signal);
   const legend = makeLegend();
@@ -122,14 +120,14 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
   const left = make("div", { class: "hg-left" }, tabs.element, panel, legend.element, arrowBar.element);
   const saved = makeSaved(
     view.marks,
-    { command: commands.ask, came: announcer.done, shown: grid.refresh, say },
+    { command: commands.ask, finished: announcer.done, shown: grid.refresh, say },
     signal,
   );
   const inspector = makeInspector(
     view.panel,
     {
-      word: (cell) => said(wordOf, cell),
-      name: (cell) => said(nameOf, cell),
+      word: (cell) => cellText(wordOf, cell),
+      name: (cell) => cellText(nameOf, cell),
       go: (cell) => go(cell),
       normed: (ln) => normed(ln),
       say,
@@ -157,7 +155,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     tooltip.element,
   );
 
-  const said = (what: typeof wordOf, cell: number) => {
+  const cellText = (what: typeof wordOf, cell: number) => {
     const position = positionOf(sync.cells, cell);
     return position ? what(sync.cells, position) : "";
   };
@@ -210,7 +208,6 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     const { cells, cellValues, recolored, colorError: error, progress } = sync;
     const { live } = view;
     colorBy.update({ metrics: cells.metrics, cellValues, asked: recolored.metric, error, progress, live });
-    showProgress(progress, live);
     legend.update(cellValues, root.dataset.theme ?? "light");
   };
   const showSaved = () => {

@@ -1,4 +1,4 @@
-/** The whole binding to anywidget: a view lives as long as its signal. */
+/** The entry point of anywidget: renders one view, which lives as long as its signal. */
 import { makeApp } from "./app";
 import type { Model } from "./model/sync";
 

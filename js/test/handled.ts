@@ -1,4 +1,4 @@
-/** Plans with handles and with groups, for the tests of the grid. */
+/** Grid specs with handles and with groups, for the tests of the grid. */
 import { type Cells, readSpec } from "../src/model/cells";
 import type { Band } from "../src/model/wire";
 import { mixture, specOf } from "./specs";

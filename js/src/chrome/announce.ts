@@ -1,4 +1,4 @@
-/** A polite live region: one sentence after a change, with the counts once Python has them. */
+/** The live region: one polite sentence after a change, with the counts once Python has them. */
 
 import { atEnd, make } from "../dom/elements";
 import type { Text } from "../model/wire";

@@ -1,4 +1,4 @@
-/** The badge of a layout that was guessed, or that is doubted. Its note is a tooltip, and opens below for fingers and keyboards. */
+/** The badge of a layout that was guessed or is doubted. Its note is a tooltip, and opens below for touch and keyboard. */
 
 import { button, freshId, make, setText } from "../dom/elements";
 import type { GridSpec } from "../model/wire";

@@ -3,6 +3,7 @@
 import { keepKeys, make, OWN_KEYS, on, setText } from "../dom/elements";
 import type { CellValues } from "../model/cell_values";
 import type { Metric, Progress } from "../model/wire";
+import { makeProgress } from "./progress";
 
 /** The value of the option that stands for an array of the user's. */
 const OWN = "\n";
@@ -19,7 +20,6 @@ export interface ColorState {
 
 export interface ColorBy {
   element: HTMLElement;
-  menu: HTMLSelectElement;
   update(state: ColorState): void;
 }
 
@@ -33,7 +33,8 @@ export function makeColorBy(recolor: (metric: string) => void, signal: AbortSign
   const menu = make("select", { class: "hg-menu", ...OWN_KEYS });
   const label = make("label", {}, "Color by ", menu);
   const error = make("span", { class: "hg-error", role: "status" });
-  const element = make("div", { class: "hg-row hg-colors" }, label, error);
+  const bar = makeProgress(menu, () => recolor(""), signal);
+  const element = make("div", { class: "hg-row hg-colors" }, label, bar.element, error);
   let drawn = "";
 
   on(menu, "change", () => menu.value !== OWN && recolor(menu.value), signal);
@@ -41,7 +42,6 @@ export function makeColorBy(recolor: (metric: string) => void, signal: AbortSign
 
   return {
     element,
-    menu,
     update: (state) => {
       const { metrics, cellValues, progress, live } = state;
       const runs = live && progress.total > 0;
@@ -62,6 +62,7 @@ export function makeColorBy(recolor: (metric: string) => void, signal: AbortSign
       menu.setAttribute("aria-disabled", String(!live));
       label.hidden = metrics.length === 0 && !own;
       element.hidden = label.hidden && !runs && !state.error;
+      bar.update(progress, live);
       setText(error, state.error);
     },
   };

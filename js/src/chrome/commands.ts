@@ -1,4 +1,4 @@
-/** What Python is asked to do once: it is said when it is done. */
+/** The commands of one view: each is sent to Python once, and announced when it is done. */
 
 import type { Sync } from "../model/sync";
 import type { Command } from "../model/wire";
@@ -16,9 +16,9 @@ const DONE: Partial<Record<Command["do"], string>> = {
 export interface Commands {
   /** Asks for a command; returns its number. */
   ask(what: Command["do"], name?: string, value?: string): number;
-  /** A step back or forth. */
+  /** Undoes or redoes one step. */
   step(what: "undo" | "redo"): void;
-  /** Python has done something. */
+  /** Announces what Python has done by now. */
   done(): void;
 }
 

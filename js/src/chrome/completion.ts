@@ -1,4 +1,4 @@
-/** The words that may stand at the caret: a listbox under the box. Also what was asked before, as a pure list. */
+/** Completion of the query box: a listbox of the words that may follow the caret, and the history of applied queries. */
 
 import { atEnd, freshId, make, on } from "../dom/elements";
 import type { Completion, Completions } from "../model/wire";
@@ -7,7 +7,7 @@ import type { QueryBox } from "./query";
 /** How long typing rests until Python is asked what may follow. */
 const SETTLED = 80;
 
-/** A text with a word put in the place that it completes, and where the caret is then. */
+/** A text with a completion inserted, and the position of the caret after it. */
 export function accepted(
   text: string,
   { start, end }: Pick<Completions, "start" | "end">,
@@ -16,7 +16,7 @@ export function accepted(
   return [text.slice(0, start) + word + text.slice(end), start + word.length];
 }
 
-/** Texts that were applied, the last 50; walked like the history of a shell, with what is being typed at its end. */
+/** The last 50 applied queries, walked as the history of a shell is, with the draft at its end. */
 export class QueryHistory {
   #at = 0;
   /** How many there were at the last step: it stands at the end again where others were applied since. */
@@ -139,7 +139,7 @@ export interface Completing {
   update(answer: Completions | null): void;
 }
 
-/** `complete` asks what may stand at a place of a text, and returns the number that the answer will carry. */
+/** `complete` asks Python for completions at an offset of a text, and returns the number of the question. */
 export function makeCompleting(
   { input, history: applied, type }: QueryBox,
   complete: (text: string, at: number) => number,

@@ -1,4 +1,4 @@
-/** The panel that lists all that mouse and keys do. */
+/** The help: a list of what the mouse and the keys do. */
 
 import { button, make, OWN_KEYS, on } from "../dom/elements";
 import { KEYS } from "../grid/keyboard";

@@ -1,4 +1,4 @@
-/** What the colors of the cells mean. */
+/** The legend: what the colors of the cells mean. */
 
 import { make, setText } from "../dom/elements";
 import { scaleOf } from "../grid/scales";

@@ -1,14 +1,15 @@
-/** The bar of the work that the colors take, beside their menu. */
+/** The progress bar of the metric that is being computed, beside the menu of the colors. */
 
 import { button, make, setText } from "../dom/elements";
 import type { Progress } from "../model/wire";
 
-/** Puts the bar after the menu. Returns what shows how far the work is; `stop` ends it. */
-export function makeProgress(
-  menu: HTMLElement,
-  stop: () => void,
-  signal: AbortSignal,
-): (progress: Progress, live: boolean) => void {
+export interface ProgressBar {
+  element: HTMLElement;
+  update(progress: Progress, live: boolean): void;
+}
+
+/** `stop` ends the work; the focus goes to `menu` where the button that had it goes away. */
+export function makeProgress(menu: HTMLElement, stop: () => void, signal: AbortSignal): ProgressBar {
   const doing = make("span", { class: "hg-muted" });
   const bar = make("progress", {});
   const amount = make("span", { class: "hg-muted" });
@@ -18,12 +19,11 @@ export function makeProgress(
     stop();
   };
   const ending = button("Stop", { title: "Stop this and show no colors" }, end, signal);
-  const work = make("div", { class: "hg-progress", hidden: true }, doing, bar, amount, ending);
-  menu.parentElement!.after(work);
-  return ({ label, done, total }, live) => {
+  const element = make("div", { class: "hg-progress", hidden: true }, doing, bar, amount, ending);
+  const update = ({ label, done, total }: Progress, live: boolean) => {
     const runs = live && total > 0;
     if (!runs && ending.matches(":focus")) menu.focus({ preventScroll: true });
-    work.hidden = !runs;
+    element.hidden = !runs;
     if (!runs) return;
     setText(doing, label);
     setText(amount, `${done} of ${total}`);
@@ -31,4 +31,5 @@ export function makeProgress(
     bar.value = done;
     bar.ariaLabel = label;
   };
+  return { element, update };
 }

@@ -1,4 +1,4 @@
-/** The box that shows the selection as text and takes text as a selection. Python has the only parser. */
+/** The query box: shows the selection as text and sends text to Python, which has the only parser. */
 
 import { copyFrom } from "../dom/clipboard";
 import { button, freshId, keepKeys, make, OWN_KEYS, on, setOff, setText } from "../dom/elements";
@@ -16,10 +16,10 @@ export interface QueryEvents {
 export interface QueryBox {
   element: HTMLElement;
   input: HTMLInputElement;
-  /** What was applied, from the first to the last. */
+  /** The applied queries, oldest first. */
   history: string[];
   focus(): void;
-  /** Puts a text into the box as if it was typed, with the caret at a place. */
+  /** Puts a text into the box as if it was typed, with the caret at an offset. */
   type(text: string, at: number): void;
   update(text: Text, live: boolean): void;
 }

@@ -1,4 +1,4 @@
-/** The selections that have names: one chip each, which recalls it, shows it on the grid, colors or removes it. */
+/** The row of saved selections: one chip each, which recalls it, shows it on the grid, colors or removes it. */
 
 import { button, freshId, keepKeys, make, OWN_KEYS, on, setOff, setText } from "../dom/elements";
 import { rovingFocus } from "../dom/roving";
@@ -10,8 +10,8 @@ import { LOST } from "./toolbar";
 export interface SavedEvents {
   /** Asks for a command; returns its number. */
   command(what: Command["do"], name: string, value?: string): number;
-  /** What was asked for was done, or refused. */
-  came(done: boolean): void;
+  /** A command of this row was done, or refused. */
+  finished(done: boolean): void;
   /** Which of them are shown on the grid changed. */
   shown(): void;
   say(sentence: string): void;
@@ -42,8 +42,8 @@ interface Asked {
   value: string;
 }
 
-/** Whether what was asked for came about. */
-export function came({ what, name, value }: Asked, items: readonly SavedSelection[]): boolean {
+/** Whether a command had its effect. */
+export function succeeded({ what, name, value }: Asked, items: readonly SavedSelection[]): boolean {
   const item = items.find((one) => one.name === name);
   if (what === "remove") return !item;
   return item !== undefined && (what !== "tint" || item.color.toLowerCase() === value.toLowerCase());
@@ -206,8 +206,8 @@ export function makeSaved(marks: string[], events: SavedEvents, signal: AbortSig
     const over = asked.filter(({ n }) => n <= state.done);
     asked = asked.filter(({ n }) => n > state.done);
     for (const command of over) {
-      const isDone = came(command, state.items);
-      events.came(isDone);
+      const isDone = succeeded(command, state.items);
+      events.finished(isDone);
       if (!isDone) setText(error, state.error || `${command.name}: that was not done`);
       if (command.what !== "save" || form.hidden) continue;
       if (isDone) openForm(false);

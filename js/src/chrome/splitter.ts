@@ -1,4 +1,4 @@
-/** How the widget's width is shared by the grid and the inspector. */
+/** The split of the widget's width between the grid and the inspector. */
 import { atEnd } from "../dom/elements";
 
 /** The inspector stands beside the grid from this width on, and only where the grid keeps this much for a column. */

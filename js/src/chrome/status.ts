@@ -8,7 +8,7 @@ export interface Status {
   element: HTMLElement;
   /** The id of what holds `detail`, which may describe a cell aloud. */
   detailId: string;
-  /** `detail` is what else there is to say of it, where no card does. */
+  /** `detail` is what else there is to say of it, where no tooltip does. */
   update(here: { word: string; name: string; detail?: string } | null, text: Text): void;
 }
 

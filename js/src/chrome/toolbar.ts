@@ -1,4 +1,4 @@
-/** The row of buttons: what can be done with the selection, and how the grid is viewFocus at. */
+/** The toolbar: undo and redo, edits of the selection, zoom, pictures and help. */
 
 import { button, icon, make, on, setOff } from "../dom/elements";
 import { rovingFocus } from "../dom/roving";

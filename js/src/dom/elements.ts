@@ -1,4 +1,4 @@
-/** The few helpers that stand in for a framework. All content is text, never HTML. */
+/** Helpers that make and change elements. All content is text, never HTML. */
 
 type Attributes = Record<string, string | number | boolean | undefined>;
 

@@ -1,4 +1,4 @@
-/** A short list of things to do, under the button that opens it. */
+/** A menu of actions under the button that opens it. */
 import { button, make, on } from "./elements";
 
 /** Puts the list after its button. Returns what opens and closes it. */

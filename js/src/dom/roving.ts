@@ -1,4 +1,4 @@
-/** One stop of the Tab key for all controls of a row; the arrow keys go from one to the next. */
+/** Roving focus: one tab stop for all controls of a row; the arrow keys go from one to the next. */
 
 import { on } from "./elements";
 import { tabFor } from "./tabs";

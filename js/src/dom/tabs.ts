@@ -1,4 +1,4 @@
-/** Tabs: one stop of the Tab key, and the arrow keys go from one to the next. */
+/** A tab list: one tab stop, and the arrow keys go from one tab to the next. */
 import { button, freshId, make, on, setText } from "./elements";
 
 export interface TabShape {

@@ -1,4 +1,4 @@
-/** Light, dark, or the system's own colors: read off what the widget stands on, not off a host's name. */
+/** The theme: light, dark or the system's colors, read from the background behind the widget and not from the host's name. */
 import { atEnd, on } from "./elements";
 
 export type Theme = "light" | "dark";

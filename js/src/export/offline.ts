@@ -1,7 +1,8 @@
 /**
  * Draws the widgets of a page that has no kernel and asks for nothing: their state and their code are in the page.
  *
- * The state is in the format of Jupyter's own pages. Each mount names a widget and holds what is shown until it is drawn.
+ * The state is in the format of Jupyter's own pages. Each mount point names a widget and holds what is shown until
+ * it is drawn.
  */
 import type { Model } from "../model/sync";
 

@@ -260,7 +260,7 @@ function makeFontMetrics(): FontMetrics {
   };
   return {
     width: (text, font) => measured(text, font, "middle").width,
-    foot: (font) =>
+    baseline: (font) =>
       measured("x", font, "alphabetic").fontBoundingBoxAscent -
       measured("x", font, "middle").fontBoundingBoxAscent,
   };

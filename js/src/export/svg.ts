@@ -1,4 +1,4 @@
-/** A drawing surface that writes SVG: the same painting as on the canvas, as shapes. Pure. */
+/** A canvas context that writes SVG, so that pictures are painted by the same code as the grid. Pure. */
 import type { Context, Path } from "../grid/shapes";
 
 const n = (value: number): string => String(Math.round(value * 100) / 100);
@@ -10,7 +10,7 @@ export function escaped(text: string): string {
     .replace(/[&<>"]/g, (letter) => `&#${letter.charCodeAt(0)};`);
 }
 
-/** A path that is written down. */
+/** A path as the `d` attribute of SVG. */
 export class SvgPath implements Path {
   d = "";
 
@@ -68,11 +68,11 @@ export class SvgPath implements Path {
   }
 }
 
-/** What fonts are like, which a path cannot tell. */
+/** Measures of text, which need a browser. */
 export interface FontMetrics {
   width(text: string, font: string): number;
-  /** How far the letters' foot is below what a canvas takes for their middle. */
-  foot(font: string): number;
+  /** How far the baseline is below what a canvas takes for the middle of the letters. */
+  baseline(font: string): number;
 }
 
 const PLAIN = {
@@ -85,11 +85,11 @@ const PLAIN = {
   textAlign: "left" as CanvasTextAlign,
   textBaseline: "alphabetic" as CanvasTextBaseline,
   dashes: [] as number[],
-  /** Where the origin is, as the attribute of a shape has it. */
-  place: "",
+  /** The transform of the shapes, as their attribute has it. */
+  transform: "",
 };
 
-/** What painting calls, as SVG. Whatever is painted is never scaled. */
+/** A canvas context that collects SVG shapes. Scaling is not supported: nothing that is painted is scaled. */
 export class SvgContext implements Context {
   fillStyle!: string;
   strokeStyle!: string;
@@ -100,7 +100,7 @@ export class SvgContext implements Context {
   textAlign!: CanvasTextAlign;
   textBaseline!: CanvasTextBaseline;
   dashes!: number[];
-  place!: string;
+  transform!: string;
   readonly #shapes: string[] = [];
   readonly #states: (typeof PLAIN)[] = [];
 
@@ -121,16 +121,16 @@ export class SvgContext implements Context {
   }
 
   translate(x: number, y: number): void {
-    this.place += `translate(${n(x)} ${n(y)})`;
+    this.transform += `translate(${n(x)} ${n(y)})`;
   }
 
   rotate(angle: number): void {
-    this.place += `rotate(${n((angle * 180) / Math.PI)})`;
+    this.transform += `rotate(${n((angle * 180) / Math.PI)})`;
   }
 
   /** Painting starts from the origin and keeps to pixels of CSS. */
   setTransform(): void {
-    this.place = this.#states.at(-1)?.place ?? "";
+    this.transform = this.#states.at(-1)?.transform ?? "";
   }
 
   setLineDash(dashes: number[]): void {
@@ -160,8 +160,8 @@ export class SvgContext implements Context {
   fillText(text: string, x: number, y: number): void {
     const anchor = { center: "middle", right: "end", end: "end", left: "", start: "" }[this.textAlign];
     const more = [anchor && ` text-anchor="${anchor}"`, ` style="font:${escaped(this.font)}"`, this.#shared];
-    const foot = y + (this.textBaseline === "middle" ? this.metrics.foot(this.font) : 0);
-    const at = `x="${n(x)}" y="${n(foot)}" fill="${escaped(this.fillStyle)}"`;
+    const baseline = y + (this.textBaseline === "middle" ? this.metrics.baseline(this.font) : 0);
+    const at = `x="${n(x)}" y="${n(baseline)}" fill="${escaped(this.fillStyle)}"`;
     this.#shapes.push(`<text ${at}${more.filter(Boolean).join("")}>${escaped(text)}</text>`);
   }
 
@@ -177,7 +177,7 @@ export class SvgContext implements Context {
 
   get #shared(): string {
     const alpha = this.globalAlpha < 1 ? ` opacity="${n(this.globalAlpha)}"` : "";
-    return (this.place && ` transform="${this.place}"`) + alpha;
+    return (this.transform && ` transform="${this.transform}"`) + alpha;
   }
 
   #add(path: Path, paint: string): void {

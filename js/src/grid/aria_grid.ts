@@ -1,5 +1,5 @@
 /**
- * What a screen reader sees: a grid of real elements exactly over the painted cells.
+ * The ARIA grid: real elements exactly over the painted cells, for screen readers.
  *
  * Only a window around the cursor exists, because sixteen thousand elements would take a browser seconds. A model of up
  * to 14 layers with 16 heads is there as a whole.
@@ -77,7 +77,7 @@ export class AriaGrid {
     this.#described = described;
   }
 
-  /** The position of an element of the layer. */
+  /** The position of an element of this grid. */
   positionOf(node: Element): Position | null {
     return this.#positions.get(node) ?? null;
   }
@@ -150,15 +150,15 @@ export class AriaGrid {
     const row = make("div", { role: "row", "aria-rowindex": index + 1 });
     const order = orderOf(cells.bands[line.band]!);
     const left = Math.max(0, Math.min(this.#left, order.length - COLUMNS));
-    const places = Array.from({ length: Math.min(COLUMNS, order.length) }, (_, k) => left + k);
-    for (const place of [-1, ...places]) {
-      const position = { ...line, column: order[place] ?? -1 };
-      if (exists(cells, position)) row.append(this.#node(cells, position, place));
+    const indices = Array.from({ length: Math.min(COLUMNS, order.length) }, (_, k) => left + k);
+    for (const index of [-1, ...indices]) {
+      const position = { ...line, column: order[index] ?? -1 };
+      if (exists(cells, position)) row.append(this.#node(cells, position, index));
     }
     return row;
   }
 
-  #node(cells: Cells, position: Position, place: number): HTMLElement {
+  #node(cells: Cells, position: Position, index: number): HTMLElement {
     const { band, row, column } = position;
     const role = row < 0 ? "columnheader" : column < 0 ? "rowheader" : "gridcell";
     const shape = cells.bands[band]!;
@@ -169,9 +169,9 @@ export class AriaGrid {
         : { label: column === -1 ? shape.rows[row]!.label : (handleAt(shape, column)?.label ?? "") };
     const attributes = {
       role,
-      id: `${this.#id}-${band}-${row + 2}-${place + 1}`,
+      id: `${this.#id}-${band}-${row + 2}-${index + 1}`,
       class: "hg-position",
-      "aria-colindex": place + 2,
+      "aria-colindex": index + 2,
       "aria-colspan": group ? group[1] - group[0] + 1 : undefined,
       "data-band": band,
       "data-cell": isCell(position) ? numberAt(cells, position) : undefined,

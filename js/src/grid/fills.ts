@@ -1,4 +1,4 @@
-/** Cells that are colored by a value. Being selected then shows as a frame, because the fill is taken. */
+/** Paints cells that are colored by a value; a selected one has a frame, because the fill is its value. */
 
 import type { Palette } from "../dom/theme";
 import { has } from "../model/bits";

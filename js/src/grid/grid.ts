@@ -1,4 +1,4 @@
-/** The grid of one view: a canvas, the accessible grid above it, and the keys and pointers that reach it. */
+/** The grid of one view: a canvas, the ARIA grid over it, and the keys and pointers that reach it. */
 
 import { atEnd, freshId, make, OWN_KEYS, on, perFrame } from "../dom/elements";
 import { type Palette, readPalette } from "../dom/theme";
@@ -21,7 +21,7 @@ export interface GridEvents {
   detailId: string;
   /** The cursor went to a position; at once by a click, or on its way by a key. */
   visited(position: Position, byKey: boolean): void;
-  asked(what: "query" | "help" | "undo" | "redo" | "picture"): void;
+  asked(what: "query" | "help" | "undo" | "redo"): void;
   /** Hover, cursor or brush changed. */
   changed(): void;
 }
@@ -212,7 +212,7 @@ export function makeGrid(
         run = { origin: view.cursor, to: view.cursor };
       const action = actionOf(view.cells, geometry, view.cursor, key, page, run.origin);
       if (action?.do === "move") run.to = action.to;
-      // No key but Tab goes on to the notebook; it has no shortcut that is meant for a place inside of the grid.
+      // No key but Tab goes on to the notebook; it has no shortcut that is meant for the inside of the grid.
       if (event.key !== "Tab") event.stopPropagation();
       if (!action) return;
       event.preventDefault();

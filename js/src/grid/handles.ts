@@ -1,4 +1,4 @@
-/** Draws the handles: a pill in every row, as full as what it stands for. */
+/** Paints the handles: in every row a pill that is filled as far as its columns are selected. */
 
 import type { Palette } from "../dom/theme";
 import { handlesOf } from "../model/cells";

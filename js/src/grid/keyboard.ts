@@ -1,4 +1,4 @@
-/** What a key means in the grid, and where the cursor goes. Pure: a key and a place in, an action out. */
+/** What a key means in the grid, and where the cursor goes. Pure: a key and a position in, an action out. */
 import {
   type Cells,
   endCell,
@@ -118,7 +118,7 @@ function vertical(
   return from;
 }
 
-/** The first position of a line that exists, from a place in its order on; place -1 is the row headers. */
+/** The first position of a line that exists, from an index of its order on; index -1 is the row headers. */
 function horizontal(cells: Cells, from: Position, start: number, direction: number): Position {
   const order = orderOf(cells.bands[from.band]!);
   for (let at = start; at >= -1 && at < order.length; at += direction) {
@@ -140,7 +140,7 @@ export function move(
   const band = cells.bands[at.band];
   if (!band) return null;
   const order = orderOf(band);
-  const place = order.indexOf(at.column);
+  const index = order.indexOf(at.column);
   switch (key.key) {
     case "ArrowUp":
       return vertical(cells, geometry, at, -1, origin);
@@ -151,9 +151,9 @@ export function move(
     case "PageDown":
       return vertical(cells, geometry, at, page, origin);
     case "ArrowLeft":
-      return horizontal(cells, at, place - 1, -1);
+      return horizontal(cells, at, index - 1, -1);
     case "ArrowRight":
-      return horizontal(cells, at, place + 1, 1);
+      return horizontal(cells, at, index + 1, 1);
     case "Home":
       return key.control ? endCell(cells, false) : horizontal(cells, at, 0, 1);
     case "End":

@@ -1,4 +1,4 @@
-/** Draws the visible part of the grid on a canvas. Reads everything, decides nothing. */
+/** Paints a scene on a canvas: cells, marks, handles, arrows, headers, cursor. */
 
 import { isPlain, type Palette } from "../dom/theme";
 import { has } from "../model/bits";

@@ -1,7 +1,7 @@
 /**
- * Paints a scene onto a canvas, and keeps the cells of the last one.
+ * A cache of the painted cells: a canvas of its own, from which each frame is copied.
  *
- * Most frames change a few cells, or none: those are painted over the cells as they were, and the rest is a copy.
+ * Most frames change a few cells, or none: only those are painted again.
  */
 
 import type { Palette } from "../dom/theme";

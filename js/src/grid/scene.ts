@@ -1,4 +1,4 @@
-/** What is painted: the cells and their state, their geometry, and the part of it that is in view. */
+/** The scene that is painted: the cells with their state and geometry, and the part that is in view. */
 import { type BitSet, has } from "../model/bits";
 import type { CellValues } from "../model/cell_values";
 import type { Cells, Position } from "../model/cells";

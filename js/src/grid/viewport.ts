@@ -1,4 +1,4 @@
-/** The window onto the grid: how large its cells are, what of it is scrolled into sight, where a position is on the page. */
+/** The viewport of the grid: its zoom, its scrolling, and where a position is on the page. */
 
 import { make, on } from "../dom/elements";
 import type { Cells, Position } from "../model/cells";
@@ -59,7 +59,7 @@ export function makeViewport(
     changed();
   };
 
-  /** A spot's place in the viewport; null where the headers cover it or it is scrolled away. */
+  /** The rectangle of a position in the viewport; null where the headers cover it or it is scrolled away. */
   const inSight = (position: Position): Rect | null => {
     const band = geometry?.bands[position.band];
     if (!geometry || !band) return null;

@@ -1,4 +1,4 @@
-/** How large the cells are, and what stays where it was when that changes. Pure. */
+/** Zoom: the size of the cells, and which point stays where it was when that changes. Pure. */
 import type { Cells } from "../model/cells";
 import { clamp } from "../model/numbers";
 import type { Zoom } from "../model/view";
@@ -52,7 +52,7 @@ export function stepped(cell: number, by: -1 | 1): number {
   return next ?? cell;
 }
 
-/** Where a point of one layout lies in another one of the same cells: on the same place of the same cell. */
+/** The point of another geometry of the same cells that corresponds to a point of this one: the same part of the same cell. */
 export function mapPoint(from: Geometry, to: Geometry, point: Point): Point {
   const b = Math.max(
     0,

@@ -1,16 +1,16 @@
-/** What the inspector is to show. Pure. */
+/** The content of the inspector, from the answers of Python. Pure. */
 
 import { nameOf, positionOf, wordOf } from "../model/cells";
 import type { Ln, Sync } from "../model/sync";
 import type { InspectorContent } from "./inspector";
 
-/** A cell that is viewFocus at, and how its weights are read. */
+/** The cell that one view inspects while there is no kernel, and how its weights are read. */
 export interface ViewFocus {
   cell: number;
   ln: Ln;
 }
 
-/** Of the cell that was asked about; without a kernel, of the one that this view looks at. */
+/** The content for the cell in focus; without a kernel, for the cell that this view inspects. */
 export function inspectorContent(sync: Sync, live: boolean, viewFocus: ViewFocus): InspectorContent {
   const { cells } = sync;
   const { cell, ln } = live ? sync.focus : viewFocus;

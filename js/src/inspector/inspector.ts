@@ -1,4 +1,4 @@
-/** The panel beside the grid: what one cell does, where its weights are, and the selected heads side by side. */
+/** The inspector: what one cell does, where its weights are, and the selected heads side by side. */
 
 import { makeCopy } from "../dom/clipboard";
 import { atEnd, keepKeys, make, OWN_KEYS, setText } from "../dom/elements";

@@ -1,4 +1,4 @@
-/** Several selected heads side by side: a column for each, and a row for what all of them have. Narrow panels take several tables. */
+/** The selected heads side by side: a column for each, and a row for each score; as many tables as the width needs. */
 
 import { make } from "../dom/elements";
 import type { Sign } from "../model/view";

@@ -1,4 +1,4 @@
-/** Tokens as small chips, in which blanks can be seen. */
+/** Tokens as chips, with their blanks made visible. */
 import { make } from "../dom/elements";
 import { clamp, short } from "../model/numbers";
 import type { Sign } from "../model/view";

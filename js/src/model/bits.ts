@@ -14,7 +14,7 @@ export function full(n: number): BitSet {
   return fromWire(empty(n).fill(255), n);
 }
 
-/** Bytes of whatever a host hands over, copied; missing bytes count as zero. */
+/** A set from the bytes of a trait, copied; missing bytes count as zero. */
 export function fromWire(value: unknown, n: number): BitSet {
   const bits = empty(n);
   let bytes: Uint8Array | undefined;

@@ -1,9 +1,9 @@
-/** Which cell is where: numbers, places in bands, words and names. Knows nothing of pixels. */
+/** The cells of a model: their numbers, positions in bands, words and names. Knows nothing of pixels. */
 import { type BitSet, fromWire, full, has, without } from "./bits";
 import type { Band, Column, GridSpec, Handle, Metric, Row, StackTab, Tooltip } from "./wire";
 
 /**
- * A place in some bands.
+ * A position in the grid: a cell, a header, a handle or a bracket.
  *
  * Row -1 is the column headers, column -1 the row headers, both -1 the band's corner. Columns from -2 downwards are the
  * band's handles. Row -2 is the brackets over groups of heads; its columns are the first heads of their groups.
@@ -24,7 +24,7 @@ export interface Cells {
   /** What the cells can be colored by. */
   metrics: readonly Metric[];
   bands: readonly Band[];
-  /** What `Band.tooltips` counts. */
+  /** The tooltips that `Band.tooltips` refers to by index. */
   tooltips: readonly Tooltip[];
   /** The number of each band's first cell. */
   first: readonly number[];
@@ -80,7 +80,7 @@ export function numberAt(cells: Cells, { band, row, column }: Position): number 
   return has(cells.absent, n) ? -1 : n;
 }
 
-/** The place of a cell; null where its band is not among these. */
+/** The position of a cell; null where its band is not among these. */
 export function positionOf(cells: Cells, n: number): Position | null {
   const band = cells.bands.findIndex(
     (_, b) => n >= cells.first[b]! && n < cells.first[b]! + sizeOf(cells, b),

@@ -1,4 +1,4 @@
-/** Every edit that a user can make, each as one write to the model and one sentence for the live region. */
+/** The edits of the selection, each as one write to the model and one sentence for the live region. */
 import { assign, type BitSet, equal, has } from "./bits";
 import { block, groupName, nameOf, numberAt, type Position, samePosition } from "./cells";
 import {
@@ -68,7 +68,7 @@ export class Editor {
     else this.#say(`${nameOf(cells, position)} shares no key/value head`);
   }
 
-  /** The block between the anchor and a position, both of which are cells: headers and handles have no place in a block. */
+  /** The block between the anchor and a position, both of which are cells: headers and handles are in no block. */
   extend(position: Position): void {
     const { cells, anchor: last } = this.#view;
     if (numberAt(cells, position) < 0) return;

@@ -1,4 +1,4 @@
-/** How much of every row, column and handle is selected: counted once for a set of cells, because each frame asks. Pure. */
+/** How much of every row, column and handle is selected, cached for each set of cells, because each frame asks. Pure. */
 import type { BitSet } from "./bits";
 import { type Cells, handlesOf } from "./cells";
 

@@ -1,4 +1,4 @@
-/** Whether a kernel still answers. */
+/** The kernel's connection: whether it answers, and what the view says about that. */
 import { atEnd } from "../dom/elements";
 import type { Model } from "./sync";
 import { VERSION } from "./wire";
@@ -25,12 +25,12 @@ interface Bound {
 /** Calls back when the kernel goes or comes back, until the signal aborts. */
 export function followKernel(model: Model, signal: AbortSignal, changed: (live: boolean) => void): void {
   // The event does not say which way it went. anywidget calls listeners with the view as `this`, which knows.
-  const look = function (this: Bound | undefined) {
+  const check = function (this: Bound | undefined) {
     changed(this?.model?.comm_live === true);
   };
   const gone = () => changed(false);
   for (const [name, listener] of [
-    ["comm_live_update", look],
+    ["comm_live_update", check],
     ["comm:close", gone],
   ] as const) {
     model.on(name, listener);

@@ -1,4 +1,4 @@
-/** Numbers as they are read, not as they are computed. Pure. */
+/** Numbers as text. Pure. */
 
 /** "12,345" of a whole number. A browser's own way loads its locales first, which takes milliseconds. */
 export function thousands(value: number): string {

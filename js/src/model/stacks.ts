@@ -1,4 +1,4 @@
-/** A model of several stacks shows one of them at a time. Which bands that is, and what is selected elsewhere. Pure. */
+/** The stacks of a model, such as encoder and decoder, of which a view shows one: its bands, and what is selected in the others. Pure. */
 
 import type { TabShape } from "../dom/tabs";
 import { type BitSet, has } from "./bits";

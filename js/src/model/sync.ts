@@ -1,5 +1,5 @@
 /**
- * What crosses the wire, and nothing else: reads of the model's traits, and the four writes that a browser may do.
+ * The traits of the widget's model: typed reads, and the few writes that a browser may do.
  *
  * Only event handlers call the writes. Handlers of changes never do, so nothing echoes. Every view reads back from the
  * shared model, its own edits included, so that several views of one widget agree. An edit is a command: it says what is to
@@ -37,20 +37,20 @@ export interface Model {
 export type Trait = keyof Wire;
 export type Ln = Focus["ln"];
 
-/** The traits that say which cells are on. */
+/** The traits on which the sets of cells depend. */
 const CELLS: Trait[] = ["spec", "cells", "partial", "commands", "history"];
-/** Those that say in what colors. */
+/** The traits on which the colors depend. */
 const COLORS: Trait[] = ["spec", "colors", "recolor"];
-/** Those of which nothing is kept here: they are read when they are needed. */
+/** The traits that are read when they are needed, and not cached here. */
 const OTHERS: Trait[] = [
   ...(["text", "focus", "summary", "selected_heads", "arrows", "progress"] as const),
   ...(["completions", "saved", "precomputed"] as const),
 ];
 
-/** Who asks: no two pages are called the same. */
+/** The name of this page in its commands; no two pages have the same. */
 const PAGE = freshId();
 
-/** What is a step of the history. */
+/** The commands that are steps of the history. */
 const CHANGES: Command["do"][] = ["edit", "only", "query", "recall"];
 
 const NO_SUMMARY = { notes: [], ln: "folded", tabs: [], circuits: [], partners: null, pending: [] } as const;
@@ -191,7 +191,7 @@ export class Sync {
     return n;
   }
 
-  /** Asks Python what may stand in a text at a place. Returns the question's number. */
+  /** Asks Python for completions at an offset of a text. Returns the question's number. */
   complete(text: string, at: number): number {
     const n = (this.#read("complete")?.n ?? 0) + 1;
     this.#write("complete", { n, text, at });

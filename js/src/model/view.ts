@@ -1,4 +1,4 @@
-/** What belongs to one view and never crosses the wire: the stack shown, cursor, hover, a running brush, settings. */
+/** The state of one view, which never crosses the wire: stack, cursor, hover, a running brush, settings. */
 
 import type { BitSet } from "./bits";
 import { type Cells, endCell, type Position } from "./cells";
@@ -29,7 +29,7 @@ export interface ArrowChoice {
   kinds: Record<Arrow["kind"], boolean>;
 }
 
-/** Where the cursor is, and whether it was ever moved; until then it is not shown. */
+/** The cursor, and whether it was ever moved; until then it is not shown. */
 interface CursorState {
   cursor: Position;
   visited: boolean;

@@ -5,7 +5,7 @@ import { colors } from "../fixtures";
 import { small } from "../specs";
 
 const cells = small();
-const shadesOf = (more = {}) => readValues(colors(Array(cells.count).fill(0.5), more), cells)!;
+const valuesOf = (more = {}) => readValues(colors(Array(cells.count).fill(0.5), more), cells)!;
 const metrics = [
   { name: "copying", label: "copying score", help: "how much it copies" },
   { name: "norm", label: "OV norm", help: "" },
@@ -39,8 +39,18 @@ function menuOf() {
 describe("the menu of colors", () => {
   it("stands on what is shown, or else on what was asked for", () => {
     expect(chosenOf(state({ asked: "norm" }))).toBe("norm");
-    expect(chosenOf(state({ asked: "norm", cellValues: shadesOf() }))).toBe("copying");
+    expect(chosenOf(state({ asked: "norm", cellValues: valuesOf() }))).toBe("copying");
     expect(chosenOf(state({ asked: "norm", error: "NaN" }))).toBe("");
+  });
+
+  it("has the progress of what is computed between the menu and its error, and stops it", () => {
+    const { element, update, sent } = menuOf();
+    const bar = element.querySelector<HTMLElement>(".hg-progress")!;
+    expect([[...element.children].indexOf(bar), bar.hidden]).toEqual([1, true]);
+    update(state({ asked: "norm", progress: { label: "reading every head", done: 1, total: 3 } }));
+    expect(bar.hidden).toBe(false);
+    bar.querySelector("button")!.click();
+    expect(sent).toEqual([""]);
   });
 
   it("keeps the focus when the kernel goes, and then has nothing to choose", () => {
@@ -72,13 +82,13 @@ describe("the menu of colors", () => {
     pick("norm");
     update(state({ asked: "norm" }));
     expect([sent, shown()]).toEqual([["norm"], "OV norm"]);
-    update(state({ asked: "norm", cellValues: shadesOf({ metric: "copying" }) }));
+    update(state({ asked: "norm", cellValues: valuesOf({ metric: "copying" }) }));
     expect(shown()).toBe("copying score");
   });
 
   it("lists an array of the user's own, which cannot be asked for", () => {
     const { sent, pick, update, shown, menu } = menuOf();
-    update(state({ cellValues: shadesOf({ metric: "", label: "my scores" }) }));
+    update(state({ cellValues: valuesOf({ metric: "", label: "my scores" }) }));
     expect(shown()).toBe("(my scores)");
     pick(menu.value);
     expect(sent).toEqual([]);

@@ -5,30 +5,30 @@ import { colors } from "../fixtures";
 import { small } from "../specs";
 
 const cells = small();
-const shadesOf = (more = {}) => readValues(colors(Array(cells.count).fill(0.5), more), cells)!;
+const valuesOf = (more = {}) => readValues(colors(Array(cells.count).fill(0.5), more), cells)!;
 
 describe("the legend", () => {
   it("has the ends of the scale, and zero where the scale has two sides", () => {
-    expect(ticksOf(shadesOf())).toEqual(["−1.00", "0", "1.00"]);
-    expect(ticksOf(shadesOf({ diverging: false, low: 0 }))).toEqual(["0", "1.00"]);
+    expect(ticksOf(valuesOf())).toEqual(["−1.00", "0", "1.00"]);
+    expect(ticksOf(valuesOf({ diverging: false, low: 0 }))).toEqual(["0", "1.00"]);
   });
 
   it("says the range of the values, and marks the ends that some lie beyond", () => {
     const { element, update } = makeLegend();
     const far = element.querySelector<HTMLElement>(".hg-beyond")!;
-    const within = shadesOf({ diverging: false, low: 0, range: "all are 0.50" });
+    const within = valuesOf({ diverging: false, low: 0, range: "all are 0.50" });
     update(within, "light");
     expect([far.hidden, element.textContent]).toEqual([true, expect.stringContaining("all are 0.50")]);
-    const above = shadesOf({ diverging: false, low: 0, high: 0.25 });
+    const above = valuesOf({ diverging: false, low: 0, high: 0.25 });
     update(above, "light");
     expect([far.hidden, ...ticksOf(above)]).toEqual([false, "0", "≥ 0.250"]);
-    expect(ticksOf(shadesOf({ diverging: false, low: 0.75 }))).toEqual(["≤ 0.750", "1.00"]);
+    expect(ticksOf(valuesOf({ diverging: false, low: 0.75 }))).toEqual(["≤ 0.750", "1.00"]);
   });
 
   it("says what is shown and how, and is hidden without colors", () => {
     const { element, update } = makeLegend();
     expect(element.hidden).toBe(true);
-    update(shadesOf({ ln: "raw" }), "light");
+    update(valuesOf({ ln: "raw" }), "light");
     expect([element.hidden, element.textContent]).toEqual([false, expect.stringContaining("copying score")]);
     expect(element.textContent).toContain("raw weights");
     update(null, "light");
@@ -38,7 +38,7 @@ describe("the legend", () => {
   it("has no scale where no cell has a value", () => {
     const { element, update } = makeLegend();
     const ramp = element.querySelector<HTMLElement>(".hg-ramp")!;
-    update(shadesOf(), "light");
+    update(valuesOf(), "light");
     expect(ramp.hidden).toBe(false);
     update(readValues(colors(Array(cells.count).fill(Number.NaN)), cells), "light");
     expect([ramp.hidden, element.textContent]).toEqual([true, expect.stringContaining("no value")]);

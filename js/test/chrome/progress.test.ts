@@ -5,46 +5,43 @@ import { make } from "../../src/dom/elements";
 const progress = { label: "reading every head", done: 3, total: 12 };
 const nothing = { label: "", done: 0, total: 0 };
 
-function workOf() {
+function barOf() {
   const menu = make("select");
-  const element = make("div", {}, make("label", {}, menu), make("span", {}, "an error"));
-  document.body.replaceChildren(element);
   const stop = vi.fn();
-  const show = makeProgress(menu, stop, new AbortController().signal);
-  const work = element.querySelector<HTMLElement>(".hg-progress")!;
-  return { menu, element, work, stop, show, button: work.querySelector("button")! };
+  const { element, update } = makeProgress(menu, stop, new AbortController().signal);
+  document.body.replaceChildren(menu, element);
+  return { menu, element, stop, update, button: element.querySelector("button")! };
 }
 
-describe("the work that the colors take", () => {
-  it("stands between the menu and its error, and is hidden while there is none", () => {
-    const { element, work, show } = workOf();
-    expect([...element.children].indexOf(work)).toBe(1);
-    expect(work.hidden).toBe(true);
-    show(nothing, true);
-    expect(work.hidden).toBe(true);
+describe("the progress bar", () => {
+  it("is hidden while nothing is computed", () => {
+    const { element, update } = barOf();
+    expect(element.hidden).toBe(true);
+    update(nothing, true);
+    expect(element.hidden).toBe(true);
   });
 
   it("shows how far a scan is, and stops it", () => {
-    const { work, show, stop, button, menu } = workOf();
-    show(progress, true);
-    expect(work.hidden).toBe(false);
-    expect(work.querySelector("progress")!.getAttribute("value")).toBe("3");
-    expect(work.textContent).toContain("reading every head3 of 12");
+    const { element, update, stop, button, menu } = barOf();
+    update(progress, true);
+    expect(element.hidden).toBe(false);
+    expect(element.querySelector("progress")!.getAttribute("value")).toBe("3");
+    expect(element.textContent).toContain("reading every head3 of 12");
     button.click();
     expect([stop.mock.calls.length, document.activeElement]).toEqual([1, menu]);
   });
 
   it("gives the focus to the menu when it is done", () => {
-    const { show, button, menu } = workOf();
-    show(progress, true);
+    const { update, button, menu } = barOf();
+    update(progress, true);
     button.focus();
-    show(nothing, true);
+    update(nothing, true);
     expect(document.activeElement).toBe(menu);
   });
 
   it("shows no work that a kernel does no more", () => {
-    const { work, show } = workOf();
-    show(progress, false);
-    expect(work.hidden).toBe(true);
+    const { element, update } = barOf();
+    update(progress, false);
+    expect(element.hidden).toBe(true);
   });
 });

@@ -83,7 +83,7 @@ describe("the query box", () => {
     expect(box.history).toEqual(["l0", "l1h2"]);
   });
 
-  it("keeps a refused text and marks the place", () => {
+  it("keeps a refused text and marks where it is wrong", () => {
     const sent: string[] = [];
     const { box, input, error } = boxOf(sent);
     enter(input, "l1h2 | foo");

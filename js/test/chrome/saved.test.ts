@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { toWire } from "../../dev/bytes";
-import { came, makeSaved, type SavedState } from "../../src/chrome/saved";
+import { makeSaved, type SavedState, succeeded } from "../../src/chrome/saved";
 import type { SavedSelection } from "../../src/model/wire";
 import { on, small } from "../specs";
 
@@ -22,7 +22,7 @@ function rowOf(more: Partial<SavedState> = {}) {
   const marks: string[] = [];
   const events = {
     command: (...command: string[]) => asked.push(command.filter(Boolean).join(" ")),
-    came: (done: boolean) => void outcomes.push(done),
+    finished: (done: boolean) => void outcomes.push(done),
     shown: () => {},
     say: (sentence: string) => void said.push(sentence),
   };
@@ -176,18 +176,21 @@ describe("the saved selections", () => {
   });
 });
 
-describe("whether a command came about", () => {
+describe("whether a command succeeded", () => {
   const command = (what: "save" | "remove" | "tint" | "recall", value = "") => ({
     ...{ n: 1, what, name: "induction", value },
   });
   it("is seen in what is saved", () => {
     const items = [INDUCTION];
-    expect([came(command("save"), items), came(command("save"), [COPYING])]).toEqual([true, false]);
-    expect([came(command("remove"), items), came(command("remove"), [COPYING])]).toEqual([false, true]);
-    expect([came(command("tint", "#D55E00"), items), came(command("tint", "#009e73"), items)]).toEqual([
-      true,
+    expect([succeeded(command("save"), items), succeeded(command("save"), [COPYING])]).toEqual([true, false]);
+    expect([succeeded(command("remove"), items), succeeded(command("remove"), [COPYING])]).toEqual([
       false,
+      true,
     ]);
-    expect([came(command("recall"), items), came(command("recall"), [])]).toEqual([true, false]);
+    expect([
+      succeeded(command("tint", "#D55E00"), items),
+      succeeded(command("tint", "#009e73"), items),
+    ]).toEqual([true, false]);
+    expect([succeeded(command("recall"), items), succeeded(command("recall"), [])]).toEqual([true, false]);
   });
 });

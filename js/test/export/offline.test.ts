@@ -39,16 +39,16 @@ function pageOf(states: object, ...ids: string[]): HTMLElement {
   script.textContent = JSON.stringify({ state: states });
   page.append(script);
   for (const id of ids) {
-    const place = document.createElement("div");
-    place.dataset.headgrid = id;
-    place.textContent = "picture";
-    page.append(place);
+    const mount = document.createElement("div");
+    mount.dataset.headgrid = id;
+    mount.textContent = "picture";
+    page.append(mount);
   }
   return page;
 }
 
 describe("a page without a kernel", () => {
-  test("draws each widget at its place, with its own state, marked as without a kernel", async () => {
+  test("draws each widget at its mount point, with its own state, marked as without a kernel", async () => {
     const page = pageOf(
       { a: { state: { _esm: "one", name: "A" } }, b: { state: { _esm: "one", name: "B" } } },
       "b",
@@ -70,7 +70,7 @@ describe("a page without a kernel", () => {
         el.append("drawn");
       },
     }));
-    const texts = [...page.querySelectorAll("[data-headgrid]")].map((place) => place.textContent);
+    const texts = [...page.querySelectorAll("[data-headgrid]")].map((mount) => mount.textContent);
     expect(texts[0]).toMatch(/^pictureThis is a picture, .*<b>no<\/b>$/);
     expect(texts[1]).toMatch(/^picture.*its state is not in this page$/);
     expect(texts[2]).toBe("drawnpicture");

@@ -31,12 +31,12 @@ function sceneOf(more: Partial<Scene> = {}): Scene {
 }
 
 function textsOf(scene: Scene, title = "<model>", marks: string[] = []): string[] {
-  const pen = new SvgContext(palette.font, { width: measure, foot: () => 4 });
+  const svg = new SvgContext(palette.font, { width: measure, baseline: () => 4 });
   const caption = { selection: "l1h2 | l0 mlp", counts: "1 head, 1 MLP", marks };
   const frame = frameOf(scene, palette, title, caption, measure);
-  frame.paint(pen);
+  frame.paint(svg);
   const page = new DOMParser().parseFromString(
-    pen.toString(frame.width, frame.height, "", ""),
+    svg.toString(frame.width, frame.height, "", ""),
     "image/svg+xml",
   );
   return [...page.querySelectorAll("text")].map((node) => node.textContent ?? "");
@@ -103,9 +103,9 @@ describe("a picture", () => {
 
   test("has a rectangle for every cell", () => {
     const scene = sceneOf();
-    const pen = new SvgContext(palette.font, { width: measure, foot: () => 4 });
-    paint(pen, scene, palette);
-    const page = new DOMParser().parseFromString(pen.toString(1, 1, "", ""), "image/svg+xml");
+    const svg = new SvgContext(palette.font, { width: measure, baseline: () => 4 });
+    paint(svg, scene, palette);
+    const page = new DOMParser().parseFromString(svg.toString(1, 1, "", ""), "image/svg+xml");
     const drawn = [...page.querySelectorAll('path[fill="#eee"],path[fill="#on"]')];
     const rectangles = drawn.map((path) => path.getAttribute("d")!.split("M").length - 1);
     expect(rectangles.reduce((sum, n) => sum + n)).toBe(scene.cells.count);

@@ -1,26 +1,26 @@
 import { describe, expect, test } from "vitest";
 import { escaped, SvgContext, SvgPath } from "../../src/export/svg";
 
-const penOf = () =>
-  new SvgContext('11px "A B", sans-serif', { width: (text) => 6 * text.length, foot: () => 3.5 });
-const parsed = (pen: SvgContext) =>
-  new DOMParser().parseFromString(pen.toString(30, 20, "<t>", 'a & "b"'), "image/svg+xml");
+const contextOf = () =>
+  new SvgContext('11px "A B", sans-serif', { width: (text) => 6 * text.length, baseline: () => 3.5 });
+const parsed = (svg: SvgContext) =>
+  new DOMParser().parseFromString(svg.toString(30, 20, "<t>", 'a & "b"'), "image/svg+xml");
 
-describe("a pen", () => {
+describe("the SVG context", () => {
   test("writes each fill and stroke as one path with the paint of that moment", () => {
-    const pen = penOf();
+    const svg = contextOf();
     const path = new SvgPath();
     path.moveTo(1, 2.004);
     path.lineTo(3.456, 4);
     path.closePath();
-    pen.fillStyle = "#123456";
-    pen.fill(path);
-    pen.strokeStyle = "rgb(1,2,3)";
-    pen.lineWidth = 2.5;
-    pen.globalAlpha = 0.55;
-    pen.setLineDash([7, 3]);
-    pen.stroke(path);
-    const [fill, stroke] = parsed(pen).querySelectorAll("path");
+    svg.fillStyle = "#123456";
+    svg.fill(path);
+    svg.strokeStyle = "rgb(1,2,3)";
+    svg.lineWidth = 2.5;
+    svg.globalAlpha = 0.55;
+    svg.setLineDash([7, 3]);
+    svg.stroke(path);
+    const [fill, stroke] = parsed(svg).querySelectorAll("path");
     expect(fill!.getAttribute("d")).toBe("M1 2L3.46 4z");
     expect(fill!.getAttribute("fill")).toBe("#123456");
     expect(stroke!.getAttribute("fill")).toBe("none");
@@ -31,19 +31,19 @@ describe("a pen", () => {
   });
 
   test("leaves out a path with nothing in it", () => {
-    const pen = penOf();
-    pen.fill(new SvgPath());
-    pen.stroke(new SvgPath());
-    expect(parsed(pen).querySelectorAll("path")).toHaveLength(0);
+    const svg = contextOf();
+    svg.fill(new SvgPath());
+    svg.stroke(new SvgPath());
+    expect(parsed(svg).querySelectorAll("path")).toHaveLength(0);
   });
 
   test("writes texts as texts, whatever is in them", () => {
-    const pen = penOf();
+    const svg = contextOf();
     const said = `</text><script>alert("1")</script>&amp; \u2028 ${String.fromCharCode(0, 0xd800)}\u{1F600}`;
-    pen.textAlign = "right";
-    pen.textBaseline = "middle";
-    pen.fillText(said, 5, 6);
-    const page = parsed(pen);
+    svg.textAlign = "right";
+    svg.textBaseline = "middle";
+    svg.fillText(said, 5, 6);
+    const page = parsed(svg);
     expect(page.querySelectorAll("script")).toHaveLength(0);
     expect(page.querySelector("text")!.textContent).toBe(
       said.replace("\0", "\ufffd").replace("\ud800", "\ufffd"),
@@ -56,19 +56,19 @@ describe("a pen", () => {
   });
 
   test("keeps what was saved, and starts again from there", () => {
-    const pen = penOf();
-    pen.translate(10, 20);
-    pen.save();
-    pen.fillStyle = "red";
-    pen.save();
-    pen.translate(1, 2);
-    pen.rotate(-Math.PI / 2);
-    pen.fillText("up", 0, 0);
-    pen.restore();
-    pen.fillRect(1, 1, 2, 3);
-    pen.setTransform();
-    pen.fillRect(4, 4, 1, 1);
-    const page = parsed(pen);
+    const svg = contextOf();
+    svg.translate(10, 20);
+    svg.save();
+    svg.fillStyle = "red";
+    svg.save();
+    svg.translate(1, 2);
+    svg.rotate(-Math.PI / 2);
+    svg.fillText("up", 0, 0);
+    svg.restore();
+    svg.fillRect(1, 1, 2, 3);
+    svg.setTransform();
+    svg.fillRect(4, 4, 1, 1);
+    const page = parsed(svg);
     expect(page.querySelector("text")!.getAttribute("transform")).toBe(
       "translate(10 20)translate(1 2)rotate(-90)",
     );

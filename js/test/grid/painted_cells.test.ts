@@ -11,7 +11,7 @@ const scene = {
   ...{ cursor: null, focused: false, hover: null, scroll: { x: 0, y: 0 }, path: () => ({}) as never },
 };
 
-describe("the painted of the cells", () => {
+describe("the cache of painted cells", () => {
   it("is painted again where a cell changed, and nowhere else", () => {
     const now = { ...scene, on: on(cells, 4), partial: on(cells, 9) };
     expect(members(cells, changedCells(scene, now)!)).toEqual([3, 4, 9]);

@@ -11,12 +11,12 @@ const geometry = layOut(cells, 30, measure);
 const HEADER: Position = { band: 1, row: -1, column: 2 };
 const CELL: Position = { band: 1, row: 0, column: 1 };
 
-function surfaceOf() {
+function targetOf() {
   const element = document.createElement("div");
   document.body.replaceChildren(element);
   const view = newView(cells, "");
   const toggled: Position[] = [];
-  const told: string[] = [];
+  const calls: string[] = [];
   const editor = {
     toggle: (position: Position) => toggled.push(position),
     startBrush: (position: Position) => {
@@ -24,7 +24,7 @@ function surfaceOf() {
     },
     endBrush: () => {
       view.brush = null;
-      told.push("edited");
+      calls.push("edited");
     },
   } as unknown as Editor;
   listenToPointer(
@@ -33,38 +33,38 @@ function surfaceOf() {
       cells: () => cells,
       geometry: () => geometry,
       positionOf: () => null,
-      pressed: () => told.push("pressed"),
-      released: () => told.push("released"),
+      pressed: () => calls.push("pressed"),
+      released: () => calls.push("released"),
       changed: () => {},
     },
     new AbortController().signal,
   );
   const fire = (type: string, position: Position, more = {}) => {
     const { x, y, width, height } = rectOf(geometry, position);
-    const place = { clientX: x + width / 2, clientY: y + height / 2 };
+    const at = { clientX: x + width / 2, clientY: y + height / 2 };
     const given = { isPrimary: true, pointerType: "mouse", button: 0, bubbles: true, cancelable: true };
-    element.dispatchEvent(new PointerEvent(type, { ...given, ...place, ...more }));
+    element.dispatchEvent(new PointerEvent(type, { ...given, ...at, ...more }));
   };
-  return { fire, toggled, told, view };
+  return { fire, toggled, calls, view };
 }
 
 describe("a pointer", () => {
   it("switches what it is pressed and released on", () => {
-    const { fire, toggled } = surfaceOf();
+    const { fire, toggled } = targetOf();
     fire("pointerdown", HEADER);
     fire("pointerup", HEADER);
     expect(toggled).toEqual([HEADER]);
   });
 
   it("has a cell described only after it has switched it", () => {
-    const { fire, told } = surfaceOf();
+    const { fire, calls } = targetOf();
     fire("pointerdown", { band: 1, row: 0, column: 1 });
     fire("pointerup", { band: 1, row: 0, column: 1 });
-    expect(told).toEqual(["pressed", "edited", "released"]);
+    expect(calls).toEqual(["pressed", "edited", "released"]);
   });
 
   it("switches nothing by a press that was released elsewhere, and a release whose press was elsewhere", () => {
-    const { fire, toggled } = surfaceOf();
+    const { fire, toggled } = targetOf();
     fire("pointerdown", HEADER);
     fire("pointerleave", HEADER);
     fire("pointermove", HEADER);
@@ -73,7 +73,7 @@ describe("a pointer", () => {
   });
 
   it("is over nothing once a page scrolls under the finger", () => {
-    const { fire, view, toggled } = surfaceOf();
+    const { fire, view, toggled } = targetOf();
     fire("pointerdown", CELL, { pointerType: "touch" });
     expect(view.hover).toEqual(CELL);
     fire("pointercancel", CELL, { pointerType: "touch" });

@@ -98,7 +98,7 @@ describe("what a tooltip says", () => {
     expect(tooltipOf(cells, head(0, 1), none, none, null, [])).toBeNull();
   });
 
-  it("does without looks, as a spec of an older version has it", () => {
+  it("does without the specs' tooltips, as a spec of an older version has it", () => {
     const older = readSpec(specOf(2, 3));
     expect(tooltipOf(older, head(0, 1), none, none, null, [])).toMatchObject({
       word: "l0h1",

@@ -25,7 +25,7 @@ describe("bars", () => {
   });
 
   it("are found by a pointer", () => {
-    expect([-0.1, 0, 0.34, 0.99, 1.2].map((place) => barAt(place, 3))).toEqual([0, 0, 1, 2, 2]);
+    expect([-0.1, 0, 0.34, 0.99, 1.2].map((fraction) => barAt(fraction, 3))).toEqual([0, 0, 1, 2, 2]);
   });
 
   it("are found by keys, which stop at the ends", () => {

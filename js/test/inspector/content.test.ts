@@ -19,13 +19,13 @@ const syncOf = (more = {}) =>
     }),
   );
 
-describe("what the inspector is to show", () => {
+describe("the content of the inspector", () => {
   it("is the cell that was asked about, as long as there is a kernel", () => {
     const content = inspectorContent(syncOf(), true, { cell: 8, ln: "raw" });
     expect([content.asked?.title, content.summary?.cell, content.ln]).toEqual(["l0h1", 4, "folded"]);
   });
 
-  it("is the cell that this view looks at without one, from what the page brought along", () => {
+  it("is the cell that this view inspects without one, from what the page brought along", () => {
     const content = inspectorContent(syncOf(), false, { cell: 8, ln: "folded" });
     expect([content.asked?.title, content.summary?.title, content.ln, content.live]).toEqual([
       "l1h0",
@@ -47,7 +47,7 @@ describe("what the inspector is to show", () => {
     expect(inspectorContent(syncOf(), false, { cell: 8, ln: "raw" }).hasBoth).toBe(false);
   });
 
-  it("is the last answer for its own cell, and nothing for a cell that nobody kept", () => {
+  it("is the last answer for its own cell, and nothing for a cell that was not precomputed", () => {
     expect(inspectorContent(syncOf(), false, { cell: 4, ln: "folded" }).summary?.cell).toBe(4);
     const content = inspectorContent(syncOf(), false, { cell: 9, ln: "folded" });
     expect([content.asked?.title, content.summary]).toEqual(["l1h1", null]);

@@ -43,7 +43,7 @@ describe("what is copied", () => {
     );
   });
 
-  it("has the places of the weights, and each head of a comparison by its name", () => {
+  it("has the locations of the weights, and each head of a comparison by its name", () => {
     expect(textOfLocations(summary().locations)).toContain("W_Q\th.0.q.weight\t[:, 0:2]\t6 x 2\t12");
     const heads = [{ cell: 1, title: "l0h1", circuits: [circuit()] }];
     const summed = circuit({ title: "l0h1 + l1h2" });

@@ -25,7 +25,7 @@ describe("cells", () => {
     expect(numberAt(cells, { band: 2, row: 0, column: 0 })).toBe(12);
   });
 
-  it("know their place by their number and their number by their place", () => {
+  it("have a position for each number and a number for each position", () => {
     const cells = small();
     for (let n = 0; n < cells.count; n++) expect(numberAt(cells, positionOf(cells, n)!)).toBe(n);
     expect(positionOf(cells, -1)).toBeNull();
@@ -106,7 +106,7 @@ describe("cells", () => {
     );
   });
 
-  it("have a line of brackets only where there are groups, with one place for each", () => {
+  it("have a line of brackets only where there are groups, with one position for each", () => {
     const rows = (cells = grouped()) => linesOf(cells).map(({ row }) => row);
     expect(rows()).toEqual([0, -2, -1, 0, 1, 0]);
     expect(rows(small())).toEqual([0, -1, 0, 1, 0]);

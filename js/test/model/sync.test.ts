@@ -212,7 +212,7 @@ describe("the state that crosses", () => {
     expect(sync.completions?.items[0]?.text).toBe("l0");
   });
 
-  it("finds what a file kept of a cell, rather of the norms that are asked for", () => {
+  it("finds the precomputed summary of a cell, with the norms that are asked for if it is there", () => {
     const precomputed = (["folded", "raw"] as const).map((ln) => ({ ...summary, ln }));
     const sync = new Sync(hostOf({ precomputed: [...precomputed, { ...summary, cell: 5, ln: "raw" }] }));
     expect([
