@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -10,9 +11,10 @@ import numpy as np
 import pytest
 import tiny
 import torch
-from hands import cell
+from hands import cell, click
 
 import headgrid as hg
+from headgrid.anatomy.slots import Slot
 from headgrid.widget.compute import hosts
 from headgrid.widget.wire.schema import unpack
 
@@ -70,7 +72,7 @@ def test_the_hatch_of_what_writes_nothing_follows_the_weights_both_ways(name: st
     assert SILENT not in str(grid.to_svg())
 
 
-def test_the_note_of_a_cell_says_at_once_whether_it_writes_anything() -> None:
+def test_the_note_of_a_cell_says_whether_it_writes_anything() -> None:
     model = tiny.fresh(LLAMA)
     grid = hg.HeadGrid(model)
     at = cell(grid, "l1h3")
@@ -78,6 +80,7 @@ def test_the_note_of_a_cell_says_at_once_whether_it_writes_anything() -> None:
         if zero:
             silence(model, 1, 3)
         grid.set_state({"focus": {"n": n, "cell": at, "ln": "folded"}})
+        grid._scheduler.worker.join_idle(60)
         assert any("writes nothing" in note for note in grid.summary["notes"]) == zero
     page = str(hg.HeadGrid(model, select="l1h3").to_html())
     assert "writes nothing" in page
@@ -134,6 +137,44 @@ def test_heads_side_by_side_and_their_sum_are_read_anew_when_one_of_them_changed
     assert grid.arrows == fresh.arrows
     assert grid.arrows["arrows"]
     assert arrows["arrows"]
+
+
+def test_no_weight_is_read_on_the_thread_that_takes_the_messages(monkeypatch: Any) -> None:
+    model = tiny.fresh(LLAMA)
+    grid = hg.HeadGrid(model)
+    looked_at(grid)
+    readers: set[threading.Thread] = set()
+    of = Slot.of
+
+    def recorded(slot: Slot, tensor: torch.Tensor) -> torch.Tensor:
+        readers.add(threading.current_thread())
+        return of(slot, tensor)
+
+    monkeypatch.setattr(Slot, "of", recorded)
+    acts: list[Callable[[], object]] = [
+        lambda: grid.set_state({"focus": {"n": 1, "cell": cell(grid, "l1h3"), "ln": "folded"}}),
+        lambda: click(grid, "l0h1"),
+        lambda: click(grid, "l1h2", "l1h3", "l2h0"),  # a step of a drag
+        lambda: grid.undo(),
+        lambda: grid.redo(),
+        lambda: grid.set_state({"focus": {"n": 2, "cell": cell(grid, "l2 mlp"), "ln": "folded"}}),
+        lambda: grid.set_state({"focus": {"n": 3, "cell": cell(grid, "l1h3"), "ln": "folded"}}),  # once more
+    ]
+    for trained in (False, True):
+        for act in acts:
+            readers.clear()
+            if trained:
+                with torch.no_grad():
+                    model.model.layers[1].self_attn.v_proj.weight.mul_(1.5)
+            act()
+            grid._scheduler.worker.join_idle(60)
+            assert readers, "the worker sees whether anything has changed"
+            assert threading.current_thread() not in readers
+    assert grid.summary["pending"] == []
+    fresh = hg.HeadGrid(model)
+    fresh.set_state({"focus": {"n": 3, "cell": cell(grid, "l1h3"), "ln": "folded"}})
+    fresh._scheduler.worker.join_idle(60)
+    assert grid.summary["circuits"] == fresh.summary["circuits"]
 
 
 # ---- where there is nothing to read

@@ -135,39 +135,38 @@ class Scheduler:
         self.compare()
 
     def _focus(self) -> None:
-        state, cell = self._state, self._state.focus["cell"]
+        """Show what was read of the cell before, and have the worker see whether it is still true, or read it."""
+        state, focus = self._state, self._state.focus
+        cell = focus["cell"]
         self.worker.cancel("focus", "details")
         here = weight_location.is_cell(state.cells, cell)
         tabs = self.cache.tabs(cell) if here else []
         missing = self.cache.missing(cell) if here else ""
-        silent = weight_location.writes_nothing(state.cells, self._model, cell) if here else state.silent
-        summary = weight_location.summary(state.cells, silent, state.focus, tabs, missing)
-        if not tabs:
+        summary = weight_location.summary(state.cells, state.silent, focus, tabs, missing)
+        known = self.cache.kept(cell, focus["ln"]) if tabs else None
+        if known is None:
             state.show("summary", summary)
-        elif (known := self.cache.known(cell, state.focus["ln"])) is not None:
-            self._show_first(summary, known)
         else:
-            state.show("summary", summary)
-            self.worker.submit("focus", partial(self._read, summary), partial(self._not_read, summary))
+            self._show_first(summary, known)
+        if tabs:
+            self.worker.submit("focus", partial(self._read, summary, known), partial(self._not_read, summary))
         self._age = self.cache.age
         self.recheck()
 
     def refresh(self) -> None:
-        """Have the cell in focus read again if a change of the weights was seen since, or is seen now."""
-        focus = self._state.focus
-        if self.cache.tabs(focus["cell"]):
-            self.cache.known(focus["cell"], focus["ln"])
-            if self._seen_anew:
-                self._focus()
+        """Have the cell in focus read again if a change of the weights was seen since it was."""
+        if self._seen_anew and self.cache.tabs(self._state.focus["cell"]):
+            self._focus()
 
     @property
     def _seen_anew(self) -> bool:
-        """Whether a change of the weights was seen since the cell in focus was read."""
+        """Whether a change of the weights was seen since the cell in focus was asked for."""
         return self.cache.age != self._age
 
-    def _read(self, summary: Summary, turn: Turn) -> None:
-        answer = self.cache.read(summary["cell"], summary["ln"])
-        turn.show(partial(self._show_first, summary, answer))
+    def _read(self, summary: Summary, known: CellSummary | None, turn: Turn) -> None:
+        cell, ln = summary["cell"], summary["ln"]
+        if known is None or self.cache.known(cell, ln) is not known:
+            turn.show(partial(self._show_first, summary, self.cache.read(cell, ln)))
 
     def _deepen(self, summary: Summary, turn: Turn) -> None:
         for answer in self.cache.deepen(summary["cell"], summary["ln"], turn.cancelled):
@@ -254,19 +253,22 @@ class Scheduler:
 
     def _changes(self, check: Callable[[], object]) -> tuple[Bools, int]:
         """The cells that write nothing now, and how many changes of the weights were seen."""
-        cells = self.compared[0].cells if self.compared else ()
+        compared = self.compared[0].cells if self.compared else ()
+        cells = (self._state.focus["cell"], *compared)
         self.cache.recheck(cells, bool(self._state.colors["metric"]), check)
         return weight_location.writes_nothing(self._state.cells, self._model, check=check), self.cache.changes
 
     def _show_changes(self, silent: Bools, changes: int) -> None:
         def change() -> None:
-            if (silent != self._state.silent).any():
+            differ = silent != self._state.silent
+            if differ.any():
                 self._state.silent = silent
                 self._state.binding.show("spec", self.spec())
             self.coloring.weights_changed(changes)
-            if self._seen_anew:
-                self.refresh()
-                self.compare()
+            cell = self._state.focus["cell"]
+            if weight_location.is_cell(self._state.cells, cell) and (self._seen_anew or differ[cell]):
+                self._focus()
+            self.compare()
 
         self._state.binding.run(change)
 

@@ -1,6 +1,6 @@
 """What is known of the cells of one model: computed when it is asked for, kept until the weights change.
 
-Only `known` and `tabs` are quick; everything else is for the worker.
+Only `kept`, `tabs` and `missing` are quick and read no weights; everything else is for the worker.
 """
 
 from __future__ import annotations
@@ -113,29 +113,33 @@ class SummaryCache:
             whole: whether to look at everything.
             check: called often, and may raise.
         """
-        components = [component for cell in cells if (component := self._index[cell]) is not None]
+        by_stack: dict[str, list[Component]] = {}
+        for cell in cells:
+            if (component := self._index[cell]) is not None:
+                by_stack.setdefault(component.stack, []).append(component)
         if self._versions is not None:
-            for component in components:
-                self._check(component.stack, component, check)
+            for stack, components in by_stack.items():
+                self._check(stack, components, check)
             for stack in self._index.stacks if whole else ():
                 self._check(stack, None, check)
 
     # ---- one cell
 
-    def known(self, cell: int, ln: Ln) -> CellSummary | None:
-        """What was found before, if the weights are still what they were."""
-        component = self._index[cell]
-        if component is None or self._versions is None:
-            return None
-        try:
-            self._check(component.stack, component)
-        except Exception:  # parameters are gone: whoever reads them will say so
-            return None
+    def kept(self, cell: int, ln: Ln) -> CellSummary | None:
+        """What was found before, whether or not the weights have changed since: quick."""
         with self._lock:
             found = self._answers.get((cell, ln))
             if found is not None:
                 self._answers.move_to_end((cell, ln))
             return found
+
+    def known(self, cell: int, ln: Ln) -> CellSummary | None:
+        """What was found before, if the weights are still what they were."""
+        try:
+            self.recheck([cell], False, lambda: None)
+        except Exception:  # parameters are gone: whoever reads them will say so
+            return None
+        return self.kept(cell, ln)
 
     def read(self, cell: int, ln: Ln) -> CellSummary:
         """What is quick to say of a cell; what cannot be said has its reason in its place."""
@@ -143,25 +147,28 @@ class SummaryCache:
 
     def read_all(self, cells: Sequence[int], ln: Ln) -> list[CellSummary]:
         """What is quick to say of some cells; heads that are read at once are read faster."""
-        found = {cell: self.known(cell, ln) for cell in cells}
-        groups: dict[tuple[str, str], list[tuple[int, Component]]] = {}
-        for cell in [cell for cell, answer in found.items() if answer is None]:
+        found: dict[int, CellSummary | None] = dict.fromkeys(cells)
+        groups: dict[tuple[str, str], dict[int, Component]] = {}
+        for cell in found:
             if (component := self._index[cell]) is not None:
-                groups.setdefault((component.kind, component.stack), []).append((cell, component))
+                groups.setdefault((component.kind, component.stack), {})[cell] = component
         for (kind, stack), group in groups.items():
-            components = [component for _, component in group]
-            age = self._age
+            age, new = self._age, group
             try:
-                age = max(self._check(stack, component) for component in components)
+                age = self._check(stack, group.values())
+                found |= {cell: self.kept(cell, ln) for cell in group}
+                new = {cell: component for cell, component in group.items() if found[cell] is None}
+                if not new:
+                    continue
                 describer, notes = self._describer(stack, ln)
             except Exception as fault:
                 kinds = ("ov", "qk") if kind == "head" else ("in",)
                 failed = CellSummary([to_wire.failed(one, to_wire.said(fault)) for one in kinds], None, [])
-                summaries = [failed] * len(group)
+                summaries = [failed] * len(new)
             else:
                 read = _heads if kind == "head" else _mlps
-                summaries = read(describer, components, notes)
-            for (cell, _), answer in zip(group, summaries, strict=True):
+                summaries = read(describer, list(new.values()), notes)
+            for cell, answer in zip(new, summaries, strict=True):
                 found[cell] = self._keep(cell, ln, answer, age)
         return [answer or NOTHING for answer in found.values()]
 
@@ -204,8 +211,7 @@ class SummaryCache:
         if len({component.stack for component in components}) != 1:
             return None
         try:
-            for component in components:
-                self._check(component.stack, component)
+            self._check(components[0].stack, components)
             describer, _ = self._describer(components[0].stack, ln)
             found = to_wire.of_head(describer.heads([(component.layer, component.number) for component in components]))[
                 0
@@ -269,14 +275,16 @@ class SummaryCache:
         self._describers: dict[tuple[str, str], tuple[Describer, tuple[str, ...]]] = {}
         self._scans: dict[tuple[str, str, str], Scan] = {}
 
-    def _check(self, stack: str, component: Component | None, check: Callable[[], object] = lambda: None) -> int:
-        """Forget everything if the weights of a component (of its whole stack, for None) are not what they were.
+    def _check(
+        self, stack: str, components: Iterable[Component] | None, check: Callable[[], object] = lambda: None
+    ) -> int:
+        """Forget everything if the weights of some components (of their whole stack, for None) have changed.
 
         Returns:
             The age of what is known: what is computed from here on is kept if nothing was forgotten in the meantime.
         """
         assert self._versions is not None
-        now = self._versions.snapshot(stack, component, check)
+        now = self._versions.snapshot(stack, components, check)
         with self._lock:
             if self._versions.changed(now):
                 self._changes += 1

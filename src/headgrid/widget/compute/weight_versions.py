@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from headgrid.anatomy.anatomy import Stack
 from headgrid.anatomy.roles import NORMS, OUTSIDE_LAYERS, role_of
@@ -33,16 +33,22 @@ class WeightVersions:
         """The weights of one stack of the model."""
         return self._weights.at(stack)
 
-    def snapshot(self, stack: str, component: Component | None, check: Callable[[], object] = lambda: None) -> Seen:
-        """What there is now of all that a component depends on, or a whole stack for None.
+    def snapshot(
+        self, stack: str, components: Iterable[Component] | None, check: Callable[[], object] = lambda: None
+    ) -> Seen:
+        """The versions of all weights that some components depend on, each read once.
 
         Args:
-            stack, component: the place.
+            stack: their stack.
+            components: the components; None for the whole stack.
             check: called between any two weights, and may raise.
         """
+        each: Iterable[Component | None] = (None,)
+        if components is not None:  # the heads of a layer depend on the same weights
+            each = {(component.kind, component.layer): component for component in components}.values()
         found: Seen = {}
         for one in self._stacks(stack):
-            for role, layer in _read_by(one, component):
+            for role, layer in {at for component in each for at in _read_by(one, component)}:
                 check()
                 found[one.name, role, layer] = self.of(one.name).version(role, layer)
         return found
