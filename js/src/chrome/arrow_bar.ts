@@ -4,6 +4,7 @@ import { keepKeys, make, OWN_KEYS, on, setText } from "../dom/elements";
 import { highestZ, isPlainArrow, passing, within } from "../grid/arrows";
 import { KINDS } from "../inspector/composition";
 import type { Cells } from "../model/cells";
+import { LEGEND } from "../model/style";
 import type { ArrowChoice } from "../model/view";
 import type { Arrow, Arrows } from "../model/wire";
 
@@ -82,7 +83,7 @@ export function makeArrowBar(choice: ArrowChoice, changed: () => void, signal: A
       const plain = drawn.some((arrow) => isPlainArrow(arrow, fence));
       setText(
         said,
-        `z above random is not use.${plain ? ` Gray: ${fence === null ? "too few pairs to compare" : "as most pairs"}.` : ""}`,
+        `${LEGEND.not_use}.${plain ? ` Gray: ${fence === null ? LEGEND.few : LEGEND.plain}.` : ""}`,
       );
       said.title = note;
     },

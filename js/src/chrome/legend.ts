@@ -4,8 +4,11 @@ import { make, setText } from "../dom/elements";
 import { scaleOf } from "../grid/scales";
 import type { CellValues } from "../model/cell_values";
 import { short } from "../model/numbers";
+import { LEGEND } from "../model/style";
 
-const LN: Record<string, string> = { folded: "norms folded", raw: "raw weights" };
+/** Whether norms are folded into what is shown; "" where that does not say itself. */
+export const lnText = (ln: string): string =>
+  ln === "folded" ? LEGEND.folded : ln === "raw" ? LEGEND.raw : "";
 
 /** Whether some values lie below the scale, and whether some lie above it. */
 export const beyond = ({ low, high, values }: CellValues) =>
@@ -34,9 +37,9 @@ export function makeLegend(): Legend {
   const ticks = make("span", { class: "hg-ticks" });
   const ramp = make("span", { class: "hg-ramp" }, scale, ticks);
   const ln = make("span", { class: "hg-muted" });
-  const none = make("span", { class: "hg-missing hg-muted" }, make("i"), "no value");
+  const none = make("span", { class: "hg-missing hg-muted" }, make("i"), LEGEND.missing);
   const range = make("span", { class: "hg-muted" });
-  const far = make("span", { class: "hg-missing hg-beyond hg-muted" }, make("i"), "beyond the scale");
+  const far = make("span", { class: "hg-missing hg-beyond hg-muted" }, make("i"), LEGEND.beyond);
   const element = make(
     "div",
     { class: "hg-row hg-legend", role: "group", "aria-label": "Colors", hidden: true },
@@ -46,7 +49,7 @@ export function makeLegend(): Legend {
     element.hidden = !cellValues;
     if (!cellValues) return;
     setText(label, cellValues.label);
-    setText(ln, LN[cellValues.ln] ?? "");
+    setText(ln, lnText(cellValues.ln));
     scale.style.background = scaleOf(cellValues.diverging, theme).gradient;
     ticks.replaceChildren(...ticksOf(cellValues).map((tick) => make("span", {}, tick)));
     ramp.hidden = cellValues.values.every(Number.isNaN);

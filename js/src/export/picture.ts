@@ -1,6 +1,6 @@
 /** A picture of the grid as a file: all of it, with its title, what is selected, and what the colors mean. */
 
-import { beyond, ticksOf } from "../chrome/legend";
+import { beyond, lnText, ticksOf } from "../chrome/legend";
 import { isPlain, type Palette } from "../dom/theme";
 import type { Curve } from "../grid/arrows";
 import { paintArrows } from "../grid/draw_arrows";
@@ -9,6 +9,7 @@ import { scaleOf } from "../grid/scales";
 import type { Scene } from "../grid/scene";
 import { box, type Context, hatch, triangle } from "../grid/shapes";
 import { has } from "../model/bits";
+import { BEYOND, DOT, FRAME, LEGEND, PICTURE } from "../model/style";
 import { type FontMetrics, SvgContext, SvgPath } from "./svg";
 
 /** What stands around the cells. */
@@ -20,9 +21,6 @@ export interface Caption {
   marks: readonly string[];
 }
 
-const PAD = 16;
-const LEAST = 380;
-const MOST_LINES = 3;
 const RATIO = 2;
 /** Browsers draw no canvas that is much larger. */
 const MOST_PIXELS = 12_000;
@@ -65,13 +63,20 @@ interface Entry {
 function entriesOf(scene: Scene, palette: Palette, caption: Caption, measure: Measure): Entry[] {
   const { cells, on, partial, marks, geometry } = scene;
   const cellValues = isPlain(palette) ? null : scene.cellValues;
-  const side = { x: 0, y: 0, width: 14, height: 14 };
+  const side = { x: 0, y: 0, width: PICTURE.swatch, height: PICTURE.swatch };
   const entries: Entry[] = [];
   const write = (context: Context, text: string, x: number, y: number, color: string) => {
     context.textAlign = "left";
     context.textBaseline = "middle";
     context.fillStyle = color;
     context.fillText(text, x, y);
+  };
+  const stroke = (context: Context, color: string, width: number, inset: number) => {
+    const path = scene.path();
+    box(path, side, inset);
+    context.strokeStyle = color;
+    context.lineWidth = width;
+    context.stroke(path);
   };
   const add = (text: string, draw: (context: Context) => void) =>
     entries.push({
@@ -82,6 +87,7 @@ function entriesOf(scene: Scene, palette: Palette, caption: Caption, measure: Me
         box(cell, side);
         context.fillStyle = palette.cell;
         context.fill(cell);
+        stroke(context, palette.edge, 1, 0.5);
         draw(context);
         write(context, text, 20, 7, palette.muted);
       },
@@ -109,55 +115,59 @@ function entriesOf(scene: Scene, palette: Palette, caption: Caption, measure: Me
     });
   if (cellValues) {
     const bold = `bold ${palette.font}`;
-    const label = measure(cellValues.label, bold) + 10;
+    const ln = lnText(cellValues.ln);
+    const said = ln ? `${cellValues.label} (${ln})` : cellValues.label;
+    const label = measure(said, bold) + 10;
+    const wide = PICTURE.scale;
     const ticks = ticksOf(cellValues);
     const { colors } = scaleOf(cellValues.diverging, palette.theme);
     entries.push({
-      width: label + 160,
+      width: label + wide,
       height: 26,
       paint: (context) => {
         context.font = bold;
-        write(context, cellValues.label, 0, 7, palette.text);
+        write(context, said, 0, 7, palette.text);
         context.font = palette.font;
         // Each reaches to the end, so that no seam shows between two.
         for (const [k, color] of colors.entries()) {
           context.fillStyle = color;
-          const left = (160 * k) / colors.length;
-          context.fillRect(label + left, 2, 160 - left, 9);
+          const left = (wide * k) / colors.length;
+          context.fillRect(label + left, 2, wide - left, 9);
         }
         for (const [k, tick] of ticks.entries()) {
           const at = k / (ticks.length - 1);
-          write(context, tick, label + at * (160 - measure(tick, palette.font)), 20, palette.muted);
+          write(context, tick, label + at * (wide - measure(tick, palette.font)), 20, palette.muted);
         }
       },
     });
     if (cellValues.range) say(cellValues.range);
     if (beyond(cellValues).some(Boolean))
-      add("beyond the scale", (context) =>
+      add(LEGEND.beyond, (context) =>
         fill(context, palette.text, (path) => {
-          path.moveTo(7, 1);
-          path.lineTo(13, 1);
-          path.lineTo(13, 7);
+          const [x, y, long] = [side.width - BEYOND.inset, BEYOND.inset, BEYOND.side * side.height];
+          path.moveTo(x - long, y);
+          path.lineTo(x, y);
+          path.lineTo(x, y + long);
         }),
       );
     if (some((i) => Number.isNaN(cellValues.values[i])))
-      add("no value", (context) => fill(context, palette.muted, (path) => path.arc(7, 7, 1.25, 0, 7)));
+      add(LEGEND.missing, (context) =>
+        fill(context, palette.muted, (path) => path.arc(7, 7, DOT.roomy, 0, 7)),
+      );
   }
   if (some((i) => has(on, i)))
-    add("selected", (context) => {
+    add(LEGEND.selected, (context) => {
       if (!cellValues) return fill(context, palette.on, (path) => box(path, side));
-      const path = scene.path();
-      box(path, side, 1.25);
-      context.strokeStyle = palette.cursor;
-      context.lineWidth = 2.5;
-      context.stroke(path);
+      const [line, gap] = FRAME.roomy;
+      stroke(context, palette.ground, gap, line + gap / 2);
+      stroke(context, palette.cursor, line, line / 2);
     });
   if (some((i) => has(partial, i)))
-    add("partly selected", (context) =>
+    add(LEGEND.partial, (context) =>
       fill(context, cellValues ? palette.text : palette.partial, (path) => triangle(path, side)),
     );
   if (some((i) => has(cells.zero, i)))
-    add("output weights all zero", (context) => {
+    add(LEGEND.zero, (context) => {
       const path = scene.path();
       hatch(path, side);
       context.strokeStyle = palette.hatch;
@@ -166,21 +176,22 @@ function entriesOf(scene: Scene, palette: Palette, caption: Caption, measure: Me
     });
   for (const kind of ["Q", "K", "V"] as const) {
     if (!scene.arrows.some(({ arrow }) => arrow.kind === kind)) continue;
-    const text = `${kind}-composition`;
-    const points = [0, 6, 14, 22].map((x) => ({ x, y: 7 })) as unknown as Curve["points"];
+    const text = `${kind}${LEGEND.composition}`;
+    const points = [3, 9, 17, 25].map((x) => ({ x, y: 7 })) as unknown as Curve["points"];
     const arrow = { source: -1, target: -1, kind, value: 0, z: 0 };
     entries.push({
-      width: 28 + measure(text, palette.font),
+      width: 36 + measure(text, palette.font),
       height: 14,
       paint: (context) => {
         const plain = scene.arrows.every((one) => one.plain || one.arrow.kind !== kind);
         const arrows = [{ arrow, points, strength: 0.5, plain }];
         paintArrows(context, { ...scene, hover: null, arrows }, palette);
-        write(context, text, 28, 7, palette.muted);
+        write(context, text, 36, 7, palette.muted);
       },
     });
   }
-  if (scene.arrows.length) say("z above random is not use");
+  if (scene.arrows.length) say(LEGEND.not_use);
+  if (scene.arrows.some(({ plain }) => plain)) say(LEGEND.gray);
   for (const [k, { color }] of marks.entries())
     add(caption.marks[k] ?? "", (context) => fill(context, color, (path) => path.rect(3, 2, 8, 3)));
   return entries;
@@ -188,23 +199,24 @@ function entriesOf(scene: Scene, palette: Palette, caption: Caption, measure: Me
 
 /** Where everything stands, and what paints all but the cells. */
 export function frameOf(scene: Scene, palette: Palette, title: string, caption: Caption, measure: Measure) {
-  const width = Math.max(LEAST, scene.geometry.width) + 2 * PAD;
+  const width = Math.max(PICTURE.least, scene.geometry.width) + 2 * PICTURE.padding;
   const heading = palette.font.replace(FAMILY, "bold 13px ");
   const lines: { text: string; font: string; color: string; y: number }[] = [];
-  let y = PAD;
+  let y = PICTURE.padding;
   const add = (text: string, font: string, color: string, most: number, pitch: number) => {
-    for (const line of wrap(text, width - 2 * PAD, most, (part) => measure(part, font))) {
+    for (const line of wrap(text, width - 2 * PICTURE.padding, most, (part) => measure(part, font))) {
       lines.push({ text: line, font, color, y: y + pitch / 2 });
       y += pitch;
     }
   };
   add(title, heading, palette.text, 2, 18);
-  add(caption.selection, MONO, palette.text, MOST_LINES, 15);
+  add(caption.selection, MONO, palette.text, PICTURE.lines, 15);
   add(caption.counts, palette.font, palette.muted, 1, 16);
   const top = y + 8;
-  let [x, below, tall] = [PAD, top + scene.geometry.height + 12, 0];
+  let [x, below, tall] = [PICTURE.padding, top + scene.geometry.height + 12, 0];
   const placed = entriesOf(scene, palette, caption, measure).map((entry) => {
-    if (x > PAD && x + entry.width > width - PAD) [x, below, tall] = [PAD, below + tall + 8, 0];
+    if (x > PICTURE.padding && x + entry.width > width - PICTURE.padding)
+      [x, below, tall] = [PICTURE.padding, below + tall + 8, 0];
     const at = { entry, x, y: below };
     x += entry.width + 18;
     tall = Math.max(tall, entry.height);
@@ -212,8 +224,8 @@ export function frameOf(scene: Scene, palette: Palette, title: string, caption: 
   });
   return {
     width,
-    height: (placed.length ? below + tall : top + scene.geometry.height) + PAD,
-    left: PAD,
+    height: (placed.length ? below + tall : top + scene.geometry.height) + PICTURE.padding,
+    left: PICTURE.padding,
     top,
     paint(context: Context): void {
       context.fillStyle = palette.ground;
@@ -223,7 +235,7 @@ export function frameOf(scene: Scene, palette: Palette, title: string, caption: 
       for (const { text, font, color, y } of lines) {
         context.font = font;
         context.fillStyle = color;
-        context.fillText(text, PAD, y);
+        context.fillText(text, PICTURE.padding, y);
       }
       context.font = palette.font;
       for (const { entry, x, y } of placed) {

@@ -1,12 +1,10 @@
 /** Which composition arrows are drawn, and where: curves from cell to cell in the grid's own pixels. Pure. */
 import { type Cells, positionOf } from "../model/cells";
 import { clamp } from "../model/numbers";
+import { ARROWS, LANES } from "../model/style";
 import type { ArrowChoice } from "../model/view";
 import type { Arrow } from "../model/wire";
 import { type Geometry, type Point, rectOf } from "./geometry";
-
-/** More than this many could not be told apart. */
-const MOST = 160;
 
 export interface Curve {
   arrow: Arrow;
@@ -36,15 +34,13 @@ export function passing(arrows: readonly Arrow[], choice: ArrowChoice, cells: Ce
   return within(arrows, cells)
     .filter((a) => choice.kinds[a.kind] && zOf(a) >= choice.z)
     .sort((a, b) => zOf(b) - zOf(a))
-    .slice(0, MOST);
+    .slice(0, ARROWS.most);
 }
 
 /** The right end of the threshold's slider: the strongest z, rounded up. */
 export function highestZ(arrows: readonly Arrow[]): number {
   return Math.max(4, Math.ceil(Math.max(0, ...arrows.map(zOf))));
 }
-
-const LANES: Record<Arrow["kind"], number> = { Q: -1, K: 0, V: 1 };
 
 /** Curves of the arrows that pass. The three kinds keep to lanes of their own; what goes straight down bows aside. */
 export function curvesOf(

@@ -1,5 +1,7 @@
 /** Where the columns of a band lie: their widths, the gaps that tell blocks apart, and which labels fit. Pure. */
 import { columnOfHandle, groupAt, isLabeled, orderOf } from "../model/cells";
+import { tier } from "../model/numbers";
+import { BLOCK_GAP, BLOCKS, GAPS, GROUP_GAP, HANDLES, LABELED, ROOMY } from "../model/style";
 import type { Band, Column } from "../model/wire";
 
 export type Measure = (text: string) => number;
@@ -26,11 +28,10 @@ export interface ColumnBoxes {
   blocks: Block[];
 }
 
-const ROOMY = 12;
-const TITLES: Partial<Record<Column["kind"], string>> = { head: "heads", expert: "experts" };
+const TITLES: Partial<Record<Column["kind"], string>> = BLOCKS;
 
 export function gapOf(cell: number): number {
-  return cell >= 18 ? 3 : cell >= 10 ? 2 : cell >= 5 ? 1 : 0;
+  return tier(cell, GAPS)[1] ?? 0;
 }
 
 /** Whether a column is one of many of its kind, which stand close together as squares under their numbers. */
@@ -65,8 +66,9 @@ export function blocksOf(band: Band): Block[] {
 /** The room between two neighbors: a little more around many of a kind, and clearly more before the experts. */
 function between(before: Column, column: Column, cell: number): number {
   if (before.kind === column.kind) return 0;
-  if (column.kind === "expert") return Math.max(10, Math.round(cell * 0.6));
-  return isOneOfMany(before) || isOneOfMany(column) ? Math.max(4, Math.round(cell / 4)) : 0;
+  if (column.kind === "expert") return Math.max(BLOCK_GAP.experts, Math.round(cell * BLOCK_GAP.of_experts));
+  const room = Math.max(BLOCK_GAP.least, Math.round(cell / BLOCK_GAP.of));
+  return isOneOfMany(before) || isOneOfMany(column) ? room : 0;
 }
 
 /** How wide a column is that is not one of many: roomy ones leave room for a label, narrow ones set it upright. */
@@ -76,17 +78,12 @@ function widthOf({ kind, label }: Column, cell: number, measure: Measure): numbe
   return Math.max(Math.min(wide ? 12 : 10, 2 * cell), text, Math.round(cell * (wide ? 1.5 : 0.7)));
 }
 
-/** How wide a handle is painted, and the room on either side of it, where a pointer still reaches it. */
-function handleSizeOf(cell: number): [width: number, room: number] {
-  return cell >= 18 ? [10, 5] : cell >= 12 ? [9, 4] : cell >= 6 ? [7, 4] : [4, 2];
-}
-
 export function columnsOf(band: Band, cell: number, left: number, measure: Measure): ColumnBoxes {
   const gap = gapOf(cell);
   const labeled = isLabeled(band);
   const groups = groupsOf(band);
   const starts = new Set(groups.map(([a]) => a));
-  const [handleWidth, room] = handleSizeOf(cell);
+  const [, handleWidth = 0, room = 0] = tier(cell, HANDLES);
   const lefts: number[] = [];
   const widths: number[] = [];
   const handleLefts: number[] = [];
@@ -106,15 +103,16 @@ export function columnsOf(band: Band, cell: number, left: number, measure: Measu
       continue;
     }
     if (handled) x += room;
-    else if (before && labeled) x += 6;
+    else if (before && labeled) x += LABELED.gap;
     else if (before)
       x +=
         (before.kind === column.kind && isOneOfMany(column) ? gap : Math.max(1, gap)) +
-        (between(before, column, cell) || (starts.has(c) ? Math.max(2, Math.round(cell / 6)) : 0));
+        (between(before, column, cell) ||
+          (starts.has(c) ? Math.max(GROUP_GAP.least, Math.round(cell / GROUP_GAP.of)) : 0));
     reach.push({ column: c, from: handled ? x : (free + x) / 2 });
     lefts.push(x);
     const width = labeled
-      ? Math.ceil(measure(column.label)) + 24
+      ? Math.ceil(measure(column.label)) + LABELED.padding
       : isOneOfMany(column)
         ? cell
         : widthOf(column, cell, measure);

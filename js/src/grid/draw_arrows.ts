@@ -2,12 +2,11 @@
 
 import type { Palette } from "../dom/theme";
 import { numberAt } from "../model/cells";
+import { ARROW, DASHES } from "../model/style";
 import type { Arrow } from "../model/wire";
 import type { Curve } from "./arrows";
 import type { Scene } from "./scene";
 import type { Context, Path } from "./shapes";
-
-const DASHES: Record<Arrow["kind"], number[]> = { Q: [], K: [7, 3], V: [1.5, 3] };
 
 function lineOf({ points: [a, b, c, d] }: Curve, path: Path): Path {
   path.moveTo(a.x, a.y);
@@ -37,18 +36,18 @@ export function paintArrows(context: Context, scene: Scene, palette: Palette): v
   for (const curve of arrows.toReversed()) {
     const { kind } = curve.arrow;
     const color = curve.plain ? palette.hatch : colors[kind];
-    const width = 1.25 + 1.75 * curve.strength;
+    const width = ARROW.thin + ARROW.thicker * curve.strength;
     const line = lineOf(curve, scene.path());
-    const head = headOf(curve, 4 + 1.5 * width, scene.path());
-    context.globalAlpha = some && !touches(curve) ? 0.12 : 0.55 + 0.45 * curve.strength;
+    const head = headOf(curve, ARROW.head + ARROW.per_width * width, scene.path());
+    context.globalAlpha = some && !touches(curve) ? 0.12 : ARROW.alpha + (1 - ARROW.alpha) * curve.strength;
     context.strokeStyle = palette.ground;
-    context.lineWidth = width + 2.5;
+    context.lineWidth = width + ARROW.halo;
     context.stroke(line);
-    context.lineWidth = 2.5;
+    context.lineWidth = ARROW.halo;
     context.stroke(head);
     context.strokeStyle = context.fillStyle = color;
     context.lineWidth = width;
-    context.setLineDash(DASHES[kind]);
+    context.setLineDash([...DASHES[kind]]);
     context.stroke(line);
     context.setLineDash([]);
     context.fill(head);

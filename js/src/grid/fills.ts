@@ -3,6 +3,7 @@
 import type { Palette } from "../dom/theme";
 import { has } from "../model/bits";
 import type { CellValues } from "../model/cell_values";
+import { BEYOND, DOT, FRAME, HATCH, ROOMY } from "../model/style";
 import { levelOf, scaleOf } from "./scales";
 import type { Scene } from "./scene";
 import { eachVisible } from "./scene";
@@ -25,7 +26,8 @@ export function paintFills(
   const { cells, geometry, on, partial } = scene;
   const { colors, marks: signs } = scaleOf(cellValues.diverging, palette.theme);
   const area = geometry.bands[b]!;
-  const roomy = area.rowHeight >= 12;
+  const roomy = area.rowHeight >= ROOMY;
+  const [line, gap] = roomy ? FRAME.roomy : FRAME.small;
   const marks = (): Marks => ({ stripes: scene.path(), corners: scene.path(), ticks: scene.path() });
   const fills = new Map<string, Path>();
   const upon = new Map<string, Marks>();
@@ -48,18 +50,19 @@ export function paintFills(
     if (missing && !isOn && !area.labeled) {
       const [x, y] = [rect.x + rect.width / 2, rect.y + rect.height / 2];
       dots!.moveTo(x, y);
-      dots!.arc(x, y, roomy ? 1.25 : 0.75, 0, 7);
+      dots!.arc(x, y, roomy ? DOT.roomy : DOT.small, 0, 7);
     }
     if (isOn) {
-      box(frames!, rect, roomy ? 1.25 : 0.75);
-      box(gaps!, rect, roomy ? 3.25 : 1.75);
+      box(frames!, rect, line / 2);
+      box(gaps!, rect, line + gap / 2);
       // Below the bars of the saved selections.
       if (roomy && !area.labeled) tick(sign.ticks, scene.marks.length ? { ...rect, y: rect.y + 4 } : rect);
     } else box(edges!, rect, 0.5);
     if (!isOn && has(partial, n)) triangle(sign.corners, rect);
     if (value < cellValues.low || value > cellValues.high) {
       // Beyond the scale.
-      const [x, y, side] = [rect.x + rect.width - 1, rect.y + 1, rect.height * 0.4];
+      const { inset } = BEYOND;
+      const [x, y, side] = [rect.x + rect.width - inset, rect.y + inset, rect.height * BEYOND.side];
       sign.corners.moveTo(x - side, y);
       sign.corners.lineTo(x, y);
       sign.corners.lineTo(x, y + side);
@@ -79,13 +82,13 @@ export function paintFills(
   context.fillStyle = palette.muted;
   context.fill(dots!);
   for (const [color, { stripes, corners, ticks }] of upon) {
-    context.globalAlpha = 0.55;
+    context.globalAlpha = HATCH.alpha;
     stroke(stripes, color, 1);
     context.globalAlpha = 1;
     context.fillStyle = color;
     context.fill(corners);
     stroke(ticks, color, 1.75);
   }
-  stroke(gaps!, palette.ground, roomy ? 1.5 : 0.75);
-  stroke(frames!, palette.cursor, roomy ? 2.5 : 1.5);
+  stroke(gaps!, palette.ground, gap);
+  stroke(frames!, palette.cursor, line);
 }

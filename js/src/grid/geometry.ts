@@ -1,6 +1,7 @@
 /** Where everything lies, in CSS pixels of the scrolled content. Pure: text widths come from outside. */
 import { type Cells, handlesOf, isLabeled, type Position } from "../model/cells";
 import { clamp } from "../model/numbers";
+import { BAND_GAP, BRACKET, CAPTION, HEAD, LABELED, RING, SIDE } from "../model/style";
 import { type ColumnBoxes, columnsOf, gapOf, isUpright, type Measure } from "./columns";
 
 export interface Rect {
@@ -28,7 +29,6 @@ export interface BandBox extends ColumnBoxes {
   pitch: number;
   bottom: number;
   labeled: boolean;
-  title: string;
 }
 
 export interface Geometry {
@@ -45,20 +45,13 @@ export interface Geometry {
 /** The sizes of cells that are chosen unasked: small enough to be many, and large enough to be clicked. */
 export const SMALLEST = 7;
 export const LARGEST = 34;
-const PILL = 26;
-const BAND_GAP = 10;
-const TITLE = 20;
-const CAPTION = 20;
-const BRACKET = 17;
-/** Room for a focus ring at the outer edge. */
-export const RING = 3;
 
 /** The geometry for heads of one size. */
 export function layOut(cells: Cells, cell: number, measure: Measure): Geometry {
   const gap = gapOf(cell);
   const rowed = cells.bands.filter((band) => !isLabeled(band));
   const labels = rowed.flatMap((band) => band.rows.map((row) => measure(row.label)));
-  const side = rowed.length ? Math.ceil(Math.max(16, ...labels)) + 12 : 2;
+  const side = rowed.length ? Math.ceil(Math.max(SIDE.least, ...labels)) + SIDE.padding : 2;
   let y = RING;
   const bands = cells.bands.map((band, b) => {
     const labeled = isLabeled(band);
@@ -68,25 +61,24 @@ export function layOut(cells: Cells, cell: number, measure: Measure): Geometry {
       .map(({ label }) => label)
       .concat(labeled ? [] : handlesOf(band).map(({ label }) => label))
       .map(measure);
-    const title = !labeled && rowed.length > 1 ? band.title : "";
-    const top = y + (b ? BAND_GAP : 0) + (title ? TITLE : 0);
+    const top = y + (b ? BAND_GAP : 0);
     const caption = columns.blocks.length ? CAPTION : 0;
     const bracket = columns.groups.length ? BRACKET : 0;
-    const labels = Math.ceil(Math.max(18, ...upright.map((w) => w + 8)));
+    const labels = Math.ceil(Math.max(HEAD.least, ...upright.map((w) => w + HEAD.padding)));
     const head = labeled ? 0 : caption + bracket + labels;
-    const rowHeight = labeled ? PILL : cell;
-    const pitch = rowHeight + (labeled ? 6 : gap);
+    const rowHeight = labeled ? LABELED.height : cell;
+    const pitch = rowHeight + (labeled ? LABELED.gap : gap);
     const rows = top + head;
     const bottom = rows + band.rows.length * pitch - (pitch - rowHeight);
     y = bottom;
-    return { top, head, caption, bracket, rows, rowHeight, pitch, bottom, labeled, title, ...columns };
+    return { top, head, caption, bracket, rows, rowHeight, pitch, bottom, labeled, ...columns };
   });
   return {
     cell,
     gap,
     side,
     bands,
-    width: Math.max(0, ...bands.map((band) => band.right)) + 3,
+    width: Math.max(0, ...bands.map((band) => band.right)) + RING,
     height: y + RING,
   };
 }

@@ -3,6 +3,8 @@
 import type { Palette } from "../dom/theme";
 import { handlesOf } from "../model/cells";
 import { fullnessOf } from "../model/fullness";
+import { tier } from "../model/numbers";
+import { HANDLE_RADII, ROOMY } from "../model/style";
 import { rectOf, rowsBetween } from "./geometry";
 import type { Scene } from "./scene";
 import type { Context } from "./shapes";
@@ -13,7 +15,7 @@ export function paintHandles(context: Context, scene: Scene, b: number, palette:
   const area = geometry.bands[b]!;
   const { handles } = fullnessOf(cells, on)[b]!;
   const [top, bottom] = rowsBetween(area, band.rows.length, scroll.y, scroll.y + height);
-  const round = area.rowHeight >= 12 ? 4 : area.rowHeight >= 9 ? 3 : 0;
+  const [, round = 0] = tier(area.rowHeight, HANDLE_RADII);
   const [off, some, full, edges, hovered] = Array.from({ length: 5 }, () => scene.path());
   for (const h of handlesOf(band).keys()) {
     const column = -2 - h;
@@ -39,7 +41,7 @@ export function paintHandles(context: Context, scene: Scene, b: number, palette:
   fill(some, palette.partial);
   fill(full, palette.on);
   context.lineWidth = 1;
-  context.strokeStyle = area.rowHeight >= 12 ? palette.group : palette.edge;
+  context.strokeStyle = area.rowHeight >= ROOMY ? palette.group : palette.edge;
   context.stroke(edges!);
   context.lineWidth = 1.5;
   context.strokeStyle = palette.hover;

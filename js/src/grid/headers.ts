@@ -3,13 +3,11 @@
 import type { Palette } from "../dom/theme";
 import { groupAt, handleAt, samePosition } from "../model/cells";
 import { fullnessOf } from "../model/fullness";
+import { HEAD, RING, ROOMY, SIDE, STRIDES, UPRIGHT } from "../model/style";
 import { isOneOfMany, isUpright, labelStride } from "./columns";
-import { type BandBox, headTop, RING, rectOf, rowsBetween } from "./geometry";
+import { type BandBox, headTop, rectOf, rowsBetween } from "./geometry";
 import type { Scene } from "./scene";
 import type { Context } from "./shapes";
-
-/** How far apart labels have to be that stand on their end. */
-const UPRIGHT = 11;
 
 /** The brackets over groups of heads that read one key/value head, with its number where there is room. */
 function paintBrackets(context: Context, scene: Scene, b: number, palette: Palette): void {
@@ -80,7 +78,7 @@ function paintColumns(context: Context, scene: Scene, b: number, palette: Palett
   const measure = (text: string) => context.measureText(text).width;
   const head = rectOf(geometry, { band: b, row: -1, column: -1 }, scroll);
   const top = headTop(area, scroll.y);
-  const [middle, bottom] = [head.y + head.height / 2, head.y + head.height - 5];
+  const [middle, bottom] = [head.y + head.height / 2, head.y + head.height - HEAD.foot];
   context.fillStyle = palette.ground;
   // While the head rests in its place, the rings of the first row may reach into it.
   const resting = top === area.top ? RING : 0;
@@ -124,7 +122,7 @@ function paintColumns(context: Context, scene: Scene, b: number, palette: Palett
 
 /** Every how many rows have their number written: as many as there is room for, in round steps. */
 export function rowStride(pitch: number): number {
-  return [1, 2, 5, 10].find((stride) => stride * pitch >= 12) ?? 20;
+  return STRIDES.find((stride) => stride * pitch >= ROOMY) ?? STRIDES.at(-1)!;
 }
 
 /** Row headers, held at the left. */
@@ -148,7 +146,7 @@ function paintRows(context: Context, scene: Scene, b: number, palette: Palette):
     const y = area.rows + row * area.pitch + area.rowHeight / 2;
     if (y < start || (stride > 1 && !hovered && (near || row % stride))) continue;
     context.fillStyle = hovered || rows[row] === 2 ? palette.text : palette.muted;
-    context.fillText(band.rows[row]!.label, scroll.x + geometry.side - 10, y + 0.5);
+    context.fillText(band.rows[row]!.label, scroll.x + geometry.side - SIDE.inset, y + 0.5);
   }
 }
 

@@ -3,9 +3,10 @@
 import { isPlain, type Palette } from "../dom/theme";
 import { has } from "../model/bits";
 import { numberAt, type Position } from "../model/cells";
+import { RING, ROOMY } from "../model/style";
 import { paintArrows } from "./draw_arrows";
 import { paintFills } from "./fills";
-import { type BandBox, RING, rectOf } from "./geometry";
+import { type BandBox, rectOf } from "./geometry";
 import { paintHandles } from "./handles";
 import { paintHeaders } from "./headers";
 import { paintMarks } from "./marks";
@@ -27,7 +28,7 @@ function paintCells(context: Context, scene: Scene, b: number, palette: Palette)
     if (has(cells.zero, n)) hatch(isOn ? stripesOn! : stripes!, rect);
   });
   // Small cells are told apart by their fill alone, unless the system forbids a fill.
-  const bordered = area.rowHeight >= 12 || isPlain(palette);
+  const bordered = area.rowHeight >= ROOMY || isPlain(palette);
   context.fillStyle = bordered ? palette.cell : palette.edge;
   context.fill(off!);
   if (bordered) {
@@ -102,7 +103,7 @@ function paintEdges(context: Context, scene: Scene, palette: Palette): void {
 }
 
 function bandsInView({ geometry, scroll, height }: Scene): number[] {
-  const inView = ({ bottom, top }: BandBox) => bottom >= scroll.y && top - 24 <= scroll.y + height;
+  const inView = ({ bottom, top }: BandBox) => bottom >= scroll.y && top <= scroll.y + height;
   return [...geometry.bands.keys()].filter((b) => inView(geometry.bands[b]!));
 }
 
@@ -131,18 +132,13 @@ export function paintBands(context: Context, scene: Scene, palette: Palette): vo
 
 /** What lies over the cells: handles, arrows, headers, cursor. */
 export function paintOver(context: Context, scene: Scene, palette: Palette): void {
-  const { geometry, scroll, frame } = scene;
+  const { geometry, frame } = scene;
   enter(context, scene, palette);
   const visible = bandsInView(scene);
   for (const b of visible) {
     const area = geometry.bands[b]!;
     if (area.labeled) paintLabels(context, scene, b, palette);
     if (area.handleLefts.length) paintHandles(context, scene, b, palette);
-    if (!area.title) continue;
-    context.fillStyle = palette.muted;
-    context.textAlign = "left";
-    context.textBaseline = "middle";
-    context.fillText(area.title, scroll.x + 2, area.top - 10);
   }
   paintArrows(context, scene, palette);
   if (frame) ring(context, scene.path(), frame, palette.cursor, 1.5, 1.5);

@@ -2,15 +2,7 @@
 
 import { luminance } from "../dom/theme";
 import { clamp } from "../model/numbers";
-
-/** Cividis (Nuñez, Anderton and Renslow 2018), the same on either ground, so that figures agree. */
-const CIVIDIS = "00224e 123570 3b496c 575d6d 707173 8a8678 a59c74 c3b369 e1cc55 fee838";
-/** Blue below zero, orange above it; zero is next to the ground, so that what is far from it stands out. */
-const DIVERGING = {
-  light: "08478f 2f7cc0 8bbce0 eff1f3 f5b97a d9731f 8f3a05",
-  dark: "9ccbf7 4f97dc 2d5f96 343a42 8a531f d98230 ffc285",
-};
-const LEVELS = 64;
+import { DIVERGING, LEVELS, SEQUENTIAL } from "../model/style";
 
 export interface Scale {
   /** Evenly spaced colors, from low to high. */
@@ -50,7 +42,7 @@ function build(text: string): Scale {
 const built = new Map<string, Scale>();
 
 export function scaleOf(diverging: boolean, theme: string): Scale {
-  const text = diverging ? DIVERGING[theme === "dark" ? "dark" : "light"] : CIVIDIS;
+  const text = diverging ? DIVERGING[theme === "dark" ? "dark" : "light"] : SEQUENTIAL;
   const scale = built.get(text) ?? build(text);
   built.set(text, scale);
   return scale;

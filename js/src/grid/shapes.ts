@@ -1,4 +1,6 @@
 /** The shapes that cells are made of. */
+import { tier } from "../model/numbers";
+import { HATCH, RADII } from "../model/style";
 import type { Rect } from "./geometry";
 
 /** A path under construction: the canvas's own, or one that writes down what is drawn. */
@@ -34,7 +36,7 @@ export interface Context
 }
 
 export function roundness(side: number): number {
-  return side >= 18 ? 5 : side >= 12 ? 3 : side >= 9 ? 2 : 0;
+  return tier(side, RADII)[1] ?? 0;
 }
 
 export function box(path: Path, { x, y, width, height }: Rect, inset = 0): void {
@@ -54,7 +56,7 @@ export function triangle(path: Path, { x, y, width, height }: Rect): void {
 }
 
 export function hatch(path: Path, { x, y, width, height }: Rect): void {
-  const step = Math.max(4, Math.min(width, height) / 4);
+  const step = Math.max(HATCH.least, Math.min(width, height) / HATCH.of);
   for (let d = step; d < width + height; d += step) {
     path.moveTo(x + Math.max(0, d - height), y + Math.min(d, height));
     path.lineTo(x + Math.min(d, width), y + Math.max(0, d - width));

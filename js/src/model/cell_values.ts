@@ -2,6 +2,7 @@
 import { has } from "./bits";
 import type { Cells } from "./cells";
 import { short } from "./numbers";
+import { LEGEND } from "./style";
 import type { Colors } from "./wire";
 
 export interface CellValues extends Omit<Colors, "values"> {
@@ -38,5 +39,7 @@ export function readValues(colors: Partial<Colors> | null, cells: Cells): CellVa
 export function valueText(cellValues: CellValues | null, n: number): string {
   if (!cellValues || n < 0) return "";
   const value = cellValues.values[n]!;
-  return Number.isNaN(value) ? `${cellValues.label}: no value` : `${cellValues.label} ${short(value)}`;
+  return Number.isNaN(value)
+    ? `${cellValues.label}: ${LEGEND.missing}`
+    : `${cellValues.label} ${short(value)}`;
 }

@@ -18,6 +18,11 @@ export function short(value: number): string {
   return text.replace(/-/g, "−");
 }
 
+/** The first row whose least size, with which it begins, is not above a size; nothing where there is none. */
+export function tier(size: number, rows: readonly (readonly number[])[]): readonly number[] {
+  return rows.find(([least]) => size >= least!) ?? [];
+}
+
 export function clamp(value: number, low: number, high: number): number {
   return Math.min(high, Math.max(low, value));
 }

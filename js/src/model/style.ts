@@ -1,16 +1,16 @@
 // Generated from src/headgrid/plots/style.py by `make build`. Do not edit.
 
 /** Evenly spaced stops from low to high: cividis (Nunez, Anderton and Renslow 2018), the same on either ground. */
-export const SEQUENTIAL = "00224e 123570 3b496c 575d6d 707173 8a8678 a59c74 c3b369 e1cc55 fee838" as const;
+export const SEQUENTIAL = "00224e 123570 3b496c 575d6d 707173 8a8678 a59c74 c3b369 e1cc55 fee838";
 
 /** Orange below zero, blue above it; zero is next to the ground, so that what is far from it stands out. */
 export const DIVERGING = {"light": "8f3a05 d9731f f5b97a eff1f3 8bbce0 2f7cc0 08478f", "dark": "ffc285 d98230 8a531f 343a42 2d5f96 4f97dc 9ccbf7"} as const;
 
 /** A scale has so many steps, and one color more. */
-export const LEVELS = 64 as const;
+export const LEVELS = 64;
 
 /** The least side of a cell that has an edge, corners and a label of its own; smaller ones have their fill alone. */
-export const ROOMY = 12 as const;
+export const ROOMY = 12;
 
 /** The least side of a cell, and the radius of its corners; smaller ones have none. */
 export const RADII = [[18, 5], [12, 3], [9, 2]] as const;
@@ -34,13 +34,12 @@ export const HANDLE_RADII = [[12, 4], [9, 3]] as const;
 export const LABELED = {"height": 26, "padding": 24, "gap": 6} as const;
 
 /** Room for a frame around the outermost cells. */
-export const RING = 3 as const;
+export const RING = 3;
 
-/** Heights: between two bands; of a band's title; of the names of blocks of columns; of brackets over heads. */
-export const BAND_GAP = 10 as const;
-export const TITLE = 20 as const;
-export const CAPTION = 20 as const;
-export const BRACKET = 17 as const;
+/** Heights: between two bands; of the names of blocks of columns; of brackets over heads. */
+export const BAND_GAP = 10;
+export const CAPTION = 20;
+export const BRACKET = 17;
 
 /** The column of row labels: the least width of a label, what is added to it, and how far it stands off the cells. */
 export const SIDE = {"least": 16, "padding": 12, "inset": 10} as const;
@@ -49,7 +48,7 @@ export const SIDE = {"least": 16, "padding": 12, "inset": 10} as const;
 export const HEAD = {"least": 18, "padding": 8, "foot": 5} as const;
 
 /** How far apart labels have to be that stand on their end. */
-export const UPRIGHT = 11 as const;
+export const UPRIGHT = 11;
 
 /** Every how many rows have a label: the first with which labels stand at least `ROOMY` apart. */
 export const STRIDES = [1, 2, 5, 10, 20] as const;
@@ -85,4 +84,4 @@ export const ARROWS = {"most": 160, "z": 3} as const;
 export const PICTURE = {"padding": 16, "least": 380, "lines": 3, "scale": 160, "swatch": 14} as const;
 
 /** What a legend says. */
-export const LEGEND = {"selected": "selected", "partial": "partly selected", "zero": "output weights all zero", "beyond": "beyond the scale", "missing": "no value", "folded": "norms folded", "raw": "raw weights", "composition": "-composition", "not_use": "z above random is not use", "plain": "as most pairs", "few": "too few pairs to compare"} as const;
+export const LEGEND = {"selected": "selected", "partial": "partly selected", "zero": "output weights all zero", "beyond": "beyond the scale", "missing": "no value", "folded": "norms folded", "raw": "raw weights", "composition": "-composition", "not_use": "z above random is not use", "gray": "gray: no outlier", "plain": "as most pairs", "few": "too few pairs to compare"} as const;

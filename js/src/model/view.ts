@@ -4,6 +4,7 @@ import type { BitSet } from "./bits";
 import { type Cells, endCell, type Position } from "./cells";
 import type { Brush } from "./selection";
 import { cellsOf } from "./stacks";
+import { ARROWS } from "./style";
 import type { Arrow } from "./wire";
 
 /** "auto": cells of a readable size, which may have to be scrolled. "whole": the whole grid. A number: that size. */
@@ -70,7 +71,7 @@ export function newView(all: Cells, stack: string): View {
   return {
     ...startOf(cells),
     panel: { tab: "ov", sign: 1, explains: false },
-    arrows: { shown: true, z: 3, kinds: { Q: true, K: true, V: true } },
+    arrows: { shown: true, z: ARROWS.z, kinds: { Q: true, K: true, V: true } },
     stack,
     cells,
     cursors: new Map(),

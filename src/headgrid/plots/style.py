@@ -124,8 +124,11 @@ LABELED = {"height": 26, "padding": 24, "gap": 6}
 RING = 3
 """Room for a frame around the outermost cells."""
 
-BAND_GAP, TITLE, CAPTION, BRACKET = 10, 20, 20, 17
-"""Heights: between two bands; of a band's title; of the names of blocks of columns; of brackets over heads."""
+BAND_GAP, CAPTION, BRACKET = 10, 20, 17
+"""Heights: between two bands; of the names of blocks of columns; of brackets over heads."""
+
+TITLE = 20
+"""The height of a stack's name in a picture of several; the widget shows one at a time."""
 
 SIDE = {"least": 16, "padding": 12, "inset": 10}
 """The column of row labels: the least width of a label, what is added to it, and how far it stands off the cells."""
@@ -190,6 +193,7 @@ LEGEND = {
     "raw": "raw weights",
     "composition": "-composition",
     "not_use": "z above random is not use",
+    "gray": "gray: no outlier",
     "plain": "as most pairs",
     "few": "too few pairs to compare",
 }
@@ -209,7 +213,7 @@ def tier(size: float, tiers: Sequence[tuple[float, ...]]) -> tuple[float, ...]:
 # ---- for TypeScript and CSS
 
 _HINT = "// Generated from src/headgrid/plots/style.py by `make build`. Do not edit."
-_PYTHON_ONLY = {"SAVED"}
+_PYTHON_ONLY = {"SAVED", "TITLE"}
 
 
 def typescript() -> str:
@@ -223,8 +227,12 @@ def typescript() -> str:
         if _PYTHON_ONLY & {*names}:
             continue
         lines += ["", f"/** {' '.join(said.split())} */"]
-        lines += [f"export const {name} = {json.dumps(globals()[name])} as const;" for name in names]
+        lines += [f"export const {name} = {_literal(globals()[name])};" for name in names]
     return "\n".join([*lines, ""])
+
+
+def _literal(value: object) -> str:
+    return json.dumps(value) + " as const" * isinstance(value, tuple | dict)  # a number may be added to
 
 
 def css() -> str:
@@ -233,8 +241,9 @@ def css() -> str:
     def properties(palette: Palette, indent: str) -> list[str]:
         return [f"{indent}--hg-{name.replace('_', '-')}: {color};" for name, color in asdict(palette).items()]
 
-    lines = [f"/* {_HINT.removeprefix('// ')} */", ".headgrid:not(#h#h#h) {", *properties(LIGHT, "  "), ""]
-    lines += ['  &[data-theme="dark"] {', *properties(DARK, "    "), "  }", "}", ""]
+    lines = [f"/* {_HINT.removeprefix('// ')} */", ".headgrid:not(#h#h#h) {"]
+    lines += [*properties(LIGHT, "  "), "  --hg-theme: light;", "", '  &[data-theme="dark"] {']
+    lines += [*properties(DARK, "    "), "    --hg-theme: dark;", "    color-scheme: dark;", "  }", "}", ""]
     return "\n".join(lines)
 
 

@@ -85,8 +85,8 @@ def test_columns_gaps_handles_groups_and_rows_lie_where_the_widget_has_them(scri
         for box, other in zip(ours.bands, theirs["bands"], strict=True):
             assert [*box.lefts] == other["lefts"]
             assert [*box.widths] == other["widths"]
-            assert [*box.handles] == other["grips"]
-            assert not box.handles or box.handle == other["grip"]
+            assert [*box.handles] == other["handleLefts"]
+            assert not box.handles or box.handle == other["handleWidth"]
             assert [[*group] for group in box.groups] == other["groups"]
             assert [dict(zip(("title", "first", "last"), block, strict=True)) for block in box.blocks] == other[
                 "blocks"

@@ -74,7 +74,7 @@ def _entries(scene: Scene, roomy: bool, curves: Sequence[Curve]) -> Iterator[Ent
     if curves:
         yield _text(LEGEND["not_use"])
         if any(curve.plain for curve in curves):
-            yield _text(f"gray: {LEGEND['few' if scene.fence is None else 'plain']}")
+            yield _text(LEGEND["gray"])
     for mark in scene.marks:
         yield _entry(mark.name, *off, Boxes(np.array([(3.0, 2.0, 8.0, 3.0)]), mark.color))
 
