@@ -1,1 +1,1 @@
-"""What a model is made of: dimensions, stacks, layers, and the slots of parameters. Read `anatomy.anatomy` first."""
+"""The anatomy of a model: dimensions, stacks, layers, and the slots of parameters. Read `anatomy.anatomy` first."""

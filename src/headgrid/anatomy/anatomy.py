@@ -61,7 +61,7 @@ Provenance = Literal["table", "doubted", "guess", "proven"]
 
 @dataclass(frozen=True, eq=False)
 class Anatomy(Frozen):
-    """What one model is made of: dimensions, parameters, and the slots that place every entry of them.
+    """The anatomy of one model: its dimensions, parameters, and the slots that place every entry of them.
 
     Two anatomies are equal when their parameters and slots are: two models of one shape share their selections.
     `n_layers, n_heads, n_kv_heads, d_model, d_head, d_mlp, n_experts, places` and `kv_head_of` are those of the

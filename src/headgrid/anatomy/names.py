@@ -8,11 +8,11 @@ from functools import lru_cache
 from headgrid.anatomy.anatomy import Anatomy, Stack
 
 MAIN = "text"
-"""What the stack without a name may be called where there are others: the language model of a vision-language model."""
+"""The name in a text of the stack that has none, where there are others: a vision-language model's language model."""
 
 
 def stacks_of(anatomy: Anatomy) -> dict[str, Stack]:
-    """What each stack of a model is called in a text; nothing where there is one stack only."""
+    """The stacks of a model by their names in a text; empty where there is one stack only."""
     return {stack.name or MAIN: stack for stack in anatomy.stacks} if len(anatomy.stacks) > 1 else {}
 
 

@@ -1,4 +1,4 @@
-"""What stored weights do: the roles, the piece of the model that each belongs to, and one canonical orientation."""
+"""Roles of stored weights: what each does, the piece of the model that it belongs to, and its canonical orientation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PART_AXIS = {"q": "n", "o": "n", "k": "g", "v": "g", "neuron": "f", "expert": "e
 
 @dataclass(frozen=True)
 class Role:
-    """What a stored weight does.
+    """A role of stored weights: what they do.
 
     Attributes:
         axes: its canonical orientation; `...` is any shape, for tensors that are shown but not taken apart.
@@ -147,7 +147,7 @@ def bare(key: str) -> str:
 
 
 def role_of(key: str) -> Role:
-    """What a weight with this key does, whatever its stack."""
+    """The role of a key, whatever its stack."""
     return ROLES[bare(key)]
 
 

@@ -23,7 +23,7 @@ from headgrid.selection.parts import Parts
 from headgrid.selection.printer import text_of
 
 ActivationKind = Literal["z", "mlp", "in", "out"]
-"""What is recorded or changed: heads' `z`, neurons' activations, and what enters and leaves a layer."""
+"""Kinds of activations: heads' `z`, neurons' activations, and the residual stream before and after a layer."""
 
 Where = tuple[ActivationKind, str, int]
 """Which activation, of which stack, in which layer."""
@@ -32,7 +32,7 @@ READ_BY = {"z": "W_O", "mlp": "W_out"}
 """The weight that reads an activation."""
 
 _PLAIN = {*OUTSIDE_LAYERS, *NORMS, "attn rest", "mlp rest"}
-"""What the complement of heads and neurons has beside heads and neurons, and is left as it is."""
+"""Owners that a complement of heads and neurons has in it and that are left as they are."""
 
 _LONGEST = 200
 

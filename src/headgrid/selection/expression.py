@@ -169,7 +169,7 @@ class Expression(Lexer, ABC):
 
 @lru_cache(maxsize=4096)
 def _numbered_piece(stack: Stack, word: str, suffix: str | None) -> Piece | None:
-    """What a numbered word and its suffix name, as they are written; None where nothing does."""
+    """The piece that a numbered word and its suffix name, as they are typed; None where there is none."""
     word = _AS_PRINTED[squeezed(word)]
     found = piece(stack, word) if suffix is None else side(stack, word, suffix.lower())
     return found if found and found.roles else None

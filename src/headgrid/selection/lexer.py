@@ -15,7 +15,7 @@ AROUND = 60
 """How many characters of a long text are shown before its faulty piece, of that piece, and after it."""
 
 LONGEST_WORD = 200
-"""What is longer is no misspelled word of a model: nothing is suggested for it."""
+"""The length of a text from which on it is no misspelled word: nothing is suggested for it."""
 
 
 class SelectionError(ValueError):
@@ -65,43 +65,43 @@ class Lexer:
     def __init__(self, text: str) -> None:
         self.text, self.at = text, 0
 
-    def index(self, noun: str, n: int) -> Numbers:
-        """The numbers that `3`, `0-3`, `[0,2,5-7]` or `*` name."""
+    def index(self, nouns: tuple[str, str], n: int) -> Numbers:
+        """The numbers below `n` that `3`, `0-3`, `[0,2,5-7]` or `*` name; `nouns`: of one, of several."""
         if self.take("*"):
             return Numbers(list(range(n)), star=True)
         if not self.take("["):
-            return Numbers(sorted(self.range(noun, n)), star=False)
+            return Numbers(sorted(self.range(nouns, n)), star=False)
         opened = self.at - 1
-        chosen = self.range(noun, n)
+        chosen = self.range(nouns, n)
         while self.take(","):
-            chosen |= self.range(noun, n)
+            chosen |= self.range(nouns, n)
         if not self.take("]"):
             self.fail(opened, 1, "this bracket is not closed")
         return Numbers(sorted(chosen), star=False)
 
-    def range(self, noun: str, n: int) -> set[int]:
+    def range(self, nouns: tuple[str, str], n: int) -> set[int]:
         """The numbers of `3` or `0-3`, each below `n`."""
         start = self.skip()
-        first = last = self.number(noun, n)
+        first = last = self.number(nouns, n)
         if self.match(r"\s*-\s*\d"):
             self.take("-")
-            last = self.number(noun, n)
+            last = self.number(nouns, n)
         if last < first:
-            self.fail(start, self.at - start, f"this range of {noun}s runs backwards; write {last}-{first}")
+            self.fail(start, self.at - start, f"this range of {nouns[1]} runs backwards; write {last}-{first}")
         return set(range(first, last + 1))
 
-    def number(self, noun: str, n: int) -> int:
+    def number(self, nouns: tuple[str, str], n: int) -> int:
         """A number below `n`, of which there must be one here."""
         self.skip()
         digits = self.match(r"\d+")
         if not n:
-            self.fail(self.at, len(digits), f"this model has no {noun}s")
+            self.fail(self.at, len(digits), f"this model has no {nouns[1]}")
         if not digits:
             allowed = f"{span(n)}, a range such as 0-{n - 1}, a list such as [0,{n - 1}], or *"
-            self.fail(self.at, len(self.here()), f"a {noun} is missing here: {allowed}")
+            self.fail(self.at, len(self.here()), f"a {nouns[0]} is missing here: {allowed}")
         if len(digits) > 9 or int(digits) >= n:
             named = digits if len(digits) <= 20 else digits[:20] + "..."
-            self.fail(self.at, len(digits), f"there is no {noun} {named}; this model's {noun}s are {span(n)}")
+            self.fail(self.at, len(digits), f"there is no {nouns[0]} {named}; this model's {nouns[1]} are {span(n)}")
         self.at += len(digits)
         return int(digits)
 
@@ -113,10 +113,7 @@ class Lexer:
         return self.at
 
     def match(self, pattern: str) -> str:
-        """What fits a pattern here, without passing over it; empty where nothing does.
-
-        What stands before this place is there for a pattern that looks back, and none does.
-        """
+        """The text that matches a pattern here, without passing over it; empty where none does."""
         found = _compiled(pattern).match(self.text, self.at)
         return found.group() if found else ""
 
@@ -128,7 +125,7 @@ class Lexer:
         return taken
 
     def here(self) -> str:
-        """What stands at this place, to be named in an error; empty at the end of the text."""
+        """The word or symbol at this place, to be named in an error; empty at the end of the text."""
         self.skip()
         return self.match(r"[\w.*]+|\S")
 

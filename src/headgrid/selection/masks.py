@@ -139,7 +139,7 @@ def zero_(model: torch.nn.Module, chosen: ParamMasks) -> None:
 
 
 def training_only(model: torch.nn.Module, chosen: ParamMasks) -> AbstractContextManager[None]:
-    """What `Selection.training_only` does; see there."""
+    """The context of `Selection.training_only`; see there."""
     parameters = _parameters(model, chosen)
     if chosen and not any(parameters[name].requires_grad for name in chosen):
         raise ValueError(

@@ -108,7 +108,7 @@ def _compiled() -> tuple[re.Pattern[str], list[tuple[re.Pattern[str], str, str]]
 
 
 def meant(text: str, at: int = 0) -> Meant | None:
-    """What stands at this place, in our words; None where it is in no known notation."""
+    """The term in another notation at this place, in our words; None where there is none."""
     some, rows = _compiled()
     if some.match(text, at) is None:
         return None

@@ -156,7 +156,7 @@ class _Parser(Expression):
         return bool(modules)
 
     def in_stack(self, found: Union, start: int, stack: Stack) -> None:
-        """What comes after a stack's name: a word or a parenthesis of that stack, or nothing for all of it."""
+        """Read what comes after a stack's name: a word or a parenthesis of that stack, or nothing for all of it."""
         before, self.stack, self.beside = (self.stack, self.beside), stack, ()
         if self.match(r"\s*\("):
             self.nested(found)
@@ -169,7 +169,7 @@ class _Parser(Expression):
         self.stack, self.beside = before
 
     def in_this_stack(self, found: Union, start: int) -> bool:
-        """A layer, or what belongs to none; whether one stands here."""
+        """Read a layer, or what belongs to none; whether one stands here."""
         for word in OUTSIDE_WORDS.values():
             if said := self.match(word.pattern):
                 self.at += len(said)
@@ -190,12 +190,12 @@ class _Parser(Expression):
                 places = listed(f"'{name} {here[:60]}'" for name, stack in self.stacks.items() if stack.n_layers)
                 self.fail(self.at, len(here), f"say which stack {short(here)} is in: {places}")
             self.at += len(said)
-            self.layer(found, start, self.index("layer", self.stack.n_layers))
+            self.layer(found, start, self.index(("layer", "layers"), self.stack.n_layers))
             return True
         return False
 
     def outside(self, stack: Stack, word: Word) -> Parts:
-        """What a word for what belongs to no layer names in a stack; empty where the stack has none."""
+        """The parts that a word for what belongs to no layer names in a stack; empty where the stack has none."""
         return parts.outside_layers(self.anatomy, stack, word.owners)
 
     def stacks_outside(self) -> list[Stack]:
@@ -204,7 +204,7 @@ class _Parser(Expression):
         return [*shared, self.stack]
 
     def layer(self, found: Union, start: int, layers: Numbers) -> None:
-        """What comes after a layer's number: a piece of the layer, or nothing for all of it."""
+        """Read what comes after a layer's number: a piece of the layer, or nothing for all of it."""
         a = self.stack
         self.skip()
         text = next((text for text, pattern in PATTERNS.items() if self.match(pattern)), "")
@@ -213,7 +213,7 @@ class _Parser(Expression):
             self.no_such_piece()
         self.at += len(self.match(PATTERNS[text])) if text else 0
         whole = piece(a, text)
-        numbers = self.index(word.noun, count(a, text)) if word.axis else Numbers([0], star=False)
+        numbers = self.index((word.noun, word.plural), count(a, text)) if word.axis else Numbers([0], star=False)
         missing = whole.missing(layers.values, numbers.values)
         if missing and (not (layers.star or numbers.star) or len(missing) == len(layers.values)):
             said = self.text[start : self.at].strip()

@@ -68,7 +68,7 @@ def equal(left: Parts, right: Parts) -> bool:
 def pick(
     stack: Stack, owners: Sequence[str], layers: Sequence[int] | None = None, parts: Sequence[int] | None = None
 ) -> Parts:
-    """What there is of these owners in these layers: the parts with these numbers, or all of them."""
+    """The parts of these owners in these layers: those with these numbers, or all that there are."""
     rows = slice(None) if layers is None else np.asarray(layers, dtype=np.intp)
     found: list[tuple[str, Bools]] = []
     for role in stack.roles(*owners):
@@ -136,7 +136,7 @@ def per_group(stack: Stack, of_heads: npt.NDArray[np.bool_]) -> npt.NDArray[np.b
 
 
 def coverage(stack: Stack, chosen: Parts, roles: Iterable[str], letter: str) -> tuple[Bools, Bools, Bools]:
-    """What is chosen of each numbered piece of each layer.
+    """Which numbered pieces of each layer are chosen whole, and which in part.
 
     Args:
         stack: the stack of layers.

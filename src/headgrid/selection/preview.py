@@ -48,7 +48,7 @@ class Branch:
             self.below.setdefault(path[0], Branch(path[0])).add(path[1:], selected, total, whole)
 
     def visible(self) -> list[Branch]:
-        """What lies below and is touched; a lone one is drawn with its parent: `q_proj.weight`."""
+        """The branches below of which something is selected; a lone one is drawn with its parent: `q_proj.weight`."""
         found = []
         for branch in self.below.values():
             if branch.selected or branch.whole:
@@ -65,7 +65,7 @@ class Branch:
         )
 
     def shown(self) -> Iterator[tuple[str, Branch]]:
-        """What is drawn below: numbered neighbors that look alike once, `0-11`, with how many they are."""
+        """The names and branches that are drawn below; numbered neighbors that look alike are drawn once: `0-11`."""
         run: list[Branch] = []
         for branch in [*self.visible(), None]:
             if branch and run and branch.name.isdigit() and run[-1].name.isdigit() and branch.same(run[0]):
@@ -163,7 +163,7 @@ def preview(
 
 
 def _shared(what: Selection | ParamMasks) -> str:
-    """What is to be said of heads that share what is selected."""
+    """A sentence about heads that share what is selected and are not selected; "" where there are none."""
     siblings = what.siblings if isinstance(what, Selection) else None
     return f"key and value weights of these are read by {siblings} too, not selected" if siblings else ""
 

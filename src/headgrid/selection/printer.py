@@ -163,7 +163,7 @@ def _joined(stack: Stack, term: Term, chosen: Parts, left: Parts) -> Iterator[st
 
 
 def _rest(stack: Stack, bits: Bools, fits: Bools, role: str, letter: str) -> Bools | None:
-    """What a term leaves of a role's parts where it fits; None for nothing. Millions of neurons are seldom copied."""
+    """A role's parts without those that a term names where it fits; None for none. Neurons are seldom copied."""
     if letter:
         rest = bits > parts.spread(stack, fits, role, letter)
         if not rest.any():

@@ -89,7 +89,7 @@ class Selection:
 
     @classmethod
     def of(cls, anatomy: Anatomy, what: Selectable) -> Selection:
-        """What `Anatomy.select` returns; see there."""
+        """The selection that `Anatomy.select` returns; see there."""
         arguments.of_kind("anatomy", anatomy, Anatomy, "an Anatomy, as headgrid.dissect makes it")
         if isinstance(what, Selection):
             return what._of(anatomy)

@@ -76,7 +76,7 @@ class Suggestions:
     def everywhere(self, typed: str) -> Iterator[Item]:
         """The terms of every layer that begin with a text which needs a layer before it: `mlp`, `h3`."""
         if self.layered and re.match(r"[a-z]", typed, re.IGNORECASE):
-            yield from self._after(f"{self.before}l*", _chosen("layer", "*", self.stack.n_layers), typed)
+            yield from self._after(f"{self.before}l*", _chosen("*", self.stack.n_layers), typed)
 
     def like(self, typed: str, words: Sequence[str]) -> Iterator[Item]:
         """Words close to a misspelled one: some that are given, and those for what belongs to no layer."""
@@ -90,7 +90,7 @@ class Suggestions:
             yield from self._sides(self.before + word, self.outside.get(word, ()), side)
             return
         if not word and self.layered:
-            first = _chosen("layer", "0", self.stack.n_layers)
+            first = _chosen("0", self.stack.n_layers)
             yield f"{self.before}l0", self._spoken("0")
             yield from islice(self._pieces(f"{self.before}l0", first, ""), 3)
         yield from ((self.before + one, NOUNS[one]) for one in self.outside if one.startswith(word))
@@ -98,7 +98,7 @@ class Suggestions:
     def _layer(self, typed: str) -> Iterator[Item]:
         """The terms that begin with `l` and this."""
         number, rest = _split(typed)
-        layers = _chosen("layer", number, self.stack.n_layers)
+        layers = _chosen(number, self.stack.n_layers)
         head = f"{self.before}l{number}"
         if rest or typed != typed.rstrip():
             if layers.values:
@@ -150,7 +150,7 @@ class Suggestions:
             one_each = number.isdigit() and layers.text.isdigit()
             return head + word.after_layer + number, f"{where} {said}" if one_each else f"{said} of {where}"
 
-        there = bool(_chosen(one, text, n).values) and self._fits(word, layers, text)
+        there = bool(_chosen(text, n).values) and self._fits(word, layers, text)
         if rest:
             if rest.startswith(".") and there:
                 yield from self._sides(item(text)[0], self._there(word, layers), rest[1:])
@@ -208,11 +208,11 @@ def _near(found: str, words: Iterable[str]) -> list[str]:
     return difflib.get_close_matches(found.lower(), list(words), n=3, cutoff=0.6)
 
 
-def _chosen(noun: str, text: str, n: int) -> _Chosen:
+def _chosen(text: str, n: int) -> _Chosen:
     """The numbers below `n` that a text names."""
     lexer = Lexer(text)
     try:
-        found = lexer.index(noun, n)
+        found = lexer.index(("number", "numbers"), n)
     except SelectionError:
         return _Chosen(text, [], False)
     return _Chosen(text, found.values, found.star) if lexer.at == len(text) else _Chosen(text, [], False)

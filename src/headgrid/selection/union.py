@@ -17,7 +17,7 @@ from headgrid.selection.words import LAYER_WORDS, SIDES
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """What one word names in the layers of one stack, whatever its numbers.
+    """The parts that one word names in the layers of one stack, whatever its numbers.
 
     Attributes:
         stack: the stack of layers.
@@ -55,7 +55,7 @@ class Piece:
 
 @lru_cache(maxsize=512)
 def piece(stack: Stack, word: str) -> Piece:
-    """What a word after a layer names."""
+    """The piece that a word after a layer names."""
     said = LAYER_WORDS[word]
     return _piece(stack, said.axis, tuple(stack.roles(*said.owners)))
 
@@ -68,7 +68,7 @@ def count(stack: Stack, word: str) -> int:
 
 @lru_cache(maxsize=512)
 def side(stack: Stack, word: str, suffix: str) -> Piece | None:
-    """What a word with a suffix such as `.q` or `.w_q` names; None where nothing has it."""
+    """The piece that a word with a suffix such as `.q` or `.w_q` names; None where no role has it."""
     whole = piece(stack, word)
     roles = next((roles for name, roles in sides_of(whole.roles).items() if name.lower() == suffix), None)
     return _piece(stack, whole.letter, tuple(roles)) if roles else None

@@ -95,7 +95,7 @@ class Cells:
         anatomy: the model.
         bands: the bands, as they cross the wire: of each stack the embeddings, the layers, the final norm and
             unembedding.
-        tooltips: what stands behind the cells; `bands` says which look each cell has.
+        tooltips: what stands behind the cells; `bands` says which tooltip each cell has.
         n_cells: how many cells there are, absent ones included.
         absent: which cells have no part behind them, shape `[n_cells]`.
     """

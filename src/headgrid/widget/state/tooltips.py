@@ -16,7 +16,7 @@ from headgrid.selection.words import LAYER_WORDS
 from headgrid.widget.wire.schema import Handle, Tooltip
 
 MOST = 8
-"""How many lines of shapes a look has at most: a mixer may have a dozen tensors."""
+"""How many lines of shapes a tooltip has at most: a mixer may have a dozen tensors."""
 
 Piece = tuple[tuple[str, ...], str, int]
 """Neighboring columns: the owners of their parts, the letter that counts them ("" for one column), and how many."""
@@ -26,7 +26,7 @@ class Tooltips:
     """Gathers the tooltips of one grid.
 
     Attributes:
-        tooltips: each look once, in the order in which they were met.
+        tooltips: each tooltip once, in the order in which they were met.
     """
 
     def __init__(self, anatomy: Anatomy) -> None:
@@ -38,7 +38,7 @@ class Tooltips:
         """The tooltips of one band.
 
         Returns:
-            The kind of each row, and for each kind of row the number of each column's look, -1 where there is no cell.
+            The kind of each row, and for each kind of row the number of each column's tooltip; -1 for no cell.
         """
         keys = stack.roles(*(owner for owners, _, _ in pieces for owner in owners))
         kinds: dict[tuple[tuple[str, int, tuple[int, ...]], ...], int] = {}
@@ -49,14 +49,14 @@ class Tooltips:
             alike = tuple((key, slot.first, slot.canonical_shape) for key in keys for slot in self._slots(key, row))
             if alike not in kinds:
                 kinds[alike] = len(table)
-                table.append([self._look(stack, row, *cell) for piece in pieces for cell in _cells(piece)])
+                table.append([self._tooltip(stack, row, *cell) for piece in pieces for cell in _cells(piece)])
             of_rows.append(kinds[alike])
         return of_rows, table
 
     def _slots(self, key: str, row: int) -> tuple[Slot, ...]:
         return self.anatomy.slots_at.get((key, row), ())
 
-    def _look(self, stack: Stack, row: int, owners: tuple[str, ...], letter: str, number: int) -> int:
+    def _tooltip(self, stack: Stack, row: int, owners: tuple[str, ...], letter: str, number: int) -> int:
         lines: dict[tuple[int, ...], list[str]] = {}
         count, shared = 0, []
         for key in stack.roles(*owners):
