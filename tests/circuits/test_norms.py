@@ -13,7 +13,7 @@ from passes import module_of, recorded
 import headgrid as hg
 from headgrid.anatomy.anatomy import Stack
 from headgrid.circuits.factors import Circuits
-from headgrid.circuits.norms import Kind, Norm, Norms, kind_of
+from headgrid.circuits.norms import Norm, NormForm, Norms, norm_form
 from headgrid.weights import Weights
 
 every_family = pytest.mark.parametrize("family", tiny.FAMILIES)
@@ -151,20 +151,20 @@ def test_gains_have_the_one_of_gemma_added_and_nothing_else_does() -> None:
 @pytest.mark.parametrize(
     ("family", "path", "expected"),
     [
-        ("gpt2", "transformer.h.0.ln_1", Kind(True, 0, 28)),
-        ("llama with grouped-query attention", "model.norm", Kind(False, 0, 48)),
-        ("nemotron", "model.norm", Kind(True, 1, 48)),
-        ("gemma2", "model.layers.1.post_attention_layernorm", Kind(False, 1, 48)),
-        ("gemma3", "model.layers.1.self_attn.q_norm", Kind(False, 1, 10)),
-        ("cohere", "model.layers.1.self_attn.q_norm", Kind(True, 0, 8)),
-        ("olmo2", "model.layers.1.self_attn.k_norm", Kind(False, 0, 16)),
-        ("t5", "encoder.final_layer_norm", Kind(False, 0, 28)),
+        ("gpt2", "transformer.h.0.ln_1", NormForm(True, 0, 28)),
+        ("llama with grouped-query attention", "model.norm", NormForm(False, 0, 48)),
+        ("nemotron", "model.norm", NormForm(True, 1, 48)),
+        ("gemma2", "model.layers.1.post_attention_layernorm", NormForm(False, 1, 48)),
+        ("gemma3", "model.layers.1.self_attn.q_norm", NormForm(False, 1, 10)),
+        ("cohere", "model.layers.1.self_attn.q_norm", NormForm(True, 0, 8)),
+        ("olmo2", "model.layers.1.self_attn.k_norm", NormForm(False, 0, 16)),
+        ("t5", "encoder.final_layer_norm", NormForm(False, 0, 28)),
     ],
 )
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
-def test_a_module_is_asked_in_its_own_dtype(family: str, path: str, expected: Kind, dtype: torch.dtype) -> None:
+def test_a_module_is_asked_in_its_own_dtype(family: str, path: str, expected: NormForm, dtype: torch.dtype) -> None:
     module = tiny.fresh(family).get_submodule(path).to(dtype)
-    assert kind_of(module, "weight") == expected
+    assert norm_form(module, "weight") == expected
 
 
 def test_asking_fires_no_hooks_and_moves_no_random_numbers() -> None:
@@ -186,7 +186,7 @@ def test_asking_fires_no_hooks_and_moves_no_random_numbers() -> None:
     state = torch.random.get_rng_state()
     assert Norms(Weights(model)).before(0, "attn").centered
     pointed = Pointed()
-    assert kind_of(pointed, "weight") == Kind(True, 0, 28)
+    assert norm_form(pointed, "weight") == NormForm(True, 0, 28)
     assert fired == []
     assert torch.equal(torch.random.get_rng_state(), state)
     pointed(torch.ones(2, 28))
@@ -312,7 +312,7 @@ def test_hooks_within_a_norm_stay_in_place_while_it_is_asked() -> None:
     norm, fired = Norm(), []
     hooked = norm.point
     hooked.register_forward_hook(lambda *_: fired.append(1))
-    kind = kind_of(norm, "w")
+    kind = norm_form(norm, "w")
     assert kind is not None
     assert not kind.centered
     assert norm.seen == [1]  # a forward pass in another thread would have fired it

@@ -16,7 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import headgrid as hg
 from headgrid.circuits import readout
-from headgrid.circuits.readout import extremes, sizes
+from headgrid.circuits.readout import extremes, row_norms
 from headgrid.circuits.tokens import TokenTable, Vocabulary
 from headgrid.weights import Weights
 
@@ -148,7 +148,7 @@ def test_the_largest_and_smallest_logits_are_those_of_a_float64_product(dtype: t
     W = W if layout == "tokens in rows" else W.T.contiguous().T
     for size in (1.0, 1e-200, 1e200):
         given = torch.randn(23, 57, generator=generator, dtype=torch.float64)
-        table = extremes(W, given * size, 7, sizes(W))
+        table = extremes(W, given * size, 7, row_norms(W))
         (ids, values), (bottom_ids, _) = ranked(given @ W.double().T, 7), ranked(-given @ W.double().T, 7)
         assert torch.equal(table.ids, ids)
         assert torch.equal(table.bottom_ids, bottom_ids)
@@ -168,7 +168,7 @@ def test_near_ties_that_half_precision_swaps_are_in_the_right_order(dtype: torch
     assert not torch.equal(naive.sort().values, ranked(exact, 10)[0].sort().values), (
         "this must be hard to mean anything"
     )
-    assert is_table_of(extremes(W, d, 10, sizes(W)), exact)
+    assert is_table_of(extremes(W, d, 10, row_norms(W)), exact)
 
 
 def test_tokens_that_lie_along_the_rounding_error_of_a_direction_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,7 +183,7 @@ def test_tokens_that_lie_along_the_rounding_error_of_a_direction_are_found(monke
     W = W.bfloat16()
     assert not set((d.bfloat16() @ W.T).topk(50).indices[0].tolist()) & set(range(0, 1000, 100))
     monkeypatch.setattr(readout, "_dtypes", lambda W: [torch.bfloat16])
-    table = extremes(W, d, 10, sizes(W))
+    table = extremes(W, d, 10, row_norms(W))
     assert sorted(table.ids[0].tolist()) == list(range(0, 1000, 100))
     assert is_table_of(table, d @ W.double().T)
 
@@ -197,7 +197,7 @@ def test_logits_that_no_fast_product_tells_apart_are_still_exact(dtype: torch.dt
     W = W.to(dtype)
     given = torch.randn(5, 20, generator=generator, dtype=torch.float64)
     given[:3, 0] = 0
-    assert is_table_of(extremes(W, given, 10, sizes(W)), given @ W.double().T)
+    assert is_table_of(extremes(W, given, 10, row_norms(W)), given @ W.double().T)
 
 
 @given(st.data())
@@ -208,28 +208,28 @@ def test_any_matrix_is_ranked_as_by_sorting_all_of_its_logits(data: st.DataObjec
     # small whole numbers: products are exact, and many are equal
     W = torch.randint(-3, 4, (V, m), generator=generator).to(data.draw(st.sampled_from(DTYPES), label="dtype"))
     d = torch.randint(-3, 4, (k, m), generator=generator).double()
-    assert is_table_of(extremes(W, d, n, sizes(W)), d @ W.double().T, n)
+    assert is_table_of(extremes(W, d, n, row_norms(W)), d @ W.double().T, n)
 
 
 def test_equal_logits_are_in_the_order_of_their_ids() -> None:
     W = torch.randn(3000, 33, generator=torch.Generator().manual_seed(1)).repeat(2, 1).bfloat16()
     d = torch.randn(4, 33, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
-    table = extremes(W, d, 8, sizes(W))
+    table = extremes(W, d, 8, row_norms(W))
     assert torch.equal(table.ids[:, 1::2], table.ids[:, ::2] + 3000)
     assert torch.equal(table.bottom_ids[:, 1::2], table.bottom_ids[:, ::2] + 3000)
     d[2] = 0
-    table = extremes(W, d, 8, sizes(W))
+    table = extremes(W, d, 8, row_norms(W))
     assert table.ids[2].tolist() == table.bottom_ids[2].tolist() == list(range(8))
     assert not table.values[2].any()
     constant = torch.ones(5000, 3)
-    assert extremes(constant, torch.ones(1, 3), 4, sizes(constant)).ids.tolist() == [[0, 1, 2, 3]]
+    assert extremes(constant, torch.ones(1, 3), 4, row_norms(constant)).ids.tolist() == [[0, 1, 2, 3]]
 
 
 @pytest.mark.parametrize("scale", [1e-37, 1e-20, 1e20, 1e37])
 def test_very_large_and_very_small_weights_are_ranked_too(scale: float) -> None:
     W = scale * torch.randn(3000, 21, generator=torch.Generator().manual_seed(1))
     d = torch.randn(3, 21, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
-    table = extremes(W, d, 10, sizes(W))
+    table = extremes(W, d, 10, row_norms(W))
     assert torch.equal(table.ids, ranked(d @ W.double().T, 10)[0])
 
 
@@ -245,7 +245,7 @@ def test_arithmetic_that_is_worse_than_it_should_be_is_noticed(monkeypatch: pyte
 
     monkeypatch.setattr(readout, "_logits", worse)
     monkeypatch.setattr(readout, "_dtypes", lambda W: [torch.bfloat16, torch.float32, torch.float64])
-    assert is_table_of(extremes(W, d, 10, sizes(W)), d @ W.double().T)
+    assert is_table_of(extremes(W, d, 10, row_norms(W)), d @ W.double().T)
     assert used == [torch.bfloat16, torch.float32]
 
 
@@ -259,7 +259,7 @@ def test_few_tokens_at_a_time_give_the_same(
     d = torch.randn(9, 31, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     monkeypatch.setattr(readout, "LOGITS_BYTES", 9 * 8 * 500)
     monkeypatch.setattr(readout, "_dtypes", lambda W: dtypes)
-    assert is_table_of(extremes(W, d, 10, sizes(W)), d @ W.double().T)
+    assert is_table_of(extremes(W, d, 10, row_norms(W)), d @ W.double().T)
     pieces = list(readout._logits(W, d / d.norm(dim=-1, keepdim=True), dtypes[0]))
     assert len(pieces) > 1
     assert sum(count for _, count, _ in pieces) == 3333
@@ -286,7 +286,7 @@ class Largest(TorchDispatchMode):
 def test_no_copy_of_the_vocabulary_is_made(dtype: torch.dtype) -> None:
     W = torch.randn(40_000, 160, generator=torch.Generator().manual_seed(1)).to(dtype)
     with Largest() as seen:
-        extremes(W, torch.randn(4, 160, dtype=torch.float64), 10, sizes(W))
+        extremes(W, torch.randn(4, 160, dtype=torch.float64), 10, row_norms(W))
     assert 0 < seen.bytes <= W.nbytes / 2
 
 

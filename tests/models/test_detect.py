@@ -20,7 +20,7 @@ import headgrid as hg
 from headgrid.anatomy.anatomy import Anatomy, AnatomyError, Slot, Stack
 from headgrid.anatomy.roles import ROLES
 from headgrid.models import huggingface
-from headgrid.models.binding import Named, bind
+from headgrid.models.binding import NamedShapes, bind
 from headgrid.models.detect import Guess, guess, guesses, written
 from headgrid.models.families import FAMILIES
 from headgrid.models.family import Family, lines
@@ -413,14 +413,14 @@ def test_a_part_of_the_layers_is_refused() -> None:
         guess(model.config, replace(all_of, shapes=kept, known={name: name for name in kept}))
 
 
-def square(**config: Any) -> tuple[Any, Named]:
+def square(**config: Any) -> tuple[Any, NamedShapes]:
     """A model all of whose matrices are square."""
     module = {"q_proj": "self_attn", "k_proj": "self_attn", "v_proj": "self_attn", "o_proj": "self_attn",
               "fc1": "mlp", "fc2": "mlp"}  # fmt: skip
     shapes = {f"layers.{i}.{at}.{name}.weight": (12, 12) for i in range(2) for name, at in module.items()}
     shapes["norm.weight"] = (12,)
     said = SimpleNamespace(model_type="square", num_attention_heads=3, num_hidden_layers=2, hidden_size=12, **config)
-    return said, Named("Square", shapes, {}, {name: name for name in shapes})
+    return said, NamedShapes("Square", shapes, {}, {name: name for name in shapes})
 
 
 def test_square_matrices_are_stored_either_way_and_both_are_guesses() -> None:

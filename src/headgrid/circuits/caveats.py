@@ -1,4 +1,4 @@
-"""What the QK of a layer leaves out of the scores, in sentences."""
+"""Caveats on QK: sentences on what stands between q.k of a layer and softmax."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NORMALIZED = "Queries and keys are normalized, so scores are not bilinear: only
 
 
 def notes_on_scores(weights: Weights, ln: LN, layer: int) -> Iterator[str]:
-    """What stands between q.k of a layer and softmax, and is not in QK: a sentence each."""
+    """Caveats on the QK of a layer, a sentence each: what stands between q.k and softmax, and is not in QK."""
     there = {role for role, at in weights.stack.places if at == layer}
     model, anatomy, stack = weights.model, weights.anatomy, weights.stack
     seen = measured(weights, layer)

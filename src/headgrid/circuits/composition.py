@@ -37,9 +37,9 @@ from jaxtyping import Float64
 from headgrid.anatomy.anatomy import count_of
 from headgrid.circuits.factors import Circuits
 from headgrid.circuits.norms import LN
-from headgrid.circuits.products import KINDS, Kind, Work, direct, kept_layer, scored
+from headgrid.circuits.products import KINDS, CompositionKind, Work, direct, kept_layer, scored
 from headgrid.circuits.progress import STOP, Progress, steps, stop_if
-from headgrid.circuits.targets import Place, heads_of, stack_of
+from headgrid.circuits.targets import PartIndex, heads_of, stack_of
 from headgrid.linalg.outliers import outer_fences
 from headgrid.selection.selection import Selectable
 from headgrid.torch_state import shielded
@@ -57,7 +57,7 @@ FEWEST = 12
 
 KINDS_SAID = "some of q, k and v, as a text or a list"
 
-__all__ = ["Composition", "Kind", "Pair", "compose", "partners"]
+__all__ = ["Composition", "CompositionKind", "Pair", "compose", "partners"]
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,9 @@ class Pair:
         z: how many standard deviations its square lies above that of random orientations.
     """
 
-    kind: Kind
-    source: Place
-    target: Place
+    kind: CompositionKind
+    source: PartIndex
+    target: PartIndex
     value: float
     z: float
 
@@ -92,7 +92,7 @@ class Composition:
         notes: what these matrices, and z, cannot say.
     """
 
-    heads: tuple[Place, ...]
+    heads: tuple[PartIndex, ...]
     q: Float64[torch.Tensor, "source target"]
     k: Float64[torch.Tensor, "source target"]
     v: Float64[torch.Tensor, "source target"]
@@ -205,11 +205,11 @@ class Composition:
         rows = zip(places[order].tolist(), value[wanted][order].tolist(), z[wanted][order].tolist(), strict=True)
         return [Pair(kinds[i], self.heads[s], self.heads[t], score, its_z) for (i, s, t), score, its_z in rows]
 
-    def _name(self, place: Place) -> str:
+    def _name(self, place: PartIndex) -> str:
         return f"{self.stack} l{place[0]}h{place[1]}".lstrip()
 
 
-def _kind(given: str) -> Kind:
+def _kind(given: str) -> CompositionKind:
     return one_of("each of kinds", given.lower() if isinstance(given, str) else given, KINDS)
 
 
@@ -268,7 +268,7 @@ def partners(
     circuits: Circuits,
     layer: int,
     head: int,
-    heads: Iterable[Place] | None = None,
+    heads: Iterable[PartIndex] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> list[Pair]:
     """How one head composes with every earlier and every later one, those of largest z first: as `compose` says it.

@@ -30,13 +30,13 @@ from headgrid.models import scaling
 from headgrid.utils.arguments import one_of
 from headgrid.weights import Weights
 
-__all__ = ["LN", "Circuits", "Kind", "check_finite"]
+__all__ = ["LN", "CircuitName", "Circuits", "check_finite"]
 
-Kind = Literal["ov", "qk", "mlp"]
+CircuitName = Literal["ov", "qk", "mlp"]
 Factors = tuple[torch.Tensor, torch.Tensor]
 
 
-READ: dict[Kind, tuple[str, ...]] = {
+READ: dict[CircuitName, tuple[str, ...]] = {
     "ov": ("ln1.w", "W_V", "W_DKV", "ln_kv.w", "W_UV", "W_O", "ln1_post.w"),
     "qk": ("ln1.w", "W_Q", "W_DQ", "ln_q.w", "W_UQ", "W_QR", "W_K", "W_DKV", "ln_kv.w", "W_UK", "W_KR", "q_norm.w",
            "k_norm.w", "q_gain", "k_gain"),
@@ -249,7 +249,7 @@ class Circuits:
 
     # ---- what matrices cannot say
 
-    def notes(self, kind: Kind, layer: int) -> tuple[str, ...]:
+    def notes(self, kind: CircuitName, layer: int) -> tuple[str, ...]:
         """What the matrices of a layer leave out, in sentences.
 
         Args:
@@ -261,7 +261,7 @@ class Circuits:
         layer = self._layer(layer)
         return tuple(self._notes(kind, layer))
 
-    def _notes(self, kind: Kind, layer: int) -> Iterator[str]:
+    def _notes(self, kind: CircuitName, layer: int) -> Iterator[str]:
         there = {role for role, at in self._stack.places if at == layer}
         if kind == "qk":
             yield from notes_on_scores(self.weights, self.ln, layer)

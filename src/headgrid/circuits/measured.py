@@ -1,4 +1,4 @@
-"""What becomes of queries and keys before softmax, measured on the model's own attention.
+"""A measurement of how attention scores are made of queries and keys, on the model's own attention.
 
 Libraries have many ways to write it, and no list of their names is complete. So it is asked: in a copy of the model
 with random weights, queries and keys are made of one vector of length c at every position. Where they are linear in
@@ -26,6 +26,7 @@ import torch
 from headgrid.anatomy.anatomy import Anatomy
 from headgrid.circuits.norms import Norms
 from headgrid.models import scaling
+from headgrid.models.verify.passes import StackLayer
 from headgrid.models.verify.probe import Probe
 from headgrid.models.verify.stand_in import VerifyError
 from headgrid.torch_state import shielded
@@ -33,8 +34,6 @@ from headgrid.weights import Weights
 
 __all__ = ["Measured", "measured"]
 
-LayerKey = tuple[str, int]
-"""A stack's name and a layer of it."""
 ScoreForm = Literal["product", "normalized", "half normalized", "none", "other"]
 """What attention scores are of queries and keys: see `Measured.kind`."""
 
@@ -50,7 +49,7 @@ EQUAL = 5e-3
 
 @dataclass(frozen=True)
 class Measured:
-    """What was seen of one layer.
+    """How one layer makes attention scores of queries and keys, as measured.
 
     Attributes:
         kind: what the scores are of queries and keys: their `product`; that of `normalized` ones, or with one of both
@@ -88,8 +87,8 @@ class _Measurement:
         why_not: why nothing was, or "".
     """
 
-    states: dict[LayerKey, object]
-    found: dict[LayerKey, Measured]
+    states: dict[StackLayer, object]
+    found: dict[StackLayer, Measured]
     why_not: str
 
 
@@ -148,7 +147,7 @@ def _attention_state(model: torch.nn.Module, anatomy: Anatomy, name: str, layer:
     return found
 
 
-def _measure(of_model: Weights) -> dict[LayerKey, Measured]:
+def _measure(of_model: Weights) -> dict[StackLayer, Measured]:
     probe = Probe(of_model.model, of_model.anatomy)
     of = [probe.scores(length) for length in LENGTHS]
     far = _far(probe, of[1])
@@ -161,7 +160,7 @@ def _measure(of_model: Weights) -> dict[LayerKey, Measured]:
     return found
 
 
-def _far(probe: Probe, near: dict[LayerKey, torch.Tensor]) -> dict[LayerKey, torch.Tensor]:
+def _far(probe: Probe, near: dict[StackLayer, torch.Tensor]) -> dict[StackLayer, torch.Tensor]:
     """The part of the scores that is by queries and keys, far on in a text; of no layer where none is other there."""
     try:
         one = probe.scores(1.0, far=True)

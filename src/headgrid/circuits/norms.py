@@ -22,7 +22,7 @@ from headgrid.anatomy.anatomy import Slot
 from headgrid.torch_state import shielded
 from headgrid.weights import Weights
 
-Block = Literal["attn", "mlp"]
+Sublayer = Literal["attn", "mlp"]
 Side = Literal["q", "k", "v", ""]
 LN = Literal["folded", "raw"]
 LNS: tuple[LN, ...] = ("folded", "raw")
@@ -72,11 +72,11 @@ class Norm:
 
 NONE = Norm("", None, False)
 
-_NORMS_OF: dict[Block, tuple[str, ...]] = {
+_NORMS_OF: dict[Sublayer, tuple[str, ...]] = {
     "attn": ("ln1.w", "ln1_post.w", "q_norm.w", "k_norm.w", "q_gain", "k_gain", "ln_q.w", "ln_kv.w"),
     "mlp": ("ln2.w", "ln2_post.w"),
 }
-"""Block -> the roles of the norms around and in it."""
+"""Sublayer -> the roles of the norms around and in it."""
 
 
 class Norms:
@@ -90,21 +90,21 @@ class Norms:
 
     def __init__(self, weights: Weights) -> None:
         self._weights, self._stack = weights, weights.stack
-        self._kinds: dict[str, tuple[torch.nn.Module, Kind]] = {}
+        self._forms: dict[str, tuple[torch.nn.Module, NormForm]] = {}
         self._asked: dict[str, Slot] = {}
 
     @property
     def notes(self) -> tuple[str, ...]:
         """A sentence for each norm that was asked for so far and could not be read."""
-        return tuple(_note(name) for name, slot in self._asked.items() if self._kind(slot) is None)
+        return tuple(_note(name) for name, slot in self._asked.items() if self._form(slot) is None)
 
-    def notes_on(self, layer: int, block: Block) -> tuple[str, ...]:
+    def notes_on(self, layer: int, block: Sublayer) -> tuple[str, ...]:
         """A sentence for each norm around or in a block of a layer that could not be read."""
         roles = _NORMS_OF[block]
         if block == "mlp" and not self._has("ln2", layer):
             roles = ("ln1.w", *roles)
         slots = [self._stack.places[role, layer][0] for role in roles if (role, layer) in self._stack.places]
-        found = [_note(slot.parameter) for slot in slots if self._kind(slot) is None]
+        found = [_note(slot.parameter) for slot in slots if self._form(slot) is None]
         if block == "attn" and self._stack.name == "cross":
             self._encoder.final()
             found += self._encoder.notes
@@ -119,10 +119,10 @@ class Norms:
         if any(slot.role == "ln1.w" for slot in self._stack.slots):
             return False
         posts = [slot for slot in self._stack.slots if slot.role in ("ln1_post.w", "ln2_post.w")]
-        kind = self._kind(posts[0]) if posts else None
+        kind = self._form(posts[0]) if posts else None
         return bool(posts) and (self._says_centered if kind is None else kind.centered)
 
-    def before(self, layer: int, block: Block, side: Side = "") -> Norm:
+    def before(self, layer: int, block: Sublayer, side: Side = "") -> Norm:
         """The norm between the residual stream and what a block reads of it.
 
         Args:
@@ -136,7 +136,7 @@ class Norms:
             return self._norm("ln2", layer)
         return self._norm("ln1", layer)
 
-    def after(self, layer: int, block: Block) -> Norm | None:
+    def after(self, layer: int, block: Sublayer) -> Norm | None:
         """The norm on a block's output, before it is added to the stream (Gemma-2, OLMo-2, GLM-4); None without one."""
         name = "ln1_post" if block == "attn" else "ln2_post"
         return self._norm(name, layer) if self._has(name, layer) and not self.on_stream else None
@@ -157,7 +157,7 @@ class Norms:
         if not slots:
             return NONE
         weight = wide(finite(self._weights.read(role, layer), role, slots))
-        kind = self._kind(slots[0])
+        kind = self._form(slots[0])
         if kind is None:
             return NONE
         gain = weight + kind.plus_one
@@ -186,24 +186,24 @@ class Norms:
         role = f"{name}.w"
         slots = self._stack.places[role, layer]
         weight = wide(finite(self._weights.read(role, layer), role, slots))
-        kind = self._kind(slots[0])
+        kind = self._form(slots[0])
         return NONE if kind is None else Norm(name, weight + kind.plus_one, kind.centered)
 
-    def _kind(self, slot: Slot) -> Kind | None:
+    def _form(self, slot: Slot) -> NormForm | None:
         name, (path, _, leaf) = slot.parameter, slot.parameter.rpartition(".")
-        module, (known, kind) = self._weights.model.get_submodule(path), self._kinds.get(name, (None, None))
+        module, (known, kind) = self._weights.model.get_submodule(path), self._forms.get(name, (None, None))
         if known is module:
             return kind
-        self._asked[name], kind = slot, kind_of(module, leaf)
+        self._asked[name], kind = slot, norm_form(module, leaf)
         if kind is None:
-            self._kinds.pop(name, None)
+            self._forms.pop(name, None)
         else:
-            self._kinds[name] = module, kind
+            self._forms[name] = module, kind
         return kind
 
 
 @dataclass(frozen=True)
-class Kind:
+class NormForm:
     """How a norm works: whether it subtracts the mean, what it adds to its weight, and over how many entries it is."""
 
     centered: bool
@@ -211,7 +211,7 @@ class Kind:
     size: int
 
 
-def kind_of(module: torch.nn.Module, leaf: str) -> Kind | None:
+def norm_form(module: torch.nn.Module, leaf: str) -> NormForm | None:
     """How a norm's module works, by running it on a probe; nothing that is hooked to it sees this.
 
     Args:
@@ -238,13 +238,13 @@ def kind_of(module: torch.nn.Module, leaf: str) -> Kind | None:
         return None
     x, gain = probe.double(), weight.detach().double()
     close = 3e-2 if weight.dtype in (torch.bfloat16, torch.float16) else 1e-3
-    errors: dict[Kind, float] = {}
+    errors: dict[NormForm, float] = {}
     for centered in (True, False):
         direction = x - x.mean(-1, keepdim=True) if centered else x
         direction = direction / direction.square().mean(-1, keepdim=True).sqrt()
         for plus_one in (0, 1):
             off = (direction * (gain + plus_one) + shift - found).norm()
-            errors[Kind(centered, plus_one, weight.shape[-1])] = float(off / found.norm().clamp(min=1e-30))
+            errors[NormForm(centered, plus_one, weight.shape[-1])] = float(off / found.norm().clamp(min=1e-30))
     best = min(errors, key=lambda kind: errors[kind])
     return best if errors[best] <= close else None
 

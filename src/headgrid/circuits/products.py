@@ -17,12 +17,14 @@ from jaxtyping import Float
 
 from headgrid.anatomy.roles import ROLES
 from headgrid.circuits.factors import Circuits
-from headgrid.circuits.targets import Place
+from headgrid.circuits.targets import PartIndex
 from headgrid.linalg.factored import FactoredMatrix
 from headgrid.selection.words import LAYER_WORDS
 
-Kind = Literal["q", "k", "v"]
-KINDS: tuple[Kind, ...] = ("q", "k", "v")
+CompositionKind = Literal["q", "k", "v"]
+"""Q-, K- or V-composition: which input of the later head reads what the earlier one writes."""
+KINDS: tuple[CompositionKind, ...] = ("q", "k", "v")
+Reads = dict[CompositionKind, torch.Tensor]
 
 GROUP = 384 * 2**20
 """Bytes of what targets read that are held at once: all of GPT-2 medium, a few layers of larger models."""
@@ -49,8 +51,8 @@ class Reduced:
     """
 
     writes: Float[torch.Tensor, "heads h m"]
-    reads: dict[Kind, Float[torch.Tensor, "heads _ m"]]
-    spread: dict[Kind, Float[torch.Tensor, " heads"]]
+    reads: dict[CompositionKind, Float[torch.Tensor, "heads _ m"]]
+    spread: dict[CompositionKind, Float[torch.Tensor, " heads"]]
 
     @classmethod
     def at(cls, circuits: Circuits, layer: int) -> Reduced:
@@ -121,7 +123,7 @@ class Work:
     those where the sum cancels too much for its dtype.
     """
 
-    def __init__(self, circuits: Circuits, heads: tuple[Place, ...]) -> None:
+    def __init__(self, circuits: Circuits, heads: tuple[PartIndex, ...]) -> None:
         self.circuits = circuits
         self.layers = sorted({layer for layer, _ in heads})
         self.numbers = [[head for layer, head in heads if layer == at] for at in self.layers]
@@ -142,7 +144,7 @@ class Work:
         """Does the work, and stops for breath after each piece."""
         writes: list[torch.Tensor] = []
         for group in self.groups:
-            reads: dict[int, dict[Kind, torch.Tensor]] = {}
+            reads: dict[int, Reads] = {}
             for at in group:
                 layer = Reduced.at(self.circuits, self.layers[at]).of(self.numbers[at])
                 writes.append(layer.writes)
@@ -168,7 +170,7 @@ class Work:
     def _heads(self, at: int) -> slice:
         return slice(self.starts[at], self.starts[at + 1])
 
-    def _add_grams(self, rows: slice, writes: list[torch.Tensor], reads: dict[int, dict[Kind, torch.Tensor]]) -> None:
+    def _add_grams(self, rows: slice, writes: list[torch.Tensor], reads: dict[int, Reads]) -> None:
         """Add what some rows of all Gram matrices, from the diagonal on, contribute to all pairs."""
         targets = [at for at in reads if at]  # nothing is before the first layer
         if not writes or not targets:
@@ -202,7 +204,9 @@ class Work:
             some.append(at)
         yield some
 
-    def _multiply(self, source: int, target: int, writes: torch.Tensor, reads: dict[Kind, torch.Tensor]) -> None:
+    def _multiply(
+        self, source: int, target: int, writes: torch.Tensor, reads: dict[CompositionKind, torch.Tensor]
+    ) -> None:
         """The exact scores of two layers' heads, where they are needed."""
         there = self._heads(source), self._heads(target)
         for i, kind in enumerate(KINDS):

@@ -42,8 +42,8 @@ class Extremes:
 
 
 @dataclass(frozen=True)
-class Sizes:
-    """How large the rows of a matrix are, which bounds the error of a product with it.
+class RowNorms:
+    """Bounds on the norms of a matrix's rows, which bound the error of a product with it.
 
     Attributes:
         row: the largest norm of a row; not finite where the matrix is not, or where float32 cannot hold its square.
@@ -54,8 +54,8 @@ class Sizes:
     rest: float
 
 
-def sizes(W: torch.Tensor) -> Sizes:
-    """The sizes of `W [V, m]`: one pass over it."""
+def row_norms(W: torch.Tensor) -> RowNorms:
+    """The norms of the rows of `W [V, m]`: one pass over it."""
     row = rest = 0.0
     step = _rows(W, 2**18)
     for first in range(0, len(W), step):
@@ -64,10 +64,10 @@ def sizes(W: torch.Tensor) -> Sizes:
         if W.dtype != torch.bfloat16:
             lost = torch.linalg.vector_norm(single - single.bfloat16(), dim=1).max()
             rest = max(rest, float(lost), key=_nan_is_largest)
-    return Sizes(row, rest)
+    return RowNorms(row, rest)
 
 
-def extremes(W: torch.Tensor, directions: torch.Tensor, n: int, size: Sizes) -> Extremes:
+def extremes(W: torch.Tensor, directions: torch.Tensor, n: int, size: RowNorms) -> Extremes:
     """The n largest and smallest entries of W d, for each direction d, as a float64 product would have them.
 
     Args:
@@ -93,7 +93,7 @@ def extremes(W: torch.Tensor, directions: torch.Tensor, n: int, size: Sizes) -> 
     return found
 
 
-def _possible(W: torch.Tensor, exact: torch.Tensor, n: int, size: Sizes) -> _Near:
+def _possible(W: torch.Tensor, exact: torch.Tensor, n: int, size: RowNorms) -> _Near:
     """The tokens that could be among the extremes, by ever more exact products, with their exact logits."""
     scale = exact.abs().amax(-1, keepdim=True)  # first this, so that no square overflows
     norm = scale * (exact / scale).norm(dim=-1, keepdim=True)
@@ -142,7 +142,7 @@ class _Product:
     share: float
 
 
-def _bounded(W: torch.Tensor, unit: torch.Tensor, size: Sizes, dtype: torch.dtype) -> _Product:
+def _bounded(W: torch.Tensor, unit: torch.Tensor, size: RowNorms, dtype: torch.dtype) -> _Product:
     """A product with its error bound, of unit directions: |w d - w' d'| <= |w| |d - d'| + |w - w'| |d'|, and sums.
 
     Sums are taken in any order, those of bfloat16 in float32; results are rounded to the dtype.

@@ -10,8 +10,8 @@ from headgrid.anatomy.anatomy import Anatomy, Bools, Stack, count_of
 from headgrid.selection import parts
 from headgrid.selection.selection import Selectable, Selection
 
-Place = tuple[int, int]
-"""Layer and number."""
+PartIndex = tuple[int, int]
+"""(layer, number of a head, an expert or a neuron)."""
 
 WRITES = ("q", "o")
 """The owners that a head has for itself; keys and values may be shared."""
@@ -29,10 +29,10 @@ class Targets:
     """
 
     stack: Stack
-    heads: tuple[Place, ...]
+    heads: tuple[PartIndex, ...]
     mlps: tuple[int, ...]
-    experts: tuple[Place, ...]
-    neurons: tuple[Place, ...]
+    experts: tuple[PartIndex, ...]
+    neurons: tuple[PartIndex, ...]
 
     @property
     def n(self) -> int:
@@ -65,11 +65,11 @@ def targets(anatomy: Anatomy, what: Selectable) -> Targets:
     raise ValueError(f"{chosen} names no head, MLP, expert or neuron; name one, such as l0h0 or l0 mlp")
 
 
-def heads_of(anatomy: Anatomy, what: Selectable | None, stack: Stack) -> tuple[Place, ...]:
+def heads_of(anatomy: Anatomy, what: Selectable | None, stack: Stack) -> tuple[PartIndex, ...]:
     """The heads of a stack that a selection names, layer by layer; all of them for None."""
     if what is None:
         there = parts.coverage(stack, {}, stack.roles("o"), "n")[2]
-        return _places(there)
+        return _indices(there)
     return _in_stack(stack, Selection.of(anatomy, what).parts).heads
 
 
@@ -95,12 +95,12 @@ def _in_stack(stack: Stack, chosen: parts.Parts) -> Targets:
     experts = parts.coverage(stack, chosen, stack.roles("expert"), "e")[0]
     return Targets(
         stack=stack,
-        heads=_places(whole if whole.any() else own) if stack.n_heads else (),
+        heads=_indices(whole if whole.any() else own) if stack.n_heads else (),
         mlps=tuple(np.flatnonzero(mlps).tolist()) if stack.roles("neuron") else (),
-        experts=_places(experts) if stack.roles("expert") else (),
-        neurons=_places(neurons & ~mlps[:, None]) if stack.roles("neuron") else (),
+        experts=_indices(experts) if stack.roles("expert") else (),
+        neurons=_indices(neurons & ~mlps[:, None]) if stack.roles("neuron") else (),
     )
 
 
-def _places(chosen: Bools) -> tuple[Place, ...]:
+def _indices(chosen: Bools) -> tuple[PartIndex, ...]:
     return tuple((int(layer), int(number)) for layer, number in np.argwhere(chosen))

@@ -19,7 +19,7 @@ from jaxtyping import Float, Float64, Int64
 
 from headgrid.anatomy.anatomy import Slot, Stack, count_of
 from headgrid.circuits.norms import LN, LNS, NONE, Norm, Norms, finite
-from headgrid.circuits.readout import Sizes, extremes, product, sizes
+from headgrid.circuits.readout import RowNorms, extremes, product, row_norms
 from headgrid.circuits.strings import TokenStrings
 from headgrid.utils.arguments import integer, one_of, shown
 from headgrid.utils.offloaded import not_here
@@ -242,14 +242,14 @@ class Vocabulary:
         strings = self.strings(torch.stack([found.ids, found.bottom_ids]))
         return TokenTable(found.ids, found.values, found.bottom_ids, found.bottom_values, *strings)
 
-    def _sizes(self, role: str, matrix: torch.Tensor) -> Sizes:
-        def make() -> Sizes:
-            size = sizes(matrix)
+    def _sizes(self, role: str, matrix: torch.Tensor) -> RowNorms:
+        def make() -> RowNorms:
+            size = row_norms(matrix)
             if not size.row < torch.inf:
                 finite(matrix, role, (self._slot(role),))
             return size
 
-        found: Sizes = self._once(self._slot(role).parameter, self._homes[role].version(role), make)
+        found: RowNorms = self._once(self._slot(role).parameter, self._homes[role].version(role), make)
         return found
 
     def _once(self, what: str, version: Stamp, make: Callable[[], Any]) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from headgrid.hooks.cache import MASKS, Cache
-from headgrid.hooks.modes import Given, Named, check_mask
+from headgrid.hooks.modes import Given, NamedMode, check_mask
 from headgrid.hooks.taps import Act, Tap
 from headgrid.torch_state import shielded
 
@@ -28,7 +28,7 @@ class Ablation:
     """
 
     def __init__(
-        self, found: Sequence[Tap], mode: Named | tuple[Given, ...], reference: Cache | None, per_position: bool,
+        self, found: Sequence[Tap], mode: NamedMode | tuple[Given, ...], reference: Cache | None, per_position: bool,
         generator: torch.Generator | None,
     ) -> None:  # fmt: skip
         self.mode, self.per_position, self.generator = mode, per_position, generator

@@ -17,7 +17,7 @@ from headgrid.selection.activations import Where, activations
 from headgrid.utils import arguments
 
 Keep = Literal["last", "all"]
-Place: TypeAlias = int | tuple[str, int]
+LayerKey: TypeAlias = int | tuple[str, int]
 """A layer of the stack without a name, or the name of a stack and a layer of it."""
 
 MASKS = {"": "attention_mask", "encoder": "attention_mask", "decoder": "decoder_attention_mask",
@@ -177,24 +177,24 @@ class Cache(Mapping[str, torch.Tensor]):
         return f"Cache({', '.join(tap.name for tap in self.taps.values())})"
 
     @property
-    def z(self) -> dict[Place, Float[torch.Tensor, "*batch_pos heads d_head"]]:
+    def z(self) -> dict[LayerKey, Float[torch.Tensor, "*batch_pos heads d_head"]]:
         """Layer -> z of its recorded heads, `[batch, pos, n_heads, d_head]`."""
-        return {_place(where): self._whole(where) for where in self.taps if where[0] == "z" and self.kept[where]}
+        return {_layer_key(where): self._whole(where) for where in self.taps if where[0] == "z" and self.kept[where]}
 
     @property
-    def mlp(self) -> dict[Place, Float[torch.Tensor, "*batch_pos neurons"]]:
+    def mlp(self) -> dict[LayerKey, Float[torch.Tensor, "*batch_pos neurons"]]:
         """Layer -> the activations of its recorded neurons, `[batch, pos, n_neurons]`."""
-        return {_place(where): self._whole(where) for where in self.taps if where[0] == "mlp" and self.kept[where]}
+        return {_layer_key(where): self._whole(where) for where in self.taps if where[0] == "mlp" and self.kept[where]}
 
     @property
-    def heads(self) -> dict[Place, tuple[int, ...]]:
+    def heads(self) -> dict[LayerKey, tuple[int, ...]]:
         """Layer -> the numbers of its recorded heads."""
-        return {_place(where): tap.numbers for where, tap in self.taps.items() if where[0] == "z"}
+        return {_layer_key(where): tap.numbers for where, tap in self.taps.items() if where[0] == "z"}
 
     @property
-    def neurons(self) -> dict[Place, tuple[int, ...]]:
+    def neurons(self) -> dict[LayerKey, tuple[int, ...]]:
         """Layer -> the numbers of its recorded neurons."""
-        return {_place(where): tap.numbers for where, tap in self.taps.items() if where[0] == "mlp"}
+        return {_layer_key(where): tap.numbers for where, tap in self.taps.items() if where[0] == "mlp"}
 
     def _whole(self, where: Where) -> torch.Tensor:
         return _only([recording.at(None) for recording in self.kept[where]], self.taps[where].name)
@@ -229,7 +229,7 @@ class Cache(Mapping[str, torch.Tensor]):
         return ", ".join(tap.name for tap in self.taps.values()) or "no activations"
 
 
-def _place(where: Where) -> Place:
+def _layer_key(where: Where) -> LayerKey:
     _, stack, layer = where
     return (stack, layer) if stack else layer
 

@@ -15,11 +15,11 @@ from headgrid.hooks.taps import Tap
 from headgrid.selection.activations import activations
 from headgrid.utils import arguments
 
-Named = Literal["zero", "mean", "resample"]
-Mode: TypeAlias = Named | float | torch.Tensor | Mapping[str, float | torch.Tensor]
+NamedMode = Literal["zero", "mean", "resample"]
+Mode: TypeAlias = NamedMode | float | torch.Tensor | Mapping[str, float | torch.Tensor]
 Inputs: TypeAlias = torch.Tensor | Mapping[str, Any]
 
-NAMED: tuple[Named, ...] = ("zero", "mean", "resample")
+NAMED: tuple[NamedMode, ...] = ("zero", "mean", "resample")
 _MODES = "mode is 'zero', 'mean', 'resample', a finite number, a tensor, a mapping from texts to these, or a Cache"
 
 
@@ -42,7 +42,9 @@ class Given:
     recorded: bool
 
 
-def checked(anatomy: Anatomy, found: Sequence[Tap], mode: Any, dtype: torch.dtype | None) -> Named | tuple[Given, ...]:
+def checked(
+    anatomy: Anatomy, found: Sequence[Tap], mode: Any, dtype: torch.dtype | None
+) -> NamedMode | tuple[Given, ...]:
     """A mode by its name, or the values that it gives.
 
     Raises:

@@ -21,8 +21,8 @@ PER_LAYER = "fesx"
 
 
 @dataclass(frozen=True)
-class Named:
-    """The parameters of one model: their shapes, and what the table calls them.
+class NamedShapes:
+    """The parameters of one model: their names, their shapes, and what the table calls them.
 
     Attributes:
         name: what to call the model in a sentence.
@@ -45,7 +45,7 @@ class Named:
 
 
 @dataclass(frozen=True)
-class _Place:
+class _BoundLine:
     """A line that has found its parameter; `own` are the sizes of letters that are its own, None while unknown."""
 
     role: str
@@ -55,7 +55,7 @@ class _Place:
     own: dict[str, int | None]
 
 
-def bind(rows: Sequence[Family], config: Any, named: Named, family: str, **described: Any) -> Anatomy:
+def bind(rows: Sequence[Family], config: Any, named: NamedShapes, family: str, **described: Any) -> Anatomy:
     """The anatomy of a model by the rows of its stacks.
 
     Args:
@@ -93,7 +93,7 @@ def bind(rows: Sequence[Family], config: Any, named: Named, family: str, **descr
     )  # fmt: skip
 
 
-def _stack(row: Family, config: Any, named: Named, taken: set[str]) -> tuple[Stack, dict[str, int]] | None:
+def _stack(row: Family, config: Any, named: NamedShapes, taken: set[str]) -> tuple[Stack, dict[str, int]] | None:
     """One stack by its row, with the sizes that were solved, or None where the model does not have it."""
     said = getattr(config, row.config) if row.config else config
     prefix = _layers_prefix(row, named)
@@ -145,7 +145,7 @@ def _stack(row: Family, config: Any, named: Named, taken: set[str]) -> tuple[Sta
     return stack, sizes
 
 
-def _owned(slots: list[Slot], named: Named) -> list[Slot]:
+def _owned(slots: list[Slot], named: NamedShapes) -> list[Slot]:
     """The slots, with a tied tensor owned by what reads it first: by the embedding, in whatever order it was named."""
     names: dict[str, set[str]] = {}
     for slot in slots:
@@ -172,7 +172,7 @@ def _number(said: Any, key: str) -> int:
     return found
 
 
-def _uses(row: Family, said: Any, n_layers: int, named: Named) -> int:
+def _uses(row: Family, said: Any, n_layers: int, named: NamedShapes) -> int:
     """How often each layer is run; the config must agree with the layers that there are."""
     runs = getattr(said, row.n_layers, None)
     if row.shared and runs and int(runs) % n_layers == 0:
@@ -181,7 +181,7 @@ def _uses(row: Family, said: Any, n_layers: int, named: Named) -> int:
     return 1
 
 
-def _layers_prefix(row: Family, named: Named) -> str | None:
+def _layers_prefix(row: Family, named: NamedShapes) -> str | None:
     """What the names of all layers' parameters begin with: `transformer.h.`, or `h.` for the bare body."""
     if not row.layers:
         return None
@@ -191,7 +191,7 @@ def _layers_prefix(row: Family, named: Named) -> str | None:
     return None
 
 
-def _no_layers(rows: Sequence[Family], named: Named) -> None:
+def _no_layers(rows: Sequence[Family], named: NamedShapes) -> None:
     row = next(row for row in rows if row.layers)
     raise AnatomyError(
         f"{named.name} has no layers: no parameter begins with {row.body}.{row.layers}.0. or {row.layers}.0. "
@@ -215,13 +215,13 @@ def _bind(
     lines: Iterable[tuple[Line, tuple[str, ...]]],
     layer: int | None,
     row: Family,
-    named: Named,
+    named: NamedShapes,
     known: Mapping[str, int],
     taken: set[str],
 ) -> tuple[list[Slot], dict[str, int]]:
     """The slots of those lines whose parameter is there, and the sizes of their letters, solved from the shapes."""
     sizes = dict(known)
-    places: list[_Place] = []
+    places: list[_BoundLine] = []
     count: dict[str, int] = {}
     # what a line names comes before what `**` finds
     for line, prefixes in sorted(lines, key=lambda one: one[0].path.endswith("**")):
@@ -248,8 +248,8 @@ def _bind(
 
 
 def _find(
-    line: Line, path: str, named: Named, sizes: dict[str, int], taken: set[str], count: dict[str, int]
-) -> Iterator[_Place]:
+    line: Line, path: str, named: NamedShapes, sizes: dict[str, int], taken: set[str], count: dict[str, int]
+) -> Iterator[_BoundLine]:
     """The places of a line: one, several where it has a `*`, or none."""
     letter = ROLES[line.role].part_axis
     if ROLES[line.role].axes == "...":
@@ -257,7 +257,7 @@ def _find(
         for name in [name for name in named.known if name == path or (path != below and name.startswith(below))]:
             if name not in taken:
                 number = count[line.role] = count.get(line.role, -1) + 1
-                yield _Place(line.role, name, " ".join(map(str, named.shape(name))), number, {})
+                yield _BoundLine(line.role, name, " ".join(map(str, named.shape(name))), number, {})
     elif "*" in path:
         before, after = path.split("*")
         numbered = (f"{before}{number}{after}" for number in itertools.count())
@@ -265,7 +265,7 @@ def _find(
         if found and letter is not None:
             sizes.setdefault(letter, len(found))
         for number, name in enumerate(found):
-            yield _Place(line.role, name, line.axes, number, {letter: 1} if letter else {})
+            yield _BoundLine(line.role, name, line.axes, number, {letter: 1} if letter else {})
     elif path in named.known and "*/" in line.axes:
         primed = re.findall(r"(\w)'", line.axes)
         name = re.findall(r"\*/(\w+)", line.axes)[0]
@@ -274,13 +274,13 @@ def _find(
         for i in range(pieces):
             first = i * (own[letter] or 0) if letter else 0
             axes = line.axes.replace(f"*/{name}", f"{i}/{pieces}").replace("'", "")
-            yield _Place(line.role, path, axes, first, dict(own) | dict.fromkeys(primed))
+            yield _BoundLine(line.role, path, axes, first, dict(own) | dict.fromkeys(primed))
     elif path in named.known:
         primed = re.findall(r"(\w)'", line.axes)
-        yield _Place(line.role, path, line.axes.replace("'", ""), 0, dict.fromkeys(primed))
+        yield _BoundLine(line.role, path, line.axes.replace("'", ""), 0, dict.fromkeys(primed))
 
 
-def _solve(place: _Place, shape: tuple[int, ...], sizes: dict[str, int]) -> bool:
+def _solve(place: _BoundLine, shape: tuple[int, ...], sizes: dict[str, int]) -> bool:
     """Find each letter that is the only unknown one of its stored axis; whether any was found."""
     news = False
     for axis, size in zip(stored_axes(place.axes), shape, strict=False):
@@ -299,13 +299,13 @@ def _solve(place: _Place, shape: tuple[int, ...], sizes: dict[str, int]) -> bool
     return news
 
 
-def _known(place: _Place, sizes: Mapping[str, int]) -> dict[str, int]:
+def _known(place: _BoundLine, sizes: Mapping[str, int]) -> dict[str, int]:
     """The sizes that hold in one place."""
     outside = {letter: size for letter, size in sizes.items() if letter not in place.own}
     return outside | {letter: size for letter, size in place.own.items() if size is not None}
 
 
-def _check(place: _Place, shape: tuple[int, ...], sizes: Mapping[str, int]) -> None:
+def _check(place: _BoundLine, shape: tuple[int, ...], sizes: Mapping[str, int]) -> None:
     """Whether the shape is what the axes make of the sizes.
 
     Raises:
@@ -325,7 +325,7 @@ def _list(axis: Stored, known: Mapping[str, int]) -> str:
     return ", ".join(sorted(axis.letters - known.keys()))
 
 
-def _misfit(place: _Place, shape: tuple[int, ...], sizes: Mapping[str, int], why: str) -> str:
+def _misfit(place: _BoundLine, shape: tuple[int, ...], sizes: Mapping[str, int], why: str) -> str:
     letters = sorted({letter for axis in stored_axes(place.axes) for letter in axis.letters if letter in sizes})
     given = ", ".join(f"{letter} = {sizes[letter]}" for letter in letters)
     return (

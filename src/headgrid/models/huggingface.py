@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from headgrid.anatomy.anatomy import Anatomy, AnatomyError
-from headgrid.models.binding import Named, bind
+from headgrid.models.binding import NamedShapes, bind
 from headgrid.models.configs import on_meta, said_of
 from headgrid.models.families import FAMILIES
 from headgrid.models.family import Family
@@ -41,7 +41,7 @@ def from_model(model: torch.nn.Module) -> Anatomy:
     return bind(rows, config, parameters, str(config.model_type), **how, **vocabulary(config))
 
 
-def rows_for(config: Any, parameters: Named) -> tuple[list[Family], dict[str, Any]]:
+def rows_for(config: Any, parameters: NamedShapes) -> tuple[list[Family], dict[str, Any]]:
     """The rows that serve a model, of the table or of the likeliest guess, and its `provenance` and `caveats`."""
     try:
         return rows_of(config, parameters.name), {"provenance": "table"}
@@ -56,7 +56,7 @@ def rows_for(config: Any, parameters: Named) -> tuple[list[Family], dict[str, An
     return list(found.rows), {"provenance": "guess", "caveats": found.caveats}
 
 
-def named(model: torch.nn.Module) -> Named:
+def named(model: torch.nn.Module) -> NamedShapes:
     """The names and shapes of a model's parameters, tied names included."""
     first: dict[int, str] = {}
     aliases: dict[str, str] = {}
@@ -64,7 +64,7 @@ def named(model: torch.nn.Module) -> Named:
         if first.setdefault(id(parameter), path) != path:
             aliases[path] = first[id(parameter)]
     shapes = {path: tuple(parameter.shape) for path, parameter in model.named_parameters()}
-    return Named(type(model).__name__, shapes, aliases, {path: path for path in (*shapes, *aliases)})
+    return NamedShapes(type(model).__name__, shapes, aliases, {path: path for path in (*shapes, *aliases)})
 
 
 def rows_of(config: Any, name: str) -> list[Family]:

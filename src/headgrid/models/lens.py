@@ -26,7 +26,7 @@ import torch
 from headgrid.anatomy.anatomy import Anatomy, AnatomyError
 from headgrid.anatomy.roles import ROLES
 from headgrid.models import configs
-from headgrid.models.binding import Named, Shapes, bind
+from headgrid.models.binding import NamedShapes, Shapes, bind
 from headgrid.models.families.lens import HOOKED, HOOKED_ENCODER, HOOKED_MIXTURE, NATIVE, hooked_shapes
 from headgrid.models.family import Family, Line
 from headgrid.models.huggingface import from_config, named, rows_of
@@ -185,7 +185,7 @@ def _hooked(name: str, shapes: Shapes, config: Any) -> Anatomy:
     reads = getattr(config, "positional_embedding_type", "standard") in ("standard", "shortformer")
     unused = tuple(path for path in shapes if path == "pos_embed.W_pos" and not reads)
     known = {path: path for path in shapes if path not in unused}
-    return bind([row], config, Named(name, shapes, {}, known, unused), "hooked", **_described(config))
+    return bind([row], config, NamedShapes(name, shapes, {}, known, unused), "hooked", **_described(config))
 
 
 def _described(config: Any) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Models inside other modules: compiled, parallel, nested, or fine-tuned with adapters.
 
 A wrapper's parameters have names of its own, and masks are handed over with the wrapper, so an anatomy has the
-wrapper's names. The table has those of the model inside, so both are kept: `Named.known` maps the one to the other.
+wrapper's names. The table has those of the model inside, so both are kept: `NamedShapes.known` maps the one to the
+other.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import torch
 
 from headgrid.anatomy.anatomy import Anatomy, AnatomyError, Provenance
 from headgrid.models import adapters
-from headgrid.models.binding import Named, bind
+from headgrid.models.binding import NamedShapes, bind
 from headgrid.models.family import Line
 from headgrid.models.huggingface import rows_for
 from headgrid.models.vocabulary import vocabulary
@@ -44,7 +45,7 @@ class Unwrapped:
 
     model: torch.nn.Module | None
     path: str
-    named: Named
+    named: NamedShapes
 
 
 def from_module(module: torch.nn.Module) -> Anatomy:
@@ -116,14 +117,14 @@ def _is_added(path: str) -> bool:
     return path.startswith(AROUND) or f".{adapters.ADAPTER}." in path
 
 
-def _only(named: Named, known: dict[str, str]) -> Named:
+def _only(named: NamedShapes, known: dict[str, str]) -> NamedShapes:
     """Some of the parameters, as if there were no others."""
     owned = set(known.values())
     shapes = {own: shape for own, shape in named.shapes.items() if own in owned}
     return replace(named, shapes=shapes, known=known, unused=())
 
 
-def _around(named: Named) -> Iterator[Line]:
+def _around(named: NamedShapes) -> Iterator[Line]:
     """Lines for what stands around the model; a learned prompt is what comes before it."""
     for path in named.known:
         if path.startswith(AROUND):
@@ -148,7 +149,7 @@ def unwrap(module: torch.nn.Module) -> Unwrapped:
         more = f" and {len(models) - 3} more" if len(models) > 3 else ""
         raise AnatomyError(f"{type(module).__name__} holds {len(models)} models: {names}{more}. Dissect each by itself")
     if not models:
-        return Unwrapped(None, "", Named(type(module).__name__, {}, {}, {}))
+        return Unwrapped(None, "", NamedShapes(type(module).__name__, {}, {}, {}))
     ((path, model),) = models.items()
     _refuse_blocks(module)
     first: dict[int, str] = {}
@@ -166,7 +167,7 @@ def unwrap(module: torch.nn.Module) -> Unwrapped:
         elif own in shapes:
             unused.append(own)
     title = type(model).__name__ if model is module else f"{type(model).__name__} in {type(module).__name__}"
-    return Unwrapped(model, path, Named(title, shapes, aliases, known, tuple(unused)))
+    return Unwrapped(model, path, NamedShapes(title, shapes, aliases, known, tuple(unused)))
 
 
 def _is_model(module: torch.nn.Module) -> bool:

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from headgrid.anatomy.anatomy import Anatomy, AnatomyError
-from headgrid.models.binding import Named, bind
+from headgrid.models.binding import NamedShapes, bind
 from headgrid.models.detect.evidence import Questions
-from headgrid.models.detect.outside import Found
+from headgrid.models.detect.outside import Detected
 from headgrid.models.detect.report import refusal, written
 from headgrid.models.detect.stacks import find
 from headgrid.models.family import Family
@@ -40,7 +40,7 @@ class Guess:
     caveats: tuple[str, ...]
 
 
-def guess(config: Any, named: Named) -> Guess:
+def guess(config: Any, named: NamedShapes) -> Guess:
     """The likeliest guess.
 
     Args:
@@ -53,7 +53,7 @@ def guess(config: Any, named: Named) -> Guess:
     return next(guesses(config, named))
 
 
-def guesses(config: Any, named: Named) -> Iterator[Guess]:
+def guesses(config: Any, named: NamedShapes) -> Iterator[Guess]:
     """Every guess that passes all checks, the likeliest first; they differ in what shapes leave open.
 
     Raises:
@@ -80,7 +80,7 @@ def guesses(config: Any, named: Named) -> Iterator[Guess]:
         raise AnatomyError(refusal(config, named, first, faults[:1]))
 
 
-def _checked(found: Found, config: Any, named: Named, questions: Questions) -> Guess:
+def _checked(found: Detected, config: Any, named: NamedShapes, questions: Questions) -> Guess:
     family = str(getattr(config, "model_type", "") or "unknown")
     rows = (replace(found.rows[0], model_types=(family,)), *found.rows[1:])
     caveats = questions.caveats()

@@ -6,15 +6,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from headgrid.models.binding import Named
+from headgrid.models.binding import NamedShapes
 from headgrid.models.detect.evidence import Shape
 from headgrid.models.detect.lexicon import read_outside
 from headgrid.models.family import Family, Line
 
 
 @dataclass
-class Layers:
-    """A list of layers as it was found.
+class LayerList:
+    """A list of layers, found among the names of a model's parameters.
 
     Attributes:
         path: the list's own.
@@ -45,8 +45,8 @@ class Layers:
 
 
 @dataclass
-class Found:
-    """What was made of a model's names and shapes.
+class Detected:
+    """A guess at a model's rows, made of its names and shapes, with what is left over.
 
     Attributes:
         rows: a row for each stack.
@@ -67,7 +67,7 @@ def common_steps(one: list[str], two: list[str]) -> list[str]:
     return two[:same]
 
 
-def place_outside(stacks: list[Layers], others: list[str], named: Named, found: Found) -> dict[str, str]:
+def place_outside(stacks: list[LayerList], others: list[str], named: NamedShapes, found: Detected) -> dict[str, str]:
     """Give each parameter outside of the layers its role and its stack; returns those that all stacks share."""
     roles: dict[str, str] = {}
     for path in others:
@@ -89,7 +89,7 @@ def place_outside(stacks: list[Layers], others: list[str], named: Named, found: 
     return shared
 
 
-def _settle(roles: dict[str, str], named: Named) -> None:
+def _settle(roles: dict[str, str], named: NamedShapes) -> None:
     """Where one name depends on what else there is."""
     for path, role in list(roles.items()):
         parent = path.rsplit(".", 2)[0]
@@ -102,7 +102,7 @@ def _settle(roles: dict[str, str], named: Named) -> None:
                 roles[beside] = "top"  # untied, the bias beside the unembedding's own is read by nothing
 
 
-def _owner(path: str, role: str, stacks: list[Layers]) -> Layers | None:
+def _owner(path: str, role: str, stacks: list[LayerList]) -> LayerList | None:
     """The stack whose list of layers a path has most in common with; None for what several could have."""
     if len(stacks) == 1:
         return stacks[0]
@@ -117,7 +117,7 @@ def _owner(path: str, role: str, stacks: list[Layers]) -> Layers | None:
     return None
 
 
-def outside_lines(outside: Mapping[str, str], body: str, m: int, named: Named) -> tuple[Line, ...]:
+def outside_lines(outside: Mapping[str, str], body: str, m: int, named: NamedShapes) -> tuple[Line, ...]:
     """The lines of what belongs to no layer."""
     lines: list[Line] = []
     v = 0

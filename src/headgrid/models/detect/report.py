@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, replace
 from typing import Any
 
-from headgrid.models.binding import Named
-from headgrid.models.detect.outside import Found, table, text_of
+from headgrid.models.binding import NamedShapes
+from headgrid.models.detect.outside import Detected, table, text_of
 from headgrid.models.family import Family
 
 
@@ -38,7 +38,7 @@ SHOWN = {"matched": 16, "not": 8, "row": 40}
 """How many lines of each part of a refusal are shown."""
 
 
-def refusal(config: Any, named: Named, found: Found, faults: Sequence[str]) -> str:
+def refusal(config: Any, named: NamedShapes, found: Detected, faults: Sequence[str]) -> str:
     """A message in four parts, each of a few lines: why, what matched, what did not, and the row as far as it goes."""
     model_type = str(getattr(config, "model_type", "") or "unknown")
     lines = [(row.stack, line) for row in found.rows for line in (*row.layer, *row.outside)]
@@ -62,13 +62,13 @@ def _first(part: str, lines: Sequence[str]) -> str:
     return "\n".join([*lines[: SHOWN[part]], *more])
 
 
-def _row(found: Found, model_type: str) -> str:
+def _row(found: Detected, model_type: str) -> str:
     if not found.rows:
         return f'Family(\n    model_types=("{model_type}",),\n)'
     return written([replace(found.rows[0], model_types=(model_type,)), *found.rows[1:]])
 
 
-def _grouped(strangers: Mapping[str, str], named: Named) -> list[str]:
+def _grouped(strangers: Mapping[str, str], named: NamedShapes) -> list[str]:
     """Parameters that differ in the number of their layer only are one line."""
     groups: dict[tuple[str, tuple[int, ...], str], list[str]] = {}
     for name, why in strangers.items():

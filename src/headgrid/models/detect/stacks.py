@@ -6,11 +6,11 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from headgrid.models.binding import Named
+from headgrid.models.binding import NamedShapes
 from headgrid.models.detect.evidence import Evidence, Questions, Shape, Sizes
 from headgrid.models.detect.layers import lines_of
 from headgrid.models.detect.lexicon import read
-from headgrid.models.detect.outside import Found, Layers, outside_lines, place_outside
+from headgrid.models.detect.outside import Detected, LayerList, outside_lines, place_outside
 from headgrid.models.family import Family
 
 N_LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "depth")
@@ -25,9 +25,9 @@ OF_STACK = {
 """The names that configs have for sizes; where an encoder-decoder has its own, they come first."""
 
 
-def find(config: Any, named: Named, questions: Questions) -> Found:
+def find(config: Any, named: NamedShapes, questions: Questions) -> Detected:
     """The rows that names and shapes suggest, given the answers to what they leave open."""
-    found = Found()
+    found = Detected()
     lists, others = _lists(named)
     stacks = _named_stacks(lists, config, found)
     if not stacks:
@@ -43,7 +43,7 @@ def find(config: Any, named: Named, questions: Questions) -> Found:
     return found
 
 
-def _lists(named: Named) -> tuple[dict[str, dict[int, dict[str, Shape]]], list[str]]:
+def _lists(named: NamedShapes) -> tuple[dict[str, dict[int, dict[str, Shape]]], list[str]]:
     """Every list of layers with attention: path -> layer -> path in it -> shape; and the names of everything else."""
     lists: dict[str, dict[int, dict[str, Shape]]] = {}
     members: dict[str, list[str]] = {}
@@ -65,9 +65,9 @@ def _lists(named: Named) -> tuple[dict[str, dict[int, dict[str, Shape]]], list[s
     return layers, others
 
 
-def _named_stacks(lists: Mapping[str, dict[int, dict[str, Shape]]], config: Any, found: Found) -> list[Layers]:
+def _named_stacks(lists: Mapping[str, dict[int, dict[str, Shape]]], config: Any, found: Detected) -> list[LayerList]:
     """Which stack each list is of, by its path; a list that begins at another number than 0 is no list of layers."""
-    stacks: list[Layers] = []
+    stacks: list[LayerList] = []
     for path, entries in lists.items():
         if sorted(entries) != list(range(len(entries))):
             found.faults.append(f"{path} has the layers {sorted(entries)}, not all from 0 on")
@@ -78,7 +78,7 @@ def _named_stacks(lists: Mapping[str, dict[int, dict[str, Shape]]], config: Any,
         if own or said(config, attribute) is None:
             attribute = ""
         described = said(config, attribute) if attribute else config
-        stacks.append(Layers(path, stack, attribute, described, entries))
+        stacks.append(LayerList(path, stack, attribute, described, entries))
     names = sorted(stack.stack for stack in stacks)
     if names not in ([""], ["decoder", "encoder"], ["", "vision"]) and names:
         where = ", ".join(stack.path for stack in stacks)
@@ -110,7 +110,7 @@ def _first(config: Any, names: Iterable[str]) -> str:
 # ---- rows
 
 
-def _row(stack: Layers, named: Named, questions: Questions, found: Found) -> Family:
+def _row(stack: LayerList, named: NamedShapes, questions: Questions, found: Detected) -> Family:
     config, n_layers = stack.said, len(stack.shapes)
     own = OF_STACK.get(stack.stack, ())
     heads = _first(config, [*(name for name in own if "heads" in name), *N_HEADS])
@@ -144,7 +144,7 @@ def _row(stack: Layers, named: Named, questions: Questions, found: Found) -> Fam
     )
 
 
-def _pre_norm(stack: Layers, questions: Questions) -> Callable[[], bool]:
+def _pre_norm(stack: LayerList, questions: Questions) -> Callable[[], bool]:
     """Whether norms stand before their blocks, where their names do not say so: asked when a norm needs it.
 
     A norm at the end of the stack is there because nothing else has normalized the residual stream; a norm of the
@@ -165,14 +165,14 @@ def _kv_heads(config: Any, heads: str, sizes: Sizes) -> str | int:
     return _first(config, KV_HEADS) or (heads if sizes.g == sizes.n else sizes.g)
 
 
-def _strange(stack: Layers, path: str, why: str, named: Named, found: Found) -> None:
+def _strange(stack: LayerList, path: str, why: str, named: NamedShapes, found: Detected) -> None:
     pattern = re.compile(re.escape(f"{stack.path}.*.{path}").replace(r"\*", r"\d+"))
     for name in named.shapes:
         if pattern.fullmatch(name):
             found.strangers[name] = why
 
 
-def _common(stacks: list[Layers], shared: Mapping[str, str], named: Named) -> Family | None:
+def _common(stacks: list[LayerList], shared: Mapping[str, str], named: NamedShapes) -> Family | None:
     """The row of what all stacks share."""
     if not shared:
         return None
@@ -180,7 +180,7 @@ def _common(stacks: list[Layers], shared: Mapping[str, str], named: Named) -> Fa
     return Family(body=body, outside=outside_lines(shared, body, 0, named))
 
 
-def _cross(stacks: list[Layers], rows: list[Family]) -> Iterator[Family]:
+def _cross(stacks: list[LayerList], rows: list[Family]) -> Iterator[Family]:
     """The rows of a decoder's attention to the encoder."""
     for stack, row in zip(stacks, rows, strict=True):
         if stack.cross:

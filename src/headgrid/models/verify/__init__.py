@@ -42,7 +42,7 @@ from headgrid.anatomy.roles import rank
 from headgrid.models.proven import mark
 from headgrid.models.verify.expected import SIDES
 from headgrid.models.verify.findings import Found
-from headgrid.models.verify.passes import Passes, Place, Progress
+from headgrid.models.verify.passes import OnPass, Passes, StackLayer
 from headgrid.models.verify.picture import oddities
 from headgrid.models.verify.proof import Proof
 from headgrid.models.verify.stand_in import VerifyError
@@ -59,7 +59,7 @@ def verify(
     anatomy: Anatomy | None = None,
     *,
     inputs: Mapping[str, torch.Tensor] | None = None,
-    progress: bool | Progress | None = None,
+    progress: bool | OnPass | None = None,
 ) -> Proof:
     """Prove by forward passes, with the model's own attention, that the slots of each head are that head.
 
@@ -127,7 +127,7 @@ def _verify(
     model: torch.nn.Module,
     anatomy: Anatomy,
     inputs: Mapping[str, torch.Tensor] | None,
-    progress: bool | Progress | None,
+    progress: bool | OnPass | None,
 ) -> Proof:
     """Prove one anatomy of a model, and remember it if it was a guess."""
     began = time.perf_counter()
@@ -143,7 +143,7 @@ def _verify(
     with shielded(), torch.enable_grad():
         passes = Passes(model, anatomy, inputs, _print if progress is True else progress or None)
         findings = passes.run(frozen=False)
-        held_fixed: Mapping[Place, Sequence[Found]] | None = None
+        held_fixed: Mapping[StackLayer, Sequence[Found]] | None = None
         for place, found in findings.items():
             here = compare(passes.layers[place], found)
             if any(not check.ok for check in here if check.head is not None):
@@ -185,7 +185,7 @@ def _print(done: int, total: int, name: str) -> None:
 
 
 def _unseen(
-    anatomy: Anatomy, findings: Mapping[Place, object], refused: Mapping[str, str]
+    anatomy: Anatomy, findings: Mapping[StackLayer, object], refused: Mapping[str, str]
 ) -> tuple[list[Check], list[str]]:
     """Layers that should attend and were not seen to: a failure, or a note where their whole stack was not seen."""
     checks: list[Check] = []

@@ -22,10 +22,10 @@ from headgrid.models.verify.picture import odd_site
 from headgrid.models.verify.stand_in import VerifyError, inputs_for, stand_in
 from headgrid.models.verify.watch import Site, Use, Watch
 
-Progress = Callable[[int, int, str], object]
+OnPass = Callable[[int, int, str], object]
 """Called with how many layers are done, how many there are, and the name of the last."""
 
-Place = tuple[str, int]
+StackLayer = tuple[str, int]
 """The name of a stack and the number of a layer."""
 
 
@@ -66,7 +66,7 @@ class Passes:
         model: torch.nn.Module,
         anatomy: Anatomy,
         inputs: Mapping[str, torch.Tensor] | None = None,
-        report: Progress | None = None,
+        report: OnPass | None = None,
     ) -> None:
         self.anatomy, self.report = anatomy, report
         self.done = self.total = 0
@@ -76,7 +76,7 @@ class Passes:
         sizes = {size for slot in anatomy.slots for size in slot.sizes.values()}
         self.n_tokens = next(n for n in range(3, 99) if n not in sizes)  # so that an axis of positions can be told
         self.tables = frozenset(slot.parameter for slot in anatomy.slots if slot.layer is None)
-        self.layers: dict[Place, Layer] = {}
+        self.layers: dict[StackLayer, Layer] = {}
         self.refused: dict[str, str] = {}
         names = {slot.parameter for slot in anatomy.slots if slot.role == "W_O"}
         # what a wrapper is put around, and of that the part below an unembedding, which need not run
@@ -94,7 +94,7 @@ class Passes:
         inside = {id(parameter) for parameter in module.parameters()}
         return all(id(self.parameters[name]) in inside for name in names)
 
-    def run(self, *, frozen: bool) -> dict[Place, list[Found]]:
+    def run(self, *, frozen: bool) -> dict[StackLayer, list[Found]]:
         """What was found of each layer, once for each time that it runs: ALBERT runs its only layer many times.
 
         Args:
@@ -116,7 +116,7 @@ class Passes:
             )
         return found
 
-    def _run_alone(self, stack: str, names: Collection[str], frozen: bool) -> dict[Place, list[Found]]:
+    def _run_alone(self, stack: str, names: Collection[str], frozen: bool) -> dict[StackLayer, list[Found]]:
         """What is found when the smallest part of the model that has a stack and knows its inputs is run by itself."""
         try:
             program = self._alone(names)
@@ -135,17 +135,17 @@ class Passes:
         packed = "grid_thw" in program.inputs  # it takes pictures side by side and not in a batch
         return replace(program, rows=0) if packed else program
 
-    def _run(self, program: _Program, frozen: bool) -> dict[Place, list[Found]]:
-        found: dict[Place, list[Found]] = {}
+    def _run(self, program: _Program, frozen: bool) -> dict[StackLayer, list[Found]]:
+        found: dict[StackLayer, list[Found]] = {}
         self.total = self.done + self._n_sites(program)
         first, n_heads = 0, 1
         while first < n_heads:
             heads = range(first, first + max(1, program.rows))
             for kept in ([*heads, None],) if program.rows else ([first], [None]):
                 watch = self._watched(program, kept, frozen)
-                runs: Counter[Place] = Counter()
-                last: Place | None = None
-                ends: dict[Place, int] = {}
+                runs: Counter[StackLayer] = Counter()
+                last: StackLayer | None = None
+                ends: dict[StackLayer, int] = {}
                 for number, site in enumerate(watch.sites):
                     place = self._place(watch, number)
                     if place is None:
@@ -205,17 +205,17 @@ class Passes:
             ) from fault
         return watch
 
-    def _place(self, watch: Watch, number: int) -> Place | None:
+    def _place(self, watch: Watch, number: int) -> StackLayer | None:
         """The stack and layer of a site: those whose query, key and value weights were used since the site before."""
         start = watch.sites[number - 1].n_uses if number else 0
-        votes: Counter[Place] = Counter()
+        votes: Counter[StackLayer] = Counter()
         for use in watch.uses[start : watch.sites[number].n_uses]:
             for slot in (slot for name in use.names for slot in self.anatomy.slots_of[name]):
                 if slot.layer is not None and ROLES[slot.role].owner in ("q", "k", "v"):
                     votes[slot.stack, slot.layer] += 1
         return max(votes, key=lambda place: (votes[place], place[1])) if votes else None
 
-    def _look(self, watch: Watch, number: int, place: Place, found: Found, end: int) -> int:
+    def _look(self, watch: Watch, number: int, place: StackLayer, found: Found, end: int) -> int:
         """Add what one site shows of this pass's heads. `end`: the layer's last use when it ran before, which it gives.
 
         Before a layer's first run only what is upstream of its attention has run of it; later, all of it has.

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 
 from headgrid.anatomy.anatomy import Anatomy
-from headgrid.models.verify.passes import Passes, Place, _Program
+from headgrid.models.verify.passes import Passes, StackLayer, _Program
 from headgrid.models.verify.stand_in import VerifyError
 from headgrid.models.verify.watch import _LARGEST, _MATMUL, _PRODUCTS, Watch, _tensors
 
@@ -79,7 +79,7 @@ class Probe(Passes):
             if slots and all(slot.role in _IDLE for slot in slots):
                 self.idle.add(name)
 
-    def scores(self, length: float, *, far: bool = False) -> dict[Place, torch.Tensor]:
+    def scores(self, length: float, *, far: bool = False) -> dict[StackLayer, torch.Tensor]:
         """What softmax is given in each layer that attends, float64 `[heads, queries, keys]`.
 
         Args:
@@ -97,7 +97,7 @@ class Probe(Passes):
                 found |= {} if program is None else self._scores(program, length, far)
         return found
 
-    def _scores(self, program: _Program, length: float, far: bool) -> dict[Place, torch.Tensor]:
+    def _scores(self, program: _Program, length: float, far: bool) -> dict[StackLayer, torch.Tensor]:
         device = next(iter(self.parameters.values())).device
         given = {name: value.to(device) for name, value in program.inputs.items()}
         if far and "position_ids" in inspect.signature(program.module.forward).parameters:
@@ -110,7 +110,7 @@ class Probe(Passes):
         except Exception as fault:
             name = type(program.module).__name__
             raise VerifyError(f"{name} could not be run: {type(fault).__name__}: {fault}") from fault
-        found: dict[Place, torch.Tensor] = {}
+        found: dict[StackLayer, torch.Tensor] = {}
         for number, site in enumerate(watch.sites):
             place = self._place(watch, number)
             if place is not None and place not in found:
