@@ -5,7 +5,7 @@ export function thousands(value: number): string {
   return String(value).replace(/\B(?=(\d{3})+$)/g, ",");
 }
 
-/** Three digits: "4.21", "0.0120", "−1.2e−5", "12,345"; a dash for what is not a number. `panels.short` is the same. */
+/** Three digits: "4.21", "0.0120", "−1.2e−5", "12,345"; a dash for what is not a number. `short` in `widget/compute/to_wire.py` is the same. */
 export function short(value: number): string {
   if (!Number.isFinite(value)) return "–";
   const size = Math.abs(value);

@@ -280,6 +280,18 @@ def test_a_notebook_s_grids_are_drawn_from_its_state_and_nothing_else_is_asked_f
     assert "html-manager" not in html
 
 
+def test_a_grid_of_an_older_version_is_drawn_by_its_own_code_and_says_so() -> None:
+    new, old = saved(grid_of()), saved(grid_of())
+    old["state"]["plan"] = {**old["state"].pop("spec"), "version": 5}
+    for buffer in old["buffers"]:
+        buffer["path"] = ["plan" if key == "spec" else key for key in buffer["path"]]
+    old["state"]["_esm"] = "export default { render() {} }"
+    html = converted(notebook(view("new"), view("old"), widgets={"new": new, "old": old}))
+    assert models(html)["old"]["_esm"] == "export default { render() {} }"
+    assert html.count("saved with an older version of headgrid") == 1
+    assert re.search(r'to renew it\.</p>\s*<div data-headgrid="old">', html)
+
+
 def test_widgets_of_other_libraries_keep_what_they_have_for_viewers_without_widgets() -> None:
     slider = {"model_name": "IntSliderModel", "model_module": "@jupyter-widgets/controls", "state": {"value": 3}}
     nb = notebook(view("other", **{"text/plain": "IntSlider(value=3)"}), widgets={"other": slider})

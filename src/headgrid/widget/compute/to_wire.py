@@ -211,7 +211,7 @@ def word(token: str | int) -> str:
 
 
 def short(value: float) -> str:
-    """Three digits, as `js/src/numbers.ts` writes them: "4.21", "0.0120", "1.2e-5", "12,345"."""
+    """Three digits, as `js/src/model/numbers.ts` writes them: "4.21", "0.0120", "1.2e-5", "12,345"."""
     size = abs(value)
     if size >= 100 or value == 0:
         return f"{value:,.0f}"

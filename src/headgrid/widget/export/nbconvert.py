@@ -3,9 +3,9 @@
     jupyter nbconvert --to headgrid lesson.ipynb               (--execute runs it first)
 
 It is nbconvert's own HTML, whichever template of it is chosen, but for what a page loads from other hosts: widgets of
-headgrid are drawn from the state that the notebook was saved with, by `js/src/offline.ts`; widgets of other libraries
-are shown by what they have for viewers without widgets; MathJax, Mermaid and require.js are loaded only where something
-in the notebook needs them.
+headgrid are drawn from the state that the notebook was saved with, by `js/src/export/offline.ts`; widgets of other
+libraries are shown by what they have for viewers without widgets; MathJax, Mermaid and require.js are loaded only where
+something in the notebook needs them.
 
 The state is in the notebook if nbclient or `jupyter nbconvert --execute` ran it, or if JupyterLab's setting "Save
 Widget State Automatically" was on. Without it each grid is a picture.
@@ -23,6 +23,7 @@ from nbconvert.preprocessors import Preprocessor
 from traitlets import default
 
 from headgrid.widget.export import widget_state
+from headgrid.widget.wire.schema import VERSION
 
 NAME = "headgrid.html.j2"
 
@@ -36,6 +37,8 @@ TEMPLATE = """
 """
 
 STYLE = "<style>[data-headgrid]>figure{margin:0}[data-headgrid]>.hg-drawn+figure{display:none}</style>"
+
+OLDER = "This grid was saved with an older version of headgrid, whose code draws it; run its cell again to renew it."
 
 MATH = re.compile(r"\$[^$\s][^$]*\$|\$\$|\\\(|\\\[|\\begin\{")
 MERMAID = "text/vnd.mermaid"
@@ -74,7 +77,8 @@ class _Places(Preprocessor):
                 used[model_id] = states[model_id]
                 picture = data.get("text/html", "")
                 data.clear()
-                data["text/html"] = widget_state.place(model_id, f"<figure>{picture}</figure>")
+                note = "" if is_current(states[model_id]) else f"<p>{OLDER}</p>"
+                data["text/html"] = note + widget_state.place(model_id, f"<figure>{picture}</figure>")
             elif len(data) > 1:
                 del data[widget_state.VIEW_TYPE]
         nb.metadata.pop("widgets", None)  # for which the template would load a manager from elsewhere
@@ -89,9 +93,14 @@ class _Places(Preprocessor):
 
 
 def is_grid(model: Any) -> bool:
-    """Whether this is the saved state of a `HeadGrid`."""
+    """Whether this is the saved state of a `HeadGrid`, of this version or of another: its own code draws it."""
     state = (model or {}).get("state", {})
-    return str(state.get("_anywidget_id", "")).startswith("headgrid.") and "_esm" in state and "spec" in state
+    return str(state.get("_anywidget_id", "")).startswith("headgrid.") and "_esm" in state
+
+
+def is_current(model: Any) -> bool:
+    """Whether the saved state of a grid is one that this version of headgrid writes."""
+    return bool(model["state"].get("spec", {}).get("version") == VERSION)
 
 
 def _outputs(nb: Any) -> Iterator[Any]:

@@ -1,7 +1,7 @@
 """A widget's state inside a page: in the format of Jupyter's own pages, and the loader that draws from it offline.
 
 The state of each widget is JSON with its bytes aside, as in the metadata of a notebook
-(https://ipywidgets.readthedocs.io/en/stable/embedding.html); `js/src/offline.ts` reads it. Nothing else is needed.
+(https://ipywidgets.readthedocs.io/en/stable/embedding.html); `js/src/export/offline.ts` reads it.
 """
 
 from __future__ import annotations
