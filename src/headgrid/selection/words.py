@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 CellKind = Literal["head", "mixer", "mlp", "expert", "norm", "rest", "embed"]
@@ -73,12 +74,12 @@ class Word:
     shown: Shown | None = None
     place: Place = "layer"
 
-    @property
+    @cached_property
     def after_layer(self) -> str:
         """The word as it is joined to a layer: `h` in `l0h1`, but ` mlp n` in `l0 mlp n5`."""
         return self.text if len(self.text) < 2 else f" {self.text}"
 
-    @property
+    @cached_property
     def pattern(self) -> str:
         """A regular expression of all ways to type it; blanks between its pieces are free."""
         ways = sorted((self.text, *self.also), key=len, reverse=True)
