@@ -17,6 +17,8 @@ from hands import cell
 
 import headgrid as hg
 from headgrid.widget.compute.summary_cache import CellSummary, SummaryCache
+from headgrid.widget.state.cell_index import CellIndex
+from headgrid.widget.state.cells import Cells
 from headgrid.widget.wire import schema
 from headgrid.widget.wire.schema import unpack
 
@@ -106,3 +108,24 @@ class Held:
             self.begun.set()
             assert self.go.wait(60)
         return self._original(*given, **named)
+
+
+def never() -> bool:
+    return False
+
+
+def cache(model: Any, tokenizer: Any = None) -> tuple[SummaryCache, Callable[[str], int], CellIndex]:
+    """The cache of a model, the cell of a word, and the places of cells."""
+    cells = Cells(hg.dissect(model))
+    words = {cells.describe(i)[0].strip(): i for i in range(cells.n_cells)}
+    places = CellIndex(cells.bands)
+    return SummaryCache(hg.Weights(model), tokenizer, places), words.__getitem__, places
+
+
+def whole(found: SummaryCache, cell: int, ln: schema.Ln = "folded") -> CellSummary:
+    """Everything that there is to say of a cell."""
+    answer = found.read(cell, ln)
+    with torch.no_grad():
+        for fuller in found.deepen(cell, ln, never):
+            answer = fuller
+    return answer

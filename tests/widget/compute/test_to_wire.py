@@ -4,47 +4,21 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
 import tiny
 import torch
-from grids import by_title, fits, spoilt
+from grids import by_title, cache, fits, spoilt, whole
 
 import headgrid as hg
-from headgrid.circuits.progress import Cancelled
 from headgrid.circuits.summary import CircuitSummary
-from headgrid.widget.compute import comparison, to_wire
-from headgrid.widget.compute.summary_cache import CellSummary, SummaryCache
-from headgrid.widget.state.cell_index import CellIndex, Component
+from headgrid.widget.compute import to_wire
 from headgrid.widget.state.cells import Cells
 from headgrid.widget.wire import schema
 
 every_family = pytest.mark.parametrize("family", tiny.FAMILIES)
-
-
-def never() -> bool:
-    return False
-
-
-def cache(model: Any, tokenizer: Any = None) -> tuple[SummaryCache, Callable[[str], int], CellIndex]:
-    """The cache of a model, the cell of a word, and the places of cells."""
-    cells = Cells(hg.dissect(model))
-    words = {cells.describe(i)[0].strip(): i for i in range(cells.n_cells)}
-    places = CellIndex(cells.bands)
-    return SummaryCache(hg.Weights(model), tokenizer, places), words.__getitem__, places
-
-
-def whole(found: SummaryCache, cell: int, ln: schema.Ln = "folded") -> CellSummary:
-    """Everything that there is to say of a cell."""
-    answer = found.read(cell, ln)
-    with torch.no_grad():
-        for fuller in found.deepen(cell, ln, never):
-            answer = fuller
-    return answer
 
 
 def test_the_checker_of_these_tests_finds_what_is_wrong() -> None:
@@ -274,150 +248,3 @@ def test_a_model_on_the_meta_device_says_that_there_are_no_weights() -> None:
 
 
 # ---- what is kept
-
-
-def test_a_second_visit_computes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    found, cell, _ = cache(*hg.demo())
-    first = whole(found, cell("l1h2"))
-    monkeypatch.setattr(to_wire, "read_heads", None)
-    assert found.known(cell("l1h2"), "folded") is first
-    assert found.read(cell("l1h2"), "folded") is first
-    assert found.known(cell("l1h2"), "raw") is None
-    assert found.known(cell("l1h1"), "folded") is None
-
-
-@pytest.mark.parametrize("word", ["l1h2.W_O", "l1 ln1.w", "embed", "ln_final.w"])
-@pytest.mark.parametrize("through_data", [False, True], ids=["in place", "through .data"])
-def test_a_change_of_the_model_in_place_is_seen(word: str, through_data: bool) -> None:
-    model = tiny.fresh("llama with grouped-query attention")
-    found, cell, _ = cache(model)
-    before = found.read(cell("l1h2"), "folded")
-    for name in hg.dissect(model).select(word).masks():
-        parameter = model.get_parameter(name)
-        with torch.no_grad():
-            (parameter.data if through_data else parameter).mul_(1.5)
-    assert found.known(cell("l1h2"), "folded") is None
-    after = found.read(cell("l1h2"), "folded")
-    assert after.circuits != before.circuits
-    assert after.circuits == cache(model)[0].read(cell("l1h2"), "folded").circuits
-
-
-def test_a_change_elsewhere_does_not_make_an_answer_stale() -> None:
-    model = tiny.fresh("gpt2")
-    found, cell, _ = cache(model)
-    found.read(cell("l1h2"), "folded")
-    with torch.no_grad():
-        model.get_parameter("transformer.h.2.attn.c_proj.weight").mul_(2)
-    assert found.known(cell("l1h2"), "folded") is not None
-
-
-def test_a_change_in_two_layers_is_one_change() -> None:
-    model = tiny.fresh("gpt2")
-    found, cell, _ = cache(model)
-    for word in ("l1h2", "l2h2"):
-        found.read(cell(word), "folded")
-    with torch.no_grad():
-        for layer in (1, 2):
-            model.get_parameter(f"transformer.h.{layer}.attn.c_proj.weight").mul_(2)
-    found.read(cell("l1h2"), "folded")
-    found.read(cell("l2h2"), "folded")
-    assert found.known(cell("l1h2"), "folded") is not None, "it was read after the change"
-
-
-def test_a_failure_is_not_kept() -> None:
-    model = spoilt("gpt2", "l1h2.W_O", math.nan)
-    found, cell, _ = cache(model)
-    assert found.read(cell("l1h2"), "folded").failed
-    assert found.known(cell("l1h2"), "folded") is None
-
-
-def test_a_model_of_many_cells_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("headgrid.widget.compute.summary_cache.MOST_KEPT", 2)
-    found, cell, _ = cache(tiny.model("gpt2"))
-    for word in ("l0h0", "l0h1", "l0h2"):
-        found.read(cell(word), "folded")
-    assert [found.known(cell(word), "folded") is None for word in ("l0h0", "l0h1", "l0h2")] == [True, False, False]
-
-
-def test_a_search_that_is_stopped_leaves_what_was_known() -> None:
-    found, cell, _ = cache(*hg.demo())
-    found.read(cell("l1h2"), "folded")
-    with pytest.raises(Cancelled):
-        list(found.deepen(cell("l1h2"), "folded", lambda: True))
-    known = found.known(cell("l1h2"), "folded")
-    assert known is not None
-    assert known.pending == ["ov", "qk", "composition"]
-
-
-@every_family
-def test_places_are_the_words_of_their_cells(family: str) -> None:
-    cells = Cells(hg.dissect(tiny.model(family)))
-    places = CellIndex(cells.bands)
-    assert places.n_cells == cells.n_cells
-    for cell in range(cells.n_cells):
-        place, word = places[cell], cells.describe(cell)[0]
-        if place is None:
-            assert not np.isin(cell, places.heads)
-            continue
-        ends = {"head": f"l{place.layer}h{place.number}", "mlp": f"l{place.layer} mlp", "expert": f"l{place.layer}e"}
-        assert ends[place.kind] in word
-        if place.kind == "head":
-            assert places.head(place.stack, place.layer, place.number) == cell
-    assert places[-1] is None
-    assert places[cells.n_cells] is None
-
-
-def test_an_experts_place_has_its_number() -> None:
-    _, cell, places = cache(tiny.model("mixtral"))
-    assert places[cell("l1e3")] == Component("expert", "", 1, 3)
-    assert places[cell("l1h3")] == Component("head", "", 1, 3)
-
-
-def test_composition_that_failed_for_another_layer_is_asked_again_once_that_is_mended() -> None:
-    model = tiny.fresh("gpt2").float()
-    found, cell, _ = cache(model)
-    good = whole(found, cell("l0h2")).partners
-    other, cell, _ = cache(model)
-    broken = model.transformer.h[2].ln_1.weight
-    kept = broken.detach().clone()
-    with torch.no_grad():
-        broken[3] = torch.nan
-        failed = whole(other, cell("l0h2"))
-        assert failed.partners is not None
-        assert "ln_1.weight" in failed.partners["error"]
-        broken.copy_(kept)
-    assert whole(other, cell("l0h2")).partners == good
-    assert other.known(cell("l0h2"), "folded").pending == [], "and then it is kept"
-
-
-def test_composition_says_that_z_is_not_use_in_the_panel_and_beside_arrows() -> None:
-    model, tokenizer = hg.demo()
-    found, cell, places = cache(model, tokenizer)
-    assert whole(found, cell("l1h2")).partners["notes"][0].startswith("z above random is not use")
-    heads = [cell(f"l{layer}h{head}") for layer in range(2) for head in range(4)]
-    shown = comparison.arrows(found.composed(heads, "folded", never), places)
-    assert shown["note"].startswith("z above random is not use")
-    assert shown["note"].endswith("Of these arrows 1 stands out from the others (z above 19.9).")
-    few = comparison.arrows(found.composed(heads[1:6:4], "folded", never), places)
-    assert few["note"].endswith("Ablate a head to see what it carries.")
-
-
-def test_the_browser_is_told_beyond_which_z_an_arrow_is_an_outlier() -> None:
-    model, tokenizer = hg.demo()
-    found, cell, places = cache(model, tokenizer)
-
-    def fence(z: Any) -> float:
-        first, third = np.percentile(z, [25, 75])
-        return float(third + 3 * (third - first))
-
-    own = whole(found, cell("l1h2")).partners  # twelve: each kind from each of four heads
-    assert own["fence"] == pytest.approx(fence([one["z"] for one in own["arrows"]]), rel=1e-3)
-    assert [one["kind"] for one in own["arrows"] if one["z"] > own["fence"]] == ["K"]
-    heads = [cell(f"l{layer}h{head}") for layer in range(2) for head in range(4)]
-    every = hg.compose(model)
-    z = torch.stack([every.q_z, every.k_z, every.v_z])
-    shown = comparison.arrows(found.composed(heads, "folded", never), places)
-    assert shown["fence"] == pytest.approx(fence(z[z.isfinite()].numpy()))
-    assert sum(one["z"] > shown["fence"] for one in shown["arrows"]) == 1
-    few = comparison.arrows(found.composed(heads[1:6:4], "folded", never), places)
-    assert few["fence"] is None
