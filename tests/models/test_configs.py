@@ -128,7 +128,7 @@ rwkv.is_ninja_available = rwkv.is_torch_cuda_available = lambda: True
 settings = {"model_type": "rwkv", "num_hidden_layers": 2, "hidden_size": 24, "vocab_size": 31}
 if "plain" in sys.argv: transformers.AutoModelForCausalLM.from_config(transformers.RwkvConfig(**settings))
 try: file(settings)
-except hg.anatomy.anatomy.AnatomyError as fault: assert "no list of layers has attention heads in it" in str(fault), fault
+except ValueError as fault: assert "no list of layers has attention heads in it" in str(fault), fault
 else: raise SystemExit("RWKV has no heads")
 """
     control = subprocess.run(
