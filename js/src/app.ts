@@ -56,7 +56,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     if (cell < 0) return;
     if (!view.live) {
       viewFocus = { ...viewFocus, cell };
-      showPanel();
+      showInspector();
     } else if (byKey) asking = window.setTimeout(() => sync.inspect(cell), SETTLED);
     else sync.inspect(cell);
   };
@@ -124,7 +124,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     signal,
   );
   const inspector = makeInspector(
-    view.panel,
+    view.inspector,
     {
       word: (cell) => cellText(wordOf, cell),
       name: (cell) => cellText(nameOf, cell),
@@ -171,7 +171,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
   const normed = (ln: Ln) => {
     if (!view.live) {
       viewFocus = { ...viewFocus, ln };
-      return showPanel();
+      return showInspector();
     }
     const { metric } = sync.recolored;
     sync.inspect(sync.focus.cell, ln);
@@ -202,7 +202,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     };
     status.update(brush ? { word: "", name: brush } : here, sync.text);
   };
-  const showPanel = () => inspector.update(inspectorContent(sync, view.live, viewFocus));
+  const showInspector = () => inspector.update(inspectorContent(sync, view.live, viewFocus));
   const showArrows = () => arrowBar.update(sync.arrows, view.cells);
   const showColors = () => {
     const { cells, cellValues, recolored, colorError: error, progress } = sync;
@@ -231,7 +231,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     completing.update(sync.completions);
     showTabs();
     showStatus();
-    showPanel();
+    showInspector();
     showArrows();
     showColors();
     showSaved();
@@ -252,13 +252,13 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     view.brush = null;
     showAll();
   };
-  /** What follows a trait's change, where that is not everything. */
+  /** What a change of a trait concerns, where that is not everything. */
   const showers: Partial<Record<Trait, () => void>> = {
     progress: showColors,
-    focus: showPanel,
-    summary: showPanel,
-    selected_heads: showPanel,
-    precomputed: showPanel,
+    focus: showInspector,
+    summary: showInspector,
+    selected_heads: showInspector,
+    precomputed: showInspector,
     completions: () => completing.update(sync.completions),
   };
   /** The traits that changed and are not shown yet. */
@@ -285,14 +285,14 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
 
   sync.follow(signal, (trait) => {
     if (trait === "spec") {
-      const { live, focused, panel, arrows, marks } = view;
+      const { live, focused, inspector, arrows, marks } = view;
       // The same cells, some of which write nothing now, or do again; or a grid of another shape, where all begins anew.
       if (view.cells.count === sync.cells.count) view.cells = cellsOf(sync.cells, view.stack);
       else
         Object.assign(view, newView(sync.cells, holding(view.stack)), {
           live,
           focused,
-          panel,
+          inspector,
           arrows,
           marks,
         });

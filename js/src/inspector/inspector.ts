@@ -6,7 +6,7 @@ import { makeSwitch } from "../dom/switch";
 import { makeTabs, type TabShape } from "../dom/tabs";
 import { thousands } from "../model/numbers";
 import type { Ln } from "../model/sync";
-import type { Panel } from "../model/view";
+import type { InspectorSettings } from "../model/view";
 import type { HeadsSummary, Summary } from "../model/wire";
 import { makeCircuit } from "./circuit";
 import { type CellLinks, makeComposition } from "./composition";
@@ -87,7 +87,11 @@ export function tabsOf(summary: Summary | null, heads: HeadsSummary | null): Tab
   ];
 }
 
-export function makeInspector(panel: Panel, events: InspectorEvents, signal: AbortSignal): Inspector {
+export function makeInspector(
+  settings: InspectorSettings,
+  events: InspectorEvents,
+  signal: AbortSignal,
+): Inspector {
   const title = make("span", { class: "hg-word" });
   const name = make("span", { class: "hg-muted" });
   const norms = makeSwitch<Ln>(
@@ -116,7 +120,7 @@ export function makeInspector(panel: Panel, events: InspectorEvents, signal: Abo
       },
     ],
     (sign) => {
-      panel.sign = sign === "1" ? 1 : -1;
+      settings.sign = sign === "1" ? 1 : -1;
       show();
     },
     signal,
@@ -129,7 +133,7 @@ export function makeInspector(panel: Panel, events: InspectorEvents, signal: Abo
     "What is shown",
     body,
     (tab) => {
-      panel.tab = tab;
+      settings.tab = tab;
       show();
     },
     signal,
@@ -157,13 +161,13 @@ export function makeInspector(panel: Panel, events: InspectorEvents, signal: Abo
   const circuitsOf = (tab: string) => summary?.circuits.filter((circuit) => circuit.tab === tab) ?? [];
   const view = {
     get sign() {
-      return panel.sign;
+      return settings.sign;
     },
     get explains() {
-      return panel.explains;
+      return settings.explains;
     },
     explained: (open: boolean) => {
-      panel.explains = open;
+      settings.explains = open;
     },
   };
   const contentOf = (tab: string): HTMLElement[] => {
@@ -202,7 +206,7 @@ export function makeInspector(panel: Panel, events: InspectorEvents, signal: Abo
     return {
       there,
       tab: nearestTab(
-        panel.tab,
+        settings.tab,
         there.map(({ name }) => name),
       ),
     };
@@ -244,7 +248,7 @@ export function makeInspector(panel: Panel, events: InspectorEvents, signal: Abo
             ? [summary?.partners, summary?.cell]
             : circuitsOf(tab);
     // Answers come in parts; what did not change stays, with its place, its focus and what was opened.
-    const key = JSON.stringify([tab, panel.sign, waiting, shown]);
+    const key = JSON.stringify([tab, settings.sign, waiting, shown]);
     if (key === drawn) return;
     const isOther = drawn.slice(0, drawn.indexOf(",")) !== key.slice(0, key.indexOf(","));
     drawn = key;
@@ -262,12 +266,12 @@ export function makeInspector(panel: Panel, events: InspectorEvents, signal: Abo
     const hasTokens = body.querySelector(".hg-chips") !== null;
     // They keep their room, so that nothing moves when an answer comes.
     signs.element.style.visibility = hasTokens ? "" : "hidden";
-    signs.update(panel.sign > 0 ? "1" : "-1", true);
+    signs.update(settings.sign > 0 ? "1" : "-1", true);
     copy.hidden = nodes.length === 0;
   };
 
   // Columns of heads are broken into as many tables as the width asks for.
-  const observer = new ResizeObserver(() => panel.tab === "selected" && show());
+  const observer = new ResizeObserver(() => settings.tab === "selected" && show());
   observer.observe(element);
   atEnd(signal, () => observer.disconnect());
 

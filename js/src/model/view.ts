@@ -13,8 +13,8 @@ export type Zoom = "auto" | "whole" | number;
 /** Which side of a singular direction the inspector shows: the largest logits, or the smallest. */
 export type Sign = 1 | -1;
 
-/** How the inspector is set; it stays so from cell to cell. */
-export interface Panel {
+/** The settings of the inspector, which stay from cell to cell. */
+export interface InspectorSettings {
   /** The tab that was chosen last, whether or not the present cell has it. */
   tab: string;
   sign: Sign;
@@ -37,7 +37,7 @@ interface CursorState {
 }
 
 export interface View extends CursorState {
-  panel: Panel;
+  inspector: InspectorSettings;
   arrows: ArrowChoice;
   /** The name of the stack that is shown. */
   stack: string;
@@ -70,7 +70,7 @@ export function newView(all: Cells, stack: string): View {
   const cells = cellsOf(all, stack);
   return {
     ...startOf(cells),
-    panel: { tab: "ov", sign: 1, explains: false },
+    inspector: { tab: "ov", sign: 1, explains: false },
     arrows: { shown: true, z: ARROWS.z, kinds: { Q: true, K: true, V: true } },
     stack,
     cells,

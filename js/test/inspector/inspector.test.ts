@@ -32,8 +32,8 @@ function inspectorOf() {
     normed: (ln: string) => said.push(ln),
     say: (sentence: string) => said.push(sentence),
   };
-  const { panel } = newView(small(), "");
-  const inspector = makeInspector(panel, events, new AbortController().signal);
+  const { inspector: settings } = newView(small(), "");
+  const inspector = makeInspector(settings, events, new AbortController().signal);
   document.body.replaceChildren(inspector.element);
   const all = <T extends HTMLElement>(selector: string) => [
     ...inspector.element.querySelectorAll<T>(selector),
@@ -41,7 +41,7 @@ function inspectorOf() {
   return {
     ...inspector,
     said,
-    panel,
+    settings,
     tabs: () => all("[role=tab]").map((tab) => tab.firstChild!.textContent),
     shown: () => all("[role=tab]").find((tab) => tab.ariaSelected === "true")?.firstChild?.textContent,
     choose: (k: number) => all("[role=tab]")[k]!.click(),
@@ -141,7 +141,7 @@ describe("the inspector", () => {
     minus.checked = true;
     minus.dispatchEvent(new Event("change"));
     expect(inspector.body().textContent).toContain("not the");
-    expect(inspector.panel.sign).toBe(-1);
+    expect(inspector.settings.sign).toBe(-1);
   });
 
   it("asks for the other norms, and shows those that Python answered", () => {
