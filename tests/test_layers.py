@@ -25,7 +25,7 @@ ORDER = {
         widget
         __init__
     """,
-    "headgrid.utils": "__init__ / arguments frozen offloaded warning / files",
+    "headgrid.utils": "__init__ / arguments byte_cache frozen offloaded warning / files",
     "headgrid.anatomy": "__init__ / roles / slots / stacks / anatomy / names",
     "headgrid.linalg": "__init__ / svd outliers / factored",
     "headgrid.selection": """

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
 from typing import Literal
-from weakref import WeakKeyDictionary
 
 import torch
 from jaxtyping import Float
@@ -20,6 +19,7 @@ from headgrid.circuits.factors import Circuits
 from headgrid.circuits.targets import PartIndex
 from headgrid.linalg.factored import FactoredMatrix
 from headgrid.selection.words import LAYER_WORDS
+from headgrid.utils.byte_cache import ByteCache
 
 CompositionKind = Literal["q", "k", "v"]
 """Q-, K- or V-composition: which input of the later head reads what the earlier one writes."""
@@ -32,8 +32,8 @@ GROUP = 384 * 2**20
 READ = [role for role, it in ROLES.items() if it.owner in (*LAYER_WORDS["attn"].owners, "ln1", "ln1_post")]
 """What a head's circuits are made of."""
 
-KEPT = 2**30
-"""Bytes of reduced layers that `partners` keeps."""
+MOST_BYTES = 2**30
+"""What the reduced layers that `partners` keeps may take, of all models of the process together."""
 
 CANCELS = 2.5e4
 """A sum over Gram matrices is good to 1e-5 where it is this many roundings of its dtype, for circuits of norm 1."""
@@ -241,17 +241,16 @@ def scored(
     return squares.clamp(min=0).sqrt() + 0 * wide, z  # NaN where a circuit is zero
 
 
-_KEPT: WeakKeyDictionary[Circuits, dict[int, tuple[object, Reduced]]] = WeakKeyDictionary()
-"""Reduced layers, each with the stamp of the weights that it was made of."""
+_REDUCED: ByteCache[tuple[object, Reduced]] = ByteCache(MOST_BYTES)
+"""Reduced layers of all models, each with the versions of the weights that it was made of."""
 
 
 def kept_layer(circuits: Circuits, layer: int) -> Reduced:
-    """The heads of a layer, reduced; kept for as long as the circuits live and their weights stay as they are."""
-    weights, kept = circuits.weights, _KEPT.setdefault(circuits, {})
-    stamp = tuple(weights.version(role, layer) for role in READ)
-    if layer in kept and kept[layer][0] == stamp:
-        return kept[layer][1]
+    """The heads of a layer, reduced; kept while there is room, the circuits live and their weights stay as they are."""
+    versions = tuple(circuits.weights.version(role, layer) for role in READ)
+    known = _REDUCED.get(circuits, layer)
+    if known is not None and known[0] == versions:
+        return known[1]
     found = Reduced.at(circuits, layer)
-    if sum(one.bytes for at, (_, one) in kept.items() if at != layer) + found.bytes <= KEPT:
-        kept[layer] = stamp, found
+    _REDUCED.put(circuits, layer, (versions, found), found.bytes)
     return found
