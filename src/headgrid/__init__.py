@@ -1,5 +1,7 @@
 """headgrid: click heads of a transformer in a notebook, get parameter masks."""
 
+from typing import TYPE_CHECKING
+
 from headgrid import plots
 from headgrid.anatomy.anatomy import Anatomy
 from headgrid.circuits.composition import compose
@@ -13,7 +15,9 @@ from headgrid.models.verify import verify
 from headgrid.selection.preview import preview
 from headgrid.selection.selection import Selection, SelectionError
 from headgrid.weights import Weights
-from headgrid.widget.head_grid import HeadGrid
+
+if TYPE_CHECKING:
+    from headgrid.widget.head_grid import HeadGrid
 
 __all__ = [
     "Anatomy",
@@ -34,3 +38,17 @@ __all__ = [
     "verify",
 ]
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> object:
+    """The widget, imported with the libraries of widgets only once it is asked for."""
+    if name == "HeadGrid":
+        from headgrid.widget.head_grid import HeadGrid
+
+        globals()[name] = HeadGrid
+        return HeadGrid
+    raise AttributeError(f"module 'headgrid' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), "HeadGrid"]

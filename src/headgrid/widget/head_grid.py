@@ -140,9 +140,7 @@ class HeadGrid(StateWidget):
         """
         with self._lock:
             new = type(self)(self.anatomy if self.model is None else self.model, self.tokenizer, select=self.selection)
-            new._scheduler.coloring.take_over(self._scheduler.coloring)
-            if self.saved:
-                new.saved.take_over(self.saved)
+            self._hand_over(new)
         return new
 
     __copy__ = copy

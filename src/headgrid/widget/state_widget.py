@@ -53,7 +53,7 @@ class _Binding:
         self._widget._show(trait, value)
 
     def run(self, change: Callable[[], T], tell: Callable[[T], object] | None = None) -> T:
-        return self._widget._transact(change, tell)
+        return self._widget._run(change, tell)
 
 
 class StateWidget(TransactionWidget):
@@ -103,6 +103,15 @@ class StateWidget(TransactionWidget):
             self._tell_saved()
         else:
             self.set_trait(trait, dict(value) if isinstance(value, dict) else value)
+
+    def _run(self, change: Callable[[], T], tell: Callable[[T], object] | None = None) -> T:
+        return self._transact(change, tell)
+
+    def _hand_over(self, other: StateWidget) -> None:
+        """Give another widget of the same model the saved selections and the colors of this one."""
+        other._scheduler.coloring.take_over(self._scheduler.coloring)
+        if self.saved:
+            other.saved.take_over(self.saved)
 
     def _select(self, value: Selectable) -> None:
         chosen = self._state.anatomy.select(value)

@@ -30,7 +30,7 @@ StackLayer = tuple[str, int]
 
 
 @dataclass(frozen=True)
-class _Program:
+class Program:
     """Something to run: the stand-in, or a part of it that has a stack of its own.
 
     Attributes:
@@ -86,9 +86,9 @@ class Passes:
         body = body if isinstance(body, torch.nn.Module) and self._has(body, names) else whole
         self.main = self._program(body, dict(inputs or inputs_for(whole, self.n_tokens)))
 
-    def _program(self, module: torch.nn.Module, inputs: Mapping[str, torch.Tensor]) -> _Program:
+    def _program(self, module: torch.nn.Module, inputs: Mapping[str, torch.Tensor]) -> Program:
         most = max((stack.n_heads for stack in self.anatomy.stacks), default=1)
-        return _Program(module, inputs, max(1, min(most, 32 if "input_ids" in inputs else 8)))
+        return Program(module, inputs, max(1, min(most, 32 if "input_ids" in inputs else 8)))
 
     def _has(self, module: torch.nn.Module, names: Collection[str]) -> bool:
         inside = {id(parameter) for parameter in module.parameters()}
@@ -125,7 +125,7 @@ class Passes:
             self.refused[stack] = str(fault)
         return {}
 
-    def _alone(self, names: Collection[str]) -> _Program | None:
+    def _alone(self, names: Collection[str]) -> Program | None:
         """The smallest part of the model that has these parameters and knows its inputs, but not all of the model."""
         parts = [module for module in self.model.modules() if hasattr(type(module), "main_input_name")]
         module = [part for part in parts if self._has(part, names)][-1:]  # the last one is the innermost
@@ -135,7 +135,7 @@ class Passes:
         packed = "grid_thw" in program.inputs  # it takes pictures side by side and not in a batch
         return replace(program, rows=0) if packed else program
 
-    def _run(self, program: _Program, frozen: bool) -> dict[StackLayer, list[Found]]:
+    def _run(self, program: Program, frozen: bool) -> dict[StackLayer, list[Found]]:
         found: dict[StackLayer, list[Found]] = {}
         self.total = self.done + self._n_sites(program)
         first, n_heads = 0, 1
@@ -164,7 +164,7 @@ class Passes:
             first = heads.stop
         return found
 
-    def _n_sites(self, program: _Program) -> int:
+    def _n_sites(self, program: Program) -> int:
         """How often layers will attend, if every stack in the module runs."""
         total = 0
         most = max(stack.n_heads for stack in self.anatomy.stacks)
@@ -186,7 +186,7 @@ class Passes:
             self.fault_of_report = fault
             raise
 
-    def _watched(self, program: _Program, kept: Sequence[int | None], frozen: bool) -> Watch:
+    def _watched(self, program: Program, kept: Sequence[int | None], frozen: bool) -> Watch:
         device = next(iter(self.parameters.values())).device
         given = {name: value.to(device) for name, value in program.inputs.items()}
         if len(kept) > 1:

@@ -16,9 +16,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 
 from headgrid.anatomy.anatomy import Anatomy
-from headgrid.models.verify.passes import Passes, StackLayer, _Program
+from headgrid.models.verify.passes import Passes, Program, StackLayer
 from headgrid.models.verify.stand_in import VerifyError
-from headgrid.models.verify.watch import _LARGEST, _MATMUL, _PRODUCTS, Watch, _tensors
+from headgrid.models.verify.watch import LARGEST, MATMUL, PRODUCTS, Watch, tensors_in
 
 READERS = ("W_Q", "W_K", "W_UQ", "W_QR", "W_UK", "W_KR")
 """The roles whose products are queries and keys."""
@@ -97,7 +97,7 @@ class Probe(Passes):
                 found |= {} if program is None else self._scores(program, length, far)
         return found
 
-    def _scores(self, program: _Program, length: float, far: bool) -> dict[StackLayer, torch.Tensor]:
+    def _scores(self, program: Program, length: float, far: bool) -> dict[StackLayer, torch.Tensor]:
         device = next(iter(self.parameters.values())).device
         given = {name: value.to(device) for name, value in program.inputs.items()}
         if far and "position_ids" in inspect.signature(program.module.forward).parameters:
@@ -136,18 +136,18 @@ class _Fed(Watch):
         self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        given = list(_tensors((*args, *kwargs.values())))
+        given = list(tensors_in((*args, *kwargs.values())))
         if function is torch.arange and self.far:
             counted = function(*args, **kwargs)
             return counted + FAR if len(counted) == self.probe.n_tokens else counted
-        if function in _LARGEST and len(given) == 1 and given[0].ndim > 2 and self._is_live(given[0]):
+        if function in LARGEST and len(given) == 1 and given[0].ndim > 2 and self._is_live(given[0]):
             # what some take off all scores before a softmax: left on
             given[0] = torch.zeros_like(given[0])
             args, kwargs = (given[0], *args[1:]), {name: v for name, v in kwargs.items() if name != "input"}
         names = set[str]().union(*(self._made_of.get(id(tensor), ()) for tensor in given))
-        if names and names <= self.probe.idle and function in (_PRODUCTS | _COPIES):
+        if names and names <= self.probe.idle and function in (PRODUCTS | _COPIES):
             return self._nothing(function, args, kwargs, names)
-        if names and function in _PRODUCTS:
+        if names and function in PRODUCTS:
             sizes = set[int]().union(*(self.probe.reads.get(name, ()) for name in names))
             if sizes:
                 args = tuple(self._fed(one, sizes) for one in args)
@@ -171,7 +171,7 @@ class _Fed(Watch):
     def _few(self, function: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
         """The arguments of a product without the entries of a vector that are 0, where it is one of a known kind."""
         at = 1 if function is torch.addmm and len(args) == 3 else 0
-        if function is not F.linear and not (function in _MATMUL and len(args) == 2) and not at:
+        if function is not F.linear and not (function in MATMUL and len(args) == 2) and not at:
             return args
         if len(args) < at + 2 or id(args[at]) not in self._vectors or args[at + 1].ndim != 2:
             return args
@@ -185,10 +185,10 @@ class _Fed(Watch):
 
     def _nothing(self, function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], names: set[str]) -> Any:
         """Zeros of the shape that the result has, in no memory unless it is a product."""
-        given = list(_tensors((*args, *kwargs.values())))
+        given = list(tensors_in((*args, *kwargs.values())))
         found = function(*map(_meta, args), **{name: _meta(one) for name, one in kwargs.items()})
         nothing = torch.zeros((), dtype=found.dtype, device=given[0].device).expand(found.shape)
-        if function in _PRODUCTS:
+        if function in PRODUCTS:
             nothing = nothing.clone()
             self._live.add(id(nothing))
         else:

@@ -27,9 +27,9 @@ Entries = tuple[Bools, ...]
 """Entries of a parameter: an array of its shape, or one along each of its axes, of which they are the outer product."""
 
 _SOFTMAX = {F.softmax, torch.softmax, torch.Tensor.softmax, torch.special.softmax}
-_LARGEST = {torch.amax, torch.Tensor.amax, torch.max, torch.Tensor.max}
-_MATMUL = {torch.matmul, torch.Tensor.matmul, torch.Tensor.__matmul__, torch.mm, torch.Tensor.mm}
-_PRODUCTS = _MATMUL | {F.linear, F.conv1d, torch.addmm, torch.bmm, torch.Tensor.bmm, torch.baddbmm, torch.einsum}
+LARGEST = {torch.amax, torch.Tensor.amax, torch.max, torch.Tensor.max}
+MATMUL = {torch.matmul, torch.Tensor.matmul, torch.Tensor.__matmul__, torch.mm, torch.Tensor.mm}
+PRODUCTS = MATMUL | {F.linear, F.conv1d, torch.addmm, torch.bmm, torch.Tensor.bmm, torch.baddbmm, torch.einsum}
 
 
 @dataclass(eq=False)
@@ -55,7 +55,7 @@ class Use:
     @property
     def is_product(self) -> bool:
         """Whether it is a matrix product, which can move a head's entries to another place."""
-        return self.function in _PRODUCTS
+        return self.function in PRODUCTS
 
     def matrix(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None, int] | None:
         """What it reads, its weight, its bias, and the weight's axis that reads; None for any other kind of call."""
@@ -64,7 +64,7 @@ class Use:
             return given["input"], given["weight"], given.get("bias"), 1
         if self.function is torch.addmm and len(self.args) == 3:
             return self.args[1], self.args[2], self.args[0], 0
-        if self.function in _MATMUL and len(self.args) == 2 and self.args[1].ndim == 2:
+        if self.function in MATMUL and len(self.args) == 2 and self.args[1].ndim == 2:
             weight = self.args[1]
             stored = weight if weight._base is None else weight._base
             if weight is stored:
@@ -251,14 +251,14 @@ class Watch(TorchFunctionMode):
         output = function(*args, **kwargs)
         if function in _SOFTMAX:
             output = self._after_softmax(args, kwargs, output)
-        elif function in _LARGEST and len(list(_tensors((*args, *kwargs.values())))) == 1:
+        elif function in LARGEST and len(list(tensors_in((*args, *kwargs.values())))) == 1:
             alone = isinstance(output, torch.Tensor)
             # some take the largest score off all before a softmax: a shift, through which nothing is to be learned
             output = output.detach() if alone else type(output)(tuple(one.detach() for one in output))
-        results = list(_tensors((output,)))
+        results = list(tensors_in((output,)))
         if not results:
             return output
-        given = list(_tensors((*args, *kwargs.values())))
+        given = list(tensors_in((*args, *kwargs.values())))
         made_of = frozenset[str]().union(*(self._made_of.get(id(tensor), ()) for tensor in given))
         live = tuple(tensor for tensor in given if self._is_live(tensor))
         for result in results:
@@ -325,9 +325,10 @@ class Watch(TorchFunctionMode):
         return kept
 
 
-def _tensors(values: Iterable[Any]) -> Iterator[torch.Tensor]:
+def tensors_in(values: Iterable[Any]) -> Iterator[torch.Tensor]:
+    """The tensors among some values, inside of lists and tuples too."""
     for value in values:
         if isinstance(value, torch.Tensor):
             yield value
         elif isinstance(value, (list, tuple)):
-            yield from _tensors(value)
+            yield from tensors_in(value)
