@@ -239,7 +239,14 @@ def test_a_page_saves_pictures_that_agree_with_each_other(opened: Opened, file: 
     assert name == "headgrid-GPT2LMHeadModel-gpt2-2-layers-x-4-heads.svg"
     root = ET.fromstring(svg)
     texts = [node.text for node in root.iter("{http://www.w3.org/2000/svg}text")]
-    assert {"l0h1 | l1h2 | l1h0.q | l0 mlp", "copying score", "−1.00", "1.00", "selected", "no value"} <= {*texts}
+    assert {
+        "l0h1 | l1h2 | l1h0.q | l0 mlp",
+        "copying score (norms folded)",
+        "−1.00",
+        "1.00",
+        "selected",
+        "no value",
+    } <= {*texts}
     name, png = download(page, "PNG")
     assert name.endswith(".png")
     ARTIFACTS.mkdir(exist_ok=True)

@@ -153,6 +153,9 @@ def test_colored_cells_have_a_scale_with_its_ends_and_a_sign_for_no_value() -> N
     said = words(drawing)
     assert {"my <score>", "−2.00", "0", "2.00", "no value", "selected"} <= {*said}
     palette = color_scale.colors(diverging=True)
+    dots = [shape for shape in drawing.shapes if isinstance(shape, Boxes) and shape.fill == INK.muted and shape.radius]
+    assert sum(len(shape.rects) for shape in dots) == (~grid._state.cells.absent).sum() - 11 + 1
+    assert "h0v0" not in svg.svg(drawing), "a dot as thick as its rim is drawn by no browser"
     assert len(boxes(drawing, palette[0])) == 1 + 1  # the lowest value, and the scale's beginning
     assert parsed(svg.svg(drawing))[1].text == "Selected: l1h2 (1 head). Colored by my <score>."
 

@@ -11,9 +11,11 @@ import pytest
 import tiny
 import torch
 from grids import fits
+from matplotlib.colors import to_hex
 
 import headgrid as hg
 from headgrid.circuits.scan import scan
+from headgrid.plots.style import LIGHT
 from headgrid.widget.state import cell_colors
 from headgrid.widget.wire import schema
 from headgrid.widget.wire.empty import NO_COLORS
@@ -294,6 +296,9 @@ def test_the_plot_shows_the_colors_of_the_main_stack_and_the_selection() -> None
     assert drawn.get_clim() == pytest.approx((-10 / 7, 10 / 7))
     assert grid.plot(ax=axes) is axes
     grid.color_by(None)
-    shown = np.ma.getdata(grid.plot(label="what is on").collections[0].get_array()).reshape(3, 6)
+    mesh = grid.plot(label="what is on").collections[0]
+    shown = np.ma.getdata(mesh.get_array()).reshape(3, 6)
+    assert [to_hex(mesh.cmap(value)) for value in (0.0, 0.5, 1.0)] == [LIGHT.cell, LIGHT.partial, LIGHT.on]
+    assert [label.get_text() for label in mesh.colorbar.ax.get_yticklabels()][1:] == ["partly selected", "selected"]
     # heads 0 to 2 share a key/value head, so the others of the group are partly selected
     assert shown.tolist() == [[0] * 6, [0.5, 0.5, 1, 0, 0, 0], [0] * 6]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from headgrid.circuits.progress import Progress
+from headgrid.plots.style import LEGEND, LIGHT
 from headgrid.utils import arguments, files
 from headgrid.widget.compute.summary_cache import SummaryCache
 from headgrid.widget.export import figure, html
@@ -103,7 +104,23 @@ def plot(grid: GridState, ax: Axes | None = None, **style: Any) -> Axes:
         shown = {"values": (on + 0.5 * some)[cells], "label": "selected", "low": 0.0, "high": 1.0}
         main = grid.anatomy.main
         shown["n_kv_heads"] = None if main.n_heads % main.n_kv_heads else main.n_kv_heads
-    return plots.grid(**{**shown, "ax": ax, **style})
+    drawn = plots.grid(**{**shown, "ax": ax, **style})
+    if not found["label"] and "values" not in style:
+        _color_states(drawn, style.get("label", ""))
+    return drawn
+
+
+def _color_states(ax: Axes, label: str) -> None:
+    """Give heads that are drawn by 0, 0.5 and 1 the colors of cells that are selected not at all, in part, wholly."""
+    from matplotlib.collections import QuadMesh
+    from matplotlib.colors import ListedColormap
+
+    mesh = next(artist for artist in ax.collections if isinstance(artist, QuadMesh))
+    mesh.set_cmap(ListedColormap([LIGHT.cell, LIGHT.partial, LIGHT.on]))
+    assert mesh.colorbar is not None
+    mesh.colorbar.set_ticks([1 / 6, 1 / 2, 5 / 6], labels=["not selected", LEGEND["partial"], LEGEND["selected"]])
+    mesh.colorbar.ax.tick_params(length=0)
+    mesh.colorbar.set_label(label)
 
 
 def _names(marks: str | Sequence[str]) -> list[str]:

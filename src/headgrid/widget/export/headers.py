@@ -23,6 +23,10 @@ def headers(scene: Scene, geometry: Geometry, box: BandBox) -> Iterator[Shape]:
     yield from _brackets(scene, box)
     yield from _columns(scene, geometry, box)
     yield from _rows(scene, geometry, box)
+    x, y = geometry.side - style.SIDE["inset"], box.rows - 7
+    on, there = states(scene, box)
+    whole = bool(fullness(on.reshape(-1), there.reshape(-1)) == 2)
+    yield Lines([[(x, y - 8), (x, y), (x - 8, y)]], INK.on if whole else INK.line, filled=True)
 
 
 def _captions(box: BandBox) -> Iterator[Shape]:

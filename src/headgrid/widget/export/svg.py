@@ -98,7 +98,7 @@ def _runs(rects: Rects) -> npt.NDArray[np.float64]:
 
 def _svg_rounded(boxes: Boxes) -> str:
     """Rectangles whose corners are those of a thick line around smaller ones: a tenth of what arcs would take."""
-    r = min(boxes.radius, float(boxes.rects[:, 2:].min()) / 2)
+    r = min(boxes.radius, float(boxes.rects[:, 2:].min()) / 2 - 0.05)  # a line around nothing would not be drawn
     d, at = "", (0.0, 0.0)
     for x, y, width, height in insets(boxes.rects, r).round(2).tolist():
         d += f"m{_n(x - at[0])} {_n(y - at[1])}h{_n(width)}v{_n(height)}h{_n(-width)}z"
