@@ -27,7 +27,7 @@ ORDER = {
     """,
     "headgrid.utils": "__init__ / arguments byte_cache frozen offloaded warning / files",
     "headgrid.anatomy": "__init__ / roles / slots / stacks / anatomy / names",
-    "headgrid.linalg": "__init__ / svd outliers / factored",
+    "headgrid.linalg": "__init__ / triangles outliers / svd / factored",
     "headgrid.selection": """
         __init__ / words / lexer notations parts / masks printer union / activations expression suggestions / parser
         completion / indices / selection / preview

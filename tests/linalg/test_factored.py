@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headgrid.linalg.factored import FactoredMatrix
-from headgrid.linalg.svd import gram, spectrum_of
+from headgrid.linalg.svd import spectrum_of
+from headgrid.linalg.triangles import gram
 
 METHODS = ("svd", "singular_values", "clusters", "norm", "collapse_l", "collapse_r")
 SHAPES = {
@@ -480,7 +481,7 @@ def test_a_spectrum_has_what_the_other_methods_return(matrix: FactoredMatrix) ->
 
 def test_a_repeated_factor_and_one_that_broadcasts_are_decomposed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[int, ...]] = []
-    monkeypatch.setattr("headgrid.linalg.svd.gram", lambda x: seen.append(tuple(x.shape)) or gram(x))
+    monkeypatch.setattr("headgrid.linalg.triangles.gram", lambda x: seen.append(tuple(x.shape)) or gram(x))
     A, B = normal(2, 1, 9, 3), normal(2, 4, 3, 7, seed=1)
     once = FactoredMatrix(A, B).singular_values()
     again = FactoredMatrix(A.expand(2, 4, 9, 3), B).singular_values()

@@ -14,21 +14,8 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Complex128, Float, Float64
 
-from headgrid.linalg.svd import (
-    EPS,
-    GROWTH,
-    GROWTH_OF_VALUES,
-    Spectrum,
-    Triangle,
-    clusters,
-    factored_svd,
-    gram,
-    how_many,
-    on_float64,
-    require_finite,
-    singular_values,
-    triangle,
-)
+from headgrid.linalg.svd import EPS, Spectrum, clusters, factored_svd, how_many, on_float64, require_finite
+from headgrid.linalg.triangles import GROWTH, GROWTH_OF_VALUES, Triangle, gram, singular_values, triangle
 from headgrid.torch_state import shielded
 from headgrid.utils import arguments
 
