@@ -158,7 +158,7 @@ def table(alone: Alone) -> str:
         _size("the first click, both ways", alone.first_click.total),
         _size("in a saved notebook, beyond the bundle", alone.sizes["saved"] + alone.sizes["picture"], 100),
         _size("of that, the picture for where there are no widgets", alone.sizes["picture"]),
-        _size("the bundle, `widget.js`", code, 103),
+        _size("the bundle, `widget.js`", code, 104),
         _size("the same with its style sheet, `widget.css`", code + sheet),
         _size("all that is received to show it", alone.shown.received),
         _size("JavaScript's heap of a grid", alone.heap),
