@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import tiny
 import torch
@@ -88,3 +90,14 @@ def test_the_title_names_the_model_in_one_line() -> None:
     anatomy = hg.dissect(tiny.model("llama with grouped-query attention"))
     assert anatomy.title == "LlamaForCausalLM (llama), 3 layers x 6 heads in 2 groups"
     assert repr(anatomy) == f"Anatomy({anatomy.title}, d_model 48, d_head 10, {anatomy.n_params:,} parameters)"
+
+
+def test_parameters_of_one_shape_that_are_placed_in_another_way_are_another_anatomy() -> None:
+    found = hg.dissect(tiny.model("phi3"))
+    (stack,) = found.stacks
+    turned = {"W_K": "W_V", "W_V": "W_K"}
+    slots = tuple(replace(slot, role=turned.get(slot.role, slot.role)) for slot in stack.slots)
+    other = replace(found, stacks=(replace(stack, slots=slots),))
+    assert list(other.parameters.items()) == list(found.parameters.items())
+    assert other != found
+    assert other.fingerprint != found.fingerprint
