@@ -42,7 +42,13 @@ figure(
     "annotate",
     right=each((TRUE, lambda found: len(found.texts) == 12), (FALSE, lambda found: not found.texts)),
 )
-figure("grid", of_grid, "selected", right={"None": lambda found: "selected" not in [one.get_label() for one in found.collections]}, own={
+
+
+def outlined(found: Any) -> bool:
+    return any(one.get_label() == "selected" for one in found.collections)
+
+
+figure("grid", of_grid, "selected", right={"None": lambda found: not outlined(found)}, own={
     "booleans [1, 4]": lambda: torch.ones(1, 4, dtype=torch.bool), "scores": lambda: torch.rand(3, 4),
     "a selection of another model": lambda: hg.dissect(tiny.model("albert with 2 groups")).select("l0h0"),
 })  # fmt: skip
