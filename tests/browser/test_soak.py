@@ -150,7 +150,7 @@ def by_mouse(notebook: Notebook, command: dict[str, Any]) -> None:
         if word == words[0]:
             mouse.down()
     mouse.up()
-    mouse.move(0, 0)  # Escape is to clear the selection, and not the card of a hover
+    mouse.move(0, 0)  # Escape is to clear the selection, and not the tooltip of a hover
 
 
 @pytest.mark.timeout(1800)
