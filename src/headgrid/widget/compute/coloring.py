@@ -116,14 +116,18 @@ class Coloring:
         self._worker.cancel("colors")
         self._idle()
 
-    def weights_changed(self, changes: int) -> None:
-        """Say in the legend that the weights have changed since, where the colors are of them.
+    def outdated(self, changes: int) -> bool:
+        """Whether the colors are of weights that have changed since, and do not say so.
 
         Args:
             changes: how many changes of the weights were seen.
         """
+        return bool(self._state.colors["metric"]) and 0 <= self._changes < changes
+
+    def weights_changed(self, changes: int) -> None:
+        """Say in the legend that the weights have changed since, where the colors are of them."""
         colors = self._state.colors
-        if colors["metric"] and 0 <= self._changes < changes:
+        if self.outdated(changes):
             self._show({**colors, "label": f"{colors['label']}, before the weights changed"})
 
     def telling(self, show: Callable[[Callable[[], None]], None]) -> Callable[[int, int], None]:

@@ -52,7 +52,7 @@ class Scheduler:
         self.coloring = Coloring(state, self.cache, self.worker)
         self.watched = self._waits = self._asleep = False
         self.compared: tuple[SelectedHeads, int] | None = None
-        self._age = 0  # of what is shown of the cell in focus
+        self._age = self.cache.age  # of what is shown of the cell in focus
 
     def spec(self) -> GridSpec:
         """What is sent of the grid once; it changes only with the cells that write nothing."""
@@ -249,7 +249,9 @@ class Scheduler:
             self._show_changes(*found)
 
     def _recheck(self, turn: Turn) -> None:
-        turn.show(partial(self._show_changes, *self._changes(turn.check)))
+        silent, changes = self._changes(turn.check)
+        if self._seen_anew or self.coloring.outdated(changes) or (silent != self._state.silent).any():
+            turn.show(partial(self._show_changes, silent, changes))
 
     def _changes(self, check: Callable[[], object]) -> tuple[Bools, int]:
         """The cells that write nothing now, and how many changes of the weights were seen."""
@@ -268,6 +270,7 @@ class Scheduler:
             cell = self._state.focus["cell"]
             if weight_location.is_cell(self._state.cells, cell) and (self._seen_anew or differ[cell]):
                 self._focus()
+            self._age = self.cache.age
             self.compare()
 
         self._state.binding.run(change)
