@@ -421,7 +421,7 @@ def test_what_is_kept_is_made_anew_after_any_change_of_the_model() -> None:
         return all(same)
 
     assert vocabulary.W_UE() is vocabulary.W_UE()
-    stamps = [vocabulary.version]
+    versions = [vocabulary.version]
     for change in (
         lambda: model.lm_head.weight.mul_(3.0),
         lambda: model.model.embed_tokens.weight.data.mul_(1000.0),
@@ -432,9 +432,9 @@ def test_what_is_kept_is_made_anew_after_any_change_of_the_model() -> None:
         with torch.no_grad():
             change()
         assert is_current()
-        stamps.append(vocabulary.version)
-    assert len(set(stamps)) == 6
-    assert vocabulary.version == stamps[-1]
+        versions.append(vocabulary.version)
+    assert len(set(versions)) == 6
+    assert vocabulary.version == versions[-1]
 
 
 def test_weights_of_inference_mode_are_read() -> None:
@@ -600,7 +600,7 @@ def test_all_pairs_of_strings_and_ids_agree_for_both_sides_of_a_table() -> None:
 
 def test_nan_that_came_unseen_is_refused_when_a_table_is_read() -> None:
     model = tiny.fresh("gpt2").float()
-    model.transformer.wte = torch.nn.Embedding(70_000, 28)  # too many entries for a stamp to look at all
+    model.transformer.wte = torch.nn.Embedding(70_000, 28)  # too many entries for a version to look at all
     model.lm_head.weight = model.transformer.wte.weight
     vocabulary, directions = Vocabulary(Weights(model)), torch.randn(3, 28)
     vocabulary.reads(directions)

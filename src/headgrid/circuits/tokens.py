@@ -25,7 +25,7 @@ from headgrid.utils.arguments import integer, one_of, shown
 from headgrid.utils.offloaded import not_here
 from headgrid.weights import Weights
 
-Stamp = tuple[object, ...]
+Version = tuple[object, ...]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -104,7 +104,7 @@ class Vocabulary:
         written = next((one for one in weights.anatomy.stacks if one.name == "decoder"), weights.stack)
         self._written = weights.at(written.name, as_stored=True)
         self._norms = Norms(self._written)
-        self._kept = _KEPT.setdefault(weights.model, {})
+        self._cache = _CACHE.setdefault(weights.model, {})
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -211,8 +211,8 @@ class Vocabulary:
         return found
 
     @property
-    def version(self) -> Stamp:
-        """What the kept results depend on: the stamps of W_E, of W_U and of the final norm's gain."""
+    def version(self) -> Version:
+        """What the cached results depend on: the versions of W_E, of W_U and of the final norm's gain."""
         found = [one for role, home in self._homes.items() for one in home.version(role)]
         return (*found, *self._written.version("ln_final.w"))
 
@@ -252,14 +252,14 @@ class Vocabulary:
         found: RowNorms = self._once(self._slot(role).parameter, self._homes[role].version(role), make)
         return found
 
-    def _once(self, what: str, version: Stamp, make: Callable[[], Any]) -> Any:
+    def _once(self, what: str, version: Version, make: Callable[[], Any]) -> Any:
         """What was made before, by any vocabulary of the model, unless what it depends on has changed."""
-        if self._kept.get(what, ((), None))[0] != version:
-            self._kept[what] = version, make()
-        return self._kept[what][1]
+        if self._cache.get(what, ((), None))[0] != version:
+            self._cache[what] = version, make()
+        return self._cache[what][1]
 
 
-_KEPT: WeakKeyDictionary[torch.nn.Module, dict[str, tuple[Stamp, Any]]] = WeakKeyDictionary()
+_CACHE: WeakKeyDictionary[torch.nn.Module, dict[str, tuple[Version, Any]]] = WeakKeyDictionary()
 """Model -> what was made of its embedding and unembedding, with the version of these; it goes when the model goes."""
 
 

@@ -22,11 +22,11 @@ from typing import Any, Literal, TypedDict, get_args, get_origin, get_type_hints
 import numpy as np
 import numpy.typing as npt
 
+from headgrid.anatomy.anatomy import Provenance
 from headgrid.selection.words import CellKind
 
 VERSION = 6
 
-Provenance = Literal["table", "doubted", "guess", "proven"]
 Ln = Literal["folded", "raw"]
 Tab = Literal["ov", "qk", "mlp", "composition"]
 Composes = Literal["Q", "K", "V"]
