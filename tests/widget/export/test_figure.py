@@ -62,10 +62,10 @@ def tagged(svg: str, tag: str) -> list[ET.Element]:
 def test_each_cell_is_drawn_once_in_the_color_of_its_state() -> None:
     drawing = draw(scene("gpt2", "l1h2 | l0 mlp | l0h1.q"))
     n_cells = hg.HeadGrid(tiny.model("gpt2"))._state.cells.n_cells
-    assert len(boxes(drawing, INK.on)) == 2 + 1  # and the key's
+    assert len(boxes(drawing, INK.on)) == 2 + 1  # and the legend's
     assert len(boxes(drawing, INK.cell)) == n_cells - 2 + 1
     corners = [s for s in drawing.shapes if isinstance(s, Lines) and s.filled and s.color == INK.partial]
-    assert [len(shape.lines) for shape in corners if shape.lines] == [1, 1]  # the cell, and the key
+    assert [len(shape.lines) for shape in corners if shape.lines] == [1, 1]  # the cell, and the legend
 
 
 def test_a_cell_that_is_absent_is_not_drawn() -> None:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import tiny
 
 import headgrid as hg
 from headgrid.widget.export import geometry
-from headgrid.widget.wire.schema import Band
+from headgrid.widget.export.arrows import curves
+from headgrid.widget.export.figure import scene_of
+from headgrid.widget.wire.schema import Arrow, Band
 
 JS = Path(__file__).parents[3] / "js"
 
@@ -29,12 +33,15 @@ FAMILIES = (
 
 LAY_OUT = """
 import { readSpec } from "./src/model/cells";
-import { layOut, rectOf } from "./src/grid/geometry";
+import { curvesOf } from "./src/grid/arrows";
+import { layOut } from "./src/grid/geometry";
+const choice = { shown: true, z: 3, kinds: { Q: true, K: true, V: true } };
 let text = "";
 process.stdin.on("data", (piece) => { text += piece; }).on("end", () => {
-  const found = JSON.parse(text).map(({ bands, cell }) => {
+  const found = JSON.parse(text).map(({ bands, cell, arrows = [], fence = null }) => {
     const cells = readSpec({ bands });
-    return layOut(cells, cell, (text) => 5.5 * text.length);
+    const geometry = layOut(cells, cell, (text) => 5.5 * text.length);
+    return { ...geometry, curves: curvesOf(arrows, choice, cells, geometry, fence) };
   });
   console.log(JSON.stringify(found));
 });
@@ -94,6 +101,29 @@ def test_columns_gaps_handles_groups_and_rows_lie_where_the_widget_has_them(scri
             for name in ("top", "caption", "bracket", "rows", "pitch", "bottom", "right", "labeled"):
                 assert getattr(box, name) == other[name], name
             assert box.height == other["rowHeight"]
+
+
+@pytest.mark.parametrize("fence", [None, 6.0])
+def test_arrows_bend_as_the_widget_bends_them(script: Path, fence: float | None) -> None:
+    grid = hg.HeadGrid(tiny.config("llama with grouped-query attention"))
+    drawn = scene_of(grid._state)
+    heads = [n for n in range(len(drawn.on)) if grid._state.cells.describe(n)[0].removeprefix("l")[1:2] == "h"]
+    rng = np.random.default_rng(0)
+    arrows: list[Arrow] = []
+    for kind in ("Q", "K", "V"):
+        for source, target in rng.choice(heads, (12, 2)).tolist():
+            z = float(rng.uniform(1, 12))
+            arrows.append({"source": source, "target": target, "kind": kind, "value": 0.5, "z": z})
+    for cell in (26, 12, 7):
+        (theirs,) = laid_out(script, [{"bands": drawn.bands, "cell": cell, "arrows": arrows, "fence": fence}])
+        placed = geometry.lay_out(drawn.bands, cell, measure)
+        ours = curves(replace(drawn, arrows=arrows, fence=fence), placed)
+        assert len(ours) > 20
+        for curve, other in zip(ours, theirs["curves"], strict=True):
+            assert (curve.kind, curve.plain) == (other["arrow"]["kind"], other["plain"])
+            assert curve.strength == pytest.approx(other["strength"])
+            for point, there in zip(curve.points, other["points"], strict=True):
+                assert point == pytest.approx((there["x"], there["y"]))
 
 
 def test_an_encoder_and_a_decoder_stand_one_below_the_other_under_their_names() -> None:
