@@ -42,7 +42,7 @@ pytest: $(STAMPS)/test  ## run the Python tests, on all cores
 
 browser: $(STAMPS)/test chromium  ## run the tests in a real browser
 	$(call say,"running the browser tests")
-	@$(BIN)/python -m pytest tests/browser
+	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/browser
 
 vitest: js  ## run the JavaScript tests
 	$(call say,"running the JavaScript tests")

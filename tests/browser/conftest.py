@@ -1,4 +1,4 @@
-"""One JupyterLab server and one Chromium for all tests here; notebooks are closed by the test that opened them.
+"""One JupyterLab server and one Chromium for all tests of a worker; notebooks are closed by the test that opened them.
 
 Both end with the package's last test, because Playwright keeps an event loop running in this thread meanwhile.
 """
