@@ -173,9 +173,9 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
       viewFocus = { ...viewFocus, ln };
       return showInspector();
     }
-    const { metric } = sync.recolored;
+    const { metric } = sync;
     sync.inspect(sync.focus.cell, ln);
-    if (metric && (!sync.cellValues || sync.cellValues.metric === metric)) sync.recolor(metric, ln);
+    if (metric) sync.recolor(metric, ln);
   };
   const showTabs = () => tabs.update(stackTabs(sync.cells, sync.on, sync.partial), view.stack);
   const showTools = () => {
@@ -205,9 +205,9 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
   const showInspector = () => inspector.update(inspectorContent(sync, view.live, viewFocus));
   const showArrows = () => arrowBar.update(sync.arrows, view.cells);
   const showColors = () => {
-    const { cells, cellValues, recolored, colorError: error, progress } = sync;
+    const { cells, cellValues, metric, colorError: error, progress } = sync;
     const { live } = view;
-    colorBy.update({ metrics: cells.metrics, cellValues, asked: recolored.metric, error, progress, live });
+    colorBy.update({ metrics: cells.metrics, cellValues, metric, error, progress, live });
     legend.update(cellValues, root.dataset.theme ?? "light");
   };
   const showSaved = () => {

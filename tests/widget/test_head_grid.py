@@ -617,7 +617,21 @@ def test_python_has_the_last_word_on_colors_over_a_scan_that_runs(monkeypatch: p
     grid.color_by(np.ones((2, 4)), label="mine")
     scanning.go.set()
     settled(grid)
-    assert (grid.colors["label"], grid.colors["recolor"], grid.progress["total"]) == ("mine", 0, 0)
+    assert (grid.colors["label"], grid.colors["recolor"], grid.progress["total"]) == ("mine", 1, 0)
+
+
+@pytest.mark.parametrize(("chosen", "label"), [(np.ones((2, 4)), "mine"), (None, "")], ids=["values", "no colors"])
+def test_what_python_chose_after_a_question_of_the_browser_stays_when_views_go_and_come_back(
+    chosen: Any, label: str
+) -> None:
+    grid = hg.HeadGrid(*hg.demo())
+    grid.set_state({"_view_count": 1, "recolor": {"n": 1, "metric": "ov_norm", "ln": "folded"}})
+    assert settled(grid).colors["metric"] == "ov_norm"
+    grid.color_by(chosen, label=label or None)
+    for views in (0, 1):
+        grid._view_count = views
+        settled(grid)
+    assert (grid.colors["metric"], grid.colors["label"]) == ("", label)
 
 
 def test_a_focus_is_answered_while_a_scan_runs(monkeypatch: pytest.MonkeyPatch) -> None:

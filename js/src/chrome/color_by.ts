@@ -11,8 +11,8 @@ const OWN = "\n";
 export interface ColorState {
   metrics: readonly Metric[];
   cellValues: CellValues | null;
-  /** The metric that was asked for last. */
-  asked: string;
+  /** The metric that is shown, or that is asked for and not answered yet; "" for none and for values of the user's. */
+  metric: string;
   error: string;
   progress: Progress;
   live: boolean;
@@ -23,10 +23,9 @@ export interface ColorBy {
   update(state: ColorState): void;
 }
 
-/** What the menu stands on: what is shown, or else what was asked for. */
-export function chosenOf({ metrics, cellValues, asked, error }: ColorState): string {
-  if (!cellValues) return error ? "" : asked;
-  return metrics.some(({ name }) => name === cellValues.metric) ? cellValues.metric : OWN;
+/** The menu's option that is chosen. */
+export function chosenOf({ metrics, cellValues, metric }: ColorState): string {
+  return cellValues && !metrics.some(({ name }) => name === metric) ? OWN : metric;
 }
 
 export function makeColorBy(recolor: (metric: string) => void, signal: AbortSignal): ColorBy {

@@ -94,6 +94,11 @@ export class Sync {
     return { n: 0, metric: "", ln: "folded", ...this.#read("recolor") };
   }
 
+  /** The metric that the cells are colored by, or will be once Python has answered; "" for none and for other values. */
+  get metric(): string {
+    return this.#colors ? (this.cellValues?.metric ?? "") : this.recolored.metric;
+  }
+
   /** Why there are no colors; "" where there are, or where none were asked for. */
   get colorError(): string {
     return this.#colors?.error ?? "";
@@ -219,11 +224,10 @@ export class Sync {
     return this.#read("history")?.done ?? 0;
   }
 
-  /** The colors, unless they answer another question than the last one; Python's own answer none. */
+  /** The colors, unless they answer an older question than the last one; Python's own answer all that were asked before. */
   get #colors(): Partial<Wire["colors"]> | null {
-    const colors = this.#read("colors") ?? null;
-    const { recolor = 0 } = colors ?? {};
-    return recolor === 0 || recolor === this.recolored.n ? colors : null;
+    const colors = this.#read("colors") ?? {};
+    return (colors.recolor ?? 0) === this.recolored.n ? colors : null;
   }
 
   get #commands(): Command[] {

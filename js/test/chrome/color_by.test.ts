@@ -13,7 +13,7 @@ const metrics = [
 const state = (more: Partial<ColorState> = {}): ColorState => ({
   metrics,
   cellValues: null,
-  asked: "",
+  metric: "",
   error: "",
   progress: { label: "", done: 0, total: 0 },
   live: true,
@@ -37,17 +37,18 @@ function menuOf() {
 }
 
 describe("the menu of colors", () => {
-  it("stands on what is shown, or else on what was asked for", () => {
-    expect(chosenOf(state({ asked: "norm" }))).toBe("norm");
-    expect(chosenOf(state({ asked: "norm", cellValues: valuesOf() }))).toBe("copying");
-    expect(chosenOf(state({ asked: "norm", error: "NaN" }))).toBe("");
+  it("stands on the metric, and on the user's own values where these are none", () => {
+    expect(chosenOf(state({ metric: "norm" }))).toBe("norm");
+    expect(chosenOf(state({ metric: "copying", cellValues: valuesOf() }))).toBe("copying");
+    expect(chosenOf(state({ metric: "", cellValues: valuesOf({ metric: "" }) }))).not.toBe("");
+    expect(chosenOf(state({ error: "NaN" }))).toBe("");
   });
 
   it("has the progress of what is computed between the menu and its error, and stops it", () => {
     const { element, update, sent } = menuOf();
     const bar = element.querySelector<HTMLElement>(".hg-progress")!;
     expect([[...element.children].indexOf(bar), bar.hidden]).toEqual([1, true]);
-    update(state({ asked: "norm", progress: { label: "reading every head", done: 1, total: 3 } }));
+    update(state({ metric: "norm", progress: { label: "reading every head", done: 1, total: 3 } }));
     expect(bar.hidden).toBe(false);
     bar.querySelector("button")!.click();
     expect(sent).toEqual([""]);
@@ -56,16 +57,16 @@ describe("the menu of colors", () => {
   it("keeps the focus when the kernel goes, and then has nothing to choose", () => {
     const { element, update, menu, shown } = menuOf();
     document.body.replaceChildren(element);
-    update(state({ asked: "norm" }));
+    update(state({ metric: "norm" }));
     menu.focus();
-    update(state({ asked: "norm", live: false }));
+    update(state({ metric: "norm", live: false }));
     expect([menu.disabled, menu.getAttribute("aria-disabled"), document.activeElement]).toEqual([
       false,
       "true",
       menu,
     ]);
     expect([menu.options.length, shown()]).toEqual([1, "OV norm"]);
-    update(state({ asked: "norm" }));
+    update(state({ metric: "norm" }));
     expect([menu.options.length, menu.getAttribute("aria-disabled")]).toEqual([3, "false"]);
   });
 
@@ -80,9 +81,9 @@ describe("the menu of colors", () => {
     update(state());
     expect(shown()).toBe("none");
     pick("norm");
-    update(state({ asked: "norm" }));
+    update(state({ metric: "norm" }));
     expect([sent, shown()]).toEqual([["norm"], "OV norm"]);
-    update(state({ asked: "norm", cellValues: valuesOf({ metric: "copying" }) }));
+    update(state({ metric: "copying", cellValues: valuesOf({ metric: "copying" }) }));
     expect(shown()).toBe("copying score");
   });
 
@@ -109,8 +110,8 @@ describe("the menu of colors", () => {
     const { pick, update, shown } = menuOf();
     update(state());
     pick("norm");
-    update(state({ asked: "norm", progress: { label: "reading every head", done: 3, total: 12 } }));
-    update(state({ asked: "" }));
+    update(state({ metric: "norm", progress: { label: "reading every head", done: 3, total: 12 } }));
+    update(state({ metric: "" }));
     expect(shown()).toBe("none");
   });
 

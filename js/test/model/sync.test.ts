@@ -84,10 +84,27 @@ describe("the state that crosses", () => {
     expect(sync.cellValues?.label).toBe("copying score");
     sync.recolor("");
     expect(sync.cellValues).toBeNull();
-    host.tell("colors", colors(values, { recolor: 0, label: "mine" }));
+    host.tell("colors", colors(values, { recolor: 3, label: "mine" }));
     expect(sync.cellValues?.label).toBe("mine");
     host.tell("colors", colors(values, { recolor: 1, error: "too old" }));
     expect(sync.colorError).toBe("");
+  });
+
+  it("is colored by what was asked for until it is answered, and then by what is shown", () => {
+    const values = Array(cells.count).fill(0.5);
+    const host = hostOf();
+    const sync = new Sync(host);
+    sync.follow(new AbortController().signal, () => {});
+    expect(sync.metric).toBe("");
+    sync.recolor("norm");
+    expect(sync.metric).toBe("norm");
+    host.tell("colors", colors(values, { recolor: 1, metric: "norm" }));
+    expect(sync.metric).toBe("norm");
+    // Python takes the colors away, or chooses its own
+    host.tell("colors", colors([], { recolor: 1, metric: "", label: "" }));
+    expect(sync.metric).toBe("");
+    host.tell("colors", colors(values, { recolor: 1, metric: "", label: "mine" }));
+    expect(sync.metric).toBe("");
   });
 
   it("compares no head that was taken out since, and is pending then and for other norms", () => {

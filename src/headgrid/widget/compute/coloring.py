@@ -73,7 +73,7 @@ class Coloring:
 
         def change() -> None:
             self.stop()
-            self._show(found, changes)
+            self._choose(found, changes)
 
         state.binding.run(change)
 
@@ -84,7 +84,7 @@ class Coloring:
             if 0 <= other._changes == other._cache.changes:
                 self._cache.recheck((), True, lambda: None)
                 changes = self._cache.changes
-            self._show({**other._state.colors, "recolor": 0}, changes)
+            self._choose(other._state.colors, changes)
 
     # ---- for a browser
 
@@ -149,6 +149,10 @@ class Coloring:
 
     def _idle(self) -> None:
         self._state.show("progress", NO_PROGRESS)
+
+    def _choose(self, found: Colors, changes: int) -> None:
+        """Show colors that no browser asked for: they answer all that was asked before, so that is not asked again."""
+        self._show({**found, "recolor": self._state.recolor["n"]}, changes)
 
     def _show(self, found: Colors, changes: int = -1) -> None:
         self._changes = changes

@@ -344,7 +344,7 @@ class Arrows(TypedDict):
 class Colors(TypedDict):
     """A color for every cell."""
 
-    recolor: int  # the `n` that it answers; 0 when Python chose it
+    recolor: int  # the `n` that it answers; where Python chose them, the last that was asked before
     metric: str  # a `Metric.name`; "" for an array of the user's, or for none
     label: str  # "" for none: the cells have no colors
     ln: str  # "folded", "raw"; "" for an array of the user's
