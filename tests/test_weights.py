@@ -154,3 +154,20 @@ def test_an_index_that_is_no_whole_number_is_refused_in_words() -> None:
 def test_what_is_of_a_layer_is_asked_for_with_one() -> None:
     with pytest.raises(AnatomyError, match="W_Q is of a layer: say which, of 0 to 2"):
         Weights(tiny.model("gpt2")).read("W_Q")
+
+
+@pytest.mark.parametrize("family", ["llama with grouped-query attention", "phi3", "glm", "glm4", "gemma2"])
+def test_the_gate_of_an_mlp_is_what_is_activated(family: str) -> None:
+    model, weights = tiny.model(family), hg.Weights(tiny.model(family))
+    mlp, seen = model.get_submodule("model.layers.1.mlp"), {}
+    hooks = [
+        mlp.register_forward_pre_hook(lambda _, given: seen.update(x=given[0])),
+        mlp.down_proj.register_forward_pre_hook(lambda _, given: seen.update(activations=given[0])),
+    ]
+    with torch.no_grad():
+        model(**tiny.inputs(family))
+    for hook in hooks:
+        hook.remove()
+    gate, read = seen["x"] @ weights.W_gate[1], seen["x"] @ weights.W_in[1]
+    activated = getattr(mlp, "act_fn", None) or mlp.activation_fn
+    torch.testing.assert_close(activated(gate) * read, seen["activations"])

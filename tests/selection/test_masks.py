@@ -262,3 +262,9 @@ def test_a_compiled_function_reads_masks() -> None:
     weight = torch.randn(mask.shape)
     compiled = torch.compile(lambda mask, weight: weight * mask, backend="eager", fullgraph=True)
     assert torch.equal(compiled(mask, weight), weight * mask.clone())
+
+
+def test_a_parameter_that_one_head_has_for_itself_is_whole_once_that_head_is_selected() -> None:
+    masks = hg.dissect(tiny.model("stablelm with qk_layernorm")).select("l1h2").masks()
+    assert masks["model.layers.1.self_attn.q_layernorm.norms.2.weight"] is None
+    assert "model.layers.1.self_attn.q_layernorm.norms.1.weight" not in masks

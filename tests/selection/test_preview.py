@@ -83,8 +83,8 @@ def test_masks_of_another_model_are_refused() -> None:
 
 
 def test_a_share_never_rounds_to_nothing_or_everything() -> None:
-    assert [Branch("", n, 100_000).percent for n in (0, 1, 50_000, 99_999, 100_000)] == [
-        "0%", "<0.1%", "50%", ">99.9%", "100%",
+    assert [Branch("", n, 100_000).percent for n in (0, 1, 40, 50_000, 99_960, 99_999, 100_000)] == [
+        "0%", "<0.1%", "<0.1%", "50%", ">99.9%", ">99.9%", "100%",
     ]  # fmt: skip
     assert [Branch("", n, 100_000).bar.count("█") for n in (0, 1, 99_999, 100_000)] == [0, 1, 11, 12]
 

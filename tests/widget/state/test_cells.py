@@ -101,10 +101,7 @@ def test_finer_choices_survive_clicks_elsewhere() -> None:
     assert str(hg.Selection(cells.anatomy, after)) == "l2h2 | l0h1.q | l2 mlp n3-4"
 
 
-@every_family
-@given(data=st.data())
-@settings(max_examples=20)
-def test_cells_that_the_browser_sends_come_back_as_they_were(family: str, data: st.DataObject) -> None:
+def clicked_cells_come_back(family: str, data: st.DataObject) -> None:
     cells = grid(family)
     some_cells = st.lists(st.booleans(), min_size=cells.n_cells, max_size=cells.n_cells).map(np.array)
     chosen: parts.Parts = {}
@@ -116,6 +113,20 @@ def test_cells_that_the_browser_sends_come_back_as_they_were(family: str, data: 
         assert (on == clicked).all()
         assert not (on & partial).any()
     assert parts.equal(chosen, cells.parts_of(clicked)), "whole cells leave nothing behind"
+
+
+@every_family
+@given(data=st.data())
+@settings(max_examples=3)
+def test_cells_that_the_browser_sends_come_back_as_they_were(family: str, data: st.DataObject) -> None:
+    clicked_cells_come_back(family, data)
+
+
+@pytest.mark.parametrize("family", tiny.UNLIKE)
+@given(data=st.data())
+@settings(max_examples=40)
+def test_cells_of_many_clicks_come_back_as_they_were(family: str, data: st.DataObject) -> None:
+    clicked_cells_come_back(family, data)
 
 
 def test_a_selection_is_counted_in_the_words_of_its_cells() -> None:
