@@ -53,8 +53,8 @@ ORDER = {
         __init__ / tooltips cell_index query undo / cells cell_colors / grid_spec saved / grid_state
     """,
     "headgrid.widget.compute": """
-        __init__ / hosts to_wire weight_location weight_versions worker / comparison / summary_cache / selected_heads
-        coloring / scheduler
+        __init__ / ipython_events silent_cells weight_location weight_versions worker
+        to_wire / composition_to_wire / summary_cache / coloring selected_heads / scheduler
     """,
     "headgrid.widget.export": """
         __init__ / precompute shapes widget_state / geometry marks nbconvert png scene svg / arrows cells /

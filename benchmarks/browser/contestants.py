@@ -34,6 +34,7 @@ class Contestant:
 HEADGRID = Contestant("headgrid", "headgrid", "headgrid")
 CONTESTANTS = (
     HEADGRID,
+    Contestant("headgridlive", "headgrid, of a live model with a cell in focus", "headgrid"),
     Contestant("togglebuttons", "ipywidgets ToggleButton", "ipywidgets", brushes=False),
     Contestant("plotlyfigure", "plotly FigureWidget", "plotly"),
     Contestant("bqplotgrid", "bqplot GridHeatMap", "bqplot"),

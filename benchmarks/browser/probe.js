@@ -95,6 +95,8 @@
     },
   };
 
+  kinds.headgridlive = kinds.headgrid;
+
   const happened = {};
   for (const type of ["pointerdown", "pointerup", "keydown"])
     window.addEventListener(type, (event) => event.isTrusted && (happened[type] = wall(event.timeStamp)), true);
@@ -146,7 +148,7 @@
     top: () => output().scrollIntoView({ block: "start", behavior: "instant" }),
 
     /** Whether cells can be found, which is a moment after they are painted where elements come later. */
-    ready: (kind) => kind !== "headgrid" || output().querySelector("[role=gridcell]") !== null,
+    ready: (kind) => !kind.startsWith("headgrid") || output().querySelector("[role=gridcell]") !== null,
 
     place: (kind, row, column, shape) => kinds[kind].place(row, column, shape),
 

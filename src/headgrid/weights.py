@@ -187,7 +187,9 @@ class Weights:
             A tuple that compares equal as long as nothing changed; empty where the layer has no such weights.
         """
         return tuple(
-            one for slot in self._slots(role, layer) for one in _stamp(self.model.get_parameter(slot.parameter), slot)
+            one
+            for slot in self._slots(role, layer)
+            for one in _version_of(self.model.get_parameter(slot.parameter), slot)
         )
 
     def at(self, stack: str, *, as_stored: bool = False) -> Weights:
@@ -218,7 +220,7 @@ class Weights:
         return slot.of(parameter.detach())
 
 
-def _stamp(parameter: torch.Tensor, slot: Slot) -> tuple[object, ...]:
+def _version_of(parameter: torch.Tensor, slot: Slot) -> tuple[object, ...]:
     version = -1 if parameter.is_inference() else parameter._version
     if parameter.is_meta:
         return parameter.data_ptr(), version

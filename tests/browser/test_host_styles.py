@@ -200,7 +200,7 @@ def test_no_rule_of_a_page_changes_anything_in_the_widget(grid: hg.HeadGrid, ope
 def notebook_of(grid: hg.HeadGrid, template: str) -> str:
     """The page that nbconvert makes of a notebook with this grid."""
     cache = grid._scheduler.cache
-    found = precompute.keep(grid._state, cache)
+    found = precompute.precompute(grid._state, cache)
     state = page_of.state(grid._state, cache, grid.get_state(list(TRAITS)), found)
     output = nbformat.v4.new_output(
         "display_data", {widget_state.VIEW_TYPE: {"model_id": "one"}, "text/html": "<b>picture</b>"}

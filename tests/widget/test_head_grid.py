@@ -518,7 +518,7 @@ def test_arrows_say_why_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
     grid = hg.HeadGrid(*hg.demo())
     click(grid, "l0h0", "l0h1")
     assert "in one layer" in settled(grid).arrows["note"]
-    monkeypatch.setattr("headgrid.widget.compute.comparison.MOST_COMPOSED", 3)
+    monkeypatch.setattr("headgrid.widget.compute.selected_heads.MOST_COMPOSED", 3)
     click(grid, "l1h0", "l1h1")
     assert settled(grid).arrows["note"] == "Arrows are drawn among at most 3 heads: 4 are selected."
     assert len(grid.selected_heads["heads"]) == 4, "all are compared all the same"

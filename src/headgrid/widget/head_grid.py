@@ -17,7 +17,7 @@ from headgrid.selection.masks import ParamMasks
 from headgrid.selection.selection import Selectable, Selection
 from headgrid.utils import arguments
 from headgrid.weights import Weights
-from headgrid.widget.compute import weight_location
+from headgrid.widget.compute import silent_cells
 from headgrid.widget.compute.scheduler import Scheduler
 from headgrid.widget.export import fallback
 from headgrid.widget.state.grid_spec import cells_of
@@ -64,7 +64,7 @@ class HeadGrid(StateWidget):
         if weights is not None:
             weights.anatomy, weights.stack = self.anatomy, self.anatomy.stack(weights.stack.name)
         self.tokenizer = tokenizer
-        silent = weight_location.writes_nothing(cells, self.model)
+        silent = silent_cells.silent_cells(cells, self.model)
         state = GridState(cells, self.anatomy.select(select), silent)
         super().__init__(state, Scheduler(state, weights, tokenizer))
 

@@ -17,7 +17,7 @@ from hands import click
 from nbclient import NotebookClient
 
 import headgrid as hg
-from headgrid.widget.compute import hosts
+from headgrid.widget.compute import ipython_events
 from headgrid.widget.compute.scheduler import Scheduler
 from headgrid.widget.compute.summary_cache import SummaryCache
 
@@ -45,10 +45,10 @@ def test_without_views_the_thread_ends_and_what_was_read_is_forgotten() -> None:
     click(grid, "l0h0", "l1h3")
     focus(grid, 1, "l1h3")
     shown = settled(grid).summary
-    assert grid._scheduler.cache._answers
+    assert grid._scheduler.cache._summaries
     views(grid, 0)
     assert asleep(grid)
-    assert not grid._scheduler.cache._answers
+    assert not grid._scheduler.cache._summaries
     assert not grid._scheduler.cache._describers
     assert grid.summary == shown, "what was shown stays, for who opens a view again"
     grid.select("l0h1 | l1h2")
@@ -89,7 +89,7 @@ def test_one_of_two_views_may_go(monkeypatch: pytest.MonkeyPatch) -> None:
     focus(grid, 1, "l1h3")
     settled(grid)
     views(grid, 1)
-    assert grid._scheduler.cache._answers
+    assert grid._scheduler.cache._summaries
 
 
 def test_a_front_end_that_counts_no_views_lets_no_grid_sleep() -> None:
@@ -97,7 +97,7 @@ def test_a_front_end_that_counts_no_views_lets_no_grid_sleep() -> None:
     focus(grid, 1, "l1h3")
     settled(grid)
     grid.set_state({"_view_count": None})
-    assert grid._scheduler.cache._answers
+    assert grid._scheduler.cache._summaries
 
 
 def test_a_weight_that_changes_while_nobody_looks_is_read_anew() -> None:
@@ -154,7 +154,7 @@ def test_a_closed_grid_has_nothing_left_of_its_answers() -> None:
     focus(grid, 1, "l1h3")
     settled(grid)
     grid.close()
-    assert not grid._scheduler.cache._answers
+    assert not grid._scheduler.cache._summaries
     assert asleep(grid)
 
 
@@ -190,9 +190,9 @@ def test_a_notebook_without_a_browser_waits_for_what_its_grid_shows() -> None:
 def test_a_cell_that_somebody_looks_at_waits_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     shell = Shell(allow_stdin=True)
     monkeypatch.setitem(sys.modules, "IPython", shell)
-    assert not hosts.after_cell(lambda: None)
+    assert not ipython_events.after_cell(lambda: None)
     monkeypatch.delitem(sys.modules, "IPython")
-    assert not hosts.after_cell(lambda: None), "a script"
+    assert not ipython_events.after_cell(lambda: None), "a script"
     assert not shell.called
 
 
@@ -218,7 +218,7 @@ def test_grids_that_somebody_looks_at_are_looked_through_after_each_cell_by_one_
 ) -> None:
     shell = Shell(allow_stdin=True)
     monkeypatch.setitem(sys.modules, "IPython", shell)
-    monkeypatch.setattr(hosts, "_watching", weakref.WeakSet())
+    monkeypatch.setattr(ipython_events, "_watching", weakref.WeakSet())
     grids = [hg.HeadGrid(*hg.demo()) for _ in range(2)]
     for grid in grids:
         grid.set_state({"_view_count": 1})
@@ -232,7 +232,7 @@ def test_grids_that_somebody_looks_at_are_looked_through_after_each_cell_by_one_
 
 
 class Shell:
-    """What `hosts` reads of IPython and of a kernel, and the calls that wait for the end of a cell."""
+    """What `ipython_events` reads of IPython and of a kernel, and the calls that wait for the end of a cell."""
 
     def __init__(self, allow_stdin: bool) -> None:
         self.called: list[Any] = []

@@ -70,7 +70,7 @@ def test_a_failure_is_not_kept() -> None:
 
 
 def test_a_model_of_many_cells_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("headgrid.widget.compute.summary_cache.MOST_KEPT", 2)
+    monkeypatch.setattr("headgrid.widget.compute.summary_cache.MOST_CELLS", 2)
     found, cell, _ = cache(tiny.model("gpt2"))
     for word in ("l0h0", "l0h1", "l0h2"):
         found.read(cell(word), "folded")

@@ -15,7 +15,7 @@ from hands import cell, click
 
 import headgrid as hg
 from headgrid.anatomy.slots import Slot
-from headgrid.widget.compute import hosts
+from headgrid.widget.compute import ipython_events
 from headgrid.widget.wire.schema import unpack
 
 LLAMA = "llama with grouped-query attention"
@@ -43,7 +43,7 @@ def looked_at(grid: hg.HeadGrid) -> None:
 LOOKS: dict[str, Callable[[hg.HeadGrid], object]] = {
     "a selection": lambda grid: grid.select("l0h0"),
     "a question": lambda grid: grid.set_state({"focus": {"n": 1, "cell": 3, "ln": "folded"}}),
-    "a cell that has run": lambda grid: hosts._look(),
+    "a cell that has run": lambda grid: ipython_events._recheck_all(),
     "a picture": lambda grid: grid.to_svg(),
     "a page": lambda grid: grid.to_html(),
     "a display": lambda grid: grid._repr_mimebundle_(),
@@ -56,7 +56,7 @@ def test_the_hatch_of_what_writes_nothing_follows_the_weights_both_ways(name: st
     before = copy.deepcopy(model.state_dict())
     grid = hg.HeadGrid(model)
     looked_at(grid)
-    monkeypatch.setattr(hosts, "_watching", {grid._scheduler})
+    monkeypatch.setattr(ipython_events, "_watching", {grid._scheduler})
     assert hatched(grid) == []
     silence(model, 1, 3)
     LOOKS[name](grid)
@@ -128,8 +128,8 @@ def test_heads_side_by_side_and_their_sum_are_read_anew_when_one_of_them_changed
     arrows = copy.deepcopy(grid.arrows)
     with torch.no_grad():
         model.model.layers[2].self_attn.o_proj.weight.mul_(2.0)
-    hosts._watching.add(grid._scheduler)
-    hosts._look()
+    ipython_events._watching.add(grid._scheduler)
+    ipython_events._recheck_all()
     grid._scheduler.worker.join_idle(60)
     fresh = hg.HeadGrid(model, select="l0h0 | l1h2 | l1h5 | l2h*")
     looked_at(fresh)

@@ -10,9 +10,9 @@ from typing import Any
 from headgrid.anatomy.anatomy import Bools
 from headgrid.torch_state import shielded
 from headgrid.weights import Weights
-from headgrid.widget.compute import comparison, hosts, to_wire, weight_location
+from headgrid.widget.compute import ipython_events, silent_cells, to_wire, weight_location
 from headgrid.widget.compute.coloring import Coloring
-from headgrid.widget.compute.selected_heads import SelectedHeads
+from headgrid.widget.compute.selected_heads import SelectedHeads, still_true
 from headgrid.widget.compute.summary_cache import CellSummary, SummaryCache
 from headgrid.widget.compute.worker import Turn, Worker
 from headgrid.widget.state.grid_spec import spec
@@ -41,7 +41,7 @@ class Scheduler:
         worker: runs what takes long.
         coloring: colors the cells.
         watched: whether anybody may look: until then nothing is computed for a selection.
-        compared: the selected heads that are compared, and the age of the answers that this was asked with.
+        compared: the selected heads that are compared, and the age of the cache that this was asked with.
     """
 
     def __init__(self, state: GridState, weights: Weights | None, tokenizer: Any = None) -> None:
@@ -81,7 +81,7 @@ class Scheduler:
         """Somebody may look from now on."""
         if not self.watched:
             self.watched = True
-            hosts.after_each_cell(self)
+            ipython_events.after_each_cell(self)
 
     def wake(self) -> None:
         """Somebody looks: what was stopped is asked for again."""
@@ -119,7 +119,7 @@ class Scheduler:
             self._waits = False
             self.worker.join_idle(PATIENCE)
 
-        self._waits = self._waits or hosts.after_cell(wait)
+        self._waits = self._waits or ipython_events.after_cell(wait)
 
     # ---- the cell in focus
 
@@ -143,7 +143,7 @@ class Scheduler:
         tabs = self.cache.tabs(cell) if here else []
         missing = self.cache.missing(cell) if here else ""
         summary = weight_location.summary(state.cells, state.silent, focus, tabs, missing)
-        known = self.cache.kept(cell, focus["ln"]) if tabs else None
+        known = self.cache.unchecked(cell, focus["ln"]) if tabs else None
         if known is None:
             state.show("summary", summary)
         else:
@@ -204,7 +204,7 @@ class Scheduler:
         shown, arrows = state.selected_heads, state.arrows
         if shown["ln"] != ln:
             shown, arrows = {**NO_HEADS, "ln": ln}, NO_ARROWS
-        shown, arrows = comparison.still(shown, arrows, now.cells, now.n_heads)
+        shown, arrows = still_true(shown, arrows, now.cells, now.n_heads)
         self.worker.cancel("selected_heads", "arrows")
         if now.n_heads > 1:
             self.worker.submit("selected_heads", partial(self._compare, now), self._not_compared)
@@ -217,7 +217,7 @@ class Scheduler:
         state.show("arrows", arrows)
 
     def _compare(self, now: SelectedHeads, turn: Turn) -> None:
-        found = now.beside(self.cache, self._state.cells, turn.check)
+        found = now.summary(self.cache, self._state.cells, turn.check)
         turn.show(partial(self._state.show, "selected_heads", found))
 
     def _not_compared(self, error: Exception) -> None:
@@ -234,7 +234,7 @@ class Scheduler:
     # ---- whether what is shown is still true
 
     def recheck(self) -> None:
-        """Have the weights rechecked when nothing else is to be done; `hosts` calls this after each cell."""
+        """Have the weights rechecked when nothing else is to be done; `ipython_events` calls this after each cell."""
         if self.watched and self._model is not None:
             self.worker.submit("recheck", self._recheck, _log_fault)
 
@@ -258,7 +258,7 @@ class Scheduler:
         compared = self.compared[0].cells if self.compared else ()
         cells = (self._state.focus["cell"], *compared)
         self.cache.recheck(cells, bool(self._state.colors["metric"]), check)
-        return weight_location.writes_nothing(self._state.cells, self._model, check=check), self.cache.changes
+        return silent_cells.silent_cells(self._state.cells, self._model, check=check), self.cache.changes
 
     def _show_changes(self, silent: Bools, changes: int) -> None:
         def change() -> None:

@@ -1,6 +1,6 @@
-"""What is known of the cells of one model: computed when it is asked for, kept until the weights change.
+"""The summaries of the cells of one model: computed when they are asked for, and kept until the weights change.
 
-Only `kept`, `tabs` and `missing` are quick and read no weights; everything else is for the worker.
+Only `unchecked`, `tabs` and `missing` are quick and read no weights; everything else is for the worker.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from headgrid.circuits.progress import Cancelled, Progress
 from headgrid.circuits.scan import Scan, scan
 from headgrid.circuits.summary import HeadSummary
 from headgrid.weights import Weights
-from headgrid.widget.compute import comparison, to_wire
+from headgrid.widget.compute import composition_to_wire, to_wire
 from headgrid.widget.compute.weight_versions import WeightVersions
 from headgrid.widget.state.cell_index import CellIndex, Component
 from headgrid.widget.wire.empty import no_partners
@@ -25,8 +25,8 @@ from headgrid.widget.wire.schema import Circuit, Ln, Partners, Tab
 
 Asked = Callable[[], bool]
 
-MOST_KEPT = 512
-"""The cells whose answers are kept."""
+MOST_CELLS = 512
+"""The cells whose summaries are kept."""
 
 TABS: dict[str, list[Tab]] = {"head": ["ov", "qk", "composition"], "mlp": ["mlp"], "expert": ["mlp"]}
 
@@ -59,7 +59,7 @@ NOTHING = CellSummary([], None, [])
 
 
 class SummaryCache:
-    """The cache of one model.
+    """The summaries of the cells of one model.
 
     Args:
         weights: the model's weights; None for a model that is known by its configuration alone.
@@ -125,12 +125,12 @@ class SummaryCache:
 
     # ---- one cell
 
-    def kept(self, cell: int, ln: Ln) -> CellSummary | None:
+    def unchecked(self, cell: int, ln: Ln) -> CellSummary | None:
         """What was found before, whether or not the weights have changed since: quick."""
         with self._lock:
-            found = self._answers.get((cell, ln))
+            found = self._summaries.get((cell, ln))
             if found is not None:
-                self._answers.move_to_end((cell, ln))
+                self._summaries.move_to_end((cell, ln))
             return found
 
     def known(self, cell: int, ln: Ln) -> CellSummary | None:
@@ -139,7 +139,7 @@ class SummaryCache:
             self.recheck([cell], False, lambda: None)
         except Exception:  # parameters are gone: whoever reads them will say so
             return None
-        return self.kept(cell, ln)
+        return self.unchecked(cell, ln)
 
     def read(self, cell: int, ln: Ln) -> CellSummary:
         """What is quick to say of a cell; what cannot be said has its reason in its place."""
@@ -156,7 +156,7 @@ class SummaryCache:
             age, new = self._age, group
             try:
                 age = self._check(stack, group.values())
-                found |= {cell: self.kept(cell, ln) for cell in group}
+                found |= {cell: self.unchecked(cell, ln) for cell in group}
                 new = {cell: component for cell, component in group.items() if found[cell] is None}
                 if not new:
                     continue
@@ -271,7 +271,7 @@ class SummaryCache:
 
     def _forget(self) -> None:
         self._age += 1
-        self._answers: OrderedDict[tuple[int, str], CellSummary] = OrderedDict()
+        self._summaries: OrderedDict[tuple[int, str], CellSummary] = OrderedDict()
         self._describers: dict[tuple[str, str], tuple[Describer, tuple[str, ...]]] = {}
         self._scans: dict[tuple[str, str, str], Scan] = {}
 
@@ -295,10 +295,10 @@ class SummaryCache:
     def _keep(self, cell: int, ln: Ln, answer: CellSummary, age: int) -> CellSummary:
         with self._lock:
             if age == self._age and not answer.failed:  # what failed may not fail again
-                self._answers[cell, ln] = answer
-                self._answers.move_to_end((cell, ln))
-                while len(self._answers) > MOST_KEPT:
-                    self._answers.popitem(last=False)
+                self._summaries[cell, ln] = answer
+                self._summaries.move_to_end((cell, ln))
+                while len(self._summaries) > MOST_CELLS:
+                    self._summaries.popitem(last=False)
         return answer
 
     def _of(self, stack: str) -> Weights:
@@ -325,7 +325,7 @@ class SummaryCache:
         notes = (NOT_USE, *circuits.notes("ov", component.layer), *circuits.notes("qk", component.layer))
         pairs = partners(circuits, component.layer, component.number, cancelled=cancelled)
         baseline = circuits.weights.stack.d_model**-0.5
-        return comparison.partners(pairs, component.stack, baseline, notes, self._index)
+        return composition_to_wire.partners(pairs, component.stack, baseline, notes, self._index)
 
     def _compose(self, stack: str, heads: Sequence[tuple[int, int]], ln: Ln, cancelled: Asked) -> Composition:
         words = " | ".join(f"{stack} l{layer}h{head}".strip() for layer, head in heads)

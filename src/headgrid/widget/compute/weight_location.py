@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import prod
 from typing import cast
 
 import numpy as np
-import torch
 
 from headgrid.anatomy.anatomy import Bools
 from headgrid.anatomy.roles import OUTSIDE_LAYERS, bare, role_of
-from headgrid.anatomy.slots import Slot
-from headgrid.selection import parts
 from headgrid.selection.parts import Parts
 from headgrid.widget.state.cells import Cells
 from headgrid.widget.wire.empty import NO_SUMMARY
 from headgrid.widget.wire.schema import Focus, Summary, Tab, WeightLocation
-
-OUTPUTS = ("W_O", "W_out", "b_out", "expert.W_out", "expert.b_out")
-"""The roles that write to the residual stream on behalf of a head or an MLP."""
 
 
 def summary(cells: Cells, silent: Bools, focus: Focus, tabs: list[Tab], missing: str = "") -> Summary:
@@ -101,51 +94,3 @@ def _notes(cells: Cells, silent: bool, chosen: Parts) -> list[str]:
     stored = {slot.parameter for slot in a.slots if slot.key in chosen}
     notes += [f"{name} is the same tensor as {first}." for name, first in a.aliases.items() if first in stored]
     return notes
-
-
-def writes_nothing(
-    cells: Cells, model: torch.nn.Module | None, cell: int | None = None, check: Callable[[], object] = lambda: None
-) -> Bools:
-    """The cells of heads and MLPs whose output weights are all zero now; none where no weights are.
-
-    Args:
-        cells: the grid.
-        model: its model.
-        cell: the one to look at; all by default.
-        check: called often, and may raise.
-
-    Returns:
-        Shape `[n_cells]`.
-    """
-    if model is None:
-        return np.zeros(cells.n_cells, dtype=np.bool_)
-    chosen = None if cell is None else cells.describe(cell)[2]
-    exists = cells.anatomy.exists
-    others = {key: bits for key, bits in exists.items() if bare(key) not in OUTPUTS}
-    silent = {key: np.zeros_like(bits) for key, bits in exists.items() if bare(key) in OUTPUTS}
-    for slot in cells.anatomy.slots:
-        row = slot.layer or 0
-        if slot.role in OUTPUTS and (chosen is None or (slot.key in chosen and chosen[slot.key][row].any())):
-            check()
-            silent[slot.key][row, slot.numbers] = _zero(slot, model)
-    with_silent, _ = cells.coverage(parts.nonempty({**others, **silent}.items()))
-    without, _ = cells.coverage(others)
-    return with_silent & ~without
-
-
-def _zero(slot: Slot, model: torch.nn.Module) -> Bools | bool:
-    """Which parts of a slot are zero, one boolean each; none where no numbers are, on the meta device or freed."""
-    try:
-        parameter = model.get_parameter(slot.parameter).detach()
-        view = slot.of(parameter)
-    except (AttributeError, RuntimeError, ValueError):  # whoever reads it will say so
-        return False
-    if parameter.is_meta:
-        return False
-    view = view if role_of(slot.key).part_axis else view[None]
-    # one entry tells almost every part that writes something; only the others are read in full
-    quiet = view.reshape(len(view), -1)[:, 0] == 0 if view.dim() < 3 else view[:, 0, 0] == 0
-    if quiet.any():
-        quiet[quiet.clone()] = ~view[quiet].flatten(1).any(1)
-    found: Bools = quiet.cpu().numpy()
-    return found

@@ -11,7 +11,7 @@ from headgrid.weights import Weights
 from headgrid.widget.state.cell_index import Component
 
 Seen = dict[tuple[str, str, int | None], tuple[object, ...]]
-"""Stack, role and layer -> stamp."""
+"""Stack, role and layer -> version."""
 
 OWNERS = {
     "head": ("q", "k", "v", "o", "attn rest", *NORMS, *OUTSIDE_LAYERS),
@@ -22,7 +22,7 @@ OWNERS = {
 
 
 class WeightVersions:
-    """The stamps of the weights of one model that were looked at."""
+    """The versions of the weights of one model, as they were when they were last read."""
 
     def __init__(self, weights: Weights) -> None:
         self._weights = weights
@@ -87,7 +87,7 @@ class WeightVersions:
 
     def changed(self, now: Seen) -> bool:
         """Whether any of it is not what it was."""
-        return any(self._seen.get(at, stamp) != stamp for at, stamp in now.items())
+        return any(self._seen.get(at, version) != version for at, version in now.items())
 
     def keep(self, now: Seen) -> None:
         """Compare with this from now on. After a change, whatever was seen before counts as never seen."""

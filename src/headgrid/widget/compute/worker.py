@@ -25,8 +25,8 @@ from headgrid.circuits.progress import Cancelled
 from headgrid.torch_state import shielded
 
 LANES = ("focus", "selected_heads", "arrows", "colors", "details", "recheck")
-"""What can be asked for, the most urgent first: `details` are what nobody waits for, such as token pairs, and `look`
-is whether what is shown is still true.
+"""What can be asked for, the most urgent first: `details` are what nobody waits for, such as token pairs, and
+`recheck` sees whether what is shown is still true.
 """
 
 IDLE = 20.0

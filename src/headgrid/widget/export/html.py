@@ -15,7 +15,7 @@ from headgrid.circuits.progress import Progress
 from headgrid.selection.selection import Selection
 from headgrid.widget.compute.summary_cache import SummaryCache
 from headgrid.widget.export import figure, precompute, shapes, widget_state
-from headgrid.widget.export.precompute import Kept
+from headgrid.widget.export.precompute import Precomputed
 from headgrid.widget.state.grid_state import GridState
 from headgrid.widget.wire import empty
 
@@ -63,7 +63,7 @@ def html(grid: GridState, cache: SummaryCache, traits: Mapping[str, Any], progre
         progress: who is told of each cell that is read; True shows a bar.
     """
     title, drawn = shapes.readable(grid.anatomy.title), figure.to_svg(figure.scene_of(grid))
-    found = precompute.keep(grid, cache, progress)
+    found = precompute.precompute(grid, cache, progress)
     models = {"headgrid": widget_state.model(state(grid, cache, traits, found))}
     lines = "".join(f"<p>{line}</p>" for line in _said(grid, found))
     return (
@@ -77,7 +77,7 @@ def html(grid: GridState, cache: SummaryCache, traits: Mapping[str, Any], progre
     )
 
 
-def state(grid: GridState, cache: SummaryCache, traits: Mapping[str, Any], found: Kept) -> dict[str, Any]:
+def state(grid: GridState, cache: SummaryCache, traits: Mapping[str, Any], found: Precomputed) -> dict[str, Any]:
     """All traits, as they would be with every answer there and nothing under way, and the bundle."""
     focus = traits["focus"]
     here = [one for one in found.summaries if one["cell"] == focus["cell"]]
@@ -98,7 +98,7 @@ def state(grid: GridState, cache: SummaryCache, traits: Mapping[str, Any], found
     }
 
 
-def _said(grid: GridState, found: Kept) -> list[str]:
+def _said(grid: GridState, found: Precomputed) -> list[str]:
     """What the page says of itself, as HTML."""
 
     def words(cells: Any) -> str:

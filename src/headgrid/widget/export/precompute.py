@@ -1,6 +1,6 @@
 """What a page without a kernel can show: summaries that were computed beforehand.
 
-Everything is read into the grid's own store of cache and into nothing that its views show.
+Everything is read into the grid's own cache and into nothing that its views show.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LNS: tuple[Ln, ...] = ("folded", "raw")
 
 
 @dataclass(frozen=True)
-class Kept:
+class Precomputed:
     """Summaries of some cells.
 
     Attributes:
@@ -40,7 +40,7 @@ class Kept:
     left_out: Bools
 
 
-def keep(grid: GridState, cache: SummaryCache, progress: Progress = False) -> Kept:
+def precompute(grid: GridState, cache: SummaryCache, progress: Progress = False) -> Precomputed:
     """The complete summaries of the cell in focus and of the selected cells: the first `MOST` of them.
 
     Args:
@@ -58,7 +58,7 @@ def keep(grid: GridState, cache: SummaryCache, progress: Progress = False) -> Ke
             cache.read_all([cell for cell in chosen if cache.tabs(cell)], ln)
         for cell, ln in steps(jobs, len(jobs), "reading the selected cells", progress):
             found.append(_summary(grid, cache, {"n": 0, "cell": cell, "ln": ln}))
-    return Kept(found, _bits(grid, chosen), _bits(grid, rest))
+    return Precomputed(found, _bits(grid, chosen), _bits(grid, rest))
 
 
 def compare(grid: GridState, cache: SummaryCache) -> tuple[HeadsSummary, Arrows]:
@@ -68,7 +68,7 @@ def compare(grid: GridState, cache: SummaryCache) -> tuple[HeadsSummary, Arrows]
     if now.n_heads < 2 or not cache.readable:
         return {**NO_HEADS, "ln": now.ln}, NO_ARROWS
     with shielded():
-        beside = now.beside(cache, grid.cells)
+        beside = now.summary(cache, grid.cells)
         try:
             return beside, now.arrows(cache, grid.index, _never)
         except Exception as error:  # said in its place, as in the widget

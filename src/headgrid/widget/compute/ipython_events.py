@@ -1,4 +1,4 @@
-"""What a grid has to know of the program that runs it."""
+"""The end of a notebook's cell, as IPython tells of it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 
-class Watches(Protocol):
+class Rechecks(Protocol):
     """Whoever wants to know that a cell has run."""
 
     def recheck(self) -> None:
@@ -19,19 +19,19 @@ class Watches(Protocol):
 _watching: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
-def after_each_cell(who: Watches) -> None:
+def after_each_cell(who: Rechecks) -> None:
     """Have `who.recheck()` called after each cell of a notebook that somebody looks at, for as long as `who` lives."""
     shell = _shell()
-    if getattr(shell, "events", None) is None or _alone(shell):
+    if getattr(shell, "events", None) is None or _is_unattended(shell):
         return
     if not _watching:
         with suppress(ValueError):
-            shell.events.unregister("post_run_cell", _look)
-        shell.events.register("post_run_cell", _look)
+            shell.events.unregister("post_run_cell", _recheck_all)
+        shell.events.register("post_run_cell", _recheck_all)
     _watching.add(who)
 
 
-def _look(*_: object) -> None:
+def _recheck_all(*_: object) -> None:
     for who in list(_watching):
         who.recheck()
 
@@ -52,16 +52,16 @@ def after_cell(call: Callable[[], object]) -> bool:
         shell.events.unregister("post_run_cell", once)
         call()
 
-    if alone := _alone(shell):
+    if unattended := _is_unattended(shell):
         shell.events.register("post_run_cell", once)
-    return alone
+    return unattended
 
 
 def _shell() -> Any:
     return getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
 
 
-def _alone(shell: Any) -> bool:
+def _is_unattended(shell: Any) -> bool:
     """Whether the cell that runs now is one of a notebook that is run to be saved."""
     try:
         return bool(shell.kernel.get_parent("shell")["content"]["allow_stdin"] is False)

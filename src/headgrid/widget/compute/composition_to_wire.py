@@ -1,73 +1,23 @@
-"""Several heads at once: side by side, and the arrows of composition between them."""
+"""Composition between heads in the words of the wire: arrows on the grid, and the partners of one head."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from headgrid.circuits.composition import FEWEST, NOT_USE, Composition, Pair
 from headgrid.linalg.outliers import outer_fences
 from headgrid.widget.compute import to_wire
-from headgrid.widget.state.cell_index import CellIndex, Component
-from headgrid.widget.wire.empty import NO_ARROWS, NO_HEADS, no_partners
-from headgrid.widget.wire.schema import Arrow, Arrows, Circuit, Composes, HeadsSummary, HeadSummary, Partners
-
-MOST_BESIDE = 6
-"""The heads that are shown side by side."""
-
-MOST_SUMMED = 16
-"""The heads whose OV circuits are summed."""
-
-MOST_COMPOSED = 64
-"""The heads among which composition is computed without being asked for."""
+from headgrid.widget.state.cell_index import CellIndex
+from headgrid.widget.wire.empty import no_partners
+from headgrid.widget.wire.schema import Arrow, Arrows, Composes, Partners
 
 MOST_ARROWS = 200
 MOST_PARTNERS = 60
 
 KINDS: dict[str, Composes] = {"q": "Q", "k": "K", "v": "V"}
-
-
-def beside(cell: int, title: str, circuits: Iterable[Circuit]) -> HeadSummary:
-    """One of several heads."""
-    return {"cell": cell, "title": title, "circuits": [to_wire.few(circuit) for circuit in circuits]}
-
-
-def still(shown: HeadsSummary, arrows: Arrows, cells: Sequence[int], n_heads: int) -> tuple[HeadsSummary, Arrows]:
-    """What stays true of a comparison and of arrows when other heads are selected, until the new ones are known.
-
-    Args:
-        shown, arrows: what is shown.
-        cells: the first of the heads that are selected now.
-        n_heads: how many are.
-    """
-    if n_heads < 2:
-        return {**NO_HEADS, "ln": shown["ln"]}, NO_ARROWS
-    first, every = cells[:MOST_BESIDE], set(cells)
-    beside = [head for head in shown["heads"] if head["cell"] in first]
-    between = [arrow for arrow in arrows["arrows"] if {arrow["source"], arrow["target"]} <= every]
-    return (
-        {**shown, "heads": beside, "n_heads": n_heads, "summed": None, "pending": True},
-        {**arrows, "arrows": between, "note": ""},
-    )
-
-
-def why_no_arrows(heads: Collection[Component], n_heads: int) -> str:
-    """Why composition among selected heads is not computed; "" where it is.
-
-    Args:
-        heads: the first of them.
-        n_heads: how many they are.
-    """
-    if n_heads > MOST_COMPOSED:
-        return f"Arrows are drawn among at most {MOST_COMPOSED} heads: {n_heads:,} are selected."
-    layers: dict[str, set[int]] = {}
-    for head in heads:
-        layers.setdefault(head.stack, set()).add(head.layer)
-    if all(len(found) < 2 for found in layers.values()):
-        return "No arrows: a head reads what heads of earlier layers wrote, and the selected ones are in one layer."
-    return ""
 
 
 def arrows_of(pairs: Iterable[Pair], stack: str, index: CellIndex) -> list[Arrow]:

@@ -10,7 +10,7 @@ import torch
 from grids import cache, never, whole
 
 import headgrid as hg
-from headgrid.widget.compute import comparison
+from headgrid.widget.compute import composition_to_wire
 
 
 def test_composition_says_that_z_is_not_use_in_the_panel_and_beside_arrows() -> None:
@@ -18,10 +18,10 @@ def test_composition_says_that_z_is_not_use_in_the_panel_and_beside_arrows() -> 
     found, cell, places = cache(model, tokenizer)
     assert whole(found, cell("l1h2")).partners["notes"][0].startswith("z above random is not use")
     heads = [cell(f"l{layer}h{head}") for layer in range(2) for head in range(4)]
-    shown = comparison.arrows(found.composed(heads, "folded", never), places)
+    shown = composition_to_wire.arrows(found.composed(heads, "folded", never), places)
     assert shown["note"].startswith("z above random is not use")
     assert shown["note"].endswith("Of these arrows 1 stands out from the others (z above 19.9).")
-    few = comparison.arrows(found.composed(heads[1:6:4], "folded", never), places)
+    few = composition_to_wire.arrows(found.composed(heads[1:6:4], "folded", never), places)
     assert few["note"].endswith("Ablate a head to see what it carries.")
 
 
@@ -39,8 +39,8 @@ def test_the_browser_is_told_beyond_which_z_an_arrow_is_an_outlier() -> None:
     heads = [cell(f"l{layer}h{head}") for layer in range(2) for head in range(4)]
     every = hg.compose(model)
     z = torch.stack([every.q_z, every.k_z, every.v_z])
-    shown = comparison.arrows(found.composed(heads, "folded", never), places)
+    shown = composition_to_wire.arrows(found.composed(heads, "folded", never), places)
     assert shown["fence"] == pytest.approx(fence(z[z.isfinite()].numpy()))
     assert sum(one["z"] > shown["fence"] for one in shown["arrows"]) == 1
-    few = comparison.arrows(found.composed(heads[1:6:4], "folded", never), places)
+    few = composition_to_wire.arrows(found.composed(heads[1:6:4], "folded", never), places)
     assert few["fence"] is None
