@@ -76,18 +76,18 @@ def test_the_bytes_of_all_steps_are_bounded_and_one_is_always_kept(
 
 def test_going_back_and_forth_makes_no_new_arrays_of_what_stays(anatomy: hg.Anatomy) -> None:
     history = History(anatomy.select("l* mlp"))
-    history.change(history.present | "l0h1")
-    arrays = {id(bits) for bits in history.present.parts.values()}
+    history.change(history.selection | "l0h1")
+    arrays = {id(bits) for bits in history.selection.parts.values()}
     for move in (history.undo, history.redo, history.undo):
         assert id(move().parts["W_in"]) in arrays
-        assert not history.present.parts["W_in"].flags.writeable
+        assert not history.selection.parts["W_in"].flags.writeable
 
 
 def test_a_step_shares_what_did_not_change_with_the_step_before(anatomy: hg.Anatomy) -> None:
     history = History(anatomy.select("l* mlp"))
     for head in range(5):
-        history.change(history.present | f"l1h{head}")
-    steps = [history.present, *history.now[1]]
+        history.change(history.selection | f"l1h{head}")
+    steps = [history.selection, *history.now[1]]
     assert len({id(step.parts["W_in"]) for step in steps}) == 1
     assert len({id(step.parts["W_Q"]) for step in steps if "W_Q" in step.parts}) == 5
 
@@ -98,7 +98,7 @@ def test_a_history_is_two_stacks(data: st.DataObject) -> None:
     words = ["none", "l0h1", "l1h2.q", "l2 mlp n5", "full", "~l0 mlp", "embed"]
     history, past, future = History(anatomy.select("none")), list[str](), list[str]()
     for step in data.draw(st.lists(st.sampled_from([*words, "undo", "redo"]), max_size=25)):
-        here = str(history.present)
+        here = str(history.selection)
         if step in ("undo", "redo"):
             source, target = (past, future) if step == "undo" else (future, past)
             wanted = here

@@ -77,10 +77,10 @@ def compare(grid: GridState, cache: SummaryCache) -> tuple[HeadsSummary, Arrows]
 
 def _in_order(grid: GridState, focus: int, on: Bools, partial: Bools) -> list[int]:
     """The cell in focus, then the selected cells that have circuits, whole before partly selected, then the others."""
-    present = [int(cell) for bits in (on, partial) for cell in np.flatnonzero(bits & ~grid.cells.absent)]
-    present.sort(key=lambda cell: grid.index[cell] is None)  # which keeps the order otherwise
+    selected = [int(cell) for bits in (on, partial) for cell in np.flatnonzero(bits & ~grid.cells.absent)]
+    selected.sort(key=lambda cell: grid.index[cell] is None)  # which keeps the order otherwise
     here = [focus] if weight_location.is_cell(grid.cells, focus) else []
-    return list(dict.fromkeys([*here, *present]))
+    return list(dict.fromkeys([*here, *selected]))
 
 
 def _summary(grid: GridState, cache: SummaryCache, focus: Focus) -> Summary:

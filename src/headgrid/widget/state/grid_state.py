@@ -134,7 +134,7 @@ class GridState:
     @property
     def selection(self) -> Selection:
         """What is selected."""
-        return self.history.present
+        return self.history.selection
 
     def coverage(self) -> tuple[Bools, Bools]:
         """The cells that are on, and those of which some parts are selected, each `[n_cells]`."""

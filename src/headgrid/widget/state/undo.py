@@ -26,17 +26,17 @@ class History:
     Each change is one assignment of `now`: an interrupt leaves the history of before or that of after.
 
     Args:
-        present: the selection that is on at first.
+        selection: the selection that is on at first.
 
     Attributes:
         now: the selection that is on, the steps back and the steps forth, the nearest last; never changed in place.
     """
 
-    def __init__(self, present: Selection) -> None:
-        self.now = present, Steps(), Steps()
+    def __init__(self, selection: Selection) -> None:
+        self.now = selection, Steps(), Steps()
 
     @property
-    def present(self) -> Selection:
+    def selection(self) -> Selection:
         """The selection that is on."""
         return self.now[0]
 
@@ -52,23 +52,23 @@ class History:
 
     def change(self, selection: Selection) -> None:
         """Go on to another selection: what could be done again is forgotten. An equal one changes nothing."""
-        present, past, _ = self.now
-        if selection is not present and selection != present:
-            self.now = selection, _pushed(past, present), Steps()
+        here, past, _ = self.now
+        if selection is not here and selection != here:
+            self.now = selection, _pushed(past, here), Steps()
 
     def undo(self) -> Selection:
         """Go one step back, where there is one; the selection that is on then."""
-        present, past, future = self.now
+        here, past, future = self.now
         if past:
-            self.now = past[-1], _popped(past), _pushed(future, present)
-        return self.present
+            self.now = past[-1], _popped(past), _pushed(future, here)
+        return self.selection
 
     def redo(self) -> Selection:
         """Go one step forth, where there is one; the selection that is on then."""
-        present, past, future = self.now
+        here, past, future = self.now
         if future:
-            self.now = future[-1], _pushed(past, present), _popped(future)
-        return self.present
+            self.now = future[-1], _pushed(past, here), _popped(future)
+        return self.selection
 
 
 def _pushed(steps: Steps, step: Selection) -> Steps:
