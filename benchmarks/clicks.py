@@ -26,7 +26,7 @@ import transformers
 import headgrid as hg
 from headgrid.widget.wire.schema import pack
 
-ROUNDS = 40
+ROUNDS = {"gpt2": 40, "llama": 9}
 
 SHAPES: dict[str, tuple[Any, torch.dtype]] = {
     "gpt2": (transformers.GPT2Config(), torch.float32),
@@ -94,14 +94,14 @@ class Browser:
         self.spent.setdefault(act, []).append((1e3 * (answered - begun), 1e3 * (answered - begun + settled)))
 
 
-async def race(live: Browser, config: Browser) -> None:
+async def race(live: Browser, config: Browser, rounds: int) -> None:
     """Both in turn."""
     every = [live.cells.describe(i)[0] for i in range(live.cells.n_cells)]
     heads = [word for word in every if "h" in word and word[-1].isdigit()]
     for n, one in enumerate((live, config)):
         await one.ask("first look", {"_view_count": 1})
         await one.ask("first question", one.focus(heads[-1], n + 1))
-    for turn in range(ROUNDS):
+    for turn in range(rounds):
         one = heads[turn % len(heads)]
         acts: list[tuple[str, Callable[[Browser], dict[str, Any]]]] = [
             ("a click", lambda who, one=one: who.command("edit", who.bits(one))),
@@ -121,11 +121,11 @@ def main() -> None:
     for name in sys.argv[1:] or SHAPES:
         config, dtype = SHAPES[name]
         live, alone = Browser(filled(config, dtype)), Browser(config)
-        asyncio.run(race(live, alone))
+        asyncio.run(race(live, alone, ROUNDS[name]))
         print(f"\n{name}: CPU of the kernel's thread, ms, live weights / a config (ratio)")
         print("| | answered | settled |\n|---|---|---|")
         for act, spent in live.spent.items():
-            if len(spent) < ROUNDS:
+            if len(spent) < ROUNDS[name]:
                 continue
             cells = []
             for i in (0, 1):
