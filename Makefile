@@ -31,7 +31,7 @@ test: $(STAMPS)/test $(STAMPS)/hooked chromium js  ## set up, and run every chec
 	[ -z "$$failed" ] || { echo "headgrid: failed:$$failed; what is above says where"; exit 1; }; \
 	printf '\033[1m== all checks and tests passed\033[0m\n'
 
-quick: check  ## in between, in two minutes: the checks, and the tests that are quick, on one family of each kind
+quick: check  ## in between, in about two minutes: the checks, and the tests that are quick, on one family of each kind
 	$(call say,"running the quick tests")
 	@$(BIN)/python -m pytest -q -n auto --dist worksteal --ignore=tests/browser --ignore=tests/hooked --quick
 	@$(MAKE) --no-print-directory vitest

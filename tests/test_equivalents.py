@@ -26,6 +26,8 @@ from headgrid.circuits.norms import Norms
 from headgrid.demo import repeated_tokens
 from headgrid.linalg.factored import FactoredMatrix
 
+pytestmark = pytest.mark.slow
+
 PAGE = (Path(__file__).parent.parent / "docs" / "equivalents.md").read_text()
 
 GROUPED = "llama with grouped-query attention"

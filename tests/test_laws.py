@@ -125,6 +125,7 @@ def test_counted_parameters_are_the_true_entries_of_the_masks(family: str, data:
     counts_the_true_entries(data.draw(selections(family)))
 
 
+@pytest.mark.slow
 @unlike
 @given(data=st.data())
 @MANY

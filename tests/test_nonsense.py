@@ -15,6 +15,8 @@ import pytest
 from nonsense import ROWS
 from nonsense.judge import outcome
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("argument", ROWS)

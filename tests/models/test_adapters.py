@@ -23,6 +23,8 @@ from headgrid.weights import Weights
 peft = pytest.importorskip("peft")
 from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 GROUPED = "llama with grouped-query attention"
 
 HEADS = {GROUPED: (1, 4), "gpt2": (1, 2), "qwen3_next": (1, 4)}

@@ -26,6 +26,8 @@ GROUPED = "llama with grouped-query attention"
 
 KERNELS = """
 import os
+
+pytestmark = pytest.mark.slow
 __version__ = "{version}"
 def get_kernel(*args, **kwargs):
     print("LOADED", args, flush=True)

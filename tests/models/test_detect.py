@@ -227,6 +227,7 @@ def outside(family: str) -> nn.Module:
     return model  # type: ignore[no-any-return]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", list(OUTSIDE))
 def test_a_family_that_is_not_in_the_table_is_guessed_as_it_computes(family: str) -> None:
     model: Any = outside(family)

@@ -19,6 +19,8 @@ from hooked.exact import canonical, dense
 import headgrid as hg
 from headgrid.anatomy.anatomy import AnatomyError
 
+pytestmark = pytest.mark.slow
+
 SUPPORTED = [
     family
     for family in tiny.FAMILIES

@@ -144,6 +144,7 @@ def test_a_file_that_is_there_keeps_its_permissions(tmp_path: Path) -> None:
     assert path.read_text() == "new"
 
 
+@pytest.mark.slow
 def test_a_file_and_a_folder_that_may_not_be_written_are_named(tmp_path: Path) -> None:
     locked = tmp_path / "locked"
     locked.mkdir()

@@ -21,6 +21,8 @@ from headgrid.widget.compute import ipython_events
 from headgrid.widget.compute.scheduler import Scheduler
 from headgrid.widget.compute.summary_cache import SummaryCache
 
+pytestmark = pytest.mark.slow
+
 
 def views(grid: hg.HeadGrid, count: int) -> None:
     """What ipywidgets' front end sends when a view is made or removed."""
