@@ -185,7 +185,7 @@ FAULTS = (
           "if type(value) is not int or not least <= value <= MOST:", "if not isinstance(value, int) or not least <= value <= MOST:",
           ("tests/widget/wire/test_validate.py",)),
     Fault("cells behind the last are taken", "widget/wire/commands.py", "if len(bits) > n_bytes or int(first) > n_bytes:",
-          "if False:", ("tests/widget/wire",)),
+          "if False:", ("tests/widget/wire/test_commands.py tests/widget/wire/test_validate.py",)),
     Fault("failures are remembered", "widget/compute/summary_cache.py", "if age == self._age and not answer.failed:",
           "if age == self._age:", ("tests/widget/compute",)),
     Fault("a change of a norm is not seen", "widget/compute/weight_versions.py", '"attn rest", *NORMS, ', '"attn rest", ',
