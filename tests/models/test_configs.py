@@ -22,12 +22,12 @@ import headgrid as hg
 from headgrid.anatomy.anatomy import AnatomyError
 from headgrid.models import configs
 
+pytestmark = pytest.mark.slow
+
 GROUPED = "llama with grouped-query attention"
 
 KERNELS = """
 import os
-
-pytestmark = pytest.mark.slow
 __version__ = "{version}"
 def get_kernel(*args, **kwargs):
     print("LOADED", args, flush=True)
