@@ -59,7 +59,9 @@ format: $(STAMPS)/test js  ## let the formatters rewrite the code
 
 build: js  ## write what is generated for js/src, and the committed bundle, anew
 	@$(node_ok) || { $(call without_node,the build); exit 1; }
-	@$(BIN)/python src/headgrid/widget/wire/schema.py > js/src/model/wire.ts && $(BIN)/python src/headgrid/plots/style.py js/src && cd js && npm run build --silent
+	@$(BIN)/python src/headgrid/widget/wire/schema.py > js/src/model/wire.ts && \
+	$(BIN)/python src/headgrid/plots/style.py typescript > js/src/model/style.ts && \
+	$(BIN)/python src/headgrid/plots/style.py css > js/src/chrome/palette.css && cd js && npm run build --silent
 
 hooked: $(STAMPS)/hooked  ## run the tests of HookedTransformer, which have an environment of their own
 	$(call say,"running the tests of HookedTransformer")

@@ -67,17 +67,20 @@ def parses(anatomy: hg.Anatomy, word: str) -> bool:
 
 
 def models() -> list[Any]:
-    """Decoder, encoder-decoder, vision-language model, vision model, mixture, hybrid: large enough for every word."""
+    """Models of every kind, large enough for every word: decoder, encoder-decoder, vision-language model, vision model,
+    encoder, mixture, hybrid, and a decoder with norms after its blocks."""
     small = {"hidden_size": 48, "intermediate_size": 22, "vocab_size": 31, "num_attention_heads": 6}
     return [
         transformers.GPT2Config(n_layer=8, n_head=8, n_embd=32, n_inner=128, vocab_size=31, n_positions=19),
         transformers.T5Config(num_layers=4, num_heads=4, d_model=28, d_kv=10, d_ff=22, vocab_size=31),
         tiny.config("llava"),
         tiny.config("vit"),
+        tiny.config("bert"),
         transformers.Qwen3MoeConfig(
             **small, num_hidden_layers=4, num_experts=6, moe_intermediate_size=9, num_key_value_heads=2
         ),
         transformers.Lfm2Config(**small, num_hidden_layers=4, num_key_value_heads=2, layer_types=["conv"] * 4),
+        transformers.Gemma2Config(**small, num_hidden_layers=4, num_key_value_heads=2, head_dim=8),
     ]
 
 

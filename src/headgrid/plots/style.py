@@ -248,6 +248,4 @@ def css() -> str:
 
 
 if __name__ == "__main__":
-    js = Path(sys.argv[1])
-    (js / "model" / "style.ts").write_text(typescript(), encoding="utf-8")
-    (js / "chrome" / "palette.css").write_text(css(), encoding="utf-8")
+    sys.stdout.write({"typescript": typescript, "css": css}[sys.argv[1]]())
