@@ -155,7 +155,7 @@ class Weights:
         return torch.nn.functional.normalize(found, dim=letters.index(normalize), eps=torch.finfo(found.dtype).tiny)
 
     def notes(self, *roles: str, layer: int | None = None) -> tuple[str, ...]:
-        """What is not in the weights that are stored though it is in those that are used, in sentences.
+        """The differences between the stored weights and those that are used, in sentences.
 
         Args:
             roles: the roles that are asked about; all by default.
@@ -175,7 +175,7 @@ class Weights:
 
     @shielded()
     def version(self, role: str, layer: int | None = None) -> tuple[object, ...]:
-        """What changes when these weights do, for whoever keeps a result that was computed from them.
+        """The version of some weights: it changes when they do, for caches of results that were computed from them.
 
         A parameter counts its changes in place, but not those through `.data`; so entries are summed too, all of them
         up to a million, and of more every so many rows. A change of few entries through `.data` can go unseen.

@@ -18,10 +18,10 @@ export const RADII = [[18, 5], [12, 3], [9, 2]] as const;
 /** The least side of a cell, and the gap between neighbors. */
 export const GAPS = [[18, 3], [10, 2], [5, 1]] as const;
 
-/** What is between heads that read different key/value heads beside the gap between neighbors: so many pixels at least, or a cell divided by so much. */
+/** Space between heads that read different key/value heads, beside the gap between neighbors: so many pixels at least, or a cell divided by so much. */
 export const GROUP_GAP = {"least": 2, "of": 6} as const;
 
-/** What is between blocks of columns beside the gap: so many pixels at least, or a cell divided by so much; before the experts more, or so much of a cell. */
+/** Space between blocks of columns, beside the gap: so many pixels at least, or a cell divided by so much; before the experts more, or so much of a cell. */
 export const BLOCK_GAP = {"least": 4, "of": 4, "experts": 10, "of_experts": 0.6} as const;
 
 /** The least side of a cell, the width of a handle beside it, and the room on either side of that. */
@@ -83,5 +83,5 @@ export const ARROWS = {"most": 160, "z": 3} as const;
 /** The room around it, its least width, the lines that the selection may take, the length of the color scale in the legend, and the side of a cell there. */
 export const PICTURE = {"padding": 16, "least": 380, "lines": 3, "scale": 160, "swatch": 14} as const;
 
-/** What a legend says. */
+/** The texts of legends. */
 export const LEGEND = {"selected": "selected", "partial": "partly selected", "zero": "output weights all zero", "beyond": "beyond the scale", "missing": "no value", "folded": "norms folded", "raw": "raw weights", "composition": "-composition", "not_use": "z above random is not use", "gray": "gray: no outlier", "plain": "as most pairs", "few": "too few pairs to compare"} as const;

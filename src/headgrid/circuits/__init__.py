@@ -1,1 +1,1 @@
-"""What heads, MLPs and neurons do, read from their weights."""
+"""Circuits of heads, MLPs and neurons, read from their weights."""

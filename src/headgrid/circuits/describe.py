@@ -45,7 +45,7 @@ CIRCUITS: tuple[Literal["ov", "qk"], ...] = ("ov", "qk")
 MATRICES: tuple[Literal["in", "gate", "out"], ...] = ("in", "gate", "out")
 
 SIDES = {"ov": ("W_E", "W_U"), "qk": ("W_E", "W_E"), "in": ("W_E", ""), "gate": ("W_E", ""), "out": ("", "W_U")}
-"""What each side of a matrix is read through; "" for a side that is not the residual stream."""
+"""The matrix through which each side of a circuit is read; "" for a side that is not the residual stream."""
 
 
 class Describer:
@@ -232,7 +232,7 @@ class Describer:
         return min(DIRECTIONS, rank) if self.k is None else self.k
 
     def _summaries(self, given: Sequence[tuple[str, Spectrum, tuple[str, ...]]]) -> list[CircuitSummary]:
-        """What is said of matrices, each with its kind and notes."""
+        """The summaries of matrices, each with its kind and notes."""
         sides = [(spectrum.left.mT, spectrum.right) for _, spectrum, _ in given]
         asked = [(i, side) for i, (kind, _, _) in enumerate(given) for side in (0, 1) if SIDES[kind][side]]
         read = self._read([(SIDES[given[i][0]][side], sides[i][side]) for i, side in asked])
@@ -301,7 +301,7 @@ class Describer:
         return float(scores.positive_share((right @ left).double().cpu()))
 
     def _sides(self, matrix: FactoredMatrix, kind: str) -> tuple[torch.Tensor, torch.Tensor]:
-        """What each token puts into a circuit, `[d_vocab, r]`, and what the circuit makes of it, `[r, d_vocab]`."""
+        """The tokens' inputs to a circuit, `[d_vocab, r]`, and its outputs to tokens, `[r, d_vocab]`."""
         embed = self.vocabulary.embed()
         left = of_tokens(embed, matrix.A)
         if kind == "qk":

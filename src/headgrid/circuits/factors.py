@@ -163,7 +163,7 @@ class Circuits:
         return self._grouped(Q), K.mT[:, None]
 
     def _scale(self, layer: int) -> tuple[float, float, int]:
-        """What q.k is multiplied by: as attributes of the attention say, unless another factor is measured."""
+        """The factor of q.k: as attributes of the attention say, unless another factor is measured."""
         model, stack = self.weights.model, self._stack
         factor, seen = scaling.scaling(model, self.weights.anatomy, stack, layer), measured(self.weights, layer)
         if isinstance(seen, Measured) and seen.scale is not None:
@@ -189,7 +189,7 @@ class Circuits:
         return (Q, torch.cat([K, rotary.expand(len(K), -1, -1)], -1)), slice(K.shape[-1], None)
 
     def _latent(self, layer: int, role: str, norm: str, before: Norm) -> torch.Tensor:
-        """What makes a latent of the stream, `[d_model, width]`, with the gain of the latent's own norm."""
+        """The matrix from the stream to a latent, `[d_model, width]`, with the gain of the latent's own norm."""
         W = before.fold(self._read(role, layer))
         return self.norms.inner(norm, layer).fold_after(W) if self.ln == "folded" else W
 
@@ -250,7 +250,7 @@ class Circuits:
     # ---- what matrices cannot say
 
     def notes(self, kind: CircuitName, layer: int) -> tuple[str, ...]:
-        """What the matrices of a layer leave out, in sentences.
+        """The caveats of the matrices of a layer, in sentences.
 
         Args:
             kind: `ov`, `qk` or `mlp`.

@@ -79,7 +79,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class _Measurement:
-    """What was measured of a model's layers, and the state of each layer's attention at that time.
+    """The measurements of a model's layers, and the state of each layer's attention at that time.
 
     Attributes:
         states: see `_attention_state`.
@@ -96,7 +96,7 @@ _MEASURED: WeakKeyDictionary[torch.nn.Module, _Measurement] = WeakKeyDictionary(
 
 
 def measured(weights: Weights, layer: int) -> Measured | str:
-    """What was seen of a layer's scores, or why nothing could be; asked once per model, of all of its layers.
+    """The measurement of a layer's scores, or why nothing could be; asked once per model, of all of its layers.
 
     Args:
         weights: the stack.
@@ -130,7 +130,7 @@ def _measurement(weights: Weights) -> _Measurement:
 
 
 def _attention_state(model: torch.nn.Module, anatomy: Anatomy, name: str, layer: int) -> object:
-    """What tells whether a layer's attention is still what it was: its modules, their settings, learned scales."""
+    """The state of a layer's attention, on which its scores depend: its modules, their settings, learned scales."""
     stack = next(one for one in anatomy.stacks if one.name == name)
     found: list[object] = [anatomy.slots, getattr(getattr(model, "config", None), "_attn_implementation", None)]
     slots = stack.places.get(("W_Q", layer)) or stack.places.get(("W_UQ", layer)) or ()
@@ -191,7 +191,7 @@ class _Seen:
         self.linear = self.one - self.nothing - self.product
 
     def kind(self) -> ScoreForm:
-        """What the scores are of queries and keys."""
+        """The form of the scores."""
         moved, grown = _size(self.one - self.nothing), _size(self.three - self.nothing)
         if moved < 1e-7:
             return "none"
@@ -211,7 +211,7 @@ class _Seen:
         return float(found.max()), float(found.max() - found.min()) <= EQUAL * float(found.max())
 
     def added(self) -> str:
-        """What is added by position."""
+        """The summand by position."""
         linear = self.linear if self.kind() == "product" else 0 * self.linear
         if not (_varies(self.nothing) or _size(linear) > CLOSE * _size(self.product)):
             return ""
@@ -221,7 +221,7 @@ class _Seen:
 
 
 class _Products:
-    """What queries and keys are of the probe's vectors, `[n_heads, h]`, and what norms would make of their products."""
+    """Queries and keys of the probe's vectors, `[n_heads, h]`, and their products with norms."""
 
     def __init__(self, probe: Probe, weights: Weights, layer: int) -> None:
         self._probe, self._weights, self._layer, self._norms = probe, weights, layer, Norms(weights)
@@ -293,7 +293,7 @@ def _read(seen: _Seen, products: _Products, far: torch.Tensor | None) -> Measure
 
 
 def _scale(found: torch.Tensor, wanted: Iterable[torch.Tensor]) -> float | None:
-    """What any of the scores that would be is multiplied by to be those that were found; None for no such number."""
+    """The factor between expected scores and those that were measured; None where there is no such number."""
     every, factors = list(wanted), list[float]()
     if not found.isfinite().all():
         return None

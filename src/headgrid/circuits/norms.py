@@ -1,4 +1,4 @@
-"""What the norms around attention and MLP do to a direction of the residual stream, to be folded into weights.
+"""The norms around attention and MLP as linear maps of the residual stream, to be folded into weights.
 
 A norm divides by a scale that depends on its input, multiplies by a gain, and as LayerNorm subtracts the mean first.
 All but the scale is linear, so it can be folded into the weights that read the norm's output: what is left is a norm
@@ -31,7 +31,7 @@ LNS: tuple[LN, ...] = ("folded", "raw")
 
 @dataclass(frozen=True, eq=False)
 class Norm:
-    """What a norm does to a direction, without its scale.
+    """A norm as a linear map of directions, without its scale.
 
     Attributes:
         name: the norm's role without its ending, `ln1` or `ln_final`; "" where there is none.

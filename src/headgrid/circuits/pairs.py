@@ -111,7 +111,7 @@ class _Search:
 
     @property
     def least(self) -> float:
-        """What a pair must exceed to be among the best."""
+        """The value that a pair must exceed to be among the best."""
         return float(self.values[-1]) if len(self.values) == self.n else -torch.inf
 
     def run(self, budget: float | None) -> str:

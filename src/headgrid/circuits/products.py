@@ -30,10 +30,10 @@ GROUP = 384 * 2**20
 """Bytes of what targets read that are held at once: all of GPT-2 medium, a few layers of larger models."""
 
 READ = [role for role, it in ROLES.items() if it.owner in (*LAYER_WORDS["attn"].owners, "ln1", "ln1_post")]
-"""What a head's circuits are made of."""
+"""The roles of the weights of a head's circuits."""
 
 MOST_BYTES = 2**30
-"""What the reduced layers that `partners` keeps may take, of all models of the process together."""
+"""The budget in bytes of the reduced layers that `partners` caches, of all models of the process together."""
 
 CANCELS = 2.5e4
 """A sum over Gram matrices is good to 1e-5 where it is this many roundings of its dtype, for circuits of norm 1."""
@@ -76,7 +76,7 @@ class Reduced:
 
     @property
     def bytes(self) -> int:
-        """What they take in memory."""
+        """Their size in bytes."""
         return sum(x.numel() * x.element_size() for x in (self.writes, *self.reads.values()))
 
 

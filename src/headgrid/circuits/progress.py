@@ -12,7 +12,7 @@ Progress = bool | Callable[[int, int], object]
 
 
 STOP = "a function that says whether to stop"
-"""What `cancelled` is, in a sentence."""
+"""The text of an error about the argument `cancelled`."""
 
 
 class Cancelled(Exception):  # noqa: N818  (it is no error: somebody asked for it)

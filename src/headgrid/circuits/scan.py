@@ -204,7 +204,7 @@ def _padded(values: list[torch.Tensor], layers: list[int], n_layers: int) -> tor
 
 
 def _notes(circuits: Circuits, layers: list[int], metrics: Sequence[str]) -> tuple[str, ...]:
-    """What is true of any layer that is scanned, and which are not."""
+    """The caveats of all layers that are scanned, and which layers are not."""
     asked: dict[Literal["ov", "qk"], set[str]] = {"ov": {"ov", "copying"}, "qk": {"qk"}}
     kinds = [kind for kind, by in asked.items() if by.intersection(metrics)]
     found = [note for layer in layers for kind in kinds for note in circuits.notes(kind, layer)]

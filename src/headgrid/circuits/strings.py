@@ -19,7 +19,7 @@ BYTES = _byte_letters()
 
 
 METHODS = ("convert_ids_to_tokens", "id_to_token", "decode")
-"""What a tokenizer of any library makes a string of an id with: the first of these that it has."""
+"""The methods by which tokenizers of any library make a string of an id: the first of these that it has."""
 
 
 def tokenizer(value: Any) -> Any:

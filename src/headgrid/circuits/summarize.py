@@ -28,7 +28,7 @@ def summarize(
     n_tokens: int = 10,
     pairs: int | None = None,
 ) -> HeadSummary | MLPSummary | NeuronSummary:
-    """What one head, MLP, expert or neuron does, or several heads together, read from the weights alone.
+    """A summary of one head, MLP, expert or neuron, or of several heads together, from the weights alone.
 
     Args:
         model: a live model of any kind that `dissect` takes, or its `Weights`.

@@ -1,4 +1,4 @@
-"""What one head, MLP, expert or neuron does, read from its weights: the results that `headgrid.summarize` returns."""
+"""Summaries of heads, MLPs, experts and neurons: the results that `headgrid.summarize` returns."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class HeadSummary:
         title: `l1h2`; `l0h3 + l1h2` for several.
         heads: (layer, head) of each.
         ln: whether norms are folded into the weights.
-        ov: what it writes of what it reads.
+        ov: its OV circuit, from what it attends to to what it writes.
         qk: what it attends to; None for several heads.
         copying_score: sum(lambda) / sum|lambda| of W_E OV W_U, from -1 to 1; NaN for a head that writes nothing, None
             where tokens are not both read and written, or where it was not computed (see `notes`).

@@ -1,4 +1,4 @@
-"""What a selection names, for whatever reads circuits: heads, MLPs, experts, neurons, each by layer and number."""
+"""The targets of a selection among circuits: heads, MLPs, experts, neurons, each by layer and number."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WRITES = ("q", "o")
 
 @dataclass(frozen=True)
 class Targets:
-    """What is selected in one stack.
+    """The targets in one stack.
 
     Attributes:
         heads: the heads that are selected wholly, or, where none is, those of which a side of their own is.
@@ -45,7 +45,7 @@ class Targets:
 
 
 def targets(anatomy: Anatomy, what: Selectable) -> Targets:
-    """What a selection names.
+    """The targets of a selection.
 
     Args:
         anatomy: the model.

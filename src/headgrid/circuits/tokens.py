@@ -108,7 +108,7 @@ class Vocabulary:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is left out of what is read, a sentence each."""
+        """The caveats of the readings, a sentence each."""
         found, stack = [], self.weights.stack
         found += [note.rstrip(".") for role, home in self._homes.items() for note in home.notes(role)]
         if "W_E" in self._homes and stack.roles("ln_embed"):
@@ -212,7 +212,7 @@ class Vocabulary:
 
     @property
     def version(self) -> Version:
-        """What the cached results depend on: the versions of W_E, of W_U and of the final norm's gain."""
+        """The version of the cached results: the versions of W_E, of W_U and of the final norm's gain."""
         found = [one for role, home in self._homes.items() for one in home.version(role)]
         return (*found, *self._written.version("ln_final.w"))
 
@@ -253,7 +253,7 @@ class Vocabulary:
         return found
 
     def _once(self, what: str, version: Version, make: Callable[[], Any]) -> Any:
-        """What was made before, by any vocabulary of the model, unless what it depends on has changed."""
+        """A cached result of any vocabulary of the model; made anew where its version has changed."""
         if self._cache.get(what, ((), None))[0] != version:
             self._cache[what] = version, make()
         return self._cache[what][1]

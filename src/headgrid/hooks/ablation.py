@@ -1,4 +1,4 @@
-"""What takes the place of ablated activations while one context lasts."""
+"""The values that take the place of ablated activations while one context lasts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from headgrid.torch_state import shielded
 
 
 class Ablation:
-    """What takes the place of activations while one context lasts.
+    """The values that take the place of activations while one context lasts.
 
     Args:
         found: the activations.
@@ -39,7 +39,7 @@ class Ablation:
             self.sources = {tap: tuple(self._sources(tap, reference)) for tap in found}
 
     def _sources(self, tap: Tap, reference: Cache) -> Iterator[torch.Tensor]:
-        """What is taken of a reference in each run of a layer: its mean with the axes that it is over as 1, or all."""
+        """The values of a reference in each run of a layer: its mean with the axes that it is over as 1, or all."""
         name = MASKS.get(tap.where[1], "")
         mask = reference.masks.get(name)
         for source in reference.last(tap, tap.name):
@@ -66,7 +66,7 @@ class Ablation:
             )
 
     def act(self, tap: Tap) -> Act:
-        """What is hooked to an activation."""
+        """The function that is hooked to an activation."""
 
         def replace(x: torch.Tensor) -> torch.Tensor:
             read = tap.read(x)
@@ -86,7 +86,7 @@ class Ablation:
             self.fired[tap] = -(-fired // tap.uses) * tap.uses
 
     def instead(self, tap: Tap, read: torch.Tensor, run: int) -> torch.Tensor:
-        """What takes the place of what was read in this run of the layer, in its shape."""
+        """The replacement of an activation in this run of the layer, in its shape."""
         if self.mode == "zero":
             return torch.zeros_like(read)
         if isinstance(self.mode, tuple):

@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 @dataclass
 class Hooks(Generic[T]):
-    """What is hooked while a context lasts.
+    """The hooks of one context.
 
     Attributes:
         value: what the context gives.
@@ -103,7 +103,7 @@ class Attached(AbstractContextManager[T], Generic[T]):
 
 
 def _once(tap: Tap, act: Act, one: _Open[Any]) -> Act:
-    """What is done at a tap, where the layer is not run again for a backward pass."""
+    """The action at a tap, where the layer is not run again for a backward pass."""
 
     def checked(x: torch.Tensor) -> torch.Tensor | None:
         refuse_recomputation(tap.name, one.gradients)

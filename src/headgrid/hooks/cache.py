@@ -39,7 +39,7 @@ def _recorded(tensor: torch.Tensor) -> torch.Tensor:
 
 
 class NotRecorded(KeyError):  # noqa: N818
-    """What was asked of a `Cache` was not recorded; the message says what was."""
+    """An activation is not in a `Cache`; the message says which are."""
 
     def __str__(self) -> str:
         return arguments.printable_lines(str(self.args[0]))
@@ -69,7 +69,7 @@ class Recording:
 
 @dataclass(frozen=True)
 class _Spot:
-    """What a cache knows of a tap: not its module, so that to copy or pickle a cache is not to do so with a model."""
+    """A tap as a cache records it: not its module, so that to copy or pickle a cache is not to do so with a model."""
 
     name: str
     numbers: tuple[int, ...]
@@ -77,7 +77,7 @@ class _Spot:
 
 
 class Cache(Mapping[str, torch.Tensor]):
-    """What `record` recorded: a mapping from text to tensor, filled by forward passes.
+    """Recorded activations: a mapping from text to tensor, filled by forward passes.
 
         cache["l1h2"]              z of a head               [batch, pos, d_head]
         cache["l1h0 | l1h2"]       z of heads of a layer     [batch, pos, 2, d_head]

@@ -1,4 +1,4 @@
-"""What was asked to take the place of activations, checked at the call of `ablate`."""
+"""Modes of ablation, checked at the call of `ablate`: zero, means, resampled rows, values of the caller's."""
 
 from __future__ import annotations
 

@@ -21,13 +21,13 @@ from headgrid.selection.selection import Selection
 from headgrid.torch_state import shielded
 
 Act = Callable[[torch.Tensor], torch.Tensor | None]
-"""What is done with an activation; what it returns takes its place."""
+"""A function of an activation; its result takes the activation's place."""
 
 _POINTS = {"z": "hook_z", "mlp": "hook_post"}
 """Where the weight is a parameter of the whole block (HookedTransformer), the module that its input passes through."""
 
 _BRIDGED = "._original_component"
-"""What a TransformerLens bridge calls the module that it wraps. In compatibility mode some read its weight themselves,
+"""The name of the module that a TransformerLens bridge wraps. In compatibility mode some read its weight themselves,
 and always after what they read has passed their `hook_in`."""
 
 
@@ -59,7 +59,7 @@ class Tap:
 
     @property
     def name(self) -> str:
-        """What a selection calls it: `l1h[0,2]`, `l0 mlp`, `encoder l3 out`."""
+        """Its text in the language of selections: `l1h[0,2]`, `l0 mlp`, `encoder l3 out`."""
         kind, stack, layer = self.where
         place = f"{stack} l{layer}".lstrip()
         numbers = self.numbers[0] if len(self.numbers) == 1 else f"[{','.join(map(str, self.numbers))}]"

@@ -85,7 +85,7 @@ class FactoredMatrix:
 
     @property
     def AB(self) -> Float[torch.Tensor, "*batch m n"]:
-        """What `dense` returns, by TransformerLens' name."""
+        """The dense product, by TransformerLens' name."""
         return self.dense()
 
     @shielded()
@@ -310,7 +310,7 @@ def _check_fit(left: tuple[int, ...], right: tuple[int, ...]) -> None:
 
 
 def _each(of: Callable[..., torch.Tensor], shape: tuple[int, ...], *factors: torch.Tensor) -> torch.Tensor:
-    """What `of` makes of each matrix in float64: one by one, as they fit in the cache, and all copied would not."""
+    """The results of `of` for matrices in float64: one by one, as they fit in the cache, and all copied would not."""
     batch = np.broadcast_shapes(*(factor.shape[:-2] for factor in factors))
     found = factors[0].new_empty((*batch, *shape), dtype=torch.float64)
     for place in np.ndindex(*batch):

@@ -183,7 +183,7 @@ def clusters(S: torch.Tensor, zero: torch.Tensor, gap: float) -> torch.Tensor:
 
 
 def how_many(k: int | None, r: int) -> int:
-    """The number of directions that is meant by k, of r that there are. An error for what is no number of them."""
+    """The number of directions that is asked for, k of r. An error where k is no such number."""
     if k is None:
         return r
     return min(integer("k", k, least=0, what="a number of directions"), r)

@@ -66,7 +66,7 @@ def _keys(held: Any) -> Iterator[str]:
 
 
 def own_name(module: Any, kept: list[str], steps: list[str], own: str) -> str | None:
-    """What the table calls a parameter of a tuner that is not its base layer's; None for one that is not read.
+    """The table's name of a parameter of a tuner that is not its base layer's; None for one that is not read.
 
     Args:
         module: the tuner.
@@ -190,7 +190,7 @@ def _joined(one: str | None, other: str) -> str:
 
 
 def _kind(module: Any) -> str:
-    """What a tuner is called: the name of PEFT's class of such layers, and of the variant where it is one of LoRA."""
+    """The kind of a tuner: the name of PEFT's class of such layers, and of the variant where it is one of LoRA."""
     layer = next(kind for kind in type(module).__mro__ if "adapter_layer_names" in vars(kind)).__name__
     kind = {"Lora": "LoRA", "AdaLora": "AdaLoRA"}.get(layer := layer.removesuffix("Layer"), layer)
     variants = getattr(module, "lora_variant", None) or {}

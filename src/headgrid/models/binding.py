@@ -182,7 +182,7 @@ def _uses(row: Family, said: Any, n_layers: int, named: NamedShapes) -> int:
 
 
 def _layers_prefix(row: Family, named: NamedShapes) -> str | None:
-    """What the names of all layers' parameters begin with: `transformer.h.`, or `h.` for the bare body."""
+    """The beginning that the names of all layers' parameters share: `transformer.h.`, or `h.` for the bare body."""
     if not row.layers:
         return None
     for prefix in (f"{body}{row.layers}." for body in _prefixes(row.body)):
@@ -200,7 +200,7 @@ def _no_layers(rows: Sequence[Family], named: NamedShapes) -> None:
 
 
 def _prefixes(body: str) -> tuple[str, ...]:
-    """What may stand before a name in the body: all of its path, or less of it where the model is the body itself."""
+    """Prefixes that may stand before a name in the body: all of its path, or less if the model is the body itself."""
     steps = body.split(".") if body else []
     return (*(".".join(steps[i:]) + "." for i in range(len(steps))), "")
 

@@ -39,7 +39,7 @@ REROUTED = {"attribute_map", "sub_configs", "sub_configs_defaults"}
 """Entries that would give a config's other entries the names of those."""
 
 ELSEWHERE = ("timm_", "layoutlmv2")
-"""What the model types begin with whose modules are another library's, by a name that the config has."""
+"""The beginnings of model types whose modules are another library's, by a name that the config has."""
 
 LIMITS = (
     (re.compile(r"layers?$|layers_|depth|blocks?$|stages?$"), 2**11),
@@ -51,7 +51,7 @@ LIMITS = (
 """Which entries -> the largest number that is believed. The deepest models have 1,000 layers."""
 
 GETTERS = ("get_kernel", "get_kernel_hub")
-"""What transformers' `integrations.hub_kernels` loads kernels by; the second is the `kernels` package's own."""
+"""The functions by which transformers' `integrations.hub_kernels` loads kernels; the last is of `kernels` itself."""
 
 LARGEST_FILE = 2**25
 """Bytes of a `config.json`; those with the names of 21,000 classes have one million."""
@@ -66,7 +66,7 @@ _building = threading.RLock()
 
 
 def read(path: str | os.PathLike[str]) -> Any:
-    """What the `config.json` at a path holds, as Python has it from JSON. Nothing is downloaded.
+    """The contents of the `config.json` at a path, as Python has it from JSON. Nothing is downloaded.
 
     Args:
         path: the file, or the folder that it is in.
@@ -266,7 +266,7 @@ def _refuse_elsewhere(config: Any) -> None:
 
 @contextmanager
 def said_of(source: str) -> Iterator[None]:
-    """Whatever a library raises at a config that it cannot read is one sentence of ours."""
+    """A context in which an error of a library at a config that it cannot read becomes one sentence of ours."""
     try:
         yield
     except AnatomyError:

@@ -101,7 +101,7 @@ def from_bridge(bridge: Any) -> Anatomy:
 
 
 def _original(model: torch.nn.Module, own: str) -> str:
-    """What the unbridged model calls a parameter: bridges wrap modules, and give some a name of their own."""
+    """A parameter's name in the unbridged model: bridges wrap modules, and give some a name of their own."""
     steps: list[str] = []
     module: Any = model
     for step in own.split("."):

@@ -12,7 +12,7 @@ from headgrid.anatomy.anatomy import Anatomy
 _PROVEN: WeakKeyDictionary[torch.nn.Module, Anatomy] = WeakKeyDictionary()
 
 SETTLED = ("how q, k and v lie along", "how the rows of queries and of the output gate")
-"""What a proof settles of the caveats about a guess. It does not tell a gate from what it gates, nor norms apart."""
+"""The caveats about a guess that a proof settles. It does not tell a gate from what it gates, nor norms apart."""
 
 
 def mark(model: torch.nn.Module, anatomy: Anatomy) -> Anatomy:

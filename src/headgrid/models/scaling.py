@@ -1,4 +1,4 @@
-"""What becomes of q.k before softmax: its scale, rotation, caps and clips, asked of a model's attention modules.
+"""The way of q.k to softmax: its scale, rotation, caps and clips, asked of a model's attention modules.
 
 Libraries have many names for one thing; this is the list of them. Nothing is run: these are attributes that a module
 computes its scores with.
@@ -76,7 +76,7 @@ def d_qk(stack: Stack, layer: int) -> int:
 
 
 def rotary_gain(model: torch.nn.Module, stack: Stack, layer: int) -> tuple[float, int]:
-    """What rotation multiplies queries and keys by, beyond turning them, and how many of a head's first entries turn.
+    """The factor of rotation on queries and keys, beyond turning them, and how many of a head's first entries turn.
 
     YaRN and LongRoPE lengthen the context and scale the rotated entries (transformers' `attention_scaling`).
 
@@ -144,7 +144,7 @@ def clip(model: torch.nn.Module, stack: Stack, layer: int) -> float | None:
 
 
 def residual_multiplier(model: torch.nn.Module, stack: Stack, layer: int) -> float:
-    """What a block's output is multiplied by before it is added to the stream: Granite's; 1.0 for others."""
+    """The factor of a block's output before it is added to the stream: Granite's; 1.0 for others."""
     said = (_number(module, ("residual_multiplier",)) for module in attention(model, stack, layer))
     return next((number for number in said if number is not None), 1.0)
 

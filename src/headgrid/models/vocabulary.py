@@ -39,7 +39,7 @@ _LN = {"phimoe"}
 """Models with LayerNorm whose config has a `rms_norm_eps` all the same."""
 
 _POSITIONS = {"absolute": "standard", "rotary": "rotary", "rope": "rotary", "nope": "none", "alibi": "alibi"}
-"""What configs say in `position_embedding_type` -> TransformerLens' word."""
+"""The value of `position_embedding_type` in a config -> TransformerLens' word."""
 
 _ROTARY = ("rope_parameters", "rope_theta", "rotary_dim", "rotary_pct", "rotary_emb_base", "partial_rotary_factor")
 
@@ -50,7 +50,7 @@ _POSITIONS_OF = {
 
 
 def vocabulary(config: Any) -> dict[str, Any]:
-    """What a transformers config says, in TransformerLens' words.
+    """The settings of a transformers config, in TransformerLens' words.
 
     Args:
         config: a transformers config, or anything with such attributes. Of several models in one, the language

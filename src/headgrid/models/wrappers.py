@@ -22,7 +22,7 @@ from headgrid.models.huggingface import rows_for
 from headgrid.models.vocabulary import vocabulary
 
 STEPS = {"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
-"""What torch.compile, FSDP and activation checkpointing put into the names of what they wrap."""
+"""The parts of names that torch.compile, FSDP and activation checkpointing add to those of the wrapped module."""
 
 AROUND = "<around>."
 """A step that no module's name has: what is beside the model is not mistaken for its own."""
@@ -34,7 +34,7 @@ FOUR_BIT = {"Linear4bit": "4-bit", "Params4bit": "4-bit", "Linear8bitLt": "8-bit
 
 @dataclass(frozen=True)
 class Unwrapped:
-    """What was found inside a module.
+    """The model inside a wrapper.
 
     Attributes:
         model: the transformers model, or None where there is none.

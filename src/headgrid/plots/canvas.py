@@ -1,4 +1,4 @@
-"""What every figure needs: axes to draw in, numbers to draw, colors, ticks, and text that is drawn as it is."""
+"""Parts that all figures share: axes to draw in, numbers to draw, colors, ticks, and text that is drawn as it is."""
 
 from __future__ import annotations
 
@@ -150,13 +150,13 @@ def formatted(values: Floats) -> list[str]:
 
 
 def name_of(circuit: Any) -> str:
-    """What a figure calls a circuit of this kind; "" where it has none."""
+    """The name of a kind of circuit in a figure; "" where it has none."""
     kind = str(getattr(circuit, "kind", ""))
     return {"in": "W_in", "gate": "W_gate", "out": "W_out"}.get(kind, kind.upper())
 
 
 def one_circuit(given: Any) -> Any:
-    """What was given, unless it is a summary of several circuits: then a TypeError names them."""
+    """The argument itself, unless it is a summary of several circuits: then a TypeError names them."""
     names = [name for name in ("ov", "qk", "w_in", "w_gate", "w_out") if getattr(given, name, None) is not None]
     if names:
         raise TypeError(f"a {type(given).__name__} has several circuits: pass its .{' or .'.join(names)}")

@@ -45,7 +45,7 @@ class Limits:
 
     @property
     def said(self) -> tuple[str, ...]:
-        """What a legend adds to the ends: `4.98 to 5.08`, `a spread of 2%`, `1 above, up to 30.1`; () for none."""
+        """Remarks of a legend beside the ends: `4.98 to 5.08`, `a spread of 2%`, `1 above, up to 30.1`; () for none."""
         found = []
         if self.inner[0] < self.inner[1]:
             found.append(f"{_short(self.inner[0])} to {_short(self.inner[1])}")

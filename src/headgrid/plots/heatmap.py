@@ -197,7 +197,7 @@ def _frame(ax: Axes, chosen: npt.NDArray[np.bool_], pitch: float) -> None:
 
 
 def _legend(ax: Axes, cells: Floats, beyond: npt.NDArray[np.bool_], chosen: npt.NDArray[np.bool_]) -> None:
-    """What the marks mean, below the color bar that is drawn in these Axes."""
+    """A legend of the marks, below the color bar that is drawn in these Axes."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 

@@ -21,7 +21,7 @@ class Palette:
     """The colors on one ground, as `#rrggbb`.
 
     Attributes:
-        text, muted: of what is said, and of what is said beside it.
+        text, muted: the color of texts, and of remarks beside them.
         ground, surface: behind everything, and behind a badge.
         line, rule: a border, and one that has to be seen, as of a text field.
         cell, edge: a cell that is not selected, and its border.
@@ -105,11 +105,11 @@ GAPS = ((18, 3), (10, 2), (5, 1))
 """The least side of a cell, and the gap between neighbors."""
 
 GROUP_GAP = {"least": 2, "of": 6}
-"""What is between heads that read different key/value heads beside the gap between neighbors: so many pixels at least,
+"""Space between heads that read different key/value heads, beside the gap between neighbors: so many pixels at least,
 or a cell divided by so much."""
 
 BLOCK_GAP = {"least": 4, "of": 4, "experts": 10, "of_experts": 0.6}
-"""What is between blocks of columns beside the gap: so many pixels at least, or a cell divided by so much; before the
+"""Space between blocks of columns, beside the gap: so many pixels at least, or a cell divided by so much; before the
 experts more, or so much of a cell."""
 
 HANDLES = ((18, 10, 5), (12, 9, 4), (6, 7, 4), (0, 4, 2))
@@ -197,11 +197,11 @@ LEGEND = {
     "plain": "as most pairs",
     "few": "too few pairs to compare",
 }
-"""What a legend says."""
+"""The texts of legends."""
 
 
 def tier(size: float, tiers: Sequence[tuple[float, ...]]) -> tuple[float, ...]:
-    """What holds for cells of a size: the first of some rows whose least size is not above it, without that; or zeros.
+    """The values for cells of a size: the first of some rows whose least size is not above it, without that; or zeros.
 
     Args:
         size: the side of a cell.

@@ -1,4 +1,4 @@
-"""What a circuit means in tokens: a table of its directions, and its strongest pairs."""
+"""A circuit in tokens: a table of its directions, and its strongest pairs."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ DERIVED = (
 """The traits that Python writes, and that change. What a browser wrote last is what it asks, and stays."""
 
 SENT = [trait for trait in TRAITS if trait not in ("spec", "precomputed")]
-"""What a browser is sent of a grid that is not what it may think."""
+"""The traits that are sent to a browser whose state may not be the true one."""
 
 
 class TransactionWidget(anywidget.AnyWidget):
@@ -38,11 +38,11 @@ class TransactionWidget(anywidget.AnyWidget):
 
     @property
     def _lock(self) -> threading.RLock:
-        """What is held while anything changes."""
+        """The lock that is held while anything changes."""
         raise NotImplementedError
 
     def _snapshot(self) -> Callable[[], None]:
-        """What sets all that is behind the traits to what it is now."""
+        """A function that restores the present state behind the traits."""
         raise NotImplementedError
 
     def _adopt(self) -> object:
@@ -98,7 +98,7 @@ class TransactionWidget(anywidget.AnyWidget):
         self._torn = False
 
     def _snapshot_traits(self) -> Callable[[], None]:
-        """What makes all that a change may change what it is now."""
+        """A function that restores the present traits and the state behind them."""
         restore_state = self._snapshot()
         before = {name: self._trait_values[name] for name in DERIVED if name in self._trait_values}
 
@@ -114,7 +114,7 @@ class TransactionWidget(anywidget.AnyWidget):
         return restore
 
     def _snapshot_sending(self) -> Callable[[], None]:
-        """What has the widget send and tell as it does now.
+        """A function that has the widget send and tell as it does now.
 
         ipywidgets and traitlets hold both back while they are in the middle of something.
         """

@@ -1,4 +1,4 @@
-"""What a stack's names and shapes say before its lines are written: sizes, orientations, and what is left open."""
+"""Evidence from a stack's names and shapes, before its lines are written: sizes, orientations, what is left open."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Shape = tuple[int, ...]
 
 @dataclass
 class Questions:
-    """What shapes leave open: each question with its possible answers, the likeliest first.
+    """The questions that shapes leave open: each with its possible answers, the likeliest first.
 
     Attributes:
         answers: question -> the number of the answer to give; the first where it is not there.
@@ -39,7 +39,7 @@ class Questions:
 
 @dataclass(frozen=True)
 class Sizes:
-    """What is known of a stack before its lines are written: query heads, key/value heads, and two widths."""
+    """Sizes of a stack that are known before its lines are written: query heads, key/value heads, and two widths."""
 
     n: int
     g: int

@@ -1,4 +1,4 @@
-"""What modules are called: patterns of names, and what a module of such a name usually does.
+"""Names of modules: patterns, and what a module of such a name usually does.
 
 A pattern matches whole steps at the end of a module's path. Nothing here looks at a shape.
 """
@@ -72,7 +72,7 @@ NORMS: Names = (
 CROSS = r"encoder_attn|EncDecAttention|crossattention|cross_attn|cross_attention|encoder_attention"
 STATE_SPACE = {"A_log", "dt_bias", "dt_proj", "x_proj", "conv1d", "time_decay", "time_mix_key"}
 MIXERS = {"mamba", "conv", "short_conv", "linear_attn", "ssm", "delta_net"}
-"""What mixes positions without attention heads, though it may have an `in_proj` and an `out_proj` too."""
+"""Modules that mix positions without attention heads, though it may have an `in_proj` and an `out_proj` too."""
 
 OUTSIDE: Names = (
     ("W_U", r"(?:lm_head|embed_out|proj_out|output_projection|generator_lm_head|vocab_projector|pred_layer\.proj"
@@ -97,12 +97,12 @@ OUTSIDE: Names = (
     ("ln_final", r"(?:norm|ln_f|norm_f|layer_?norm|LayerNorm|final_(?:layer_?)?norm|post_layernorm|ln_final|ln_post|ln"
                  r"|emb_layer_norm_after)\.(?:weight|bias)"),
 )  # fmt: skip
-"""What belongs to no layer. `embedding_norm` is not here: LFM2 calls the norm at its end by that name."""
+"""Modules that belong to no layer. `embedding_norm` is not here: LFM2 calls the norm at its end by that name."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What the name of one parameter of a layer says.
+    """The role that the name of a layer's parameter suggests.
 
     Attributes:
         kind: a name of `ATTENTION`, `MLP` or `NORMS`; `router`, `shared gate` or `mixer`.
@@ -122,7 +122,7 @@ def _last(names: Names, module: str) -> str | None:
 
 
 def read(path: str) -> Reading | None:
-    """What a parameter's path in its layer says, or None where it says nothing."""
+    """The role that a parameter's path in its layer suggests, or None where it suggests none."""
     path = re.sub(r"\b(experts|norms)\.\d+\b", r"\1.*", path)
     module = re.sub(r"\.(?:weight|bias)$", "", path)
     bias = path.endswith("bias")

@@ -1,4 +1,4 @@
-"""What belongs to no layer: embeddings, final norms, unembeddings, and which stack each is part of."""
+"""The parameters that belong to no layer: embeddings, final norms, unembeddings, and which stack each is part of."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a guess says of itself: the row that one would write, and why a model was refused."""
+"""The report on a guess: the row that one would write, and why a model was refused."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ def _stack_name(path: str) -> str:
 
 
 def said(config: Any, name: str) -> Any:
-    """What a config says of something, None where nothing, or where it will not say it for all layers at once."""
+    """The value of a config for something, None where nothing, or where it will not say it for all layers at once."""
     try:
         return getattr(config, name, None)
     except RuntimeError:  # transformers' configs of models whose layers differ refuse such a question

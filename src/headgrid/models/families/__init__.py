@@ -23,7 +23,7 @@ TASK_HEADS = lines("""
     top   qa_outputs.**            ...
     top   sequence_summary.**      ...
 """)
-"""What models for a task have beside, or instead of, an unembedding; the same in every family."""
+"""The parameters of models for a task beside, or instead of, an unembedding; the same in every family."""
 
 
 def _with_task_heads(row: Family) -> Family:

@@ -77,7 +77,7 @@ _POST_NORMS = """
 _CONFIGURED = Family(
     n_layers="n_layers", n_heads="n_heads", kv_heads="n_key_value_heads", d_model="d_model", d_head="d_head"
 )
-"""What TransformerLens calls the sizes in its configurations."""
+"""TransformerLens' names of the sizes in its configurations."""
 
 HOOKED = replace(
     _CONFIGURED,
@@ -141,7 +141,7 @@ NATIVE = replace(
         W_U           head.weight         v' m
     """),
 )
-"""What `TransformerBridge.boot_native` builds from a configuration."""
+"""The model that `TransformerBridge.boot_native` builds from a configuration."""
 
 
 def hooked_shapes(c: SimpleNamespace) -> Iterator[Parameter]:

@@ -1,4 +1,4 @@
-"""What an anatomy says about the heads of one layer: which entries of which parameters are which side of which head.
+"""An anatomy's statements about the heads of one layer: which entries of which parameters are which side of which head.
 
 Entries are booleans on a *canvas* of a parameter: an array with its axes, those along which no parts are told apart
 having one entry.
@@ -16,7 +16,7 @@ from headgrid.anatomy.slots import canvas_shape
 from headgrid.models.verify.watch import Entries
 
 SIDES = ("query", "key", "value", "output", "block")
-"""What is proven of each head; `block` is one statement about all heads of a layer."""
+"""The sides that are proven of each head; `block` is one statement about all heads of a layer."""
 
 ATTENTION = ("q", "k", "v", "o", "attn rest")
 """The owners of an attention's weights."""
@@ -46,7 +46,7 @@ def sides_of(slot: Slot) -> tuple[str, ...]:
 
 
 class Layer:
-    """What an anatomy says about one layer of one stack."""
+    """The statements of an anatomy about one layer of one stack."""
 
     def __init__(self, anatomy: Anatomy, stack: str, layer: int) -> None:
         self.anatomy, self.stack, self.layer = anatomy, anatomy.stack(stack), layer
@@ -102,7 +102,7 @@ class Layer:
         return np.zeros((*leading, *canvas_shape(self.anatomy.slots_of[name])), dtype=np.bool_)
 
     def calls(self, name: str, entries: Bools) -> str:
-        """What the table calls some entries: `W_Q of head 1`."""
+        """The table's name of some entries: `W_Q of head 1`."""
         said = []
         for slot in self.anatomy.slots_of[name]:
             parts = [slot.first + part for part, canvas in enumerate(slot.along(entries)) if canvas.any()]

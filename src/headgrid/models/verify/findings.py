@@ -1,4 +1,4 @@
-"""What was found of one layer's attention, and how it is found: from the gradients of what one head makes."""
+"""The findings on one layer's attention, from the gradients of what one head makes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from headgrid.models.verify.watch import Entries, Site, Use
 
 @dataclass(eq=False)
 class Found:
-    """What was found of one layer's attention in one of its runs.
+    """The findings on one layer's attention in one of its runs.
 
     Attributes:
         n_heads: how many heads attend.
@@ -110,7 +110,7 @@ class Recorder:
         return False
 
     def add_output(self, use: Use, read: torch.Tensor, kept: Sequence[int | None]) -> None:
-        """What the output projection reads and writes; `read` has the shape `[rows, positions, d]`."""
+        """The input and the output of the output projection; `read` has the shape `[rows, positions, d]`."""
         for name in sorted(use.names):
             if use.watch.parameters[name].ndim > 1:
                 self.found.projection = name
@@ -144,7 +144,7 @@ class Recorder:
             self.found.sum_error = _relative(total[row] - written[row], written[row])
 
     def _bias(self, use: Use, bias: torch.Tensor) -> torch.Tensor:
-        """What the table calls the projection's bias; zeros where that is another parameter."""
+        """The projection's bias by the table; zeros where that is another parameter."""
         for slot in self.layer.slots:
             if slot.role == "b_O" and use.watch.parameters[slot.parameter] is bias:
                 return slot.of(bias.detach())

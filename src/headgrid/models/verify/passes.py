@@ -95,7 +95,7 @@ class Passes:
         return all(id(self.parameters[name]) in inside for name in names)
 
     def run(self, *, frozen: bool) -> dict[StackLayer, list[Found]]:
-        """What was found of each layer, once for each time that it runs: ALBERT runs its only layer many times.
+        """The findings on each layer, once for each time that it runs: ALBERT runs its only layer many times.
 
         Args:
             frozen: whether the statistics of norms count as constants.
@@ -117,7 +117,7 @@ class Passes:
         return found
 
     def _run_alone(self, stack: str, names: Collection[str], frozen: bool) -> dict[StackLayer, list[Found]]:
-        """What is found when the smallest part of the model that has a stack and knows its inputs is run by itself."""
+        """The findings when the smallest part of the model that has a stack and knows its inputs is run by itself."""
         try:
             program = self._alone(names)
             return {} if program is None else self._run(program, frozen)

@@ -18,7 +18,7 @@ from headgrid.models.verify.watch import ANYWHERE, BEFORE, LAST, Site
 
 
 def odd_site(site: Site, rows: int, n_tokens: int) -> Iterator[str]:
-    """What is odd about the shape of a softmax.
+    """The oddities of a softmax's shape.
 
     Args:
         site: where the model attends.

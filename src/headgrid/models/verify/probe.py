@@ -80,7 +80,7 @@ class Probe(Passes):
                 self.idle.add(name)
 
     def scores(self, length: float, *, far: bool = False) -> dict[StackLayer, torch.Tensor]:
-        """What softmax is given in each layer that attends, float64 `[heads, queries, keys]`.
+        """The input of softmax in each layer that attends, float64 `[heads, queries, keys]`.
 
         Args:
             length: what the vectors are multiplied by.

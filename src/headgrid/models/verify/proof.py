@@ -30,7 +30,7 @@ def _words(roles: Iterable[str]) -> list[str]:
 
 @dataclass(frozen=True, repr=False)
 class Proof:
-    """What `verify` found. It is true when everything that it could see holds.
+    """The result of `verify`. It is true when everything that it could see holds.
 
     Attributes:
         anatomy: what was proven, or not.

@@ -121,7 +121,7 @@ def _make_plain(config: Any) -> None:
 
 
 def inputs_for(model: torch.nn.Module, n_tokens: int) -> dict[str, torch.Tensor]:
-    """What to give a model so that it runs: a batch of one, of different tokens none of which is special.
+    """Inputs on which a model runs: a batch of one, of different tokens none of which is special.
 
     Raises:
         VerifyError: when its inputs are of an unknown kind.

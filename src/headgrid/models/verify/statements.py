@@ -141,7 +141,7 @@ class _Sides:
         return measured, self._sentence(wrong, head, side) if wrong else self._no_side(head, side)
 
     def _no_side(self, head: int, side: str) -> str:
-        """What is to be said of a head which, by the table, has no weights of a side."""
+        """The statement about a head which, by the table, has no weights of a side."""
         if any(s == side and pair.wanted[head].any() for s, pairs in self.wrong.items() for pair, _ in pairs):
             return ""
         what, place = next((what, place) for kind, what, place in _SAID if kind == f"{side} side")
@@ -191,7 +191,7 @@ class _Sides:
         return max(1, int(np.count_nonzero(differ)) * each)
 
     def _sentence(self, wrong: Sequence[_Pair], head: int, side: str) -> str:
-        """What was expected of a side of a head, and what was found: of the parameter that says most."""
+        """The expectation of a side of a head, and the finding: of the parameter that says most."""
         pair = max(wrong, key=lambda pair: (bool(pair.wanted[head].any()), self._misplaced(pair, head)))
         name, want, found = pair.name, pair.wanted[head], pair.found[head]
         shape = self.layer.anatomy.parameters[name]
@@ -212,7 +212,7 @@ class _Sides:
         return " ".join(said)
 
     def _effects(self, name: str, entries: Bools) -> str:
-        """What the model does with some entries: `the query side of head 1`."""
+        """The use that the model makes of some entries: `the query side of head 1`."""
         said = []
         for kind, what, place in _SAID:
             reached = self._reached(what, name)[0][place] & entries

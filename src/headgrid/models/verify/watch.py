@@ -58,7 +58,7 @@ class Use:
         return self.function in PRODUCTS
 
     def matrix(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None, int] | None:
-        """What it reads, its weight, its bias, and the weight's axis that reads; None for any other kind of call."""
+        """Its input, its weight, its bias, and the weight's axis that reads; None for any other kind of call."""
         if self.function is F.linear:
             given = dict(zip(("input", "weight", "bias"), self.args, strict=False)) | dict(self.kwargs)
             return given["input"], given["weight"], given.get("bias"), 1
@@ -298,7 +298,7 @@ class Watch(TorchFunctionMode):
         scale: float | None = None,
         enable_gqa: bool = False,
     ) -> torch.Tensor:
-        """What `scaled_dot_product_attention` is defined to return, with the pattern in the open."""
+        """The result that `scaled_dot_product_attention` is defined to return, with the pattern in the open."""
         if enable_gqa:
             key = key.repeat_interleave(query.shape[-3] // key.shape[-3], -3)
             value = value.repeat_interleave(query.shape[-3] // value.shape[-3], -3)

@@ -1,1 +1,1 @@
-"""What is read from weights beside the kernel's event loop, and kept until the weights change."""
+"""Work on weights beside the kernel's event loop, and the cache of its results."""

@@ -41,12 +41,12 @@ class Coloring:
 
     @property
     def quantities(self) -> Sequence[Quantity]:
-        """What the grid can be colored by."""
+        """The metrics that the grid can be colored by."""
         has_heads = any(layers.cells("head").size for layers in self._state.index.stacks.values())
         return cell_colors.QUANTITIES if self._cache.readable and has_heads else ()
 
     def snapshot(self) -> Callable[[], None]:
-        """What sets everything that it knows to what it is now."""
+        """A function that restores the present state."""
         changes = self._changes
 
         def restore() -> None:
@@ -57,7 +57,7 @@ class Coloring:
     # ---- for Python
 
     def color_by(self, what: Any, label: str | None, diverging: bool | None, ln: Ln) -> None:
-        """What `HeadGrid.color_by` does; it takes the lock itself, and only to write."""
+        """Color the cells, as `HeadGrid.color_by` says; it takes the lock itself, and only to write."""
         state, changes = self._state, -1
         if isinstance(what, str):
             asked = cell_colors.quantity(what, self.quantities)

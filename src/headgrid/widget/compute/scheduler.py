@@ -1,4 +1,4 @@
-"""What a grid has its worker read of the weights, and how the results are shown."""
+"""The scheduler of a grid: it has the worker read the weights, and shows the results."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ class Scheduler:
         self._age = self.cache.age  # of what is shown of the cell in focus
 
     def spec(self) -> GridSpec:
-        """What is sent of the grid once; it changes only with the cells that write nothing."""
+        """The grid spec; it changes only with the cells that write nothing."""
         return spec(self._state.cells, self._state.silent, self.coloring.quantities)
 
     # ---- its life
 
     def snapshot(self) -> Callable[[], None]:
-        """What sets everything that it knows of what is shown to what it is now."""
+        """A function that restores the present state."""
         before, restore_coloring = (self._age, self.watched, self._asleep), self.coloring.snapshot()
 
         def restore() -> None:

@@ -73,7 +73,7 @@ class SelectedHeads:
 
 
 def still_true(shown: HeadsSummary, arrows: Arrows, cells: Sequence[int], n_heads: int) -> tuple[HeadsSummary, Arrows]:
-    """What of the summaries and arrows on show stays true when other heads are selected, until the new ones are read.
+    """The summaries and arrows on show that stay true when other heads are selected, until the new ones are read.
 
     Args:
         shown, arrows: what is shown.

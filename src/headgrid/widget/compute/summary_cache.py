@@ -33,7 +33,7 @@ TABS: dict[str, list[Tab]] = {"head": ["ov", "qk", "composition"], "mlp": ["mlp"
 
 @dataclass(frozen=True)
 class CellSummary:
-    """What is known of one cell so far.
+    """The summary of one cell, as far as it is read.
 
     Attributes:
         circuits, partners: as the wire has them.
@@ -126,7 +126,7 @@ class SummaryCache:
     # ---- one cell
 
     def unchecked(self, cell: int, ln: Ln) -> CellSummary | None:
-        """What was found before, whether or not the weights have changed since: quick."""
+        """The cached summary, whether or not the weights have changed since: quick."""
         with self._lock:
             found = self._summaries.get((cell, ln))
             if found is not None:
@@ -134,7 +134,7 @@ class SummaryCache:
             return found
 
     def known(self, cell: int, ln: Ln) -> CellSummary | None:
-        """What was found before, if the weights are still what they were."""
+        """The cached summary, if the weights are still what they were."""
         try:
             self.recheck([cell], False, lambda: None)
         except Exception:  # parameters are gone: whoever reads them will say so
@@ -142,11 +142,11 @@ class SummaryCache:
         return self.unchecked(cell, ln)
 
     def read(self, cell: int, ln: Ln) -> CellSummary:
-        """What is quick to say of a cell; what cannot be said has its reason in its place."""
+        """The quick part of a cell's summary; where something cannot be read, the reason stands in its place."""
         return self.read_all([cell], ln)[0]
 
     def read_all(self, cells: Sequence[int], ln: Ln) -> list[CellSummary]:
-        """What is quick to say of some cells; heads that are read at once are read faster."""
+        """The quick parts of some cells' summaries; heads that are read at once are read faster."""
         found: dict[int, CellSummary | None] = dict.fromkeys(cells)
         groups: dict[tuple[str, str], dict[int, Component]] = {}
         for cell in found:
@@ -173,7 +173,7 @@ class SummaryCache:
         return [answer or NOTHING for answer in found.values()]
 
     def deepen(self, cell: int, ln: Ln, cancelled: Asked) -> Iterator[CellSummary]:
-        """More and more of what is slow to say of a head.
+        """The slow parts of a head's summary, one after the other.
 
         Raises:
             Cancelled: when `cancelled` says so.
@@ -281,7 +281,7 @@ class SummaryCache:
         """Forget everything if the weights of some components (of their whole stack, for None) have changed.
 
         Returns:
-            The age of what is known: what is computed from here on is kept if nothing was forgotten in the meantime.
+            The age of the cache: results that are computed from here on are kept if nothing is forgotten meanwhile.
         """
         assert self._versions is not None
         now = self._versions.snapshot(stack, components, check)

@@ -167,7 +167,7 @@ def failed(kind: str, error: str) -> Circuit:
 
 
 def few(whole: Circuit) -> Circuit:
-    """What of a matrix is shown where several stand side by side."""
+    """The shorter form of a matrix, where several stand side by side."""
     return {**whole, "directions": whole["directions"][:FEW_DIRECTIONS], "pairs": [], "pairs_title": "", "offsets": []}
 
 

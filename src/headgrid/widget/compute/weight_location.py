@@ -1,4 +1,4 @@
-"""What is said about one cell: where each of its weights is stored, and what else a reader should know."""
+"""Where each weight of a cell is stored, and notes on it."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from headgrid.circuits.progress import Cancelled
 from headgrid.torch_state import shielded
 
 LANES = ("focus", "selected_heads", "arrows", "colors", "details", "recheck")
-"""What can be asked for, the most urgent first: `details` are what nobody waits for, such as token pairs, and
+"""The kinds of jobs, the most urgent first: `details` are what nobody waits for, such as token pairs, and
 `recheck` sees whether what is shown is still true.
 """
 

@@ -24,7 +24,7 @@ LONGEST = 1000
 
 
 def scene_of(grid: GridState, marks: Sequence[str] = ()) -> Scene:
-    """What a grid shows now, with the saved selections of these names marked."""
+    """The scene of a grid as it is now, with the saved selections of these names marked."""
     with grid.lock:
         cells, colors, arrows, (on, partial) = grid.cells, grid.colors, grid.arrows, grid.coverage()
         saved = [(name, grid.saved[name], grid.saved.colors[name]) for name in marks]

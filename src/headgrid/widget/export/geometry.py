@@ -219,7 +219,7 @@ def _columns(
 
 
 def _group_gap(cell: float) -> float:
-    """What is between two groups of heads beside the gap between two heads."""
+    """The space between two groups of heads, beside the gap between two heads."""
     return max(style.GROUP_GAP["least"], _rounded(cell / style.GROUP_GAP["of"]))
 
 

@@ -99,7 +99,7 @@ def state(grid: GridState, cache: SummaryCache, traits: Mapping[str, Any], found
 
 
 def _said(grid: GridState, found: Precomputed) -> list[str]:
-    """What the page says of itself, as HTML."""
+    """The page's remarks on itself, as HTML."""
 
     def words(cells: Any) -> str:
         return _short(str(Selection(grid.anatomy, grid.cells.parts_of(cells))))

@@ -23,7 +23,7 @@ LONGEST = 40
 
 
 def legend(scene: Scene, width: float, roomy: bool, curves: Sequence[Curve]) -> tuple[list[Shape], float]:
-    """What the colors mean, from left to right and in as many lines as it takes, and where it ends.
+    """The legend of the colors, from left to right and in as many lines as it takes, and where it ends.
 
     Args:
         scene: what is shown.
@@ -89,7 +89,7 @@ def _entry(said: str, *swatch: Shape) -> Entry:
 
 
 def _scale(scene: Scene) -> Entry:
-    """What the colors are of, and, where there is any value, the scale with its ends."""
+    """The label of the colors and, where there is any value, the scale with its ends."""
     assert scene.colors is not None
     ln = scene.colors["ln"]
     label = scene.colors["label"] + (f" ({LEGEND[ln]})" if ln in ("folded", "raw") else "")

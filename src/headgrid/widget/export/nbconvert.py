@@ -104,7 +104,7 @@ def is_current(model: Any) -> bool:
 
 
 def _outputs(nb: Any) -> Iterator[Any]:
-    """What each output of each cell has, by its types."""
+    """The data of each output of each cell, by their types."""
     for cell in nb.cells:
         for output in cell.get("outputs", ()):
             if "data" in output:
@@ -118,7 +118,7 @@ def _of(data: Any, kinds: tuple[str, ...]) -> Iterator[str]:
 
 
 def _texts(nb: Any) -> Iterator[str]:
-    """What is read as text with formulas."""
+    """The texts in which there may be formulas."""
     yield from (cell.source for cell in nb.cells if cell.cell_type == "markdown")
     for data in _outputs(nb):
         yield from _of(data, PRETTY)

@@ -1,4 +1,4 @@
-"""What a page without a kernel can show: summaries that were computed beforehand.
+"""Summaries that are computed beforehand, for a page without a kernel.
 
 Everything is read into the grid's own cache and into nothing that its views show.
 """

@@ -1,4 +1,4 @@
-"""What a picture shows: the cells of a grid and what is known of them at one moment."""
+"""The scene of a picture: the cells of a grid and their state at one moment."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Scene:
-    """What a picture shows.
+    """The scene of a picture.
 
     Attributes:
         title: the model, in one line.

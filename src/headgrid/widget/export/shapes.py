@@ -89,7 +89,7 @@ Shape = Boxes | Lines | Words
 
 @dataclass(frozen=True)
 class Drawing:
-    """What is to be drawn, from back to front.
+    """A drawing: shapes, from back to front.
 
     Attributes:
         width, height: in units; a unit is a pixel of CSS.

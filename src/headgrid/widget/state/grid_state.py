@@ -105,7 +105,7 @@ class GridState:
         self._coverage: tuple[Selection, Bools, Bools] | None = None
 
     def snapshot(self) -> Callable[[], None]:
-        """What sets everything that Python writes to what it is now; what the browser asked for stays."""
+        """A function that restores the present of everything that Python writes; what the browser asked for stays."""
         history, saved, ledger, answered = self.history.now, self.saved.state, self._ledger.state, self.answered
         shown = self.summary, self.selected_heads, self.arrows, self.colors, self.progress
 

@@ -1,1 +1,1 @@
-"""What crosses between Python and the browser, and how what comes from there is checked."""
+"""The wire between Python and the browser: its types, its commands, and the checks of messages."""

@@ -1,4 +1,4 @@
-"""What comes from the browser: it may write a few traits, each in one form. Everything else is refused.
+"""Checks of messages from the browser: it may write a few traits, each in one form. Everything else is refused.
 
 A refusal keeps the state, says so in the box for queries, and sends the state back. Nothing that came is trusted to be
 small, flat or of the right type.
@@ -33,11 +33,11 @@ FEW = 3
 """The faults of one message that are said."""
 
 OWN = ("_view_count", "tooltip", "tabbable")
-"""What ipywidgets itself lets a browser write."""
+"""The traits that ipywidgets itself lets a browser write."""
 
 
 class RefusedError(ValueError):
-    """What came is not what a browser of this version sends."""
+    """A message is not what a browser of this version sends."""
 
 
 @dataclass(frozen=True)
