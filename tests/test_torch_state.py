@@ -180,7 +180,7 @@ def shown(model: Any) -> Any:
     grid.focus = {"n": 1, "cell": 6, "ln": "folded"}
     settled(grid)
     page = grid.to_html()
-    found = [computed, grid.colors, grid.summary, grid.selected_heads, grid.masks, len(page) // 1000, kept(grid)]
+    found = [computed, grid.colors, grid.summary, grid.selected_heads, grid.masks, len(page) // 1000, precomputed(grid)]
     grid.close()
     return found
 
@@ -189,11 +189,12 @@ def settled(grid: Any) -> None:
     assert grid._scheduler.worker.join_idle(60)
 
 
-def kept(grid: Any) -> Any:
-    """What a page keeps of its cells."""
-    from headgrid.widget.export.precompute import compare, keep
+def precomputed(grid: Any) -> Any:
+    """The summaries of a page without a kernel."""
+    from headgrid.widget.export.precompute import compare, precompute
 
-    return [keep(grid).summaries, compare(grid)]
+    state, cache = grid._state, grid._scheduler.cache
+    return [precompute(state, cache).summaries, compare(state, cache)]
 
 
 def demonstrated(model: Any) -> Any:

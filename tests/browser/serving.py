@@ -88,7 +88,7 @@ class Serving:
                 command, env=self.env, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True
             )
         try:
-            wait_for(self.name, self._summaries)
+            wait_for(self.name, self._answers)
         except BaseException:
             self.__exit__(None, None, None)
             raise
