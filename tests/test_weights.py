@@ -171,3 +171,15 @@ def test_the_gate_of_an_mlp_is_what_is_activated(family: str) -> None:
     gate, read = seen["x"] @ weights.W_gate[1], seen["x"] @ weights.W_in[1]
     activated = getattr(mlp, "act_fn", None) or mlp.activation_fn
     torch.testing.assert_close(activated(gate) * read, seen["activations"])
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_rows_or_columns_that_are_swapped_behind_autograds_back_are_another_version(axis: int) -> None:
+    model = tiny.model("gpt2")
+    weights, stored = hg.Weights(model), model.transformer.h[1].attn.c_proj.weight
+    before, counted = weights.version("W_O", 1), stored._version
+    stored.data.copy_(stored.data.roll(1, axis))
+    assert stored._version == counted, "torch did not count the change"
+    assert weights.version("W_O", 1) != before
+    stored.data.copy_(stored.data.roll(-1, axis))
+    assert weights.version("W_O", 1) == before
