@@ -23,10 +23,11 @@ demo: $(STAMPS)/demo  ## set up, and open notebooks/01_first_look.ipynb in Jupyt
 
 test: $(STAMPS)/test $(STAMPS)/hooked chromium js  ## set up, and run every check and test, real browser included
 	$(call say,"running the browser tests meanwhile: what they say comes last")
+	@# the others give way to them: a page waits for its kernel only so long
 	@failed=; log=$$(mktemp); \
 	$(MAKE) --no-print-directory browser >"$$log" 2>&1 & browser=$$!; \
 	trap 'kill $$browser 2>/dev/null; rm -f "$$log"; exit 1' INT TERM; \
-	for step in check pytest hooked vitest; do $(MAKE) --no-print-directory $$step || failed="$$failed $$step"; done; \
+	for step in check pytest hooked vitest; do nice $(MAKE) --no-print-directory $$step || failed="$$failed $$step"; done; \
 	wait $$browser || failed="$$failed browser"; cat "$$log"; rm -f "$$log"; \
 	[ -z "$$failed" ] || { echo "headgrid: failed:$$failed; what is above says where"; exit 1; }; \
 	printf '\033[1m== all checks and tests passed\033[0m\n'
@@ -42,7 +43,7 @@ pytest: $(STAMPS)/test  ## run the Python tests, on all cores
 
 browser: $(STAMPS)/test chromium  ## run the tests in a real browser
 	$(call say,"running the browser tests")
-	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/browser
+	@$(BIN)/python -m pytest tests/browser
 
 vitest: js  ## run the JavaScript tests
 	$(call say,"running the JavaScript tests")
