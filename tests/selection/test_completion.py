@@ -101,6 +101,7 @@ def test_the_word_of_every_cell_is_offered_first_once_it_is_typed(family: str) -
     at=st.integers(-3, 40),
 )
 @example(text="l[", at=2)
+@example(text="l[-", at=3)
 @example(text="(" * 400 + "l1h", at=403)
 @example(text="l1h" + "9" * 5000, at=5003)
 def test_it_never_raises_and_what_it_replaces_lies_around_the_caret(text: str, at: int) -> None:

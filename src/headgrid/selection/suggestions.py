@@ -227,7 +227,7 @@ def _split(typed: str) -> tuple[str, str]:
 
 def _numbers(begun: str, n: int) -> Iterator[str]:
     """Numbers, ranges and lists that begin with a text, itself left out."""
-    if begun.endswith(("*", "]")):
+    if begun.endswith(("*", "]")) or re.search(r"(?<!\d)-", begun):  # a range begins with a number
         return
     digits = (re.findall(r"\d*$", begun) or [""])[0]
     head = begun.removesuffix(digits) if digits else begun
