@@ -22,17 +22,11 @@ demo: $(STAMPS)/demo  ## set up, and open notebooks/01_first_look.ipynb in Jupyt
 	@sh scripts/lab.sh $(BIN)/jupyter
 
 test: $(STAMPS)/test $(STAMPS)/hooked chromium js  ## set up, and run every check and test, real browser included
-	$(call say,"running the browser tests meanwhile: what they say comes last")
-	@# the others give way to them: a page waits for its kernel only so long
-	@failed=; log=$$(mktemp); \
-	$(MAKE) --no-print-directory browser >"$$log" 2>&1 & browser=$$!; \
-	trap 'kill $$browser 2>/dev/null; rm -f "$$log"; exit 1' INT TERM; \
-	for step in check pytest hooked vitest; do nice $(MAKE) --no-print-directory $$step || failed="$$failed $$step"; done; \
-	wait $$browser || failed="$$failed browser"; cat "$$log"; rm -f "$$log"; \
+	@failed=; for step in check pytest hooked vitest browser; do $(MAKE) --no-print-directory $$step || failed="$$failed $$step"; done; \
 	[ -z "$$failed" ] || { echo "headgrid: failed:$$failed; what is above says where"; exit 1; }; \
 	printf '\033[1m== all checks and tests passed\033[0m\n'
 
-quick: check  ## in between, in about two minutes: the checks, and the tests that are quick, on one family of each kind
+quick: check  ## in between: the checks, and the tests that are quick, on one family of each kind
 	$(call say,"running the quick tests")
 	@$(BIN)/python -m pytest -q -n auto --dist worksteal --ignore=tests/browser --ignore=tests/hooked --quick
 	@$(MAKE) --no-print-directory vitest
