@@ -6,20 +6,18 @@ import ast
 import json
 import os
 import shutil
-import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import nbformat
 import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
 from playwright.sync_api import BrowserContext, CDPSession, Locator, Page
 
-from . import kernels
 from .serving import ARTIFACTS, TIMEOUT, Serving, chromium, wait_for
 
 __all__ = ["ARTIFACTS", "KERNEL", "TIMEOUT", "Notebook", "Server", "chromium", "wait_for"]
@@ -43,14 +41,14 @@ class Server(Serving):
 
     def __init__(self, home: Path) -> None:
         super().__init__(home)
-        self.runtime, self.kernels = home / "runtime", home / "kernels"
+        self.runtime = home / "runtime"
         config, data = home / "config", home / "data"
         for folder in (self.runtime, config, data, home / "ipython"):
             folder.mkdir(parents=True)
         self.settings = config / "lab" / "user-settings"
         self.forget_settings()
         spec = {
-            "argv": [sys.executable, str(kernels.HERE), "start", str(self.kernels), "{connection_file}"],
+            "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
             "display_name": KERNEL,
             "language": "python",
         }
@@ -64,20 +62,6 @@ class Server(Serving):
             "JUPYTERLAB_SETTINGS_DIR": str(self.settings),
             "JUPYTERLAB_WORKSPACES_DIR": str(config / "lab" / "workspaces"),
         }
-
-    def __enter__(self) -> Self:
-        self._kernels = subprocess.Popen(
-            [sys.executable, str(kernels.HERE), "serve", str(self.kernels)], env=self.env, stdin=subprocess.PIPE,
-            start_new_session=True,
-        )  # fmt: skip
-        wait_for("the process that kernels are copies of", self.kernels.exists)
-        return super().__enter__()
-
-    def __exit__(self, *raised: Any) -> None:
-        super().__exit__(*raised)
-        assert self._kernels.stdin
-        self._kernels.stdin.close()
-        self._kernels.wait(20)
 
     def forget_settings(self) -> None:
         """Takes back what notebooks before have set for all that follow, such as a dark theme."""
