@@ -145,7 +145,9 @@ def test_a_file_that_is_there_keeps_its_permissions(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_file_and_a_folder_that_may_not_be_written_are_named(tmp_path: Path) -> None:
+def test_a_file_and_a_folder_that_may_not_be_written_are_named(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     locked = tmp_path / "locked"
     locked.mkdir()
     (locked / "there").write_text("old")
@@ -154,8 +156,10 @@ def test_a_file_and_a_folder_that_may_not_be_written_are_named(tmp_path: Path) -
     readonly.write_text("old")
     readonly.chmod(0o444)
     locked.chmod(0o555)
-    for one in (tmp_path, *(one for one in tmp_path.parents if one.name.startswith(("pytest-", "popen-")))):
-        one.chmod(0o777 if one == tmp_path else 0o755)
+    tmp_path.chmod(0o777)
+    for one in tmp_path.parents:
+        if one.name.startswith(("pytest-", "popen-")) or one == tmp_path_factory.getbasetemp():
+            one.chmod(0o755)
 
     def said(path: Path) -> str:
         command = [sys.executable, "-c", AS_NOBODY, str(path)]
