@@ -11,7 +11,9 @@ class Contestant:
     """One way to select cells of a grid in a notebook.
 
     Attributes:
-        kind: the name of its file in `cells`, and of its entry in `probe.js`.
+        kind: the name of its entry in `probe.js`.
+        file: the name of its file in `cells`; that of its kind by default.
+        prepare: the function of that file that returns what its `build` takes.
         acts_on: the event by which its click is complete.
         brushes: whether a drag selects a block; where it does not, a user clicks each cell.
     """
@@ -21,6 +23,8 @@ class Contestant:
     package: str
     acts_on: str = "pointerup"
     brushes: bool = True
+    file: str = ""
+    prepare: str = "prepare"
 
     @property
     def version(self) -> str:
@@ -34,7 +38,13 @@ class Contestant:
 HEADGRID = Contestant("headgrid", "headgrid", "headgrid")
 CONTESTANTS = (
     HEADGRID,
-    Contestant("headgridlive", "headgrid, of a live model with a cell in focus", "headgrid"),
+    Contestant(
+        "headgridlive",
+        "headgrid, of a live model with a cell in focus",
+        "headgrid",
+        file="headgrid",
+        prepare="prepare_live",
+    ),
     Contestant("togglebuttons", "ipywidgets ToggleButton", "ipywidgets", brushes=False),
     Contestant("plotlyfigure", "plotly FigureWidget", "plotly"),
     Contestant("bqplotgrid", "bqplot GridHeatMap", "bqplot"),

@@ -102,8 +102,8 @@ class Stage:
     ) -> None:
         self.who, self.shape = who, {"layers": layers, "heads": heads}
         self._server, self._name = server, f"{who.kind}-{layers}x{heads}"
-        self._prepare = prepare or f"given = prepare({layers}, {heads})"
-        source = (HERE / "cells" / f"{who.kind}.py").read_text()
+        self._prepare = prepare or f"given = {who.prepare}({layers}, {heads})"
+        source = (HERE / "cells" / f"{who.file or who.kind}.py").read_text()
         (server.root / f"{self._name}.py").write_text("\n".join([SETUP, source, self._prepare]))
         self.notebook = Notebook(server, context, self._name, [f"exec(open({self._name + '.py'!r}).read())", ""])
         self.page = self.notebook.page

@@ -1,10 +1,11 @@
-"""The grid of headgrid, from the shape of a model alone."""
+"""The grid of headgrid: from the shape of a model alone, or of a live model."""
 
 import json
 import time
 
 import ipywidgets
 import numpy as np
+import torch
 import transformers
 from ipywidgets.widgets.widget import _remove_buffers
 
@@ -13,18 +14,31 @@ import headgrid as hg
 
 def prepare(layers, heads):
     """What a user of headgrid has before there is a grid; the others need the two numbers only."""
-    groups = heads if heads <= 12 else 8
-    return hg.dissect(
-        transformers.LlamaConfig(
-            num_hidden_layers=layers, num_attention_heads=heads, num_key_value_heads=groups,
-            hidden_size=64 * heads, intermediate_size=256 * heads, vocab_size=1000,
-        )
+    return hg.dissect(llama(layers, heads, 64, 256))
+
+
+def prepare_live(layers, heads):
+    """A model of random weights; heads of 4 dimensions, so that 126 x 128 of them fit into any memory."""
+    torch.manual_seed(0)
+    return transformers.LlamaForCausalLM(llama(layers, heads, 4, 8))
+
+
+def llama(layers, heads, head_dim, neurons_per_head):
+    return transformers.LlamaConfig(
+        num_hidden_layers=layers, num_attention_heads=heads, num_key_value_heads=heads if heads <= 12 else 8,
+        hidden_size=head_dim * heads, intermediate_size=neurons_per_head * heads, vocab_size=1000,
     )  # fmt: skip
 
 
-def build(anatomy, layers, heads, note):
-    grid = hg.HeadGrid(anatomy)
+def build(given, layers, heads, note):
+    """The grid; of a live model with a head in focus, whose weights are read beside whatever is clicked."""
+    grid = hg.HeadGrid(given)
     grid.observe(lambda change: note(), "selection")
+    if isinstance(given, torch.nn.Module):
+        embeddings, decoder = grid.spec["bands"][:2]
+        first = len(embeddings["rows"]) * len(embeddings["columns"])
+        column = [column["kind"] for column in decoder["columns"]].index("head")
+        grid.set_state({"focus": {"n": 1, "cell": first + column, "ln": "folded"}})
     return grid
 
 
