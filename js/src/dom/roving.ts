@@ -1,7 +1,7 @@
 /** Roving focus: one tab stop for all controls of a row; the arrow keys go from one to the next. */
 
+import { arrowKeys } from "./arrow_keys";
 import { on } from "./elements";
-import { tabFor } from "./tabs";
 
 export interface RovingFocus {
   /** To be called when the controls changed. */
@@ -31,21 +31,7 @@ export function rovingFocus(element: HTMLElement, signal: AbortSignal): RovingFo
     },
     signal,
   );
-  on(
-    element,
-    "keydown",
-    (event) => {
-      if (event.key !== "Tab") event.stopPropagation();
-      if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
-      const nodes = all();
-      const at = nodes.indexOf(event.target as HTMLElement);
-      const to = at < 0 ? null : tabFor(event.key, at, nodes.length);
-      if (to === null) return;
-      event.preventDefault();
-      nodes[to]!.focus();
-    },
-    signal,
-  );
+  arrowKeys(element, all, () => {}, signal);
   return {
     update,
     keep: (change) => {

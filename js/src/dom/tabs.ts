@@ -1,5 +1,6 @@
 /** A tab list: one tab stop, and the arrow keys go from one tab to the next. */
-import { button, freshId, make, on, setText } from "./elements";
+import { arrowKeys } from "./arrow_keys";
+import { button, freshId, make, setText } from "./elements";
 
 export interface TabShape {
   name: string;
@@ -15,14 +16,6 @@ export interface Tabs {
   element: HTMLElement;
   /** The tabs, and the name of the one that is shown; without tabs nothing is there to see. */
   update(tabs: readonly TabShape[], shown: string): void;
-}
-
-/** Which of `count` tabs a key goes to from tab `at`; null for a key that goes to none. */
-export function tabFor(key: string, at: number, count: number): number | null {
-  if (key === "ArrowRight") return (at + 1) % count;
-  if (key === "ArrowLeft") return (at + count - 1) % count;
-  if (key === "Home") return 0;
-  return key === "End" ? count - 1 : null;
 }
 
 interface Tab {
@@ -65,19 +58,10 @@ export function makeTabs(
     return focused;
   };
 
-  on(
+  arrowKeys(
     element,
-    "keydown",
-    (event) => {
-      if (event.key !== "Tab") event.stopPropagation();
-      if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
-      const at = nodes.findIndex(({ node }) => node === event.target);
-      const to = at < 0 ? null : tabFor(event.key, at, nodes.length);
-      if (to === null) return;
-      event.preventDefault();
-      nodes[to]!.node.focus();
-      show(nodes[to]!.name);
-    },
+    () => nodes.map(({ node }) => node),
+    (to) => show(nodes[to]!.name),
     signal,
   );
 

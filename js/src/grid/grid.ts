@@ -210,7 +210,10 @@ export function makeGrid(
       };
       if (!isVertical(key) || !samePosition(view.cursor, run.to))
         run = { origin: view.cursor, to: view.cursor };
-      const action = actionOf(view.cells, geometry, view.cursor, key, page, run.origin);
+      const action = actionOf(
+        { cells: view.cells, geometry, at: view.cursor, origin: run.origin, page },
+        key,
+      );
       if (action?.do === "move") run.to = action.to;
       // No key but Tab goes on to the notebook; it has no shortcut that is meant for the inside of the grid.
       if (event.key !== "Tab") event.stopPropagation();

@@ -24,6 +24,17 @@ export type Action =
   | { do: "zoom"; by: -1 | 0 | 1 }
   | { do: "toggle" | "only" | "group" | "all" | "invert" | "undo" | "redo" | "query" | "help" | "escape" };
 
+/** The cursor of a grid, and what its moves go by. */
+export interface Cursor {
+  cells: Cells;
+  geometry: Geometry;
+  at: Position;
+  /** Where a run of moves by lines began: its column is kept through lines that have it not. */
+  origin: Position;
+  /** The lines that PageUp and PageDown move by. */
+  page: number;
+}
+
 type Rows = readonly [keys: string, meaning: string][];
 
 /** All keys, as the help lists them, in groups. */
@@ -96,14 +107,7 @@ function across(cells: Cells, geometry: Geometry, from: Position, line: Line): P
   return { ...line, column: line.row === -2 ? (groupAt(band, column)?.[0] ?? column) : column };
 }
 
-/** `origin` is where the run of such moves began: its column is kept through lines that have it not. */
-function vertical(
-  cells: Cells,
-  geometry: Geometry,
-  from: Position,
-  steps: number,
-  origin: Position,
-): Position {
+function vertical({ cells, geometry, at: from, origin }: Cursor, steps: number): Position {
   const lines = linesOf(cells);
   const at = lines.findIndex((line) => line.band === from.band && line.row === from.row);
   const direction = Math.sign(steps);
@@ -119,7 +123,7 @@ function vertical(
 }
 
 /** The first position of a line that exists, from an index of its order on; index -1 is the row headers. */
-function horizontal(cells: Cells, from: Position, start: number, direction: number): Position {
+function horizontal({ cells, at: from }: Cursor, start: number, direction: number): Position {
   const order = orderOf(cells.bands[from.band]!);
   for (let at = start; at >= -1 && at < order.length; at += direction) {
     const position = { ...from, column: order[at] ?? -1 };
@@ -129,35 +133,29 @@ function horizontal(cells: Cells, from: Position, start: number, direction: numb
 }
 
 /** Where the cursor goes for a key that moves it; null for any other key. */
-export function move(
-  cells: Cells,
-  geometry: Geometry,
-  at: Position,
-  key: Key,
-  page: number,
-  origin = at,
-): Position | null {
+function move(cursor: Cursor, key: Key): Position | null {
+  const { cells, at, page } = cursor;
   const band = cells.bands[at.band];
   if (!band) return null;
   const order = orderOf(band);
   const index = order.indexOf(at.column);
   switch (key.key) {
     case "ArrowUp":
-      return vertical(cells, geometry, at, -1, origin);
+      return vertical(cursor, -1);
     case "ArrowDown":
-      return vertical(cells, geometry, at, 1, origin);
+      return vertical(cursor, 1);
     case "PageUp":
-      return vertical(cells, geometry, at, -page, origin);
+      return vertical(cursor, -page);
     case "PageDown":
-      return vertical(cells, geometry, at, page, origin);
+      return vertical(cursor, page);
     case "ArrowLeft":
-      return horizontal(cells, at, index - 1, -1);
+      return horizontal(cursor, index - 1, -1);
     case "ArrowRight":
-      return horizontal(cells, at, index + 1, 1);
+      return horizontal(cursor, index + 1, 1);
     case "Home":
-      return key.control ? endCell(cells, false) : horizontal(cells, at, 0, 1);
+      return key.control ? endCell(cells, false) : horizontal(cursor, 0, 1);
     case "End":
-      return key.control ? endCell(cells, true) : horizontal(cells, at, order.length - 1, -1);
+      return key.control ? endCell(cells, true) : horizontal(cursor, order.length - 1, -1);
     default:
       return null;
   }
@@ -184,16 +182,9 @@ export function isVertical({ key }: Key): boolean {
 }
 
 /** What a key does; null for a key that is not the grid's. */
-export function actionOf(
-  cells: Cells,
-  geometry: Geometry,
-  at: Position,
-  key: Key,
-  page: number,
-  origin = at,
-): Action | null {
+export function actionOf(cursor: Cursor, key: Key): Action | null {
   if (key.alt) return null;
-  const to = move(cells, geometry, at, key, page, origin);
+  const to = move(cursor, key);
   if (to) return { do: "move", to, extend: key.shift };
   const name = key.key.toLowerCase();
   if (name === "a") return { do: "all" };

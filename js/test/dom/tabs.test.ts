@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { makeTabs, type TabShape, tabFor } from "../../src/dom/tabs";
+import { neighbor } from "../../src/dom/arrow_keys";
+import { makeTabs, type TabShape } from "../../src/dom/tabs";
 
 const TABS: TabShape[] = [
   { name: "enc", label: "encoder", count: "3", spoken: "encoder, 3 cells selected", title: "the encoder" },
@@ -76,7 +77,7 @@ describe("the tabs", () => {
   });
 
   it("leave other keys alone", () => {
-    expect(tabFor("ArrowDown", 0, 3)).toBeNull();
-    expect(tabFor("Home", 2, 3)).toBe(0);
+    expect(neighbor("ArrowDown", 0, 3)).toBeNull();
+    expect(neighbor("Home", 2, 3)).toBe(0);
   });
 });

@@ -8,7 +8,10 @@ import { measure, small } from "../specs";
 const cells = small([9]);
 const geometry = layOut(cells, 30, measure);
 const press = (at: Position, key: string, keys: { shift?: boolean; control?: boolean; alt?: boolean } = {}) =>
-  actionOf(cells, geometry, at, { key, shift: false, control: false, alt: false, ...keys }, 5);
+  actionOf(
+    { cells, geometry, at, origin: at, page: 5 },
+    { key, shift: false, control: false, alt: false, ...keys },
+  );
 const at = (row: number, column: number, band = 1): Position => ({ band, row, column });
 const goesTo = (from: Position, key: string, keys = {}) => {
   const action = press(from, key, keys);
@@ -39,7 +42,7 @@ describe("the keys of the grid", () => {
 
   it("come back to their column after a band that has it not", () => {
     const key = { key: "ArrowUp", shift: false, control: false, alt: false };
-    const back = actionOf(cells, geometry, at(0, 0, 2), key, 5, at(1, 4));
+    const back = actionOf({ cells, geometry, at: at(0, 0, 2), origin: at(1, 4), page: 5 }, key);
     expect(back).toEqual({ do: "move", to: at(1, 4), extend: false });
   });
 
@@ -101,7 +104,10 @@ describe("the keys of the grid", () => {
 describe("the arrows", () => {
   const go = (cells: typeof mixed, from: Position, key: string) => {
     const keys = { key, shift: false, control: false, alt: false };
-    const action = actionOf(cells, layOut(cells, 30, measure), from, keys, 5);
+    const action = actionOf(
+      { cells, geometry: layOut(cells, 30, measure), at: from, origin: from, page: 5 },
+      keys,
+    );
     return action?.do === "move" ? action.to : null;
   };
   const mixed = handledCells();
