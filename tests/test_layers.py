@@ -7,6 +7,7 @@ libraries are imported where they are used.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -172,6 +173,24 @@ def test_a_circle_would_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(f"{__name__}.DOORWAYS", set())
     known = {"headgrid.anatomy.anatomy", "headgrid.selection.parts", "headgrid.selection.selection"}
     assert any(known <= set(circle) for circle in circles())
+
+
+def types(tree: ast.Module) -> set[str]:
+    """The classes and aliases of types that a module defines."""
+    named = {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
+    set_to = [node.targets if isinstance(node, ast.Assign) else [node.target] for node in tree.body
+              if isinstance(node, ast.Assign | ast.AnnAssign)]  # fmt: skip
+    named |= {target.id for targets in set_to for target in targets if isinstance(target, ast.Name)}
+    return {name for name in named if re.fullmatch(r"[A-Z]+[a-z]\w*", name)}
+
+
+def test_a_name_of_a_type_means_one_thing() -> None:
+    where: dict[str, list[str]] = {}
+    for name, path in FILES.items():
+        for found in types(ast.parse(path.read_text())):
+            where.setdefault(found, []).append(name)
+    assert len(where) > 100
+    assert {found: names for found, names in where.items() if len(names) > 1} == {}
 
 
 @pytest.mark.parametrize("name", FILES)

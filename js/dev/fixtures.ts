@@ -1,5 +1,5 @@
 /** Summaries as Python's are, of numbers that are drawn by chance but always the same. */
-import type { Arrow, Circuit, Direction, Metric, Pair, Score, Tokens } from "../src/model/wire";
+import type { Arrow, Circuit, Direction, Metric, Score, TokenPair, Tokens } from "../src/model/wire";
 
 export const METRICS: Metric[] = [
   {
@@ -91,7 +91,7 @@ const directions = (random: () => number, values: number[], left: boolean, right
     right: right ? tokens(random, 10) : null,
   }));
 
-const pairs = (random: () => number): Pair[] =>
+const pairs = (random: () => number): TokenPair[] =>
   Array.from({ length: 10 }, (_, k) => ({
     source: WORDS[Math.floor(random() * WORDS.length)]!,
     target: WORDS[Math.floor(random() * WORDS.length)]!,

@@ -1,6 +1,6 @@
 /** The history and the saved selections of the fake kernel. */
 import { type BitSet, equal, fromText, union, without } from "../src/model/bits";
-import type { Command, History, Saved } from "../src/model/wire";
+import type { Command, History, SavedSelections } from "../src/model/wire";
 import { toWire } from "./bytes";
 
 const COLORS = ["#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#0072b2"];
@@ -24,7 +24,7 @@ export class FakeHistory {
     return { done: this.#done, undo: this.#undo.length, redo: this.#redo.length };
   }
 
-  get saved(): Saved {
+  get saved(): SavedSelections {
     const items = [...this.#named].map(([name, { bits, ...rest }]) => ({
       name,
       ...rest,

@@ -67,4 +67,13 @@ describe("the modules", () => {
     const circles = [...imports.keys()].flatMap((module) => circleFrom(module)?.join(" > ") ?? []);
     expect(circles).toEqual([]);
   });
+
+  it("give each name of a type to one thing", () => {
+    const where = new Map<string, string[]>();
+    for (const [path, source] of Object.entries(sources))
+      for (const [, name] of source.matchAll(/^(?:export )?(?:class|interface|type) (\w+)/gm))
+        where.set(name!, [...(where.get(name!) ?? []), moduleOf(path)]);
+    expect(where.size).toBeGreaterThan(80);
+    expect([...where].filter(([, modules]) => modules.length > 1)).toEqual([]);
+  });
 });

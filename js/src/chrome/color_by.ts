@@ -2,7 +2,7 @@
 
 import { keepKeys, make, OWN_KEYS, on, setText } from "../dom/elements";
 import type { CellValues } from "../model/cell_values";
-import type { Metric, Progress } from "../model/wire";
+import type { Metric, ProgressState } from "../model/wire";
 import { makeProgress } from "./progress";
 
 /** The value of the option that stands for an array of the user's. */
@@ -14,7 +14,7 @@ export interface ColorState {
   /** The metric that is shown, or that is asked for and not answered yet; "" for none and for values of the user's. */
   metric: string;
   error: string;
-  progress: Progress;
+  progress: ProgressState;
   live: boolean;
 }
 

@@ -1,7 +1,7 @@
 /** Completion of the query box: a listbox of the words that may follow the caret, and the history of applied queries. */
 
 import { atEnd, freshId, make, on } from "../dom/elements";
-import type { Completion, Completions } from "../model/wire";
+import type { Completion, CompletionList } from "../model/wire";
 import type { QueryBox } from "./query";
 
 /** How long typing rests until Python is asked what may follow. */
@@ -10,7 +10,7 @@ const SETTLED = 80;
 /** A text with a completion inserted, and the position of the caret after it. */
 export function accepted(
   text: string,
-  { start, end }: Pick<Completions, "start" | "end">,
+  { start, end }: Pick<CompletionList, "start" | "end">,
   word: string,
 ): [text: string, at: number] {
   return [text.slice(0, start) + word + text.slice(end), start + word.length];
@@ -136,7 +136,7 @@ export function makeOptions(
 
 export interface Completing {
   /** An answer to what was asked, for the first time or again; one that answers an older text is dropped. */
-  update(answer: Completions | null): void;
+  update(answer: CompletionList | null): void;
 }
 
 /** `complete` asks Python for completions at an offset of a text, and returns the number of the question. */
@@ -149,7 +149,7 @@ export function makeCompleting(
   const options = makeOptions(input, (option) => take(option), signal);
   /** What Python was asked to complete. */
   let wanted = { n: -1, text: "", at: 0 };
-  let offer: Completions | null = null;
+  let offer: CompletionList | null = null;
   let timer = 0;
 
   const close = () => {

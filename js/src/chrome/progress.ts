@@ -1,11 +1,11 @@
 /** The progress bar of the metric that is being computed, beside the menu of the colors. */
 
 import { button, make, setText } from "../dom/elements";
-import type { Progress } from "../model/wire";
+import type { ProgressState } from "../model/wire";
 
 export interface ProgressBar {
   element: HTMLElement;
-  update(progress: Progress, live: boolean): void;
+  update(progress: ProgressState, live: boolean): void;
 }
 
 /** `stop` ends the work; the focus goes to `menu` where the button that had it goes away. */
@@ -20,7 +20,7 @@ export function makeProgress(menu: HTMLElement, stop: () => void, signal: AbortS
   };
   const ending = button("Stop", { title: "Stop this and show no colors" }, end, signal);
   const element = make("div", { class: "hg-progress", hidden: true }, doing, bar, amount, ending);
-  const update = ({ label, done, total }: Progress, live: boolean) => {
+  const update = ({ label, done, total }: ProgressState, live: boolean) => {
     const runs = live && total > 0;
     if (!runs && ending.matches(":focus")) menu.focus({ preventScroll: true });
     element.hidden = !runs;

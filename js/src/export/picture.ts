@@ -28,7 +28,7 @@ const MOST_PIXELS = 12_000;
 const FAMILY = /^[^,]*?[\d.]+px\s*/;
 const MONO = "11px ui-monospace, Menlo, Consolas, monospace";
 
-type Measure = (text: string, font: string) => number;
+type MeasureText = (text: string, font: string) => number;
 
 /** A text in lines of a width, broken at blanks where there are any; more than `most` of them end in "…". */
 export function wrap(text: string, room: number, most: number, measure: (text: string) => number): string[] {
@@ -60,7 +60,7 @@ interface Entry {
   paint(context: Context): void;
 }
 
-function entriesOf(scene: Scene, palette: Palette, caption: Caption, measure: Measure): Entry[] {
+function entriesOf(scene: Scene, palette: Palette, caption: Caption, measure: MeasureText): Entry[] {
   const { cells, on, partial, marks, geometry } = scene;
   const cellValues = isPlain(palette) ? null : scene.cellValues;
   const side = { x: 0, y: 0, width: PICTURE.swatch, height: PICTURE.swatch };
@@ -198,7 +198,13 @@ function entriesOf(scene: Scene, palette: Palette, caption: Caption, measure: Me
 }
 
 /** Where everything stands, and what paints all but the cells. */
-export function frameOf(scene: Scene, palette: Palette, title: string, caption: Caption, measure: Measure) {
+export function frameOf(
+  scene: Scene,
+  palette: Palette,
+  title: string,
+  caption: Caption,
+  measure: MeasureText,
+) {
   const width = Math.max(PICTURE.least, scene.geometry.width) + 2 * PICTURE.padding;
   const heading = palette.font.replace(FAMILY, "bold 13px ");
   const lines: { text: string; font: string; color: string; y: number }[] = [];

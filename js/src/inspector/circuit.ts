@@ -3,7 +3,7 @@
 import { freshId, make } from "../dom/elements";
 import { short } from "../model/numbers";
 import type { Sign } from "../model/view";
-import type { Circuit, Direction, Pair, Score } from "../model/wire";
+import type { Circuit, Direction, Score, TokenPair } from "../model/wire";
 import { type Chart, makeChart } from "./chart";
 import { chip, chips } from "./tokens";
 
@@ -116,7 +116,7 @@ function directionTable({ title, left, right, directions }: Circuit, sign: Sign)
   return doubt ? [table, make("p", { class: "hg-note" }, UNCLEAR)] : [table];
 }
 
-function pairTable(title: string, pairs: readonly Pair[]): HTMLElement[] {
+function pairTable(title: string, pairs: readonly TokenPair[]): HTMLElement[] {
   if (!pairs.length) return [];
   const rows = pairs.map(({ source, target, value }) =>
     make(

@@ -2,7 +2,7 @@
 
 import { make } from "../dom/elements";
 import type { Sign } from "../model/view";
-import type { Circuit, HeadSummary, HeadsSummary } from "../model/wire";
+import type { Circuit, HeadsSummary, SelectedHead } from "../model/wire";
 import { drawBars } from "./chart";
 import { type CircuitView, makeCircuit, spectrumOf } from "./circuit";
 import { type CellLinks, cellButton } from "./composition";
@@ -15,7 +15,7 @@ export const NARROWEST = 96;
 
 /** The circuits that any head has, by title, in order; null where a head lacks one. */
 export function alignCircuits(
-  heads: readonly HeadSummary[],
+  heads: readonly SelectedHead[],
 ): { title: string; circuits: (Circuit | null)[] }[] {
   const titles = [...new Set(heads.flatMap(({ circuits }) => circuits.map(({ title }) => title)))];
   return titles.map((title) => ({
@@ -46,14 +46,18 @@ export function columnsOf(heads: number, fit: number): number {
 }
 
 /** One thing that is compared, with what each head has of it. */
-interface Row {
+interface ComparisonRow {
   name: string;
   help: string;
   cells: (Node | string)[];
 }
 
-function rowsOf(title: string, circuits: readonly (Circuit | null)[], sign: Sign): Row[] {
-  const row = (name: string, cells: Row["cells"], help = "") => ({ name: `${title} ${name}`, help, cells });
+function rowsOf(title: string, circuits: readonly (Circuit | null)[], sign: Sign): ComparisonRow[] {
+  const row = (name: string, cells: ComparisonRow["cells"], help = "") => ({
+    name: `${title} ${name}`,
+    help,
+    cells,
+  });
   const spectra = circuits.map((circuit) => {
     if (!circuit?.spectrum.length) return "–";
     const chart = spectrumOf(circuit);

@@ -13,11 +13,11 @@ import { type Cells, readSpec } from "./cells";
 import type {
   Arrows,
   Command,
-  Completions,
+  CompletionList,
   Focus,
   HeadsSummary,
   History,
-  Progress,
+  ProgressState,
   Recolor,
   SavedSelection,
   Summary,
@@ -104,7 +104,7 @@ export class Sync {
     return this.#colors?.error ?? "";
   }
 
-  get progress(): Progress {
+  get progress(): ProgressState {
     return { label: "", done: 0, total: 0, ...this.#read("progress") };
   }
 
@@ -158,10 +158,10 @@ export class Sync {
   }
 
   /** The completions of the text in the query box; null while they answer an older text. */
-  get completions(): Completions | null {
+  get completions(): CompletionList | null {
     const answer = this.#read("completions");
     if (!answer?.items || answer.complete !== this.#read("complete")?.n) return null;
-    return { start: 0, end: 0, ...answer } as Completions;
+    return { start: 0, end: 0, ...answer } as CompletionList;
   }
 
   /** Calls back after each change of a trait, with the sets of cells read anew, until the signal aborts. */

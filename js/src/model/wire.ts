@@ -86,7 +86,7 @@ export interface Completion {
   begun: boolean;
 }
 
-export interface Completions {
+export interface CompletionList {
   complete: number;
   start: number;
   end: number;
@@ -116,7 +116,7 @@ export interface SavedSelection {
   cells: Bits;
 }
 
-export interface Saved {
+export interface SavedSelections {
   items: SavedSelection[];
 }
 
@@ -169,7 +169,7 @@ export interface Direction {
   right: Tokens | null;
 }
 
-export interface Pair {
+export interface TokenPair {
   source: string;
   target: string;
   value: number;
@@ -185,7 +185,7 @@ export interface Circuit {
   scores: Score[];
   directions: Direction[];
   pairs_title: string;
-  pairs: Pair[];
+  pairs: TokenPair[];
   offsets: number[];
   notes: string[];
   error: string;
@@ -221,14 +221,14 @@ export interface Summary {
   pending: ("ov" | "qk" | "mlp" | "composition")[];
 }
 
-export interface HeadSummary {
+export interface SelectedHead {
   cell: number;
   title: string;
   circuits: Circuit[];
 }
 
 export interface HeadsSummary {
-  heads: HeadSummary[];
+  heads: SelectedHead[];
   n_heads: number;
   summed: Circuit | null;
   ln: "folded" | "raw";
@@ -255,7 +255,7 @@ export interface Colors {
   error: string;
 }
 
-export interface Progress {
+export interface ProgressState {
   label: string;
   done: number;
   total: number;
@@ -274,13 +274,13 @@ export interface Wire {
   /** the browser writes */
   complete: Complete;
   /** Python writes */
-  completions: Completions;
+  completions: CompletionList;
   /** the browser writes: those that `history` does not call done yet */
   commands: Command[];
   /** Python writes */
   history: History;
   /** Python writes */
-  saved: Saved;
+  saved: SavedSelections;
   /** the browser writes */
   focus: Focus;
   /** Python writes */
@@ -294,7 +294,7 @@ export interface Wire {
   /** Python writes */
   colors: Colors;
   /** Python writes */
-  progress: Progress;
+  progress: ProgressState;
   /** Python writes, into files only: summaries that can be shown without a kernel */
   precomputed: Summary[];
 }

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { accepted, makeCompleting, QueryHistory } from "../../src/chrome/completion";
 import { makeQuery, pythonOf } from "../../src/chrome/query";
-import type { Completions } from "../../src/model/wire";
+import type { CompletionList } from "../../src/model/wire";
 import { text } from "../specs";
 
 describe("an accepted word", () => {
@@ -101,7 +101,7 @@ describe("the list of words", () => {
       input.dispatchEvent(event);
       return event;
     };
-    const answer = (start: number, ...words: string[]): Completions => ({
+    const answer = (start: number, ...words: string[]): CompletionList => ({
       complete: n,
       start,
       end: input.value.length,

@@ -5,18 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from headgrid.plots import style
 from headgrid.utils import arguments
+from headgrid.utils.arguments import Floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.cm import ScalarMappable
     from matplotlib.colorbar import Colorbar
     from matplotlib.colors import Colormap
-
-Floats = npt.NDArray[np.float64]
 
 COLORS = style.SAVED
 """Of series, told apart with any color vision."""

@@ -12,8 +12,7 @@ import numpy.typing as npt
 
 from headgrid.linalg.outliers import outer_fences
 from headgrid.plots.style import DIVERGING, LEVELS, SEQUENTIAL
-
-Floats = npt.NDArray[np.float64]
+from headgrid.utils.arguments import Floats
 
 ROOM = 0.5
 """How far an end may go beyond all values that are no outliers, as a part of their own range."""

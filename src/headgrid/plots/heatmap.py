@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from headgrid.plots.canvas import (
-    Floats,
     axes,
     color_bar,
     color_map,
@@ -23,7 +22,7 @@ from headgrid.plots.color_scale import ink, limits
 from headgrid.plots.style import BEYOND, DOT, FRAME, GROUP_GAP, LEGEND, LIGHT
 from headgrid.selection.selection import Selection
 from headgrid.utils import arguments
-from headgrid.utils.arguments import flag, integer, number, real_numbers, shown
+from headgrid.utils.arguments import Floats, flag, integer, number, real_numbers, shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

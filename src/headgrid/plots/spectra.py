@@ -9,9 +9,9 @@ import torch
 
 from headgrid.circuits.scores import entropy_rank, stable_rank
 from headgrid.linalg.factored import FactoredMatrix
-from headgrid.plots.canvas import COLORS, Floats, axes, because, name_of, numbers, one_circuit
+from headgrid.plots.canvas import COLORS, axes, because, name_of, numbers, one_circuit
 from headgrid.plots.style import LIGHT
-from headgrid.utils.arguments import flag, shown, text
+from headgrid.utils.arguments import Floats, flag, shown, text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -24,6 +24,7 @@ import torch
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., object])
 S = TypeVar("S", bound=str)
+Floats = npt.NDArray[np.float64]
 
 _LONGEST = 80
 _short = reprlib.Repr()
@@ -230,7 +231,7 @@ def device(name: str, value: Any) -> torch.device:
     return found
 
 
-def real_numbers(name: str, value: Any, what: str) -> npt.NDArray[np.float64]:
+def real_numbers(name: str, value: Any, what: str) -> Floats:
     """Real numbers in an array, a tensor, nested lists or alone, as float64; masked entries and None are NaN.
 
     Args:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -28,7 +27,7 @@ from headgrid.widget.wire.schema import TRAITS, Band, Ln
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Path: TypeAlias = "str | os.PathLike[str]"
+    from headgrid.widget.export.files import FilePath
 
 
 class HeadGrid(StateWidget):
@@ -160,7 +159,7 @@ class HeadGrid(StateWidget):
         self._scheduler.recheck_now()
         return files.plot(self._state, ax, **style)
 
-    def to_html(self, path: Path | None = None, progress: Progress = False) -> str | None:
+    def to_html(self, path: FilePath | None = None, progress: Progress = False) -> str | None:
         """The grid as a page that works offline, with what the inspector says of the selected cells.
 
         Args:
@@ -177,7 +176,7 @@ class HeadGrid(StateWidget):
             traits = self.get_state([trait for trait in TRAITS if trait in self.keys])
         return files.to_html(self._state, self._scheduler.cache, traits, path, progress)
 
-    def to_svg(self, path: Path | None = None, *, marks: Sequence[str] = ()) -> str | None:
+    def to_svg(self, path: FilePath | None = None, *, marks: Sequence[str] = ()) -> str | None:
         """The grid as it is now, as an SVG picture; `path` and errors as of `to_html`.
 
         Args:
@@ -189,7 +188,7 @@ class HeadGrid(StateWidget):
         self._scheduler.recheck_now()
         return files.to_svg(self._state, path, marks)
 
-    def to_png(self, path: Path | None = None, *, marks: Sequence[str] = ()) -> bytes | None:
+    def to_png(self, path: FilePath | None = None, *, marks: Sequence[str] = ()) -> bytes | None:
         """The grid as it is now, as a PNG picture; as `to_svg`, and an ImportError where matplotlib is missing."""
         from headgrid.widget.export import files
 

@@ -23,9 +23,9 @@ every_family = pytest.mark.parametrize("family", tiny.FAMILIES)
 
 def test_the_checker_of_these_tests_finds_what_is_wrong() -> None:
     good = {"source": "a", "target": "b", "value": 1.0}
-    assert fits(good, schema.Pair)
+    assert fits(good, schema.TokenPair)
     for bad in ({**good, "value": math.nan}, {**good, "value": 1}, {"source": "a", "target": "b"}, {**good, "n": 1}):
-        assert not fits(bad, schema.Pair)
+        assert not fits(bad, schema.TokenPair)
     assert not fits({"top": "abc"}, schema.Tokens)
 
 

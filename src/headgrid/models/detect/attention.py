@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from headgrid.models.detect.evidence import Evidence, Shape, Sizes, width
+from headgrid.models.detect.evidence import Evidence, Sizes, TensorShape, width
 from headgrid.models.detect.lexicon import Reading
 
 EQUAL = "0/3 n h | 1/3 g h | 2/3 g h"
@@ -15,7 +15,7 @@ FOUR_BLOCKS = "*/4 0/3 n h | */4 2/3 g h | */4 1/3 g h"
 """Ways to fuse q, k and v, in the order of three roles; `FOUR_BLOCKS` is CodeGen's, with q, v, k in each."""
 
 
-def attention(found: Evidence, reading: Reading, shape: Shape, s: Sizes) -> Iterator[tuple[str, str]]:
+def attention(found: Evidence, reading: Reading, shape: TensorShape, s: Sizes) -> Iterator[tuple[str, str]]:
     """The roles and axes of one parameter of attention; none where its shape is not what its name promises."""
     kind = reading.kind
     if found.latent and kind == "Q":
@@ -47,7 +47,7 @@ def attention(found: Evidence, reading: Reading, shape: Shape, s: Sizes) -> Iter
         yield from _latent(found, reading, shape)
 
 
-def _projection(found: Evidence, reading: Reading, shape: Shape, s: Sizes) -> Iterator[tuple[str, str]]:
+def _projection(found: Evidence, reading: Reading, shape: TensorShape, s: Sizes) -> Iterator[tuple[str, str]]:
     """A projection of its own; one of queries with twice the rows holds an output gate too (Qwen3-Next)."""
     kind = reading.kind
     letter, count = ("n", s.n) if kind[0] == "Q" else ("g", s.g)
@@ -82,7 +82,7 @@ def _fused(found: Evidence, reading: Reading, s: Sizes) -> str:
     return found.questions.ask(question, *common, *((FOUR_BLOCKS,) if s.n % 4 == 0 and name == "qkv_proj" else ()))
 
 
-def _norm(found: Evidence, reading: Reading, shape: Shape, s: Sizes) -> Iterator[tuple[str, str]]:
+def _norm(found: Evidence, reading: Reading, shape: TensorShape, s: Sizes) -> Iterator[tuple[str, str]]:
     """A norm of queries or of keys: one gain for all heads, or one for each."""
     of = reading.kind[0]
     letter, count = ("n", s.n) if of == "q" else ("g", s.g)
@@ -99,7 +99,7 @@ def _norm(found: Evidence, reading: Reading, shape: Shape, s: Sizes) -> Iterator
             yield f"{of}_gain", f"{letter} h"
 
 
-def _latent(found: Evidence, reading: Reading, shape: Shape) -> Iterator[tuple[str, str]]:
+def _latent(found: Evidence, reading: Reading, shape: TensorShape) -> Iterator[tuple[str, str]]:
     """Latent attention, under the names that DeepSeek gave it."""
     question = "where the part without position of latent queries and keys lies"
     first = found.questions.ask(question, "first", "last") == "first"

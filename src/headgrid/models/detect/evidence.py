@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from headgrid.models.detect.lexicon import STATE_SPACE, Reading, read
 
-Shape = tuple[int, ...]
+TensorShape = tuple[int, ...]
 
 
 @dataclass
@@ -58,10 +58,10 @@ class Evidence:
     """
 
     def __init__(
-        self, layers: Mapping[int, Mapping[str, Shape]], questions: Questions, pre_norm: Callable[[], bool]
+        self, layers: Mapping[int, Mapping[str, TensorShape]], questions: Questions, pre_norm: Callable[[], bool]
     ) -> None:
         self.questions, self.pre_norm = questions, pre_norm
-        self.readings: dict[str, tuple[Reading, Shape]] = {}
+        self.readings: dict[str, tuple[Reading, TensorShape]] = {}
         self.strangers: dict[str, str] = {}
         for paths in layers.values():
             mixers = {path.split(".")[0] for path in paths if set(path.split(".")) & STATE_SPACE}
@@ -76,7 +76,7 @@ class Evidence:
         """Whether some parameter reads as one of these."""
         return any(reading.block == block and reading.kind in kinds for reading, _ in self.readings.values())
 
-    def shape(self, block: str, kind: str) -> Shape | None:
+    def shape(self, block: str, kind: str) -> TensorShape | None:
         """The shape of the first weight that reads as this."""
         found = (s for r, s in self.readings.values() if (r.block, r.kind) == (block, kind) and not r.bias)
         return next(found, None)
@@ -121,7 +121,7 @@ class Evidence:
         return Sizes(n, g, h, m)
 
     def matrix(
-        self, out: str, inside: str, shape: Shape, size: tuple[int | None, int | None], block: str, m: int
+        self, out: str, inside: str, shape: TensorShape, size: tuple[int | None, int | None], block: str, m: int
     ) -> str:
         """The axes of a matrix: `out inside` where it is stored [out, in], `inside out` where [in, out].
 
@@ -168,6 +168,6 @@ class Evidence:
         return self.questions.ask("how square experts are stored", "[out, in]", "[in, out]") == "[in, out]"
 
 
-def width(shape: Shape, m: int) -> int:
+def width(shape: TensorShape, m: int) -> int:
     """The size of a matrix's axis that is not d_model; of a vector, its only one."""
     return shape[1] if len(shape) == 2 and shape[0] == m else shape[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from headgrid.models.detect.attention import attention
-from headgrid.models.detect.evidence import Evidence, Shape, Sizes
+from headgrid.models.detect.evidence import Evidence, Sizes, TensorShape
 from headgrid.models.detect.lexicon import Reading
 from headgrid.models.family import Line
 
@@ -31,14 +31,14 @@ def lines_of(found: Evidence, sizes: Sizes) -> dict[str, list[Line]]:
     return {block: list(found) for block, found in lines.items()}
 
 
-def _mixer(found: Evidence, reading: Reading, shape: Shape, s: Sizes) -> Iterator[tuple[str, str]]:
+def _mixer(found: Evidence, reading: Reading, shape: TensorShape, s: Sizes) -> Iterator[tuple[str, str]]:
     yield "mixer", "..."
 
 
 # ---- MLPs
 
 
-def _mlp(found: Evidence, reading: Reading, shape: Shape, s: Sizes) -> Iterator[tuple[str, str]]:
+def _mlp(found: Evidence, reading: Reading, shape: TensorShape, s: Sizes) -> Iterator[tuple[str, str]]:
     kind = reading.kind
     if kind == "router":
         bias = reading.bias or reading.path.endswith("_bias")
@@ -71,7 +71,7 @@ def _gated(found: Evidence, reading: Reading) -> str:
     return "gate" if any(r.kind == "w3" and r.path.startswith(parent) for r, _ in found.readings.values()) else "in"
 
 
-def _doubled(found: Evidence, reading: Reading, shape: Shape, s: Sizes) -> bool:
+def _doubled(found: Evidence, reading: Reading, shape: TensorShape, s: Sizes) -> bool:
     """Whether one matrix holds the gate and what it gates: it has twice the rows that the next one reads."""
     if reading.kind != "up":
         return reading.kind == "gate_up"
@@ -89,7 +89,7 @@ def _halves(found: Evidence, reading: Reading) -> list[str]:
     return found.questions.ask("how the rows of the gate and of what it gates lie", *options).split(" | ")
 
 
-def _experts(found: Evidence, reading: Reading, shape: Shape, s: Sizes) -> Iterator[tuple[str, str]]:
+def _experts(found: Evidence, reading: Reading, shape: TensorShape, s: Sizes) -> Iterator[tuple[str, str]]:
     kind, modules = reading.kind, "experts.*" in reading.path
     e = "" if modules else "e "
     if reading.bias:
@@ -119,7 +119,7 @@ def _expert_halves(found: Evidence, s: Sizes) -> list[str]:
     return found.questions.ask("how the rows of an expert's gate and of what it gates lie", *options).split(" | ")
 
 
-def _shared(found: Evidence, reading: Reading, shape: Shape, s: Sizes) -> Iterator[tuple[str, str]]:
+def _shared(found: Evidence, reading: Reading, shape: TensorShape, s: Sizes) -> Iterator[tuple[str, str]]:
     if reading.kind == "shared gate" and shape == (1, s.m):
         yield "shared.gate", "1 m"
     elif not reading.bias and len(shape) == 2:
@@ -135,7 +135,7 @@ def _shared(found: Evidence, reading: Reading, shape: Shape, s: Sizes) -> Iterat
 # ---- norms
 
 
-def _norm(found: Evidence, reading: Reading, shape: Shape, s: Sizes) -> Iterator[tuple[str, str]]:
+def _norm(found: Evidence, reading: Reading, shape: TensorShape, s: Sizes) -> Iterator[tuple[str, str]]:
     """The norms of a layer. Those whose name does not say so stand before or after their blocks, as the stack's do."""
     if shape != (s.m,):
         return

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from headgrid.models.binding import NamedShapes
-from headgrid.models.detect.evidence import Shape
+from headgrid.models.detect.evidence import TensorShape
 from headgrid.models.detect.lexicon import read_outside
 from headgrid.models.family import Family, Line
 
@@ -30,7 +30,7 @@ class LayerList:
     stack: str
     config: str
     said: Any
-    shapes: dict[int, dict[str, Shape]]
+    shapes: dict[int, dict[str, TensorShape]]
     outside: dict[str, str] = field(default_factory=dict)
     cross: tuple[Line, ...] = ()
 

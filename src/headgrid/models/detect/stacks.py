@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from headgrid.models.binding import NamedShapes
-from headgrid.models.detect.evidence import Evidence, Questions, Shape, Sizes
+from headgrid.models.detect.evidence import Evidence, Questions, Sizes, TensorShape
 from headgrid.models.detect.layers import lines_of
 from headgrid.models.detect.lexicon import read
 from headgrid.models.detect.outside import Detected, LayerList, outside_lines, place_outside
@@ -43,9 +43,9 @@ def find(config: Any, named: NamedShapes, questions: Questions) -> Detected:
     return found
 
 
-def _lists(named: NamedShapes) -> tuple[dict[str, dict[int, dict[str, Shape]]], list[str]]:
+def _lists(named: NamedShapes) -> tuple[dict[str, dict[int, dict[str, TensorShape]]], list[str]]:
     """Every list of layers with attention: path -> layer -> path in it -> shape; and the names of everything else."""
-    lists: dict[str, dict[int, dict[str, Shape]]] = {}
+    lists: dict[str, dict[int, dict[str, TensorShape]]] = {}
     members: dict[str, list[str]] = {}
     others = []
     for name in named.known:
@@ -65,7 +65,9 @@ def _lists(named: NamedShapes) -> tuple[dict[str, dict[int, dict[str, Shape]]], 
     return layers, others
 
 
-def _named_stacks(lists: Mapping[str, dict[int, dict[str, Shape]]], config: Any, found: Detected) -> list[LayerList]:
+def _named_stacks(
+    lists: Mapping[str, dict[int, dict[str, TensorShape]]], config: Any, found: Detected
+) -> list[LayerList]:
     """Which stack each list is of, by its path; a list that begins at another number than 0 is no list of layers."""
     stacks: list[LayerList] = []
     for path, entries in lists.items():

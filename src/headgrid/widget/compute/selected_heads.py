@@ -14,7 +14,7 @@ from headgrid.widget.compute.summary_cache import Asked, SummaryCache
 from headgrid.widget.state.cell_index import CellIndex, Component
 from headgrid.widget.state.cells import Cells
 from headgrid.widget.wire.empty import NO_ARROWS, NO_HEADS
-from headgrid.widget.wire.schema import Arrows, Circuit, HeadsSummary, HeadSummary, Ln
+from headgrid.widget.wire.schema import Arrows, Circuit, HeadsSummary, Ln, SelectedHead
 
 MOST_BESIDE = 6
 """The heads that are shown side by side."""
@@ -108,6 +108,6 @@ def why_no_arrows(heads: Collection[Component], n_heads: int) -> str:
     return ""
 
 
-def _head(cell: int, title: str, circuits: Iterable[Circuit]) -> HeadSummary:
+def _head(cell: int, title: str, circuits: Iterable[Circuit]) -> SelectedHead:
     """One of several heads."""
     return {"cell": cell, "title": title, "circuits": [to_wire.few(circuit) for circuit in circuits]}

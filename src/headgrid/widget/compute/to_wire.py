@@ -18,7 +18,7 @@ from headgrid.circuits.pairs import TokenPairs
 from headgrid.circuits.summary import CircuitSummary, HeadSummary, MLPSummary
 from headgrid.circuits.tokens import TokenTable
 from headgrid.weights import Weights
-from headgrid.widget.wire.schema import Circuit, Direction, Ln, Pair, Score, Tab, Tokens
+from headgrid.widget.wire.schema import Circuit, Direction, Ln, Score, Tab, TokenPair, Tokens
 
 MOST_VALUES = 256
 """The singular values of a spectrum that are shown; an MLP has thousands."""
@@ -199,7 +199,7 @@ def _tables(table: TokenTable | None, title: str) -> list[Tokens]:
     return found
 
 
-def _pairs(found: TokenPairs, title: str) -> list[Pair]:
+def _pairs(found: TokenPairs, title: str) -> list[TokenPair]:
     values = _floats(found.values, title)
     sides = zip(found.sources, found.targets, values, strict=True)
     return [{"source": word(source), "target": word(target), "value": value} for source, target, value in sides]

@@ -14,9 +14,7 @@ from headgrid.widget.export import marks
 from headgrid.widget.export.geometry import BandBox
 from headgrid.widget.export.scene import INK, Scene
 from headgrid.widget.export.shapes import Boxes, Lines, Rects, Shape, Words, insets
-
-Numbers = npt.NDArray[np.intp]
-"""Numbers of cells."""
+from headgrid.widget.state.cell_index import Integers
 
 MANY = 1000
 """The cells of a band above which they are plain squares: a rounded one takes twenty bytes, one of a run less."""
@@ -54,7 +52,7 @@ def selected(rects: Rects, radius: float, roomy: bool) -> tuple[list[Boxes], Rec
     return frame, insets(rects, line + gap)
 
 
-def _states(scene: Scene, box: BandBox, n: Numbers, rects: Rects, radius: float) -> Iterator[Shape]:
+def _states(scene: Scene, box: BandBox, n: Integers, rects: Rects, radius: float) -> Iterator[Shape]:
     """Cells whose color tells whether they are selected; `rects[i]` is the place of the cell `n[i]`."""
     on, zero, some = scene.on[n], scene.zero[n], rects[scene.partial[n]]
     if box.roomy:
@@ -71,7 +69,7 @@ def _states(scene: Scene, box: BandBox, n: Numbers, rects: Rects, radius: float)
 
 
 def _values(
-    scene: Scene, box: BandBox, n: Numbers, rects: Rects, radius: float, inks: npt.NDArray[np.str_]
+    scene: Scene, box: BandBox, n: Integers, rects: Rects, radius: float, inks: npt.NDArray[np.str_]
 ) -> Iterator[Shape]:
     """Cells whose color tells their value; a frame says that a cell is selected. `inks` are the colors upon each."""
     level, on, zero, partial = scene.levels[n], scene.on[n], scene.zero[n], scene.partial[n] & ~scene.on[n]
@@ -99,7 +97,7 @@ def _values(
             yield Lines(marks.ticks(rects[on & mine] + lower), ink, 1.75)
 
 
-def _saved(scene: Scene, n: Numbers, rects: Rects) -> Iterator[Shape]:
+def _saved(scene: Scene, n: Integers, rects: Rects) -> Iterator[Shape]:
     """Saved selections: a bar for each that holds a cell, side by side along the cell's upper edge."""
     holds = np.stack([mark.cells[n] for mark in scene.marks], axis=1)  # [cell, mark]
     rims = list[tuple[float, float, float, float]]()

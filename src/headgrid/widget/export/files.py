@@ -16,13 +16,13 @@ from headgrid.widget.compute.summary_cache import SummaryCache
 from headgrid.widget.export import figure, html
 from headgrid.widget.state.grid_state import GridState
 
-Path: TypeAlias = "str | os.PathLike[str]"
+FilePath: TypeAlias = "str | os.PathLike[str]"
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def to_svg(grid: GridState, path: Path | None = None, marks: Sequence[str] = ()) -> str | None:
+def to_svg(grid: GridState, path: FilePath | None = None, marks: Sequence[str] = ()) -> str | None:
     """The grid as it is now, as SVG.
 
     Args:
@@ -39,7 +39,7 @@ def to_svg(grid: GridState, path: Path | None = None, marks: Sequence[str] = ())
     return _text(figure.to_svg(figure.scene_of(grid, _names(marks))), path)
 
 
-def to_png(grid: GridState, path: Path | None = None, marks: Sequence[str] = ()) -> bytes | None:
+def to_png(grid: GridState, path: FilePath | None = None, marks: Sequence[str] = ()) -> bytes | None:
     """The grid as it is now, as PNG with two pixels for each one of the SVG.
 
     Args:
@@ -65,7 +65,7 @@ def to_html(
     grid: GridState,
     cache: SummaryCache,
     traits: Mapping[str, Any],
-    path: Path | None = None,
+    path: FilePath | None = None,
     progress: Progress = False,
 ) -> str | None:
     """The grid as a page of its own, with what the inspector says of the selected cells; `page` says what is in it.
@@ -128,7 +128,7 @@ def _names(marks: str | Sequence[str]) -> list[str]:
     return [marks] if isinstance(marks, str) else arguments.items("marks", marks, "a list of names", empty=True)
 
 
-def _text(found: str, path: Path | None) -> str | None:
+def _text(found: str, path: FilePath | None) -> str | None:
     if path is None:
         return found
     files.write(path, found)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from headgrid.anatomy.anatomy import Bools
+from headgrid.circuits.norms import LNS
 from headgrid.circuits.progress import Progress, steps
 from headgrid.torch_state import shielded
 from headgrid.widget.compute import to_wire, weight_location
@@ -17,12 +18,10 @@ from headgrid.widget.compute.selected_heads import SelectedHeads
 from headgrid.widget.compute.summary_cache import NOTHING, SummaryCache
 from headgrid.widget.state.grid_state import GridState
 from headgrid.widget.wire.empty import NO_ARROWS, NO_HEADS
-from headgrid.widget.wire.schema import Arrows, Focus, HeadsSummary, Ln, Summary
+from headgrid.widget.wire.schema import Arrows, Focus, HeadsSummary, Summary
 
 MOST = 64
 """The cells whose summaries a page keeps: each is some 20 kB, twice, and takes as long as it does in the widget."""
-
-LNS: tuple[Ln, ...] = ("folded", "raw")
 
 
 @dataclass(frozen=True)

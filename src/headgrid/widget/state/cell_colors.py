@@ -12,15 +12,13 @@ import numpy.typing as npt
 from headgrid.anatomy.names import MAIN
 from headgrid.circuits.scan import Scan
 from headgrid.plots import color_scale
-from headgrid.utils.arguments import printable, real_numbers
+from headgrid.utils.arguments import Floats, printable, real_numbers
 from headgrid.widget.state.cell_index import CellIndex, Layers
 from headgrid.widget.wire.empty import NO_COLORS
 from headgrid.widget.wire.schema import Colors, Metric
 
 LONGEST = 200
 """Characters of a label."""
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)

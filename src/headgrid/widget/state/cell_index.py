@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from headgrid.widget.wire.schema import Band
 
-Numbers = npt.NDArray[np.intp]
+Integers = npt.NDArray[np.intp]
 Read = Literal["head", "mlp", "expert"]
 """The kinds of cells that have circuits to read."""
 
@@ -53,7 +53,7 @@ class Layers:
         """How many cells a layer has."""
         return len(self.kinds)
 
-    def cells(self, kind: str) -> Numbers:
+    def cells(self, kind: str) -> Integers:
         """The cells of a kind, `[n_layers, n]`."""
         columns = np.flatnonzero(np.array(self.kinds) == kind)
         return self.first + self.width * np.arange(self.n_layers)[:, None] + columns
@@ -92,7 +92,7 @@ class CellIndex:
         return None
 
     @cached_property
-    def heads(self) -> Numbers:
+    def heads(self) -> Integers:
         """The cells of all heads, in the order of the grid, `[n]`; heads that are absent included."""
         found = [layers.cells("head").reshape(-1) for layers in self.stacks.values()]
         return np.concatenate(found) if found else np.empty(0, dtype=np.intp)

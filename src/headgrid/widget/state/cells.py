@@ -23,7 +23,7 @@ from headgrid.selection import parts
 from headgrid.selection.parts import Parts
 from headgrid.selection.union import count
 from headgrid.selection.words import LAYER_WORDS, OUTSIDE_WORDS, CellKind, Place, Shown, Word, coarser, finer
-from headgrid.widget.state.tooltips import Piece, Tooltips, handles
+from headgrid.widget.state.tooltips import ColumnRun, Tooltips, handles
 from headgrid.widget.wire.schema import Band, Column, Row, StackTab
 
 STACKS = {
@@ -46,7 +46,7 @@ class _Block:
     letter: str  # "n" for heads, "e" for experts, "" for a piece that a layer has once
 
     @property
-    def piece(self) -> Piece:
+    def run(self) -> ColumnRun:
         return self.owners, self.letter, len(self.columns)
 
 
@@ -232,8 +232,8 @@ def _band(
     stack: Stack, blocks: Sequence[_Block], tooltips: Tooltips, title: str, names: Sequence[tuple[str, str, str]]
 ) -> Band:
     """A band as it crosses the wire; of each of its rows the label, name and word are given."""
-    pieces = [block.piece for block in blocks]
-    kinds, table = tooltips.of(stack, pieces, len(names))
+    runs = [block.run for block in blocks]
+    kinds, table = tooltips.of(stack, runs, len(names))
     rows: list[Row] = [
         {"label": label, "name": name, "word": word, "tooltip": tooltip}
         for (label, name, word), tooltip in zip(names, kinds, strict=True)
@@ -244,7 +244,7 @@ def _band(
         "stack": stack.name,
         "rows": rows,
         "columns": columns,
-        "handles": handles(pieces) if names[0][2] else [],
+        "handles": handles(runs) if names[0][2] else [],
         "tooltips": table,
     }
 

@@ -15,28 +15,28 @@ from headgrid.widget.state import query, saved
 from headgrid.widget.state.cell_index import CellIndex
 from headgrid.widget.state.cells import Cells
 from headgrid.widget.state.saved import Saved
-from headgrid.widget.state.undo import History
+from headgrid.widget.state.undo import UndoHistory
 from headgrid.widget.wire import empty
 from headgrid.widget.wire.commands import Ledger, ParsedCommand
 from headgrid.widget.wire.schema import (
     Arrows,
     Colors,
     Complete,
-    Completions,
+    CompletionList,
     Focus,
     HeadsSummary,
-    Progress,
+    History,
+    ProgressState,
     QueryError,
     Recolor,
     Summary,
     Text,
     pack,
 )
-from headgrid.widget.wire.schema import History as Steps
 
 T = TypeVar("T")
 
-Shown = Literal["completions", "summary", "selected_heads", "arrows", "colors", "progress"]
+ShownTrait = Literal["completions", "summary", "selected_heads", "arrows", "colors", "progress"]
 """The traits whose values `GridState.show` sets."""
 
 
@@ -88,19 +88,19 @@ class GridState:
         self.cells, self.anatomy, self.index = cells, cells.anatomy, CellIndex(cells.bands)
         self.lock = threading.RLock()
         self.binding: Binding = Unbound()
-        self.history = History(cells.anatomy.select("none") if selection is None else selection)
+        self.history = UndoHistory(cells.anatomy.select("none") if selection is None else selection)
         self.saved = Saved(cells, self._save)
         self.answered = 0
         self.silent = cells.absent & False if silent is None else silent
         self.focus: Focus = empty.NO_FOCUS
         self.recolor: Recolor = empty.NO_RECOLOR
         self.complete: Complete = empty.NO_COMPLETE
-        self.completions: Completions = empty.NO_COMPLETIONS
+        self.completions: CompletionList = empty.NO_COMPLETIONS
         self.summary: Summary = empty.NO_SUMMARY
         self.selected_heads: HeadsSummary = empty.NO_HEADS
         self.arrows: Arrows = empty.NO_ARROWS
         self.colors: Colors = empty.NO_COLORS
-        self.progress: Progress = empty.NO_PROGRESS
+        self.progress: ProgressState = empty.NO_PROGRESS
         self._ledger = Ledger()
         self._coverage: tuple[Selection, Bools, Bools] | None = None
 
@@ -117,7 +117,7 @@ class GridState:
 
     # ---- what is shown
 
-    def show(self, trait: Shown, value: Any) -> None:
+    def show(self, trait: ShownTrait, value: Any) -> None:
         """Set what is shown as a trait. To be called with the lock held."""
         setattr(self, trait, value)
         self.binding.show(trait, value)
@@ -153,7 +153,7 @@ class GridState:
             "error": error,
         }
 
-    def steps(self) -> Steps:
+    def steps(self) -> History:
         """How far the selection can go back and forth."""
         return {"done": self.done, "undo": self.history.undo_steps, "redo": self.history.redo_steps}
 

@@ -9,7 +9,7 @@ from headgrid.anatomy.anatomy import Anatomy
 from headgrid.selection.completion import complete
 from headgrid.selection.selection import Selection, SelectionError
 from headgrid.selection.words import is_begun
-from headgrid.widget.wire.schema import Complete, Completions, QueryError
+from headgrid.widget.wire.schema import Complete, CompletionList, QueryError
 
 LONGEST = 500
 """Characters of an error that are sent: it quotes what was typed."""
@@ -24,7 +24,7 @@ def read(anatomy: Anatomy, text: str) -> Selection | QueryError:
         return {"message": reason, "start": units(text[: fault.start]), "end": units(text[: fault.end])}
 
 
-def completed(anatomy: Anatomy, asked: Complete) -> Completions:
+def completed(anatomy: Anatomy, asked: Complete) -> CompletionList:
     """What may stand at the caret of a text."""
     text = asked["text"]
     before = text.encode("utf-16-le")[: 2 * asked["at"]]

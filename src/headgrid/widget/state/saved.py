@@ -14,8 +14,7 @@ from headgrid.selection.masks import ParamMasks
 from headgrid.selection.selection import Selectable, Selection
 from headgrid.utils.arguments import printable, shown
 from headgrid.widget.state.cells import Cells
-from headgrid.widget.wire.schema import Saved as Wire
-from headgrid.widget.wire.schema import SavedSelection, pack
+from headgrid.widget.wire.schema import SavedSelection, SavedSelections, pack
 
 LONGEST = 80
 """Characters of a name."""
@@ -176,7 +175,7 @@ class Saved(MutableMapping[str, Selection]):
         """
         return {FULL: None, **{name: item.selection.masks() for name, item in self._items.items()}}
 
-    def wire(self) -> Wire:
+    def wire(self) -> SavedSelections:
         """All of them, as they cross the wire."""
         return {"items": [item.wire for item in self._items.values()]}
 

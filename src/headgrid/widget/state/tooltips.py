@@ -18,7 +18,7 @@ from headgrid.widget.wire.schema import Handle, Tooltip
 MOST = 8
 """How many lines of shapes a tooltip has at most: a mixer may have a dozen tensors."""
 
-Piece = tuple[tuple[str, ...], str, int]
+ColumnRun = tuple[tuple[str, ...], str, int]
 """Neighboring columns: the owners of their parts, the letter that counts them ("" for one column), and how many."""
 
 
@@ -34,13 +34,13 @@ class Tooltips:
         self.tooltips: list[Tooltip] = []
         self._number: dict[tuple[tuple[str, ...], int, str], int] = {}
 
-    def of(self, stack: Stack, pieces: Sequence[Piece], n_rows: int) -> tuple[list[int], list[list[int]]]:
+    def of(self, stack: Stack, runs: Sequence[ColumnRun], n_rows: int) -> tuple[list[int], list[list[int]]]:
         """The tooltips of one band.
 
         Returns:
             The kind of each row, and for each kind of row the number of each column's tooltip; -1 for no cell.
         """
-        keys = stack.roles(*(owner for owners, _, _ in pieces for owner in owners))
+        keys = stack.roles(*(owner for owners, _, _ in runs for owner in owners))
         kinds: dict[tuple[tuple[str, int, tuple[int, ...]], ...], int] = {}
         of_rows: list[int] = []
         table: list[list[int]] = []
@@ -49,7 +49,7 @@ class Tooltips:
             alike = tuple((key, slot.first, slot.canonical_shape) for key in keys for slot in self._slots(key, row))
             if alike not in kinds:
                 kinds[alike] = len(table)
-                table.append([self._tooltip(stack, row, *cell) for piece in pieces for cell in _cells(piece)])
+                table.append([self._tooltip(stack, row, *cell) for run in runs for cell in _cells(run)])
             of_rows.append(kinds[alike])
         return of_rows, table
 
@@ -89,7 +89,7 @@ class Tooltips:
         return number
 
 
-def handles(pieces: Sequence[Piece]) -> list[Handle]:
+def handles(runs: Sequence[ColumnRun]) -> list[Handle]:
     """The narrow columns of a layer's band that stand for several: `attn`, and `mlp` where it is a mixture.
 
     A word without numbers has one where its parts are shown in several columns. A mixer is one column, and so is an
@@ -99,7 +99,7 @@ def handles(pieces: Sequence[Piece]) -> list[Handle]:
     for word in (word for word in LAYER_WORDS.values() if word.text and not word.axis):
         columns: list[int] = []
         start = 0
-        for mine, _, n in pieces:
+        for mine, _, n in runs:
             columns += range(start, start + n) if set(mine) <= set(word.owners) else ()
             start += n
         if len(columns) > 1:
@@ -111,8 +111,8 @@ def handles(pieces: Sequence[Piece]) -> list[Handle]:
     return found
 
 
-def _cells(piece: Piece) -> Iterator[tuple[tuple[str, ...], str, int]]:
-    owners, letter, n = piece
+def _cells(run: ColumnRun) -> Iterator[tuple[tuple[str, ...], str, int]]:
+    owners, letter, n = run
     yield from ((owners, letter, number) for number in range(n))
 
 

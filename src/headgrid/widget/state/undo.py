@@ -20,7 +20,7 @@ MOST_BYTES = 256 * 2**20
 Steps = deque[Selection]
 
 
-class History:
+class UndoHistory:
     """A selection with its undo stack.
 
     Each change is one assignment of `now`: an interrupt leaves the history of before or that of after.

@@ -12,15 +12,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
+from headgrid.anatomy.anatomy import Bools
 from headgrid.widget.wire.schema import Command, unpack
 
 REMEMBERED = 1000
 """How many numbers back it is known what was done under them."""
-
-Cells = npt.NDArray[np.bool_]
 
 _Key = tuple[int, bytes]
 
@@ -35,8 +31,8 @@ class ParsedCommand:
     """
 
     command: Command
-    on: Cells | None = None
-    off: Cells | None = None
+    on: Bools | None = None
+    off: Bools | None = None
 
 
 class Ledger:
@@ -80,7 +76,7 @@ class Ledger:
             del self._known[next(iter(self._known))]
 
 
-def decoded(piece: str, n_cells: int) -> Cells:
+def decoded(piece: str, n_cells: int) -> Bools:
     """The cells that a command names, `[n_cells]`.
 
     Raises:

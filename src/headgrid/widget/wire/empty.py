@@ -6,17 +6,17 @@ from headgrid.widget.wire.schema import (
     Arrows,
     Colors,
     Complete,
-    Completions,
+    CompletionList,
     Focus,
     HeadsSummary,
     Partners,
-    Progress,
+    ProgressState,
     Recolor,
     Summary,
 )
 
 NO_COMPLETE: Complete = {"n": 0, "text": "", "at": 0}
-NO_COMPLETIONS: Completions = {"complete": 0, "start": 0, "end": 0, "items": []}
+NO_COMPLETIONS: CompletionList = {"complete": 0, "start": 0, "end": 0, "items": []}
 NO_FOCUS: Focus = {"n": 0, "cell": -1, "ln": "folded"}
 NO_SUMMARY: Summary = {
     "focus": 0, "cell": -1, "title": "", "name": "", "locations": [], "notes": [], "ln": "folded", "tabs": [],
@@ -29,7 +29,7 @@ NO_COLORS: Colors = {
     "recolor": 0, "metric": "", "label": "", "ln": "", "low": 0.0, "high": 0.0, "range": "",
     "diverging": False, "values": b"", "error": "",
 }  # fmt: skip
-NO_PROGRESS: Progress = {"label": "", "done": 0, "total": 0}
+NO_PROGRESS: ProgressState = {"label": "", "done": 0, "total": 0}
 
 
 def no_partners(error: str) -> Partners:

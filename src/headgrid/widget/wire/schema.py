@@ -138,7 +138,7 @@ class Completion(TypedDict):
     begun: bool  # whether it waits for a number: "l1h", "l1 mlp n"
 
 
-class Completions(TypedDict):
+class CompletionList(TypedDict):
     """What may stand at the caret. A browser drops it when `complete` is not the last number that it asked for."""
 
     complete: int  # the `n` that it answers
@@ -180,7 +180,7 @@ class SavedSelection(TypedDict):
     cells: bytes  # Bits: the cells of which it has anything
 
 
-class Saved(TypedDict):
+class SavedSelections(TypedDict):
     """The selections that were saved, in the order in which they were."""
 
     items: list[SavedSelection]
@@ -249,7 +249,7 @@ class Direction(TypedDict):
     right: Tokens | None
 
 
-class Pair(TypedDict):
+class TokenPair(TypedDict):
     """Two tokens and the circuit's score of them."""
 
     source: str
@@ -269,7 +269,7 @@ class Circuit(TypedDict):
     scores: list[Score]
     directions: list[Direction]
     pairs_title: str  # "what it writes when it attends to a token"
-    pairs: list[Pair]
+    pairs: list[TokenPair]
     offsets: list[float]  # mean score of a key so many positions before the query, from 0; where positions are learned
     notes: list[str]  # what static weights cannot say, and what was not computed
     error: str  # why there is nothing else to show; "" where there is
@@ -314,7 +314,7 @@ class Summary(TypedDict):
     pending: list[Tab]  # the tabs that are not complete yet
 
 
-class HeadSummary(TypedDict):
+class SelectedHead(TypedDict):
     """One of several selected heads."""
 
     cell: int
@@ -325,7 +325,7 @@ class HeadSummary(TypedDict):
 class HeadsSummary(TypedDict):
     """The selected heads side by side; nothing where fewer than two heads are selected."""
 
-    heads: list[HeadSummary]  # the first of them
+    heads: list[SelectedHead]  # the first of them
     n_heads: int  # how many are selected
     summed: Circuit | None  # the sum of their OV circuits
     ln: Ln
@@ -356,7 +356,7 @@ class Colors(TypedDict):
     error: str  # why there are none; "" where there are
 
 
-class Progress(TypedDict):
+class ProgressState(TypedDict):
     """Long work that is running."""
 
     label: str  # "reading every head"
@@ -389,25 +389,25 @@ TRAITS: dict[str, tuple[Any, str]] = {
     "partial": (bytes, "Python writes: the cells of which some parts are selected, but not all"),
     "text": (Text, "Python writes"),
     "complete": (Complete, "the browser writes"),
-    "completions": (Completions, "Python writes"),
+    "completions": (CompletionList, "Python writes"),
     "commands": (list[Command], "the browser writes: those that `history` does not call done yet"),
     "history": (History, "Python writes"),
-    "saved": (Saved, "Python writes"),
+    "saved": (SavedSelections, "Python writes"),
     "focus": (Focus, "the browser writes"),
     "summary": (Summary, "Python writes"),
     "selected_heads": (HeadsSummary, "Python writes"),
     "arrows": (Arrows, "Python writes"),
     "recolor": (Recolor, "the browser writes"),
     "colors": (Colors, "Python writes"),
-    "progress": (Progress, "Python writes"),
+    "progress": (ProgressState, "Python writes"),
     "precomputed": (list[Summary], "Python writes, into files only: summaries that can be shown without a kernel"),
 }
 
 
 STRUCTS = (
-    Row, Column, Tooltip, Handle, Band, StackTab, Metric, GridSpec, QueryError, Complete, Completion, Completions,
-    Command, History, SavedSelection, Saved, Text, Focus, Recolor, WeightLocation, Score, Tokens, Direction, Pair,
-    Circuit, Arrow, Partners, Summary, HeadSummary, HeadsSummary, Arrows, Colors, Progress,
+    Row, Column, Tooltip, Handle, Band, StackTab, Metric, GridSpec, QueryError, Complete, Completion, CompletionList,
+    Command, History, SavedSelection, SavedSelections, Text, Focus, Recolor, WeightLocation, Score, Tokens, Direction,
+    TokenPair, Circuit, Arrow, Partners, Summary, SelectedHead, HeadsSummary, Arrows, Colors, ProgressState,
 )  # fmt: skip
 """What the traits are made of, each after what it uses."""
 
