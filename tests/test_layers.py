@@ -31,7 +31,7 @@ ORDER = {
     "headgrid.linalg": "__init__ / triangles outliers / svd / factored",
     "headgrid.selection": """
         __init__ / words / lexer notations parts / masks printer union / activations expression suggestions / parser
-        completion / indices / selection / preview
+        completion points / indices / selection / preview
     """,
     "headgrid.models": """
         family vocabulary scaling proven configs / families binding adapters / detect / huggingface / lens wrappers
@@ -42,7 +42,10 @@ ORDER = {
     "headgrid.models.verify": """
         frozen stand_in / watch / expected / findings / picture statements / passes proof / __init__ probe
     """,
-    "headgrid.hooks": "execution taps / attached cache / modes / ablation / __init__",
+    "headgrid.hooks": """
+        execution taps positions / attached cache stream / attention modes / ablation found / recording / replacing
+        __init__
+    """,
     "headgrid.circuits": """
         __init__ / norms progress readout scores strings targets / measured pairs tokens / caveats summary / factors
         products describe scan / composition summarize

@@ -8,7 +8,7 @@ from headgrid.circuits.composition import compose
 from headgrid.circuits.scan import scan
 from headgrid.circuits.summarize import summarize
 from headgrid.demo import demo
-from headgrid.hooks import ablate, record
+from headgrid.hooks import ablate, patch, record, steer
 from headgrid.linalg.factored import FactoredMatrix
 from headgrid.models import dissect
 from headgrid.models.verify import verify
@@ -30,10 +30,12 @@ __all__ = [
     "compose",
     "demo",
     "dissect",
+    "patch",
     "plots",
     "preview",
     "record",
     "scan",
+    "steer",
     "summarize",
     "verify",
 ]

@@ -20,7 +20,7 @@ from torch.testing import assert_close
 import headgrid as hg
 from headgrid.anatomy.anatomy import AnatomyError, Slot, Stack
 from headgrid.hooks import NotRecorded, ablate, record
-from headgrid.hooks.taps import templates
+from headgrid.hooks.stream import templates
 
 
 @functools.cache

@@ -8,6 +8,7 @@ import torch
 
 from headgrid.hooks.cache import MASKS, Cache
 from headgrid.hooks.modes import Given, NamedMode, check_mask
+from headgrid.hooks.positions import Positions
 from headgrid.hooks.taps import Act, Tap
 from headgrid.torch_state import shielded
 
@@ -21,6 +22,8 @@ class Ablation:
         reference: recordings of what "mean" and "resample" take; None for the pass itself.
         per_position: whether a mean is over the batch only.
         generator: the source of drawn rows.
+        positions: where activations are replaced; everywhere without.
+        adds: whether values are added to activations, and do not take their place.
 
     Raises:
         NotRecorded: when the reference does not hold an activation.
@@ -29,9 +32,10 @@ class Ablation:
 
     def __init__(
         self, found: Sequence[Tap], mode: NamedMode | tuple[Given, ...], reference: Cache | None, per_position: bool,
-        generator: torch.Generator | None,
+        generator: torch.Generator | None, positions: Positions | None = None, adds: bool = False,
     ) -> None:  # fmt: skip
         self.mode, self.per_position, self.generator = mode, per_position, generator
+        self.positions, self.adds = positions, adds
         self.fired = dict.fromkeys(found, 0)
         self.rows: dict[tuple[int, int], torch.Tensor] = {}
         self.sources: dict[Tap, tuple[torch.Tensor, ...]] = {}
@@ -68,11 +72,13 @@ class Ablation:
     def act(self, tap: Tap) -> Act:
         """The function that is hooked to an activation."""
 
-        def replace(x: torch.Tensor) -> torch.Tensor:
-            read = tap.read(x)
+        def replace(read: torch.Tensor) -> torch.Tensor:
             run = self.fired[tap] % tap.uses
             self.fired[tap] += 1
-            return tap.write(x, self.instead(tap, read, run))
+            new = self.instead(tap, read, run)
+            if self.positions is None:
+                return new
+            return self.positions.put(read, self.positions.take(new, tap.name), tap.name)
 
         return replace
 
@@ -93,20 +99,32 @@ class Ablation:
             for one in self.mode:
                 if one.tap is tap:
                     index = torch.tensor(one.places, device=read.device)
-                    part = read.index_select(-tap.own, index)
-                    new = _fit(one.runs[run % len(one.runs)], part, tap, one.name, one.recorded)
-                    read = read.index_copy(-tap.own, index, new)
+                    part = read.index_select(-tap.own, index) if one.places else read
+                    value = one.runs[run % len(one.runs)]
+                    new = self._fit(value, part, tap, one.name, one.recorded)
+                    new = part + new if self.adds else new
+                    read = read.index_copy(-tap.own, index, new) if one.places else new
             return read
         runs = self.sources.get(tap)
         if self.mode == "mean":
             value = _mean(read, self._over(tap, read)) if runs is None else runs[run]
             if self.per_position:
                 _same_positions(value, read, tap)
-            return _fit(value, read, tap, tap.name)
+            return self._fit(value, read, tap, tap.name)
         source = read if runs is None else runs[run]
         self._refuse_packed(tap, source)
         _same_positions(source, read, tap)
-        return _fit(source[self.drawn(len(read), len(source)).to(source.device)], read, tap, tap.name)
+        return self._fit(source[self.drawn(len(read), len(source)).to(source.device)], read, tap, tap.name)
+
+    def _fit(
+        self, value: torch.Tensor, read: torch.Tensor, tap: Tap, name: str, recorded: bool = False
+    ) -> torch.Tensor:
+        """A value broadcast to what it takes the place of; or to the positions of it that are replaced."""
+        if self.positions is not None and value.ndim == read.ndim and value.shape[1] not in (1, read.shape[1]):
+            part = self.positions.take(read, name)
+            if value.shape[1] == part.shape[1]:
+                return self.positions.put(read, _fit(value, part, tap, name, recorded), name)
+        return _fit(value, read, tap, name, recorded)
 
     @shielded()
     def drawn(self, n_rows: int, n_source: int) -> torch.Tensor:

@@ -36,7 +36,7 @@ class Hooks(Generic[T]):
     acts: Sequence[tuple[Tap, Act]]
     begin: Callable[[Mapping[str, Any]], None]
     never: Callable[[], Sequence[Tap]]
-    done: Literal["ablated", "recorded"]
+    done: Literal["ablated", "patched", "steered", "recorded"]
 
 
 @dataclass
@@ -88,7 +88,7 @@ class Attached(AbstractContextManager[T], Generic[T]):
         one = self._open.pop()
         one.handles.close()
         never = [tap.name for tap in one.hooks.never()] if kind is None else []
-        ablated = one.hooks.done == "ablated"
+        ablated = one.hooks.done != "recorded"
         if never and (one.passes or (ablated and len(never) < len(one.hooks.acts))):
             raise RuntimeError(
                 f"the model was called, but its forward pass never came to {', '.join(never[:6])}: nothing was "
@@ -97,8 +97,8 @@ class Attached(AbstractContextManager[T], Generic[T]):
             )
         if never and ablated:  # a cache says by itself that it holds nothing
             warn(
-                f"the model was not called while {', '.join(never[:6])} was to be ablated. What was traced, exported "
-                "or copied from a model before has no hooks"
+                f"the model was not called while {', '.join(never[:6])} was to be {one.hooks.done}. What was traced, "
+                "exported or copied from a model before has no hooks"
             )
 
 

@@ -13,7 +13,8 @@ from jaxtyping import Float
 
 from headgrid.anatomy.anatomy import Anatomy
 from headgrid.hooks.taps import Tap
-from headgrid.selection.activations import Where, activations
+from headgrid.selection.activations import Where
+from headgrid.selection.points import OF_HEADS, OF_LAYERS, named, text_of
 from headgrid.utils import arguments
 
 Keep = Literal["last", "all"]
@@ -69,11 +70,15 @@ class Recording:
 
 @dataclass(frozen=True)
 class _Spot:
-    """A tap as a cache records it: not its module, so that to copy or pickle a cache is not to do so with a model."""
+    """A tap as a cache records it: not its module, so that to copy or pickle a cache is not to do so with a model.
+
+    `places` are the texts of what it holds, one for each head.
+    """
 
     name: str
     numbers: tuple[int, ...]
     uses: int
+    places: tuple[str, ...]
 
 
 class Cache(Mapping[str, torch.Tensor]):
@@ -81,14 +86,19 @@ class Cache(Mapping[str, torch.Tensor]):
 
         cache["l1h2"]              z of a head               [batch, pos, d_head]
         cache["l1h0 | l1h2"]       z of heads of a layer     [batch, pos, 2, d_head]
+        cache["l1h2.pattern"]      its attention pattern     [batch, query, key]
+        cache["l1h2.q"], ["l1h2.k"]   query and key          [batch, pos, d_head]
         cache["l0 mlp"]            activations of the recorded neurons of a layer    [batch, pos, n_neurons]
-        cache["l3 in"], ["l3 out"] hidden states before and after a layer            [batch, pos, d_model]
+        cache["l3 in"], ["l3 attn out"]   hidden states      [batch, pos, d_model]
         cache.z[1], cache.mlp[0]   everything recorded of a layer; of a stack with a name `cache.z["encoder", 1]`
+        cache.of("pattern")[1]     likewise of any point     [batch, query, n_heads, key]
         cache.heads[1], cache.neurons[0]   the numbers of its heads and neurons, in that order
 
     Iterating gives the texts of what has been recorded. `cache.runs(text)` is the list of all kept recordings, where a
     forward pass runs a layer several times or `keep="all"` kept several passes; then `cache[text]` is an error.
-    The axes `batch, pos` are those of the model: a vision tower that packs its images has one axis, `patches`.
+    The axes `batch, pos` are those of the model: a vision tower that packs its images has one axis, `patches`. Scores
+    and patterns of several heads are `[batch, query, n_heads, key]`: like everything of heads, position before head.
+    With `record(..., positions=...)` the positions are those alone, in that order.
 
     What is read is a recording of the batch and positions of its own pass: put into another one it must have the same
     (`headgrid.ablate`), where a tensor that was computed from it is broadcast. Of a layer that is run several times in
@@ -100,7 +110,7 @@ class Cache(Mapping[str, torch.Tensor]):
 
     def __init__(self, anatomy: Anatomy | None, found: Sequence[Tap], keep: Keep) -> None:
         self._anatomy = anatomy
-        self.taps = {tap.where: _Spot(tap.name, tap.numbers, tap.uses) for tap in found}
+        self.taps = {tap.where: _Spot(tap.name, tap.numbers, tap.uses, _places(anatomy, tap)) for tap in found}
         self.kept: dict[Where, deque[Recording]] = {
             tap.where: deque(maxlen=tap.uses if keep == "last" else None) for tap in found
         }
@@ -138,7 +148,8 @@ class Cache(Mapping[str, torch.Tensor]):
             raise NotRecorded(
                 f"the last forward pass of the cache broke off between runs of {name}: record another one"
             )
-        return tuple(recording.at([places] if isinstance(places, int) else places) for recording in kept)
+        listed: list[int] | None = [places] if isinstance(places, int) else places
+        return tuple(recording.at(listed if tap.numbers else None) for recording in kept)
 
     def runs(self, what: str) -> list[Float[torch.Tensor, "*axes"]]:
         """All kept recordings of what a text names, in the order of the forward pass; `[]` before the first.
@@ -167,8 +178,7 @@ class Cache(Mapping[str, torch.Tensor]):
     def __iter__(self) -> Iterator[str]:
         for where, tap in self.taps.items():
             if self.kept[where]:
-                place = tap.name.rpartition("h")[0]
-                yield from (f"{place}h{head}" for head in tap.numbers) if where[0] == "z" else (tap.name,)
+                yield from tap.places
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
@@ -179,17 +189,23 @@ class Cache(Mapping[str, torch.Tensor]):
     @property
     def z(self) -> dict[LayerKey, Float[torch.Tensor, "*batch_pos heads d_head"]]:
         """Layer -> z of its recorded heads, `[batch, pos, n_heads, d_head]`."""
-        return {_layer_key(where): self._whole(where) for where in self.taps if where[0] == "z" and self.kept[where]}
+        return self.of("z")
 
     @property
     def mlp(self) -> dict[LayerKey, Float[torch.Tensor, "*batch_pos neurons"]]:
         """Layer -> the activations of its recorded neurons, `[batch, pos, n_neurons]`."""
-        return {_layer_key(where): self._whole(where) for where in self.taps if where[0] == "mlp" and self.kept[where]}
+        return self.of("mlp")
+
+    def of(self, point: str) -> dict[LayerKey, Float[torch.Tensor, "*axes"]]:
+        """Layer -> everything recorded there of a point: `q`, `pattern`, `z`, `mlp`, `in`, ...; `{}` for nothing."""
+        kind = arguments.one_of("point", point, _KINDS)
+        return {_layer_key(where): self._whole(where) for where in self.taps if where[0] == kind and self.kept[where]}
 
     @property
     def heads(self) -> dict[LayerKey, tuple[int, ...]]:
-        """Layer -> the numbers of its recorded heads."""
-        return {_layer_key(where): tap.numbers for where, tap in self.taps.items() if where[0] == "z"}
+        """Layer -> the numbers of its recorded heads: in the order of its z, or of another point of heads."""
+        kinds = sorted((where[0] for where in self.taps if where[0] in OF_HEADS), key=_ORDER.index)
+        return {_layer_key(where): tap.numbers for where, tap in self.taps.items() if kinds and where[0] == kinds[0]}
 
     @property
     def neurons(self) -> dict[LayerKey, tuple[int, ...]]:
@@ -201,16 +217,16 @@ class Cache(Mapping[str, torch.Tensor]):
 
     def find(self, what: str) -> tuple[Where, list[int] | int | None]:
         """Where the named activation is recorded, and the places of its heads or neurons among those recorded there."""
-        what = arguments.text("the key of a cache", what, what="a text such as 'l1h2', 'l0 mlp' or 'l3 in'")
-        if plain := re.fullmatch(r"\s*(?:([a-z]+)\s+)?l(\d+)\s+(in|out|mlp)\s*", what.lower()):
+        what = arguments.text("the key of a cache", what, what="a text such as 'l1h2', 'l1h2.pattern' or 'l3 in'")
+        if plain := _LAYER.fullmatch(what.lower()):
             stack = "" if plain[1] in (None, "text") else plain[1]
-            where: Where = (plain[3], stack, int(plain[2]))  # type: ignore[assignment]
+            where: Where = (" ".join(plain[3].split()), stack, int(plain[2]))  # type: ignore[assignment]
             if where not in self.taps:
                 raise NotRecorded(f"{what} is not recorded; recorded are {self._recorded}")
             return where, None
         if self._anatomy is None:
             raise NotRecorded(f"{what} is not recorded; recorded are {self._recorded}")
-        wanted = activations(self._anatomy, self._anatomy.select(what).parts)
+        wanted = named(self._anatomy, what)
         if len(wanted) != 1:
             raise ValueError(f"{what} is {len(wanted)} activations; ask for those of one layer, or read cache.z")
         ((where, numbers),) = wanted.items()
@@ -222,11 +238,23 @@ class Cache(Mapping[str, torch.Tensor]):
         if not set(numbers) <= set(there):
             raise NotRecorded(f"{what} is not recorded; recorded are {self._recorded}")
         found = [there.index(number) for number in numbers]
-        return found[0] if where[0] == "z" and len(found) == 1 else found
+        return found[0] if where[0] in OF_HEADS and len(found) == 1 else found
 
     @property
     def _recorded(self) -> str:
         return ", ".join(tap.name for tap in self.taps.values()) or "no activations"
+
+
+_KINDS = (*OF_HEADS, "mlp", *OF_LAYERS)
+_ORDER = ["z", *OF_HEADS]
+_LAYER = re.compile(rf"\s*(?:([a-z]+)\s+)?l(\d+)\s+(mlp|{'|'.join(sorted(OF_LAYERS, key=len)[::-1])})\s*")
+
+
+def _places(anatomy: Anatomy | None, tap: Tap) -> tuple[str, ...]:
+    if tap.where[0] not in OF_HEADS or anatomy is None:
+        return (tap.name,)
+    stack = anatomy.stack(tap.where[1])
+    return tuple(text_of(tap.where, (number,), stack) for number in tap.numbers)
 
 
 def _layer_key(where: Where) -> LayerKey:

@@ -12,7 +12,8 @@ import torch
 from headgrid.anatomy.anatomy import Anatomy
 from headgrid.hooks.cache import MASKS, Cache, is_recorded
 from headgrid.hooks.taps import Tap
-from headgrid.selection.activations import activations
+from headgrid.selection.activations import Where
+from headgrid.selection.points import named, text_of
 from headgrid.utils import arguments
 
 NamedMode = Literal["zero", "mean", "resample"]
@@ -62,7 +63,8 @@ def checked(
         return tuple(_mapped(anatomy, found, mode, dtype))
     value = _value("mode", mode, dtype)
     if value.ndim and len({tap.where[0] for tap in found}) > 1:
-        raise ValueError("one tensor cannot stand for heads and for neurons: give a mapping, {'l1h2': z, 'l0 mlp': a}")
+        kinds = " and for ".join(dict.fromkeys(_SPOKEN.get(tap.where[0], tap.where[0]) for tap in found))
+        raise ValueError(f"one tensor cannot stand for {kinds}: give a mapping, {{'l1h2': z, 'l0 mlp': a}}")
     given = [Given(tap, _all(tap), tap.name, (value,), is_recorded(value)) for tap in found]
     _refuse_ambiguous(given)
     return tuple(map(_fitting, given))
@@ -73,9 +75,9 @@ def _all(tap: Tap) -> tuple[int, ...]:
 
 
 def _recorded(tap: Tap, runs: tuple[torch.Tensor, ...]) -> Given:
-    sizes = [] if tap.index is None else list(tap.index.shape)
     for run in runs:
-        if list(run.shape[-tap.own :]) != sizes:
+        if any(want not in (None, size) for want, size in zip(tap.shape, run.shape[-tap.own :], strict=True)):
+            sizes = [size for size in tap.shape if size is not None]
             raise ValueError(
                 f"the recording of {tap.name} has the shape {list(run.shape)}, not one that ends in {sizes}"
             )
@@ -86,19 +88,19 @@ def _mapped(
     anatomy: Anatomy, found: Sequence[Tap], mode: Mapping[Any, Any], dtype: torch.dtype | None
 ) -> Iterator[Given]:
     of = {tap.where: tap for tap in found}
-    missing = {(tap.where, number) for tap in found for number in tap.numbers}
+    missing: set[tuple[Where, int | None]] = {(tap.where, n) for tap in found for n in tap.numbers or (None,)}
     for text, one in mode.items():
         if not isinstance(text, str):
             raise ValueError(f"the keys of a mode are texts such as 'l1h2' or 'l0 mlp', not {arguments.shown(text)}")
         value = _value(f"the mode's value for {text}", one, dtype)
         given = []
-        named = activations(anatomy, anatomy.select(text).parts)
-        if value.ndim and len({where[0] for where in named}) > 1:
+        meant = named(anatomy, text)
+        if value.ndim and len({where[0] for where in meant}) > 1:
             raise ValueError(f"one tensor cannot stand for the heads and for the neurons of {text}: give each its own")
-        for where, numbers in named.items():
+        for where, numbers in meant.items():
             if where not in of or not set(numbers) <= set(of[where].numbers):
                 raise ValueError(f"the mode has values for {text}, which is not selected")
-            these = {(where, number) for number in numbers}
+            these = {(where, number) for number in numbers or (None,)}
             if not these <= missing:
                 raise ValueError(
                     f"the mode has two values for {_part(min(these - missing, key=str))}, one of them by {text}"
@@ -114,9 +116,14 @@ def _mapped(
         )
 
 
-def _part(part: tuple[tuple[str, str, int], int]) -> str:
+_SPOKEN = {"z": "heads", "mlp": "neurons"}
+
+
+def _part(part: tuple[Where, int | None]) -> str:
     (kind, stack, layer), number = part
-    return f"{stack} l{layer}".lstrip() + (f"h{number}" if kind == "z" else f" mlp n{number}")
+    if kind == "mlp":
+        return f"{stack} l{layer} mlp n{number}".lstrip()
+    return text_of((kind, stack, layer), () if number is None else (number,))
 
 
 def _value(name: str, value: Any, dtype: torch.dtype | None) -> torch.Tensor:
@@ -168,15 +175,19 @@ def _fitting(given: Given) -> Given:
         ValueError: when the last axes of a value are not those of the heads or neurons that it is for.
     """
     shape, n = list(given.runs[0].shape), len(given.places)
-    if given.tap.own == 1:
-        axes, last, what = 3, {1, n}, f"one for each selected neuron, {n}"
+    width = given.tap.shape[-1]
+    last: set[int] | None = {1, n}
+    if given.tap.own == 1 and given.tap.numbers:
+        axes, what = 3, f"one for each selected neuron, {n}"
+    elif given.tap.own == 1:
+        axes, last, what = 3, None, ""
     else:
-        d_head = 0 if given.tap.index is None else given.tap.index.shape[-1]
-        axes, last, what = 4, {1, d_head}, f"d_head, {d_head}"
+        of = "d_model" if given.tap.where[0] == "result" else "d_head"
+        axes, last, what = 4, None if width is None else {1, width}, f"{of}, {width}"
     wrong = ""
     if len(shape) > axes:
         wrong = f"which are more than {axes} axes"
-    elif shape and shape[-1] not in last:
+    elif shape and last is not None and shape[-1] not in last:
         wrong = f"whose last axis is not {what}"
     elif given.tap.own == 2 and len(shape) == 4 and shape[2] not in (1, n):
         wrong = f"whose third axis is not one for each selected head, {n}"

@@ -6,7 +6,7 @@ Which entries of that input are head 3 is read off the slot: it is along them th
 
 from __future__ import annotations
 
-import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from math import prod
@@ -17,63 +17,86 @@ import torch
 from headgrid.anatomy.anatomy import Anatomy, Stack
 from headgrid.anatomy.slots import Slot, stored_axes
 from headgrid.selection.activations import READ_BY, Where
-from headgrid.selection.selection import Selection
+from headgrid.selection.points import text_of
 from headgrid.torch_state import shielded
 
 Act = Callable[[torch.Tensor], torch.Tensor | None]
-"""A function of an activation; its result takes the activation's place."""
+"""A function of an activation as a `Tap` reads it; its result, of the same shape, takes the activation's place."""
 
 _POINTS = {"z": "hook_z", "mlp": "hook_post"}
 """Where the weight is a parameter of the whole block (HookedTransformer), the module that its input passes through."""
 
-_BRIDGED = "._original_component"
+BRIDGED = "._original_component"
 """The name of the module that a TransformerLens bridge wraps. In compatibility mode some read its weight themselves,
 and always after what they read has passed their `hook_in`."""
 
 
 @dataclass(eq=False)
-class Tap:
+class Tap(ABC):
     """A place in the forward pass where an activation can be read and replaced.
+
+    An activation has the axes `[batch, pos, *shape]`: those of heads `[batch, pos, n_selected, width]`, where the width
+    of scores and patterns is the number of keys and their positions are those of the queries.
 
     Attributes:
         where: what passes here, the stack and the layer.
-        module: the module whose input it is, or whose output.
-        after: whether it is the output.
-        index: the entries of its last axis that are wanted: `[n, d_head]` for heads, `[n]` for neurons; None for all.
-        numbers: the numbers of these heads or neurons.
-        axes: how many last axes of the activation the index counts over.
+        numbers: the numbers of the heads, key/value heads or neurons that are wanted; none of a hidden state.
+        shape: the sizes of the last axes, those of one position: `(n, d_head)`, `(n,)`, `(None,)`; None where it is not
+            known before a pass.
         uses: how often a forward pass comes here.
-        block: the layer's module, which sees batch and positions as two axes where an MLP flattens them.
+        name: its text in the language of selections: `l1h[0,2]`, `l1h2.pattern`, `l0 mlp`, `encoder l3 out`.
+        copies: whether what is read is a copy, and not the model's own tensor.
     """
 
     where: Where
-    module: torch.nn.Module
-    after: bool = False
-    index: torch.Tensor | None = None
     numbers: tuple[int, ...] = ()
-    axes: int = 1
+    shape: tuple[int | None, ...] = (None,)
     uses: int = 1
-    block: torch.nn.Module | None = None
-    _lead: tuple[int, ...] = field(default=(), init=False)
-    _on: dict[torch.device, torch.Tensor] = field(default_factory=dict, init=False)
-
-    @property
-    def name(self) -> str:
-        """Its text in the language of selections: `l1h[0,2]`, `l0 mlp`, `encoder l3 out`."""
-        kind, stack, layer = self.where
-        place = f"{stack} l{layer}".lstrip()
-        numbers = self.numbers[0] if len(self.numbers) == 1 else f"[{','.join(map(str, self.numbers))}]"
-        return f"{place}h{numbers}" if kind == "z" else f"{place} {kind}"
+    name: str = ""
+    copies: bool = True
 
     @property
     def own(self) -> int:
-        """How many axes one position's activations have: `[n, d_head]`, `[n]`, or those of a hidden state."""
-        return 1 if self.index is None else self.index.ndim
+        """How many axes one position's activations have."""
+        return len(self.shape)
+
+    @abstractmethod
+    def attach(self, act: Act) -> Iterator[Any]:
+        """Hook `act` to the activation; what it returns replaces it. The handles, to remove."""
+
+
+@dataclass(eq=False)
+class ModuleTap(Tap):
+    """An activation that is the input or the output of a module, or some entries of it.
+
+    Attributes:
+        module: the module whose input it is, or whose output.
+        after: whether it is the output.
+        index: the entries of its last axis that are wanted: `[n, d_head]` for heads, `[n]` for neurons; None for all.
+        axes: how many last axes of the activation the index counts over.
+        block: the layer's module, which sees batch and positions as two axes where an MLP flattens them.
+        factor: what the layer multiplies it by before it is added to the stream.
+        unless: a module whose input it must not be: that of a layer, where the stream between its blocks is wanted.
+    """
+
+    module: torch.nn.Module = field(kw_only=True)
+    after: bool = False
+    index: torch.Tensor | None = None
+    axes: int = 1
+    block: torch.nn.Module | None = None
+    factor: float = 1.0
+    unless: torch.nn.Module | None = None
+    _lead: tuple[int, ...] = field(default=(), init=False)
+    _input: torch.Tensor | None = field(default=None, init=False)
+    _on: dict[torch.device, torch.Tensor] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        self.copies = self.index is not None or self.factor != 1
 
     def read(self, x: torch.Tensor) -> torch.Tensor:
         """The wanted entries, shape `[batch, pos, *index]`: a copy, or `x` itself where all are."""
         if self.index is None:
-            return x
+            return x if self.factor == 1 else x * self.factor
         if self.axes > 1:
             x = x.flatten(-self.axes)
         if x.ndim == 2 and len(self._lead) == 2 and x.shape[0] == prod(self._lead):
@@ -83,7 +106,7 @@ class Tap:
     def write(self, x: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
         """A copy of `x` with other wanted entries; what was `read`, written, is `x`."""
         if self.index is None:
-            return values
+            return values if self.factor == 1 else values / self.factor
         values = values.to(x).reshape(*x.shape[: x.ndim - self.axes], -1)
         flat = x.flatten(-self.axes) if self.axes > 1 else x
         return flat.index_copy(-1, self._index(x.device).flatten(), values).reshape(x.shape)
@@ -95,35 +118,65 @@ class Tap:
         return self._on[device]
 
     def attach(self, act: Act) -> Iterator[Any]:
-        """Hook `act` to the activation, as it is in the module; what it returns replaces it. The handles, to remove."""
+        """Hook `act` to the module's input or output."""
         if self.block is not None:
             yield self.block.register_forward_pre_hook(self._see, with_kwargs=True)
+        if self.unless is not None:
+            yield self.unless.register_forward_pre_hook(self._hold, with_kwargs=True)
 
-        def before(_: torch.nn.Module, given: tuple[Any, ...], named: dict[str, Any]) -> Any:
-            key = _first(given, named)
-            new = act(named[key] if isinstance(key, str) else given[key])
-            if new is None:
-                return None
-            return (given, {**named, key: new}) if isinstance(key, str) else ((new, *given[1:]), named)
-
-        def after(_: torch.nn.Module, given: tuple[Any, ...], output: Any) -> Any:
-            if isinstance(output, torch.Tensor):
-                return act(output)
-            if type(output) is not tuple or not isinstance(output[0], torch.Tensor):
-                raise TypeError(
-                    f"{self.name} is a {type(output).__name__}, not a tensor or a tuple that begins with one"
+        def through(x: torch.Tensor) -> torch.Tensor | None:
+            if self.unless is not None and x is self._input:
+                raise ValueError(
+                    f"there is no {self.name}: attention and MLP of this layer both read its input, so that nothing "
+                    f"stands between them. What they add is {self.name.removesuffix('mid')}attn out and mlp out"
                 )
-            new = act(output[0])
-            return None if new is None else (new, *output[1:])
+            new = act(self.read(x))
+            return None if new is None else self.write(x, new)
 
         if self.after:
-            yield self.module.register_forward_hook(after)
+            yield self.module.register_forward_hook(_at_output(through, self.name))
         else:
-            yield self.module.register_forward_pre_hook(before, with_kwargs=True)
+            yield self.module.register_forward_pre_hook(_at_input(through), with_kwargs=True)
 
     def _see(self, _: torch.nn.Module, given: tuple[Any, ...], named: dict[str, Any]) -> None:
+        self._lead = tuple(main_input(given, named).shape[:-1])
+
+    def _hold(self, _: torch.nn.Module, given: tuple[Any, ...], named: dict[str, Any]) -> None:
+        self._input = main_input(given, named)
+
+
+def _at_input(act: Act) -> Callable[..., Any]:
+    """A hook before a module, where `act` may replace its main input."""
+
+    def before(_: torch.nn.Module, given: tuple[Any, ...], named: dict[str, Any]) -> Any:
         key = _first(given, named)
-        self._lead = tuple((named[key] if isinstance(key, str) else given[key]).shape[:-1])
+        new = act(named[key] if isinstance(key, str) else given[key])
+        if new is None:
+            return None
+        return (given, {**named, key: new}) if isinstance(key, str) else ((new, *given[1:]), named)
+
+    return before
+
+
+def _at_output(act: Act, name: str) -> Callable[..., Any]:
+    """A hook after a module, where `act` may replace its output, or the first of several."""
+
+    def after(_: torch.nn.Module, given: tuple[Any, ...], output: Any) -> Any:
+        if isinstance(output, torch.Tensor):
+            return act(output)
+        if type(output) is not tuple or not isinstance(output[0], torch.Tensor):
+            raise TypeError(f"{name} is a {type(output).__name__}, not a tensor or a tuple that begins with one")
+        new = act(output[0])
+        return None if new is None else (new, *output[1:])
+
+    return after
+
+
+def main_input(given: tuple[Any, ...], named: dict[str, Any]) -> torch.Tensor:
+    """A module's main input among its arguments."""
+    key = _first(given, named)
+    found: torch.Tensor = named[key] if isinstance(key, str) else given[key]
+    return found
 
 
 def _first(given: tuple[Any, ...], named: dict[str, Any]) -> int | str:
@@ -134,16 +187,12 @@ def _first(given: tuple[Any, ...], named: dict[str, Any]) -> int | str:
 
 
 @shielded()
-def taps(model: torch.nn.Module, anatomy: Anatomy, wanted: dict[Where, tuple[int, ...]]) -> list[Tap]:
-    """The taps of these activations.
+def weight_tap(model: torch.nn.Module, anatomy: Anatomy, where: Where, numbers: tuple[int, ...]) -> ModuleTap:
+    """The tap of heads' z or of neurons: what enters the weight that reads them.
 
     Raises:
-        ValueError: when a weight that reads one is not in a module of its own, so that nothing passes there.
+        ValueError: when that weight is not in a module of its own, so that nothing passes there.
     """
-    return [_tap(model, anatomy, where, numbers) for where, numbers in wanted.items()]
-
-
-def _tap(model: torch.nn.Module, anatomy: Anatomy, where: Where, numbers: tuple[int, ...]) -> Tap:
     kind, name, layer = where
     stack = anatomy.stack(name)
     slots = stack.places[READ_BY[kind], layer]
@@ -158,7 +207,7 @@ def _tap(model: torch.nn.Module, anatomy: Anatomy, where: Where, numbers: tuple[
             f"torch's MultiheadAttention reads {slots[0].parameter} itself: what it reads cannot be hooked. "
             "Selection.zero_ switches heads off in the weights"
         )
-    if path.endswith(_BRIDGED) and isinstance(point := getattr(outer, "hook_in", None), torch.nn.Module):
+    if path.endswith(BRIDGED) and isinstance(point := getattr(outer, "hook_in", None), torch.nn.Module):
         module, after = point, True
     if leaf != "weight":
         point = getattr(module, _POINTS[kind], None)
@@ -171,8 +220,11 @@ def _tap(model: torch.nn.Module, anatomy: Anatomy, where: Where, numbers: tuple[
     order = [slot.first + i for slot in slots for i in range(slot.n_parts)]
     axes = sum(bool(axis.letters - {"m"}) for axis in stored_axes(slots[0].axes))
     index = entries[[order.index(number) for number in numbers]]
-    block = _block(model, stack, layer) if kind == "mlp" else None
-    return Tap(where, module, after, index, numbers, axes, stack.uses, block)
+    block = block_of(model, stack, layer) if kind == "mlp" else None
+    return ModuleTap(
+        where, numbers, tuple(index.shape), stack.uses, text_of(where, numbers), module=module, after=after,
+        index=index, axes=axes, block=block,
+    )  # fmt: skip
 
 
 def _entries(slot: Slot) -> torch.Tensor:
@@ -183,32 +235,7 @@ def _entries(slot: Slot) -> torch.Tensor:
     return slot.of(torch.arange(prod(inputs), device="cpu").reshape(shape).expand(slot.shape))[..., 0]
 
 
-def layer_taps(model: torch.nn.Module, anatomy: Anatomy, selection: Selection) -> list[Tap]:
-    """The inputs and outputs of every layer that a selection has a part of.
-
-    Raises:
-        ValueError: when it has parts outside of layers, or a layer is no module of its own.
-    """
-    found: list[Tap] = []
-    for stack in anatomy.stacks:
-        keys = set(stack.exists) & set(selection.parts)
-        if outside := {key for key in keys if all(slot.layer is None for slot in stack.slots if slot.key == key)}:
-            part = Selection(anatomy, {key: selection.parts[key] for key in outside})
-            raise ValueError(f"{part} is in no layer; select layers, such as l0-{max(0, anatomy.n_layers - 1)}")
-        for layer in range(stack.n_layers):
-            if any(selection.parts[key][layer].any() for key in keys):
-                module = _block(model, stack, layer)
-                if module is None:
-                    raise ValueError(f"layer {layer} of the stack {stack.name!r} is no module of its own")
-                found += _ends(module, stack.name, layer, stack.uses)
-    return found
-
-
-def _ends(module: torch.nn.Module, stack: str, layer: int, uses: int) -> list[Tap]:
-    return [Tap(("in", stack, layer), module, uses=uses), Tap(("out", stack, layer), module, after=True, uses=uses)]
-
-
-def _block(model: torch.nn.Module, stack: Stack, layer: int) -> torch.nn.Module | None:
+def block_of(model: torch.nn.Module, stack: Stack, layer: int) -> torch.nn.Module | None:
     """The module of a layer: what the names of all of its parameters have in common, up to the layer's number."""
     names = [slot.parameter.split(".") for slot in (*stack.slots, *stack.tied) if slot.layer == layer]
     for i, step in enumerate(names[0]):
@@ -217,36 +244,3 @@ def _block(model: torch.nn.Module, stack: Stack, layer: int) -> torch.nn.Module 
         if step == str(layer):
             return model.get_submodule(".".join(names[0][: i + 1]))
     return None
-
-
-# ---- layers by name
-
-
-def matched(model: torch.nn.Module, template: str) -> list[Tap]:
-    """The inputs and outputs of the modules that a template such as `backbone.layers.{num}` names.
-
-    Raises:
-        ValueError: when the template has not one `{num}`, or names nothing; it says which templates would.
-    """
-    if template.count("{num}") != 1:
-        raise ValueError(f"a template has one {{num}} where the layer's number stands, unlike {template!r}")
-    pattern = re.compile(re.escape(template).replace(re.escape("{num}"), r"(\d+)"))
-    found = {int(hit[1]): module for name, module in model.named_modules() if (hit := pattern.fullmatch(name))}
-    if not found:
-        known = ", ".join(repr(one) for one in templates(model)) or "none that look like layers"
-        raise ValueError(f"no module is called {template!r}. {type(model).__name__} has {known}")
-    return [tap for layer, module in sorted(found.items()) for tap in _ends(module, "", layer, 1)]
-
-
-def templates(model: torch.nn.Module) -> list[str]:
-    """The templates that may be a model's layers: numbered modules of one type, those with most parameters first."""
-    found: list[tuple[int, str]] = []
-    for name, module in model.named_modules():
-        children = dict(module.named_children())
-        kinds = [type(child) for child in children.values()]
-        most = max(map(kinds.count, kinds), default=0)
-        inside = any(name.startswith(one.removesuffix("{num}")) for _, one in found)  # experts of a layer, say
-        if most > 1 and all(child.isdigit() for child in children) and not inside:
-            size = sum(parameter.numel() for parameter in module.parameters())
-            found.append((-size, f"{name}.{{num}}" if name else "{num}"))
-    return [template for _, template in sorted(found)]

@@ -22,8 +22,11 @@ from headgrid.selection import parts
 from headgrid.selection.parts import Parts
 from headgrid.selection.printer import text_of
 
-ActivationKind = Literal["z", "mlp", "in", "out"]
-"""Kinds of activations: heads' `z`, neurons' activations, and the residual stream before and after a layer."""
+ActivationKind = Literal[
+    "q", "k", "v", "scores", "pattern", "z", "result", "mlp", "in", "mid", "out", "attn out", "mlp out"
+]
+"""Kinds of activations: those of heads, neurons' activations (`mlp`), and those of a layer's residual stream; what each
+is stands in `headgrid.selection.points`."""
 
 Where = tuple[ActivationKind, str, int]
 """Which activation, of which stack, in which layer."""
