@@ -46,7 +46,7 @@ def attention_tap(model: torch.nn.Module, anatomy: Anatomy, where: Where, number
     module = model.get_submodule(path) if path else None
     if module is None:
         raise ValueError(f"there is no {text_of(where, numbers, stack)}: layer {layer} has no attention module")
-    site = _sites.setdefault(module, Site(stack.n_heads, stack.n_kv_heads, f"{name} l{layer}".lstrip()))
+    site = _sites.setdefault(module, AttentionCalls(stack.n_heads, stack.n_kv_heads, f"{name} l{layer}".lstrip()))
     return AttentionTap(
         where, numbers, (len(numbers), None), stack.uses, text_of(where, numbers, stack), module=module, site=site
     )
@@ -62,7 +62,7 @@ class AttentionTap(Tap):
     """
 
     module: torch.nn.Module = field(kw_only=True)
-    site: Site = field(kw_only=True)
+    site: AttentionCalls = field(kw_only=True)
 
     def attach(self, act: Act) -> Iterator[Any]:
         """Hook `act` to the activation: later ones see what earlier ones have changed."""
@@ -70,7 +70,7 @@ class AttentionTap(Tap):
 
 
 @dataclass(eq=False)
-class Site:
+class AttentionCalls:
     """The attention calls of one module, and what is done within them, in the order in which it was attached."""
 
     n_heads: int
@@ -124,14 +124,14 @@ class Site:
 
 @dataclass(frozen=True)
 class _Handle:
-    site: Site
+    site: AttentionCalls
     one: tuple[AttentionTap, Act]
 
     def remove(self) -> None:
         self.site.drop(self.one)
 
 
-_sites: WeakKeyDictionary[torch.nn.Module, Site] = WeakKeyDictionary()
+_sites: WeakKeyDictionary[torch.nn.Module, AttentionCalls] = WeakKeyDictionary()
 
 
 class Interceptor(TorchFunctionMode):
@@ -141,7 +141,7 @@ class Interceptor(TorchFunctionMode):
         calls: how often attention was computed to its end.
     """
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: AttentionCalls) -> None:
         super().__init__()
         self.site, self.calls = site, 0
         self._begin()

@@ -13,7 +13,7 @@ from headgrid.hooks.stream import result_tap, stream_tap, templates
 from headgrid.hooks.taps import Tap, weight_tap
 from headgrid.models import dissect
 from headgrid.selection.activations import Where
-from headgrid.selection.points import OF_LAYERS, Numbers, named, text_of
+from headgrid.selection.points import OF_LAYERS, ActivationNumbers, named, text_of
 from headgrid.selection.selection import Selectable, Selection
 from headgrid.utils.warning import warn
 
@@ -31,7 +31,7 @@ def taps_of(
     return tapped(model, anatomy, wanted)
 
 
-def tapped(model: torch.nn.Module, anatomy: Anatomy, wanted: Numbers) -> list[Tap]:
+def tapped(model: torch.nn.Module, anatomy: Anatomy, wanted: ActivationNumbers) -> list[Tap]:
     """The taps of activations that are named.
 
     Raises:
@@ -53,7 +53,7 @@ def tapped(model: torch.nn.Module, anatomy: Anatomy, wanted: Numbers) -> list[Ta
 _OF_ONE = re.compile(r"h\s*[\d\[][\d\],\s-]*\.\s*[kv]\b", re.IGNORECASE)
 
 
-def _warn_of_siblings(anatomy: Anatomy, selection: Selectable, wanted: Numbers) -> None:
+def _warn_of_siblings(anatomy: Anatomy, selection: Selectable, wanted: ActivationNumbers) -> None:
     """Say so where the key or value of one head is that of others, which were not named."""
     for where, numbers in wanted.items():
         stack = anatomy.stack(where[1])

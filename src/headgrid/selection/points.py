@@ -20,12 +20,12 @@ from headgrid.selection.activations import ActivationKind, Where, activations
 from headgrid.selection.parts import Parts
 from headgrid.utils import arguments
 
-Numbers = dict[Where, tuple[int, ...]]
+ActivationNumbers = dict[Where, tuple[int, ...]]
 """Which activations, and of them which heads, key/value heads or neurons; none of what a layer has one of."""
 
 
 @dataclass(frozen=True)
-class Point:
+class HookPoint:
     """A place in the forward pass where activations are.
 
     Attributes:
@@ -43,21 +43,23 @@ class Point:
     lens: str
 
 
-POINTS: dict[str, Point] = {
+POINTS: dict[str, HookPoint] = {
     point.word: point
     for point in (
-        Point("q", "head", "the query, as it enters the attention product", "batch pos d_head", "attn.hook_rot_q"),
-        Point("k", "kv head", "the key, as it enters the attention product", "batch pos d_head", "attn.hook_rot_k"),
-        Point("v", "kv head", "the value, as the pattern weighs it", "batch pos d_head", "attn.hook_v"),
-        Point("scores", "head", "what the softmax is taken of", "batch query key", "attn.hook_attn_scores"),
-        Point("pattern", "head", "the attention pattern", "batch query key", "attn.hook_pattern"),
-        Point("z", "head", "the weighted values, as they enter W_O", "batch pos d_head", "attn.hook_z"),
-        Point("result", "head", "what the head writes: z W_O", "batch pos d_model", "attn.hook_result"),
-        Point("in", "layer", "the residual stream before the layer", "batch pos d_model", "hook_resid_pre"),
-        Point("mid", "layer", "the residual stream between attention and MLP", "batch pos d_model", "hook_resid_mid"),
-        Point("out", "layer", "the residual stream after the layer", "batch pos d_model", "hook_resid_post"),
-        Point("attn out", "layer", "what attention adds to the stream", "batch pos d_model", "hook_attn_out"),
-        Point("mlp out", "layer", "what the MLP adds to the stream", "batch pos d_model", "hook_mlp_out"),
+        HookPoint("q", "head", "the query, as it enters the attention product", "batch pos d_head", "attn.hook_rot_q"),
+        HookPoint("k", "kv head", "the key, as it enters the attention product", "batch pos d_head", "attn.hook_rot_k"),
+        HookPoint("v", "kv head", "the value, as the pattern weighs it", "batch pos d_head", "attn.hook_v"),
+        HookPoint("scores", "head", "what the softmax is taken of", "batch query key", "attn.hook_attn_scores"),
+        HookPoint("pattern", "head", "the attention pattern", "batch query key", "attn.hook_pattern"),
+        HookPoint("z", "head", "the weighted values, as they enter W_O", "batch pos d_head", "attn.hook_z"),
+        HookPoint("result", "head", "what the head writes: z W_O", "batch pos d_model", "attn.hook_result"),
+        HookPoint("in", "layer", "the residual stream before the layer", "batch pos d_model", "hook_resid_pre"),
+        HookPoint(
+            "mid", "layer", "the residual stream between attention and MLP", "batch pos d_model", "hook_resid_mid"
+        ),
+        HookPoint("out", "layer", "the residual stream after the layer", "batch pos d_model", "hook_resid_post"),
+        HookPoint("attn out", "layer", "what attention adds to the stream", "batch pos d_model", "hook_attn_out"),
+        HookPoint("mlp out", "layer", "what the MLP adds to the stream", "batch pos d_model", "hook_mlp_out"),
     )
 }
 """Every point by its word, in the order of a forward pass within heads and within layers."""
@@ -71,7 +73,7 @@ _JOINED = re.compile(r"[&~]|(?<!\d)-|-(?!\s*\d)")
 """What makes an expression of several terms; not the hyphen of a range, `l0-3`."""
 
 
-def named(anatomy: Anatomy, what: Any, points: Sequence[str] | None = None) -> Numbers:
+def named(anatomy: Anatomy, what: Any, points: Sequence[str] | None = None) -> ActivationNumbers:
     """The activations that a text or a selection names.
 
     Args:
@@ -87,13 +89,13 @@ def named(anatomy: Anatomy, what: Any, points: Sequence[str] | None = None) -> N
     """
     if points is not None:
         chosen = arguments.some_of("points", points, (*OF_HEADS, *OF_LAYERS))
-        parts_, found = anatomy.select(what).parts, Numbers()
+        parts_, found = anatomy.select(what).parts, ActivationNumbers()
         for word in chosen:
             _add(found, _of_heads(anatomy, parts_, word) if word in OF_HEADS else _of_layers(anatomy, parts_, word))
         return found
     if not isinstance(what, str):
         return activations(anatomy, anatomy.select(what).parts)
-    found, plain = Numbers(), []
+    found, plain = ActivationNumbers(), []
     for term in _terms(what):
         of_heads, of_layers = _OF_HEADS.fullmatch(term.strip()), _OF_LAYERS.fullmatch(term.strip())
         hit = of_heads or of_layers
@@ -141,7 +143,7 @@ def _terms(text: str) -> Iterator[str]:
     yield text[start:]
 
 
-def _add(found: Numbers, more: Iterable[tuple[Where, tuple[int, ...]]]) -> None:
+def _add(found: ActivationNumbers, more: Iterable[tuple[Where, tuple[int, ...]]]) -> None:
     for where, numbers in more:
         found[where] = tuple(sorted({*found.get(where, ()), *numbers}))
 
