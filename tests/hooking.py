@@ -18,6 +18,10 @@ from headgrid.selection.selection import Selection
 LLAMA = "llama with grouped-query attention"
 HEADS, D_HEAD = 6, 10
 
+IN_STEPS = ("bloom", "codegen", "deberta", "gemma2", "gpt_neo", "gpt_oss", "gptj", "mpt")
+ONE_CALL = [family for family in tiny.FAMILIES if not family.startswith(IN_STEPS) or family == "gpt_neox"]
+"""Families that attend by `scaled_dot_product_attention` unless they are asked not to."""
+
 
 @functools.cache
 def anatomy_of(family: str) -> hg.Anatomy:
@@ -32,6 +36,12 @@ def run(model: torch.nn.Module, family: str) -> torch.Tensor:
 @functools.cache
 def clean(family: str) -> torch.Tensor:
     return run(tiny.model(family), family)
+
+
+@functools.cache
+def in_one_call(family: str) -> Any:
+    """The model of a family that attends in one call."""
+    return tiny.fresh(family, "sdpa")
 
 
 def everything(anatomy: hg.Anatomy) -> Selection:

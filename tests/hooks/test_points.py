@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import pytest
 import tiny
 import torch
-from hooking import LLAMA, anatomy_of, clean, places, run, tokens
+from hooking import LLAMA, ONE_CALL, anatomy_of, clean, in_one_call, places, run, tokens
 from torch.testing import assert_close
 
 from headgrid.hooks import ablate, patch, record, steer
@@ -16,19 +15,10 @@ from headgrid.selection.selection import SelectionError
 
 every_family = pytest.mark.parametrize("family", tiny.FAMILIES)
 
-IN_STEPS = ("bloom", "codegen", "deberta", "gemma2", "gpt_neo", "gpt_oss", "gptj", "mpt")
-ONE_CALL = [family for family in tiny.FAMILIES if not family.startswith(IN_STEPS) or family == "gpt_neox"]
-"""Families that attend by `scaled_dot_product_attention` unless they are asked not to."""
-
 GATED = {"qwen3_next"}
 """Families whose z is the weighted values times a gate."""
 
 HEAD_POINTS = ["q", "k", "v", "scores", "pattern", "z", "result"]
-
-
-@functools.cache
-def in_one_call(family: str) -> Any:
-    return tiny.fresh(family, "sdpa")
 
 
 def attended(family: str) -> list[tuple[str, int]]:
