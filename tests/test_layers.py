@@ -22,6 +22,7 @@ ORDER = {
         selection models
         weights hooks
         circuits
+        experiments
         plots
         widget
         __init__
@@ -49,6 +50,9 @@ ORDER = {
     "headgrid.circuits": """
         __init__ / norms progress readout scores strings targets / measured pairs tokens / caveats summary / factors
         products describe scan / composition summarize
+    """,
+    "headgrid.experiments": """
+        __init__ / metrics ready receipts tokens / effects task / runs / interventions / replacing / sweep
     """,
     "headgrid.plots": "style / canvas color_scale / graph heatmap spectra token_tables / __init__",
     "headgrid.widget": "__init__ / wire / state / compute / export transaction / state_widget / head_grid",

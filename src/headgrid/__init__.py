@@ -8,6 +8,8 @@ from headgrid.circuits.composition import compose
 from headgrid.circuits.scan import scan
 from headgrid.circuits.summarize import summarize
 from headgrid.demo import demo
+from headgrid.experiments.sweep import sweep
+from headgrid.experiments.task import Task
 from headgrid.hooks import ablate, patch, record, steer
 from headgrid.linalg.factored import FactoredMatrix
 from headgrid.models import dissect
@@ -25,6 +27,7 @@ __all__ = [
     "HeadGrid",
     "Selection",
     "SelectionError",
+    "Task",
     "Weights",
     "ablate",
     "compose",
@@ -37,6 +40,7 @@ __all__ = [
     "scan",
     "steer",
     "summarize",
+    "sweep",
     "verify",
 ]
 __version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""Experiments: what heads do on a text, beside controls."""

@@ -1,0 +1,221 @@
+"""Effects of heads on a task: a number for each, with its method, its interval and where it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from jaxtyping import Bool, Float64
+
+from headgrid.anatomy.anatomy import Anatomy, Stack
+from headgrid.experiments.metrics import UNITS
+from headgrid.experiments.receipts import Receipt
+from headgrid.selection.selection import Selection
+from headgrid.torch_state import shielded
+from headgrid.utils import arguments
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Unit = Literal["head", "mlp", "layer"]
+WORDS: dict[Unit, str] = {"head": "l{0}h{1}", "mlp": "l{0} mlp", "layer": "l{0}"}
+"""The text of the part that a number is of."""
+
+
+@dataclass(frozen=True, eq=False)
+class Effects:
+    """The effect of every head (or MLP, or layer) of a stack on a task, each by itself.
+
+    An effect is the metric after the intervention minus the metric before it, in the metric's units.
+
+    Attributes:
+        values: `[n_layers, n]`, with an axis of positions after it where positions were asked for; NaN where there is
+            no such head.
+        rows: the same of each row of the task, `[rows, n_layers, n, ...]`; None where a method has no such numbers.
+        low, high: the bounds of an interval over rows; None where a method has none.
+        anatomy, stack: of which model.
+        unit: "head", "mlp" or "layer".
+        metric: the name of the metric.
+        clean, corrupted: the metric of the untouched runs, the mean over rows; None without corrupted inputs.
+        receipt: what this was computed from.
+        notes: what a reader should know: which numbers may mislead, and why.
+        errors: of a method that approximates, the largest error among the heads that were measured exactly; else None.
+    """
+
+    values: Float64[torch.Tensor, "*axes"]
+    anatomy: Anatomy
+    stack: Stack
+    unit: Unit
+    metric: str
+    clean: float
+    corrupted: float | None
+    receipt: Receipt
+    rows: Float64[torch.Tensor, "*axes"] | None = None
+    low: Float64[torch.Tensor, "*axes"] | None = None
+    high: Float64[torch.Tensor, "*axes"] | None = None
+    notes: tuple[str, ...] = ()
+    errors: float | None = None
+
+    @property
+    def method(self) -> str:
+        """How the effects were computed."""
+        return self.receipt.method
+
+    @property
+    def normalized(self) -> Float64[torch.Tensor, "*axes"]:
+        """The effects as parts of the difference between the clean and the corrupted run.
+
+        Raises:
+            ValueError: when there are no corrupted inputs, or both runs score the same.
+        """
+        if self.corrupted is None:
+            raise ValueError("effects are normalized by clean minus corrupted, and the task has no corrupted inputs")
+        if self.clean == self.corrupted:
+            raise ValueError(
+                f"the clean and the corrupted run both score {self.clean:.4g}: there is nothing to divide by"
+            )
+        return self.values / (self.clean - self.corrupted)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The axes of `values`."""
+        return tuple(self.values.shape)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        return np.array(self.values.numpy(), dtype=dtype)
+
+    def __getitem__(self, what: str | tuple[int, int]) -> float:
+        """The effect of one head, by its text or its layer and number; summed over positions.
+
+        Raises:
+            KeyError: when there is no such head among these.
+        """
+        if isinstance(what, str):
+            hits = [
+                at for at in self._places() if self.text(*at) == what.replace(" ", "").lower().replace("mlp", " mlp")
+            ]
+            if not hits:
+                hits = [at for at in self._places() if self.anatomy.select(self.text(*at)) == self.anatomy.select(what)]
+        else:
+            hits = [at for at in self._places() if at == tuple(what)]
+        if not hits:
+            raise KeyError(f"{arguments.shown(what)} is not one of these {self.unit}s")
+        return float(self.values[hits[0]].sum())
+
+    def _places(self) -> Iterator[tuple[int, int]]:
+        flat = self.values.reshape(*self.values.shape[:2], -1)
+        yield from map(tuple, (~flat.isnan().any(-1)).nonzero().tolist())
+
+    def text(self, layer: int, number: int = 0) -> str:
+        """The text of the part that a number is of: `l1h2`, `l0 mlp`."""
+        return f"{self.stack.name} {WORDS[self.unit].format(layer, number)}".lstrip()
+
+    def top(self, k: int, *, sign: Literal["both", "positive", "negative"] = "both") -> Selection:
+        """The k parts with the largest effects, as a selection: by their size, or only those that raise or lower.
+
+        Raises:
+            TypeError: when k is no whole number.
+            ValueError: when there are fewer.
+        """
+        sign = arguments.one_of("sign", sign, ("both", "positive", "negative"))
+        flat = self._by_part()
+        key = {"both": flat.abs(), "positive": flat, "negative": -flat}[sign]
+        n = int((~key.isnan()).sum())
+        k = arguments.integer("k", k, least=0, below=n + 1, what=f"a number of {self.unit}s")
+        best = key.nan_to_num(-np.inf).flatten().argsort(descending=True, stable=True)[:k]
+        return self._selection([divmod(int(one), flat.shape[1]) for one in best])
+
+    def select(self, *, min: float | None = None, max: float | None = None) -> Selection:
+        """The parts whose effect is at least `min`, or at most `max`, as a selection.
+
+        Raises:
+            ValueError: when neither is given.
+        """
+        if min is None and max is None:
+            raise ValueError("select takes a bound: select(min=0.5), select(max=-0.5), or both")
+        flat = self._by_part()
+        chosen: Bool[torch.Tensor, "n_layers n"] = ~flat.isnan()
+        if min is not None:
+            chosen &= flat >= arguments.number("min", min)
+        if max is not None:
+            chosen &= flat <= arguments.number("max", max)
+        return self._selection([(layer, number) for layer, number in chosen.nonzero().tolist()])
+
+    def _by_part(self) -> torch.Tensor:
+        """One number for each part: over positions their sum."""
+        return self.values if self.values.ndim == 2 else self.values.flatten(2).sum(-1)
+
+    def _selection(self, places: Sequence[tuple[int, int]]) -> Selection:
+        return self.anatomy.select([self.text(*at) for at in places])
+
+    def __repr__(self) -> str:
+        unit = UNITS.get(self.metric, "")
+        said = f"{self.metric}{f', {unit}' if unit else ''}"
+        axis = "" if self.values.ndim == 2 else f", by position ({self.values.shape[2]})"
+        lines = [f"Effects of each {self.unit} on {said}: {self.receipt.method}{axis}; clean {self.clean:.4g}"
+                 + ("" if self.corrupted is None else f", corrupted {self.corrupted:.4g}")]  # fmt: skip
+        flat = self._by_part()
+        order = flat.abs().nan_to_num(-1).flatten().argsort(descending=True, stable=True).tolist()
+        for one in order[: min(8, int((~flat.isnan()).sum()))]:
+            at = divmod(one, flat.shape[1])
+            interval = ""
+            if self.low is not None and self.high is not None and self.values.ndim == 2:
+                interval = f"   [{float(self.low[at]):+.4g}, {float(self.high[at]):+.4g}]"
+            lines.append(f"  {self.text(*at):<10}{float(flat[at]):+10.4g}{interval}")
+        if len(order) > 8:
+            lines.append(f"  ... {len(order) - 8} more, each at most {float(flat.flatten()[order[8]].abs()):.3g}")
+        return "\n".join([*lines, *(f"  ! {note}" for note in self.notes)])
+
+    @shielded()
+    def to_dataframe(self) -> pd.DataFrame:
+        """One row for each part: its layer, number and effect, its interval where there is one.
+
+        Raises:
+            ImportError: when pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError:
+            raise ImportError("to_dataframe needs pandas: pip install pandas") from None
+        flat = self._by_part()
+        found = []
+        for at in self._places():
+            row: dict[str, Any] = {"part": self.text(*at), "layer": at[0], self.unit: at[1], "effect": float(flat[at])}
+            if self.low is not None and self.high is not None and self.values.ndim == 2:
+                row |= {"low": float(self.low[at]), "high": float(self.high[at])}
+            found.append(row)
+        return pd.DataFrame(found)
+
+
+@shielded()
+def interval(
+    rows: torch.Tensor, *, confidence: float = 0.95, draws: int = 1000, seed: int = 0
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The bounds of the mean over rows, by the bootstrap of percentiles (Efron 1979); NaN of a single row.
+
+    Args:
+        rows: `[rows, ...]`.
+        confidence: how much lies between the bounds.
+        draws: how often the rows are drawn anew.
+        seed: of the draws.
+
+    Returns:
+        Two tensors without the axis of rows.
+    """
+    n = len(rows)
+    if n < 2:
+        nothing = torch.full(rows.shape[1:], torch.nan, dtype=torch.float64)
+        return nothing, nothing
+    generator = torch.Generator().manual_seed(seed)
+    drawn = torch.randint(n, (draws, n), generator=generator)
+    weights = torch.zeros(draws, n, dtype=torch.float64).scatter_add_(
+        1, drawn, torch.ones(draws, n, dtype=torch.float64)
+    )
+    means = (weights / n) @ rows.double().reshape(n, -1)
+    ends = torch.tensor([(1 - confidence) / 2, (1 + confidence) / 2], dtype=torch.float64)
+    low, high = torch.quantile(means, ends, dim=0)
+    return low.reshape(rows.shape[1:]), high.reshape(rows.shape[1:])

@@ -1,0 +1,265 @@
+"""Many interventions in one forward pass: each on a copy of the batch of its own, all in one batch.
+
+Each copy has a mask of what is replaced in it. The layers below the first that is replaced are not run again: their
+outputs, which are the same in every copy, are kept from one pass. So a sweep of all heads runs half of the model, and
+in as few passes as memory allows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal, TypeAlias
+
+import torch
+
+from headgrid.circuits.progress import Progress, steps
+from headgrid.experiments.runs import Runs, Which
+from headgrid.hooks.attached import Attached, Hooks
+from headgrid.hooks.found import tapped
+from headgrid.hooks.positions import Positions
+from headgrid.hooks.taps import BRIDGED, Act, Tap, block_of
+from headgrid.selection.activations import Where
+from headgrid.selection.points import ActivationNumbers
+from headgrid.torch_state import shielded
+
+EffectMode: TypeAlias = Literal["zero", "mean", "resample", "patch"]
+Values: TypeAlias = Mapping[Where, torch.Tensor]
+"""What takes the place of activations: `[rows or 1, pos or 1, n, ...]`, of all that is wanted there."""
+
+Masks: TypeAlias = Mapping[Where, torch.Tensor]
+"""Which of them are replaced in each copy: `[copies, n]`, or one bool per copy where a layer has one."""
+
+BUDGET = 2**29
+"""The bytes that the activations of one pass may take, unless a budget is given."""
+
+
+@dataclass
+class Interventions:
+    """Runs of a model on a task in which activations are replaced, many sets of them at a time.
+
+    Args:
+        runs: the model and the task.
+        wanted: the activations that any of the sets may replace.
+        positions: at which positions they are replaced; everywhere without.
+        memory: the bytes that one pass may take.
+    """
+
+    runs: Runs
+    wanted: ActivationNumbers
+    positions: Positions | None = None
+    memory: int = BUDGET
+
+    @shielded()
+    def recorded(self, which: Which) -> dict[Where, torch.Tensor]:
+        """Every wanted activation on every row, `[rows, pos, n, ...]`."""
+        kept: dict[Where, list[torch.Tensor]] = {where: [] for where in self.wanted}
+        acts = [
+            (tap, partial(_keep, kept[tap.where])) for tap in tapped(self.runs.model, self.runs.anatomy, self.wanted)
+        ]
+        for rows in self.runs.batches():
+            with Attached(self.runs.model, lambda: _hooks(acts, "recorded")):
+                self.runs.call(self.runs.arguments(rows, which), self.runs.task.scored[rows])
+        for where, found in kept.items():
+            if len(found) != len(list(self.runs.batches())):
+                raise ValueError(
+                    f"layer {where[2]} runs {len(found)} times in a pass of {self.runs.anatomy.name}: sets of its "
+                    "heads cannot be replaced in single runs of it; use headgrid.ablate"
+                )
+        return {where: torch.cat(found) for where, found in kept.items()}
+
+    @shielded()
+    def scores(
+        self, masks: Masks, values: Values, which: Which = "clean", *, progress: Progress = False,
+        cancelled: Callable[[], bool] | None = None, label: str = "running",
+    ) -> torch.Tensor:  # fmt: skip
+        """The metric of each row in each copy, `[copies, rows]`, float64 on the CPU.
+
+        Args:
+            masks: which activations each copy replaces.
+            values: by what; a first axis of copies x rows is that of each copy.
+            which: the inputs that the model is run on.
+            progress, cancelled, label: see `headgrid.circuits.progress`.
+        """
+        n = len(next(iter(masks.values())))
+        found = torch.full((n, self.runs.task.n_rows), torch.nan, dtype=torch.float64)
+        chunks = [(rows, chunk) for rows in self.runs.batches() for chunk in self._chunks(masks, n, rows)]
+        for rows, chunk in steps(chunks, len(chunks), label, progress, cancelled):
+            some = {where: mask[chunk] for where, mask in masks.items() if mask[chunk].any()}
+            found[chunk, rows] = self._pass(some, values, which, rows, chunk)
+        return found
+
+    def _chunks(self, masks: Masks, n: int, rows: slice) -> Iterator[torch.Tensor]:
+        """The copies that go into one pass together: those that begin in one layer, as many as memory allows."""
+        first = torch.full((n,), -1)
+        for where, mask in sorted(masks.items(), key=lambda one: -one[0][2]):
+            first[mask.reshape(n, -1).any(1).cpu()] = where[2]
+        most = max(1, self.memory // (self._bytes() * (rows.stop - rows.start)))
+        for layer in sorted(set(first.tolist())):
+            these = (first == layer).nonzero().flatten()
+            yield from these.split(most)
+
+    def _bytes(self) -> int:
+        """About what one row of a pass takes."""
+        stack, positions = self.runs.anatomy.main, self.runs.task.ids.shape[1]
+        width = 12 * stack.d_model + 3 * max(stack.d_mlp, stack.d_model)
+        scores = 3 * max(1, stack.n_heads) * positions
+        return 4 * positions * (width + scores + self.runs.logits_width)
+
+    def _pass(self, masks: Masks, values: Values, which: Which, rows: slice, chunk: torch.Tensor) -> torch.Tensor:
+        runs, n_rows, n = self.runs, rows.stop - rows.start, len(chunk)
+        task = runs.task if n_rows == runs.task.n_rows else runs.task.rows(rows)
+        clean = runs.untouched(rows) if task.metric == "kl" else None
+        if not masks:
+            given = runs.arguments(rows, which)
+            output, at = runs.call(given, task.scored)
+            return task.score(output, clean, at).double().cpu().expand(n, -1)
+        taps = tapped(runs.model, runs.anatomy, {where: self.wanted[where] for where in masks})
+        acts = [(tap, self._act(tap, masks[tap.where], values[tap.where], rows, chunk)) for tap in taps]
+        given = runs.arguments(rows, which)
+        copies = {
+            key: value.repeat(n, *[1] * (value.ndim - 1))
+            if isinstance(value, torch.Tensor) and value.ndim and len(value) == n_rows
+            else value
+            for key, value in given.items()
+        }
+        with ExitStack() as within:
+            within.enter_context(self._below(min(where[2] for where in masks), given, n))
+            within.enter_context(Attached(runs.model, lambda: _hooks(acts, "patched")))
+            output, at = runs.call(copies, task.scored.repeat(n, 1))
+        return torch.stack([
+            task.score(part, clean, None if at is None else at[i * n_rows : (i + 1) * n_rows]).double().cpu()
+            for i, part in enumerate(runs.parts(output, n))
+        ])  # fmt: skip
+
+    def _act(self, tap: Tap, mask: torch.Tensor, values: torch.Tensor, rows: slice, chunk: torch.Tensor) -> Act:
+        """What replaces the masked entries of a tap in each copy."""
+        n, n_rows, total = len(chunk), rows.stop - rows.start, self.runs.task.n_rows
+
+        def replace(read: torch.Tensor) -> torch.Tensor:
+            each = read.reshape(n, n_rows, *read.shape[1:])
+            new = values.to(read)
+            if len(new) == total:
+                new = new[rows][None]
+            elif len(new) != 1:  # those of each copy
+                new = new.reshape(-1, total, *new.shape[1:])[chunk.to(new.device)][:, rows]
+            here = mask.to(read.device).reshape(n, 1, 1, -1, *[1] * (tap.own - 1)) if mask.ndim > 1 else (
+                mask.to(read.device).reshape(n, *[1] * (each.ndim - 1))
+            )  # fmt: skip
+            if self.positions is not None:
+                ones = torch.zeros(n_rows, *read.shape[1:2], 1, device=read.device)
+                full = torch.zeros(total, *read.shape[1:2], 1, device=read.device)
+                at = self.positions.put(full, torch.ones_like(full[:, :1]), tap.name)[rows] if ones.numel() else full
+                here = here & at.bool().reshape(1, n_rows, -1, *[1] * (each.ndim - 3))
+            return torch.where(here, new, each).reshape(read.shape)
+
+        return replace
+
+    # ---- layers that are the same in every copy
+
+    @contextmanager
+    def _below(self, layer: int, given: dict[str, Any], n: int) -> Iterator[None]:
+        """Within, the layers below one are not run: they give what they gave for one copy of the batch."""
+        blocks = self._blocks()[:layer]
+        if not blocks:
+            yield
+            return
+        outputs: dict[int, Any] = {}
+        handles = [
+            block.register_forward_hook(lambda _, __, output, at=at: outputs.__setitem__(at, output))
+            for at, block in enumerate(blocks)
+        ]
+        stop = self._blocks()[layer].register_forward_pre_hook(_stop)
+        try:
+            self.runs.model(**given)
+        except _Enough:
+            pass
+        finally:
+            for handle in (*handles, stop):
+                handle.remove()
+        with ExitStack() as within:
+            for at, block in enumerate(blocks):
+                output = outputs[at]
+                within.enter_context(_giving(block, _copied(output, n) if at == len(blocks) - 1 else output))
+            yield
+
+    def _blocks(self) -> list[torch.nn.Module]:
+        """The layers of a model that has one stack and runs each layer once; none of others, which are run whole."""
+        anatomy, model = self.runs.anatomy, self.runs.model
+        layered = [stack for stack in anatomy.stacks if stack.n_layers]
+        if len(layered) > 1 or layered[0].uses > 1 or any(BRIDGED in name for name in anatomy.parameters):
+            return []
+        found = [block_of(model, layered[0], layer) for layer in range(layered[0].n_layers)]
+        return [] if any(block is None for block in found) else [block for block in found if block is not None]
+
+
+class _Enough(Exception):  # noqa: N818
+    """The layers that are needed have been run."""
+
+
+def _stop(*_: Any) -> None:
+    raise _Enough
+
+
+def _copied(output: Any, n: int) -> Any:
+    """What a layer gives, for n copies of its batch; what has no batch of its own as it is."""
+    if isinstance(output, torch.Tensor):
+        return output.repeat(n, *[1] * (output.ndim - 1)) if output.ndim > 1 else output
+    return type(output)(_copied(one, n) for one in output) if type(output) in (tuple, list) else output
+
+
+@contextmanager
+def _giving(module: torch.nn.Module, output: Any) -> Iterator[None]:
+    """Within, a module gives this output, whatever it is called with."""
+    own = module.__dict__.get("forward")
+    module.forward = lambda *_, **__: output
+    try:
+        yield
+    finally:
+        if own is None:
+            del module.forward
+        else:
+            module.forward = own
+
+
+def _keep(kept: list[torch.Tensor], read: torch.Tensor) -> None:
+    kept.append(read.detach().clone())
+
+
+def _hooks(acts: Sequence[tuple[Tap, Act]], done: Literal["patched", "recorded"]) -> Hooks[None]:
+    came = dict.fromkeys([tap for tap, _ in acts], False)
+
+    def seen(tap: Tap, act: Act) -> Act:
+        def run(read: torch.Tensor) -> torch.Tensor | None:
+            came[tap] = True
+            return act(read)
+
+        return run
+
+    every = [(tap, seen(tap, act)) for tap, act in acts]
+    return Hooks(None, every, lambda _: None, lambda: [tap for tap, there in came.items() if not there], done)
+
+
+def resampled(values: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
+    """The rows of recorded activations in the orders of several draws, `[draws * rows, ...]`."""
+    return values[order.flatten().to(values.device)]
+
+
+def orders(n_rows: int, draws: int, seed: int) -> torch.Tensor:
+    """For each draw the row that each row takes, another than itself, `[draws, rows]`."""
+    generator = torch.Generator().manual_seed(seed)
+    if n_rows < 2:
+        raise ValueError("resampling takes what other rows have, and the task has one row: give it more")
+    shift = torch.randint(1, n_rows, (draws, n_rows), generator=generator)
+    return (torch.arange(n_rows) + shift) % n_rows
+
+
+def mean_of(values: torch.Tensor, mask: torch.Tensor, per_position: bool) -> torch.Tensor:
+    """The mean of recorded activations over rows, and over positions too unless each has its own; axes kept as 1."""
+    wide = torch.promote_types(values.dtype, torch.float32)
+    if per_position:
+        return values.to(wide).mean(0, keepdim=True)
+    counts = mask[:, -values.shape[1] :].to(values.device).bool().reshape(*values.shape[:2], *[1] * (values.ndim - 2))
+    return values.where(counts, 0).sum((0, 1), keepdim=True, dtype=wide) / counts.sum().clamp(min=1)
