@@ -27,7 +27,96 @@ WORDS: dict[Unit, str] = {"head": "l{0}h{1}", "mlp": "l{0} mlp", "layer": "l{0}"
 
 
 @dataclass(frozen=True, eq=False)
-class Effects:
+class PerPart:
+    """A number for every head (or MLP, or layer) of a stack.
+
+    Attributes:
+        values: `[n_layers, n]`, perhaps with more axes, such as positions; NaN where there is none.
+        anatomy, stack: of which model.
+        unit: "head", "mlp" or "layer".
+    """
+
+    values: Float64[torch.Tensor, "*axes"]
+    anatomy: Anatomy
+    stack: Stack
+    unit: Unit
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The axes of `values`."""
+        return tuple(self.values.shape)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        return np.array(self.values.numpy(), dtype=dtype)
+
+    def __getitem__(self, what: str | tuple[int, int]) -> float:
+        """The number of one head, by its text or its layer and number; summed over positions.
+
+        Raises:
+            KeyError: when there is no such head among these.
+        """
+        if isinstance(what, str):
+            hits = [
+                at for at in self._places() if self.text(*at) == what.replace(" ", "").lower().replace("mlp", " mlp")
+            ]
+            if not hits:
+                hits = [at for at in self._places() if self.anatomy.select(self.text(*at)) == self.anatomy.select(what)]
+        else:
+            pair = tuple(what) if isinstance(what, tuple | list) else ()
+            hits = [at for at in self._places() if at == pair]
+        if not hits:
+            raise KeyError(f"{arguments.shown(what)} is not one of these {self.unit}s")
+        return float(self.values[hits[0]].sum())
+
+    def _places(self) -> Iterator[tuple[int, int]]:
+        flat = self.values.reshape(*self.values.shape[:2], -1)
+        yield from map(tuple, (~flat.isnan().any(-1)).nonzero().tolist())
+
+    def text(self, layer: int, number: int = 0) -> str:
+        """The text of the part that a number is of: `l1h2`, `l0 mlp`."""
+        return f"{self.stack.name} {WORDS[self.unit].format(layer, number)}".lstrip()
+
+    def top(self, k: int, *, sign: Literal["both", "positive", "negative"] = "both") -> Selection:
+        """The k parts with the largest numbers, as a selection: by their size, or only those above or below zero.
+
+        Raises:
+            TypeError: when k is no whole number.
+            ValueError: when there are fewer.
+        """
+        sign = arguments.one_of("sign", sign, ("both", "positive", "negative"))
+        flat = self._by_part()
+        key = {"both": flat.abs(), "positive": flat, "negative": -flat}[sign]
+        n = int((~key.isnan()).sum())
+        k = arguments.integer("k", k, least=0, below=n + 1, what=f"a number of {self.unit}s")
+        best = key.nan_to_num(-np.inf).flatten().argsort(descending=True, stable=True)[:k]
+        return self._selection([divmod(int(one), flat.shape[1]) for one in best])
+
+    def select(self, *, min: float | None = None, max: float | None = None) -> Selection:
+        """The parts whose number is at least `min`, or at most `max`, as a selection.
+
+        Raises:
+            ValueError: when neither is given.
+        """
+        if min is None and max is None:
+            raise ValueError("select takes a bound: select(min=0.5), select(max=-0.5), or both")
+        flat = self._by_part()
+        chosen: Bool[torch.Tensor, "n_layers n"] = ~flat.isnan()
+        if min is not None:
+            chosen &= flat >= arguments.number("min", min)
+        if max is not None:
+            chosen &= flat <= arguments.number("max", max)
+        return self._selection([(layer, number) for layer, number in chosen.nonzero().tolist()])
+
+    def _by_part(self) -> torch.Tensor:
+        """One number for each part: over positions their sum."""
+        return self.values if self.values.ndim == 2 else self.values.flatten(2).sum(-1)
+
+    def _selection(self, places: Sequence[tuple[int, int]]) -> Selection:
+        return self.anatomy.select([self.text(*at) for at in places])
+
+
+@dataclass(frozen=True, eq=False)
+class Effects(PerPart):
     """The effect of every head (or MLP, or layer) of a stack on a task, each by itself.
 
     An effect is the metric after the intervention minus the metric before it, in the metric's units.
@@ -46,10 +135,6 @@ class Effects:
         errors: of a method that approximates, the largest error among the heads that were measured exactly; else None.
     """
 
-    values: Float64[torch.Tensor, "*axes"]
-    anatomy: Anatomy
-    stack: Stack
-    unit: Unit
     metric: str
     clean: float
     corrupted: float | None
@@ -79,78 +164,6 @@ class Effects:
                 f"the clean and the corrupted run both score {self.clean:.4g}: there is nothing to divide by"
             )
         return self.values / (self.clean - self.corrupted)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The axes of `values`."""
-        return tuple(self.values.shape)
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        return np.array(self.values.numpy(), dtype=dtype)
-
-    def __getitem__(self, what: str | tuple[int, int]) -> float:
-        """The effect of one head, by its text or its layer and number; summed over positions.
-
-        Raises:
-            KeyError: when there is no such head among these.
-        """
-        if isinstance(what, str):
-            hits = [
-                at for at in self._places() if self.text(*at) == what.replace(" ", "").lower().replace("mlp", " mlp")
-            ]
-            if not hits:
-                hits = [at for at in self._places() if self.anatomy.select(self.text(*at)) == self.anatomy.select(what)]
-        else:
-            hits = [at for at in self._places() if at == tuple(what)]
-        if not hits:
-            raise KeyError(f"{arguments.shown(what)} is not one of these {self.unit}s")
-        return float(self.values[hits[0]].sum())
-
-    def _places(self) -> Iterator[tuple[int, int]]:
-        flat = self.values.reshape(*self.values.shape[:2], -1)
-        yield from map(tuple, (~flat.isnan().any(-1)).nonzero().tolist())
-
-    def text(self, layer: int, number: int = 0) -> str:
-        """The text of the part that a number is of: `l1h2`, `l0 mlp`."""
-        return f"{self.stack.name} {WORDS[self.unit].format(layer, number)}".lstrip()
-
-    def top(self, k: int, *, sign: Literal["both", "positive", "negative"] = "both") -> Selection:
-        """The k parts with the largest effects, as a selection: by their size, or only those that raise or lower.
-
-        Raises:
-            TypeError: when k is no whole number.
-            ValueError: when there are fewer.
-        """
-        sign = arguments.one_of("sign", sign, ("both", "positive", "negative"))
-        flat = self._by_part()
-        key = {"both": flat.abs(), "positive": flat, "negative": -flat}[sign]
-        n = int((~key.isnan()).sum())
-        k = arguments.integer("k", k, least=0, below=n + 1, what=f"a number of {self.unit}s")
-        best = key.nan_to_num(-np.inf).flatten().argsort(descending=True, stable=True)[:k]
-        return self._selection([divmod(int(one), flat.shape[1]) for one in best])
-
-    def select(self, *, min: float | None = None, max: float | None = None) -> Selection:
-        """The parts whose effect is at least `min`, or at most `max`, as a selection.
-
-        Raises:
-            ValueError: when neither is given.
-        """
-        if min is None and max is None:
-            raise ValueError("select takes a bound: select(min=0.5), select(max=-0.5), or both")
-        flat = self._by_part()
-        chosen: Bool[torch.Tensor, "n_layers n"] = ~flat.isnan()
-        if min is not None:
-            chosen &= flat >= arguments.number("min", min)
-        if max is not None:
-            chosen &= flat <= arguments.number("max", max)
-        return self._selection([(layer, number) for layer, number in chosen.nonzero().tolist()])
-
-    def _by_part(self) -> torch.Tensor:
-        """One number for each part: over positions their sum."""
-        return self.values if self.values.ndim == 2 else self.values.flatten(2).sum(-1)
-
-    def _selection(self, places: Sequence[tuple[int, int]]) -> Selection:
-        return self.anatomy.select([self.text(*at) for at in places])
 
     def __repr__(self) -> str:
         unit = UNITS.get(self.metric, "")
