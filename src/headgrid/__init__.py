@@ -8,6 +8,7 @@ from headgrid.circuits.composition import compose
 from headgrid.circuits.scan import scan
 from headgrid.circuits.summarize import summarize
 from headgrid.demo import demo
+from headgrid.experiments.effect import effect
 from headgrid.experiments.sweep import sweep
 from headgrid.experiments.task import Task
 from headgrid.hooks import ablate, patch, record, steer
@@ -33,6 +34,7 @@ __all__ = [
     "compose",
     "demo",
     "dissect",
+    "effect",
     "patch",
     "plots",
     "preview",

@@ -79,7 +79,7 @@ class Interventions:
 
         Args:
             masks: which activations each copy replaces.
-            values: by what; a first axis of copies x rows is that of each copy.
+            values: by what.
             which: the inputs that the model is run on.
             progress, cancelled, label: see `headgrid.circuits.progress`.
         """
@@ -141,10 +141,7 @@ class Interventions:
         def replace(read: torch.Tensor) -> torch.Tensor:
             each = read.reshape(n, n_rows, *read.shape[1:])
             new = values.to(read)
-            if len(new) == total:
-                new = new[rows][None]
-            elif len(new) != 1:  # those of each copy
-                new = new.reshape(-1, total, *new.shape[1:])[chunk.to(new.device)][:, rows]
+            new = new[rows] if len(new) == total else new
             here = mask.to(read.device).reshape(n, 1, 1, -1, *[1] * (tap.own - 1)) if mask.ndim > 1 else (
                 mask.to(read.device).reshape(n, *[1] * (each.ndim - 1))
             )  # fmt: skip
@@ -240,11 +237,6 @@ def _hooks(acts: Sequence[tuple[Tap, Act]], done: Literal["patched", "recorded"]
 
     every = [(tap, seen(tap, act)) for tap, act in acts]
     return Hooks(None, every, lambda _: None, lambda: [tap for tap, there in came.items() if not there], done)
-
-
-def resampled(values: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
-    """The rows of recorded activations in the orders of several draws, `[draws * rows, ...]`."""
-    return values[order.flatten().to(values.device)]
 
 
 def orders(n_rows: int, draws: int, seed: int) -> torch.Tensor:

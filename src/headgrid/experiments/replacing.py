@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, get_args
 
 import torch
 
-from headgrid.experiments.interventions import EffectMode, Interventions, Values, mean_of, orders, resampled
+from headgrid.experiments.interventions import EffectMode, Interventions, Values, mean_of, orders
 from headgrid.experiments.runs import Runs, Which
 from headgrid.experiments.task import Task
 from headgrid.utils import arguments
@@ -49,12 +50,16 @@ class Replacements:
         """The inputs that the model is run on in a mode."""
         return "corrupted" if mode == "patch" and self.direction == "denoise" else "clean"
 
-    def copies(self, mode: EffectMode) -> int:
-        """How many runs one set needs in a mode."""
-        return self.draws if mode == "resample" else 1
+    def drawn(self, values: Values, mode: EffectMode) -> Iterator[Values]:
+        """The values of each draw: one, but for "resample"."""
+        n = self.interventions.runs.task.n_rows
+        for draw in range(self.draws if mode == "resample" else 1):
+            yield {
+                where: one[draw * n : (draw + 1) * n] if mode == "resample" else one for where, one in values.items()
+            }
 
-    def values(self, mode: EffectMode, n_sets: int = 1) -> Values:
-        """What takes the place of the wanted activations; of "resample" for each draw of each of so many sets."""
+    def values(self, mode: EffectMode) -> Values:
+        """What takes the place of the wanted activations; of "resample" for one draw after another."""
         if mode == "zero":
             return {where: torch.zeros(1, 1, 1, *[1] * (one - 1)) for where, one in self._axes().items()}
         if mode == "patch":
@@ -69,7 +74,7 @@ class Replacements:
         if not task.aligned or task.ids.shape != self.interventions.runs.task.ids.shape:
             self._refuse("resample", task)
         order = orders(task.n_rows, self.draws, self.seed)
-        return {where: resampled(one, order).repeat(n_sets, *[1] * (one.ndim - 1)) for where, one in source.items()}
+        return {where: one[order.flatten().to(one.device)] for where, one in source.items()}
 
     def _refuse(self, mode: str, task: Task) -> None:
         raise ValueError(

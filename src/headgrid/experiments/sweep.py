@@ -15,6 +15,7 @@ from headgrid.experiments.receipts import Receipt
 from headgrid.experiments.replacing import MODES, Replacements
 from headgrid.experiments.runs import Runs
 from headgrid.experiments.task import Task
+from headgrid.hooks.positions import Positions
 from headgrid.selection.points import ActivationNumbers
 from headgrid.torch_state import shielded
 from headgrid.utils import arguments
@@ -67,39 +68,32 @@ def sweep(
         raise ValueError("positions=True compares the same position of each row, and the rows differ in length")
     interventions = Interventions(runs, wanted, memory=arguments.integer("memory", memory, least=1))
     replacements = Replacements(
-        interventions, reference=_task(reference), per_position=_flag(per_position), direction=direction,
-        draws=arguments.integer("draws", draws, least=1), seed=arguments.integer("seed", seed, least=0),
+        interventions, reference=checked_reference_task(reference), per_position=checked_per_position(per_position),
+        direction=direction, draws=arguments.integer("draws", draws, least=1),
+        seed=arguments.integer("seed", seed, least=0),
     )  # fmt: skip
-    base = runs.score(replacements.base(mode))
-    copies, values = replacements.copies(mode), None
+    base, values = runs.score(replacements.base(mode)), replacements.values(mode)
     places = [(where, i) for where, numbers in wanted.items() for i in (range(len(numbers)) if unit == "head" else [0])]
-    values = replacements.values(mode, 1)
-    at = range(task.ids.shape[1]) if positions else [None]
-    n = len(at)
-    rows = torch.full((task.n_rows, found.n_layers, found.n_heads if unit == "head" else 1, n), torch.nan,
-                      dtype=torch.float64)  # fmt: skip
-    spread: list[torch.Tensor] = []
-    for i, position in enumerate(at):
-        interventions.positions = None if position is None else _at(position)
-        scored = []
-        for draw in range(copies):
-            masks = {
-                where: torch.zeros(len(places), len(numbers), dtype=torch.bool) for where, numbers in wanted.items()
-            }
-            for copy, (where, number) in enumerate(places):
-                masks[where][copy, number if unit == "head" else slice(None)] = True
-            some = values if copies == 1 else {
-                where: one.reshape(copies, task.n_rows, *one.shape[1:])[draw] for where, one in values.items()
-            }  # fmt: skip
-            scored.append(interventions.scores(masks, some, replacements.base(mode), progress=progress,
-                                               cancelled=cancelled, label=f"{mode} of each {unit}"))  # fmt: skip
-        each = torch.stack(scored) - base
-        spread.append(each.mean(-1).std(0) if copies > 1 else torch.zeros(len(places)))
-        for copy, (where, number) in enumerate(places):
-            rows[:, where[2], wanted[where][number] if unit == "head" else 0, i] = each[:, copy].mean(0)
+    masks = {where: torch.zeros(len(places), len(numbers)).bool() for where, numbers in wanted.items()}
+    for copy, (where, i) in enumerate(places):
+        masks[where][copy, i if unit == "head" else slice(None)] = True
+    each = []
+    for position in range(task.ids.shape[1]) if positions else [None]:
+        interventions.positions = None if position is None else Positions(position)
+        each.append(torch.stack([
+            interventions.scores(masks, some, replacements.base(mode), progress=progress, cancelled=cancelled,
+                                 label=f"{mode} of each {unit}")
+            for some in replacements.drawn(values, mode)
+        ]) - base)  # fmt: skip
+    changes = torch.stack(each, -1)  # [draws, places, rows, positions]
+    n = found.n_heads if unit == "head" else 1
+    rows = torch.full((task.n_rows, found.n_layers, n, len(each)), torch.nan, dtype=torch.float64)
+    for copy, (where, i) in enumerate(places):
+        rows[:, where[2], wanted[where][i] if unit == "head" else 0] = changes[:, copy].mean(0)
+    spread = float(changes.mean(2).std(0).max()) if len(changes) > 1 else 0.0
     rows = rows if positions else rows[..., 0]
     low, high = interval(rows, seed=seed)
-    notes = _notes(task, mode, replacements, float(torch.stack(spread).max()))
+    notes = _notes(task, mode, replacements, spread)
     return Effects(
         rows.mean(0), runs.anatomy, found, unit, task.metric_name, float(runs.score().mean()),
         None if task.corrupted is None else float(runs.score("corrupted").mean()),
@@ -126,17 +120,13 @@ def every(stack: Stack, unit: Unit) -> ActivationNumbers:
     }
 
 
-def _at(position: int) -> Any:
-    from headgrid.hooks.positions import Positions
-
-    return Positions(position)
-
-
-def _task(reference: Any) -> Task | None:
+def checked_reference_task(reference: Any) -> Task | None:
+    """A task that means and rows are taken of, or None."""
     return None if reference is None else arguments.of_kind("reference", reference, Task, "a headgrid.Task")
 
 
-def _flag(given: Any) -> bool | None:
+def checked_per_position(given: Any) -> bool | None:
+    """True, False, or None for what fits the task."""
     return None if given is None else arguments.flag("per_position", given)
 
 

@@ -192,7 +192,7 @@ class Task:
     # ---- how it is scored
 
     @shielded(gradients=True)
-    def score(self, output: Any, clean: Any = None, at: torch.Tensor | None = None) -> Float[torch.Tensor, "rows"]:
+    def score(self, output: Any, clean: Any = None, at: torch.Tensor | None = None) -> Float[torch.Tensor, " rows"]:
         """The metric of each row of a model's output.
 
         Args:
