@@ -52,7 +52,8 @@ ORDER = {
         products describe scan / composition summarize
     """,
     "headgrid.experiments": """
-        __init__ / metrics ready receipts tokens / effects task / runs / interventions / replacing / sweep / effect
+        __init__ / metrics ready receipts tokens / effects task / runs / copies / interventions / replacing /
+        sweep / effect
     """,
     "headgrid.plots": "style / canvas color_scale / graph heatmap spectra token_tables / __init__",
     "headgrid.widget": "__init__ / wire / state / compute / export transaction / state_widget / head_grid",

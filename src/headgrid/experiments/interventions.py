@@ -1,26 +1,25 @@
 """Many interventions in one forward pass: each on a copy of the batch of its own, all in one batch.
 
-Each copy has a mask of what is replaced in it. The layers below the first that is replaced are not run again: their
-outputs, which are the same in every copy, are kept from one pass. So a sweep of all heads runs half of the model, and
-in as few passes as memory allows.
+Each copy has a mask of what is replaced in it. The layers below the first that is replaced are not run again
+(`headgrid.experiments.copies`), so a sweep of all heads runs half of the model, in as few passes as memory allows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import torch
 
 from headgrid.circuits.progress import Progress, steps
+from headgrid.experiments.copies import CopiedBatch, copies_within, once_each
 from headgrid.experiments.runs import Runs, Which
-from headgrid.hooks.attached import Attached, Hooks
+from headgrid.hooks.attached import Attached
 from headgrid.hooks.found import tapped
 from headgrid.hooks.positions import Positions
-from headgrid.hooks.taps import BRIDGED, Act, Tap, block_of
+from headgrid.hooks.taps import Act, Tap
 from headgrid.selection.activations import Where
 from headgrid.selection.points import ActivationNumbers
 from headgrid.torch_state import shielded
@@ -60,7 +59,7 @@ class Interventions:
             (tap, partial(_keep, kept[tap.where])) for tap in tapped(self.runs.model, self.runs.anatomy, self.wanted)
         ]
         for rows in self.runs.batches():
-            with Attached(self.runs.model, lambda: _hooks(acts, "recorded")):
+            with Attached(self.runs.model, lambda: once_each(acts, "recorded")):
                 self.runs.call(self.runs.arguments(rows, which), self.runs.task.scored[rows])
         for where, found in kept.items():
             if len(found) != len(list(self.runs.batches())):
@@ -86,9 +85,12 @@ class Interventions:
         n = len(next(iter(masks.values())))
         found = torch.full((n, self.runs.task.n_rows), torch.nan, dtype=torch.float64)
         chunks = [(rows, chunk) for rows in self.runs.batches() for chunk in self._chunks(masks, n, rows)]
+        batch = CopiedBatch(self.runs, which, chunks[0][0])
         for rows, chunk in steps(chunks, len(chunks), label, progress, cancelled):
+            if rows != batch.rows:
+                batch = CopiedBatch(self.runs, which, rows)
             some = {where: mask[chunk] for where, mask in masks.items() if mask[chunk].any()}
-            found[chunk, rows] = self._pass(some, values, which, rows, chunk)
+            found[chunk, rows] = self._pass(some, values, batch, chunk)
         return found
 
     def _chunks(self, masks: Masks, n: int, rows: slice) -> Iterator[torch.Tensor]:
@@ -96,43 +98,17 @@ class Interventions:
         first = torch.full((n,), -1)
         for where, mask in sorted(masks.items(), key=lambda one: -one[0][2]):
             first[mask.reshape(n, -1).any(1).cpu()] = where[2]
-        most = max(1, self.memory // (self._bytes() * (rows.stop - rows.start)))
+        most = copies_within(self.memory, self.runs, rows.stop - rows.start)
         for layer in sorted(set(first.tolist())):
             these = (first == layer).nonzero().flatten()
             yield from these.split(most)
 
-    def _bytes(self) -> int:
-        """About what one row of a pass takes."""
-        stack, positions = self.runs.anatomy.main, self.runs.task.ids.shape[1]
-        width = 12 * stack.d_model + 3 * max(stack.d_mlp, stack.d_model)
-        scores = 3 * max(1, stack.n_heads) * positions
-        return 4 * positions * (width + scores + self.runs.logits_width)
-
-    def _pass(self, masks: Masks, values: Values, which: Which, rows: slice, chunk: torch.Tensor) -> torch.Tensor:
-        runs, n_rows, n = self.runs, rows.stop - rows.start, len(chunk)
-        task = runs.task if n_rows == runs.task.n_rows else runs.task.rows(rows)
-        clean = runs.untouched(rows) if task.metric == "kl" else None
+    def _pass(self, masks: Masks, values: Values, batch: CopiedBatch, chunk: torch.Tensor) -> torch.Tensor:
         if not masks:
-            given = runs.arguments(rows, which)
-            output, at = runs.call(given, task.scored)
-            return task.score(output, clean, at).double().cpu().expand(n, -1)
-        taps = tapped(runs.model, runs.anatomy, {where: self.wanted[where] for where in masks})
-        acts = [(tap, self._act(tap, masks[tap.where], values[tap.where], rows, chunk)) for tap in taps]
-        given = runs.arguments(rows, which)
-        copies = {
-            key: value.repeat(n, *[1] * (value.ndim - 1))
-            if isinstance(value, torch.Tensor) and value.ndim and len(value) == n_rows
-            else value
-            for key, value in given.items()
-        }
-        with ExitStack() as within:
-            within.enter_context(self._below(min(where[2] for where in masks), given, n))
-            within.enter_context(Attached(runs.model, lambda: _hooks(acts, "patched")))
-            output, at = runs.call(copies, task.scored.repeat(n, 1))
-        return torch.stack([
-            task.score(part, clean, None if at is None else at[i * n_rows : (i + 1) * n_rows]).double().cpu()
-            for i, part in enumerate(runs.parts(output, n))
-        ])  # fmt: skip
+            return batch.scores(1, [], 0).expand(len(chunk), -1)
+        taps = tapped(self.runs.model, self.runs.anatomy, {where: self.wanted[where] for where in masks})
+        acts = [(tap, self._act(tap, masks[tap.where], values[tap.where], batch.rows, chunk)) for tap in taps]
+        return batch.scores(len(chunk), acts, min(where[2] for where in masks))
 
     def _act(self, tap: Tap, mask: torch.Tensor, values: torch.Tensor, rows: slice, chunk: torch.Tensor) -> Act:
         """What replaces the masked entries of a tap in each copy."""
@@ -154,89 +130,9 @@ class Interventions:
 
         return replace
 
-    # ---- layers that are the same in every copy
-
-    @contextmanager
-    def _below(self, layer: int, given: dict[str, Any], n: int) -> Iterator[None]:
-        """Within, the layers below one are not run: they give what they gave for one copy of the batch."""
-        blocks = self._blocks()[:layer]
-        if not blocks:
-            yield
-            return
-        outputs: dict[int, Any] = {}
-        handles = [
-            block.register_forward_hook(lambda _, __, output, at=at: outputs.__setitem__(at, output))
-            for at, block in enumerate(blocks)
-        ]
-        stop = self._blocks()[layer].register_forward_pre_hook(_stop)
-        try:
-            self.runs.model(**given)
-        except _Enough:
-            pass
-        finally:
-            for handle in (*handles, stop):
-                handle.remove()
-        with ExitStack() as within:
-            for at, block in enumerate(blocks):
-                output = outputs[at]
-                within.enter_context(_giving(block, _copied(output, n) if at == len(blocks) - 1 else output))
-            yield
-
-    def _blocks(self) -> list[torch.nn.Module]:
-        """The layers of a model that has one stack and runs each layer once; none of others, which are run whole."""
-        anatomy, model = self.runs.anatomy, self.runs.model
-        layered = [stack for stack in anatomy.stacks if stack.n_layers]
-        if len(layered) > 1 or layered[0].uses > 1 or any(BRIDGED in name for name in anatomy.parameters):
-            return []
-        found = [block_of(model, layered[0], layer) for layer in range(layered[0].n_layers)]
-        return [] if any(block is None for block in found) else [block for block in found if block is not None]
-
-
-class _Enough(Exception):  # noqa: N818
-    """The layers that are needed have been run."""
-
-
-def _stop(*_: Any) -> None:
-    raise _Enough
-
-
-def _copied(output: Any, n: int) -> Any:
-    """What a layer gives, for n copies of its batch; what has no batch of its own as it is."""
-    if isinstance(output, torch.Tensor):
-        return output.repeat(n, *[1] * (output.ndim - 1)) if output.ndim > 1 else output
-    return type(output)(_copied(one, n) for one in output) if type(output) in (tuple, list) else output
-
-
-@contextmanager
-def _giving(module: torch.nn.Module, output: Any) -> Iterator[None]:
-    """Within, a module gives this output, whatever it is called with."""
-    own = module.__dict__.get("forward")
-    module.forward = lambda *_, **__: output
-    try:
-        yield
-    finally:
-        if own is None:
-            del module.forward
-        else:
-            module.forward = own
-
 
 def _keep(kept: list[torch.Tensor], read: torch.Tensor) -> None:
     kept.append(read.detach().clone())
-
-
-def _hooks(acts: Sequence[tuple[Tap, Act]], done: Literal["patched", "recorded"]) -> Hooks[None]:
-    came = dict.fromkeys([tap for tap, _ in acts], False)
-
-    def seen(tap: Tap, act: Act) -> Act:
-        def run(read: torch.Tensor) -> torch.Tensor | None:
-            came[tap] = True
-            return act(read)
-
-        return run
-
-    every = [(tap, seen(tap, act)) for tap, act in acts]
-    return Hooks(None, every, lambda _: None, lambda: [tap for tap, there in came.items() if not there], done)
 
 
 def orders(n_rows: int, draws: int, seed: int) -> torch.Tensor:
