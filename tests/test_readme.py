@@ -21,7 +21,8 @@ def test_the_code_of_the_readme_runs_in_its_order(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names: dict[str, Any] = {}
-    first, second, third, saved, files, marimo, circuits = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    first, second, third, experiments, saved, files, marimo, circuits = blocks
     exec(first, names)
     assert "c_proj.weight" in capsys.readouterr().out
     assert str(names["grid"].selection) == "l0h1"
@@ -34,6 +35,8 @@ def test_the_code_of_the_readme_runs_in_its_order(
     assert names["ablated"].shape == (*rows.shape, names["grid"].anatomy.d_vocab)
     gradients = {name for name, parameter in names["model"].named_parameters() if parameter.grad is not None}
     assert gradients == set(names["grid"].masks)
+    exec(experiments, names)
+    assert names["effects"].shape == (2, 4)
     exec(saved, names)
     assert str(names["grid"].selection) == "l0h1 | l1h2"
     assert names["grid"].saved.colors["induction"] == "#d55e00"

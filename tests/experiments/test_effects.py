@@ -80,7 +80,7 @@ def test_every_stack_of_a_model_is_swept(family: str) -> None:
         with torch.no_grad(), hg.ablate(model, f"{stack.name} l1h2"):
             after = task.score(model(**given))
         assert_close(got.values[1, 2], (after - Runs(model, task).score()).mean())
-        assert got.text(1, 2) == f"{stack.name} l1h2"
+        assert got.text(1, 2) == f"{stack.name} l1h2".lstrip()
 
 
 def test_resampled_effects_are_means_over_draws_of_other_rows() -> None:
@@ -186,6 +186,21 @@ def test_effects_become_selections_arrays_and_tables() -> None:
         got.select()
     with pytest.raises(KeyError):
         got["l0 mlp"]
+
+
+def test_effects_color_a_grid_and_say_what_they_are() -> None:
+    model, tokenizer = shipped()
+    got = sweep(model, Task.repeated(tokenizer, 6, 12), "mean")
+    grid, other = hg.HeadGrid(model), hg.HeadGrid(model)
+    grid.color_by(got)
+    other.color_by(got.values, label="loss: mean")
+    assert grid.colors == other.colors
+    assert grid.colors["label"] == "loss: mean"
+    grid.color_by(sweep(model, Task.repeated(tokenizer, 6, 12), "zero", unit="mlp"))
+    assert grid.colors["label"] == "loss: zero"
+    encoder = sweep(tiny.model("t5"), Task(None, dict(tiny.inputs("t5")), answers=[7, 9]), "zero", stack="encoder")
+    assert list(encoder.to_colors()) == ["encoder"]
+    hg.HeadGrid(tiny.model("t5")).color_by(encoder)
 
 
 def test_effects_are_normalized_by_clean_minus_corrupted() -> None:

@@ -107,6 +107,12 @@ class PerPart:
             chosen &= flat <= arguments.number("max", max)
         return self._selection([(layer, number) for layer, number in chosen.nonzero().tolist()])
 
+    def to_colors(self) -> npt.NDArray[np.float64] | dict[str, npt.NDArray[np.float64]]:
+        """The numbers as `HeadGrid.color_by` takes them: over positions their sum, of MLPs one for each layer."""
+        numbers = self._by_part().numpy()
+        found = numbers[:, 0] if self.unit != "head" else numbers
+        return found if self.stack is self.anatomy.main else {self.stack.name: found}
+
     def _by_part(self) -> torch.Tensor:
         """One number for each part: over positions their sum."""
         return self.values if self.values.ndim == 2 else self.values.flatten(2).sum(-1)

@@ -11,6 +11,7 @@ from headgrid.anatomy.anatomy import Bools
 from headgrid.circuits import strings
 from headgrid.circuits.norms import LNS
 from headgrid.circuits.progress import Progress
+from headgrid.experiments.effects import Effects
 from headgrid.models import dissect
 from headgrid.selection.masks import ParamMasks
 from headgrid.selection.selection import Selectable, Selection
@@ -112,8 +113,9 @@ class HeadGrid(StateWidget):
                 `qk_stable_rank` (`headgrid.scan` says what they are); or your own numbers, NaN where one is missing:
                 `[n_layers, n_heads]` for the heads, `[n_layers]` for the MLPs or `[n_cells]` for every cell, in an
                 array, a tensor or nested lists; of a model with several stacks, those of its main one, or a dictionary
-                from the name of a stack to its numbers. None takes the colors away.
-            label: what the legend says. It adds that the weights have changed, where those of a name have since.
+                from the name of a stack to its numbers; or the `Effects` of a sweep. None takes the colors away.
+            label: what the legend says: the metric and method of `Effects` by default. It adds that the weights
+                have changed, where those of a name have since.
             diverging: whether the middle of the scale means zero; by default when there are numbers of both signs.
             ln: of a number by its name, whether norms are folded into the weights or these are raw.
 
@@ -125,6 +127,9 @@ class HeadGrid(StateWidget):
         """
         label = None if label is None else arguments.text("label", label)
         diverging = None if diverging is None else arguments.flag("diverging", diverging)
+        if isinstance(what, Effects):
+            label = f"{what.metric}: {what.method}" if label is None else label
+            what = what.to_colors()
         self._scheduler.coloring.color_by(what, label, diverging, arguments.one_of("ln", ln, LNS))
 
     def copy(self) -> HeadGrid:
