@@ -52,10 +52,12 @@ ORDER = {
         products describe scan / composition summarize
     """,
     "headgrid.experiments": """
-        __init__ / metrics ready receipts tokens / effects task / runs / copies / interventions / replacing /
-        sweep / effect
+        metrics ready receipts tokens / effects task / runs / copies / interventions / replacing / sweep /
+        effect keeping / faithfulness / smallest / __init__
     """,
-    "headgrid.plots": "style / canvas color_scale / graph heatmap spectra token_tables / __init__",
+    "headgrid.plots": """
+        style / canvas color_scale / circuit_sizes graph heatmap spectra token_tables / __init__
+    """,
     "headgrid.widget": "__init__ / wire / state / compute / export transaction / state_widget / head_grid",
     "headgrid.widget.wire": "__init__ / schema / commands empty / validate",
     "headgrid.widget.state": """

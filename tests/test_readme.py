@@ -37,6 +37,7 @@ def test_the_code_of_the_readme_runs_in_its_order(
     assert gradients == set(names["grid"].masks)
     exec(experiments, names)
     assert names["effects"].shape == (2, 4)
+    assert [step.size for step in names["found"].curve] == [8, 7, 6, 5, 4, 3, 2, 1, 0]
     exec(saved, names)
     assert str(names["grid"].selection) == "l0h1 | l1h2"
     assert names["grid"].saved.colors["induction"] == "#d55e00"

@@ -9,6 +9,7 @@ from headgrid.circuits.scan import scan
 from headgrid.circuits.summarize import summarize
 from headgrid.demo import demo
 from headgrid.experiments.effect import effect
+from headgrid.experiments.faithfulness import faithfulness
 from headgrid.experiments.sweep import sweep
 from headgrid.experiments.task import Task
 from headgrid.hooks import ablate, patch, record, steer
@@ -35,6 +36,7 @@ __all__ = [
     "demo",
     "dissect",
     "effect",
+    "faithfulness",
     "patch",
     "plots",
     "preview",

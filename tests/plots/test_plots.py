@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import matplotlib as mpl
@@ -23,6 +24,7 @@ import headgrid as hg
 from headgrid import plots
 from headgrid.circuits.composition import Composition, compose
 from headgrid.circuits.summarize import summarize
+from headgrid.experiments.smallest import CircuitSearch, smallest_circuit
 from headgrid.linalg.factored import FactoredMatrix
 from headgrid.plots import color_scale
 from headgrid.plots.canvas import written
@@ -47,6 +49,12 @@ def composed(n_layers: int, n_heads: int) -> Composition:
 COMPOSED = composed(3, 5)
 SCORES = torch.randn(3, 5, generator=torch.Generator().manual_seed(1))
 
+
+@cache
+def searched() -> CircuitSearch:
+    return smallest_circuit(MODEL, hg.Task.names(TOKENIZER, 12))
+
+
 EACH = {
     "grid": lambda ax: plots.grid(SCORES, ax=ax, annotate=True, selected=SCORES > 1, label="score"),
     "spectrum": lambda ax: plots.spectrum(OV, ax=ax),
@@ -54,6 +62,7 @@ EACH = {
     "pairs": lambda ax: plots.pairs(OV, ax=ax),
     "offsets": lambda ax: plots.offsets(QK, ax=ax),
     "composition": lambda ax: plots.composition(COMPOSED, ax=ax, z=1),
+    "faithfulness": lambda ax: plots.faithfulness(searched(), ax=ax),
 }
 
 
@@ -679,3 +688,18 @@ def test_figures_fit_into_a_panel_of_subfigures() -> None:
     figure.canvas.draw()
     assert all(ax.get_window_extent().width > 100 for ax in drawn)
     assert all(isinstance(patch, Rectangle) for patch in drawn[1].patches)
+
+
+def test_a_curve_of_circuits_has_the_faithfulness_of_each_size_and_names_the_smallest() -> None:
+    search = searched()
+    ax = plots.faithfulness(search, ax=new_axes())
+    curve = ax.lines[0]
+    assert list(curve.get_xdata()) == list(range(9))
+    assert list(curve.get_ydata()) == [step.faithfulness.value for step in reversed(search.curve)]
+    (band,) = (artist for artist in ax.patches if artist.get_alpha() == 0.25)
+    assert [band.get_y(), band.get_height()] == pytest.approx([0.9, 0.2])
+    assert search.smallest is not None
+    assert [text.get_text() for text in ax.texts] == [str(search.smallest.circuit)]
+    assert len(ax.lines) == 2 + len(search.others), "the curve, the smallest, and a ring for each as small"
+    with pytest.raises(TypeError, match="as smallest_circuit makes it"):
+        plots.faithfulness(search.curve, ax=new_axes())

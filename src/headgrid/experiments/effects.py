@@ -225,16 +225,62 @@ def interval(
     Returns:
         Two tensors without the axis of rows.
     """
-    n = len(rows)
-    if n < 2:
+    if len(rows) < 2:
         nothing = torch.full(rows.shape[1:], torch.nan, dtype=torch.float64)
         return nothing, nothing
+    return _bounds(_resampled_means(rows, draws, seed), confidence)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A number with the bounds of an interval over rows, by the bootstrap of percentiles; NaN for those of one row."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f}" + ("" if np.isnan(self.low) else f" [{self.low:.3f}, {self.high:.3f}]")
+
+    def named(self) -> dict[str, float]:
+        """Its numbers by their names."""
+        return {"value": self.value, "low": self.low, "high": self.high}
+
+
+@shielded()
+def ratio(
+    over: torch.Tensor, under: torch.Tensor, *, confidence: float = 0.95, draws: int = 1000, seed: int = 0
+) -> Interval:
+    """The ratio of the means of two numbers of each row, with its interval: both are drawn anew together.
+
+    Args:
+        over, under: `[rows]`.
+        confidence, draws, seed: as in `interval`.
+
+    Returns:
+        The interval; NaN where the second mean is 0.
+    """
+    pair = torch.stack([over.double(), under.double()], 1)
+    value = float(pair[:, 0].mean() / pair[:, 1].mean()) if float(pair[:, 1].mean()) else float("nan")
+    if len(pair) < 2 or not np.isfinite(value):
+        return Interval(value, float("nan"), float("nan"))
+    means = _resampled_means(pair, draws, seed)
+    low, high = _bounds(means[:, 0] / means[:, 1], confidence)
+    return Interval(value, float(low), float(high))
+
+
+def _resampled_means(rows: torch.Tensor, draws: int, seed: int) -> torch.Tensor:
+    """The means over rows that are drawn anew, `[draws, ...]`."""
+    n = len(rows)
     generator = torch.Generator().manual_seed(seed)
     drawn = torch.randint(n, (draws, n), generator=generator)
     weights = torch.zeros(draws, n, dtype=torch.float64).scatter_add_(
         1, drawn, torch.ones(draws, n, dtype=torch.float64)
     )
-    means = (weights / n) @ rows.double().reshape(n, -1)
+    return ((weights / n) @ rows.double().reshape(n, -1)).reshape(draws, *rows.shape[1:])
+
+
+def _bounds(means: torch.Tensor, confidence: float) -> tuple[torch.Tensor, torch.Tensor]:
     ends = torch.tensor([(1 - confidence) / 2, (1 + confidence) / 2], dtype=torch.float64)
     low, high = torch.quantile(means, ends, dim=0)
-    return low.reshape(rows.shape[1:]), high.reshape(rows.shape[1:])
+    return low, high

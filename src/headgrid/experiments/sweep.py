@@ -23,6 +23,8 @@ from headgrid.utils import arguments
 PatchDirection = Literal["denoise", "noise"]
 DIRECTIONS: tuple[PatchDirection, ...] = ("denoise", "noise")
 
+OVER_POSITIONS = "Means are over positions too, which removes more than what a head says here: see per_position."
+
 
 @shielded()
 def sweep(
@@ -135,7 +137,7 @@ def _notes(task: Task, mode: EffectMode, replacements: Replacements, spread: flo
     if task.n_rows == 1:
         found.append("The task has one row: there is no interval.")
     if mode == "mean" and not replacements.per_position:
-        found.append("Means are over positions too, which removes more than what a head says here: see per_position.")
+        found.append(OVER_POSITIONS)
     if mode == "resample":
         found.append(f"Means over {replacements.draws} draws; single draws spread by up to {spread:.3g} around them.")
     return tuple(found)
