@@ -52,11 +52,12 @@ ORDER = {
         products describe scan / composition summarize
     """,
     "headgrid.experiments": """
-        metrics ready receipts tokens / effects task / runs / copies / interventions / replacing / sweep /
-        effect keeping / faithfulness / smallest / __init__
+        metrics ready receipts tokens / effects task / runs / copies / interventions patterns /
+        replacing head_types / sweep attention / effect keeping / faithfulness / smallest / __init__
     """,
     "headgrid.plots": """
-        style / canvas color_scale / circuit_sizes graph heatmap spectra token_tables / __init__
+        style / canvas color_scale / attention circuit_sizes graph heatmap spectra token_tables / attention_page /
+        __init__
     """,
     "headgrid.widget": "__init__ / wire / state / compute / export transaction / state_widget / head_grid",
     "headgrid.widget.wire": "__init__ / schema / commands empty / validate",
@@ -79,8 +80,13 @@ A module imports what stands lower in the package that both are in. Those betwee
 other. `__init__` of a folder that has nothing but its name is the lowest of it.
 """
 
-DOORWAYS = {("headgrid.anatomy.anatomy", "headgrid.selection.selection")}
-"""`Anatomy.select` makes a selection, so it imports the module above it when it is called. There is no other."""
+DOORWAYS = {
+    ("headgrid.anatomy.anatomy", "headgrid.selection.selection"),
+    ("headgrid.experiments.attention", "headgrid.plots.attention"),
+    ("headgrid.experiments.attention", "headgrid.plots.attention_page"),
+}
+"""`Anatomy.select` makes a selection, and `Attention` draws itself, so they import the modules above them when they are
+called. There are no others."""
 
 HEAVY = {"transformers", "transformer_lens", "pandas", "matplotlib", "rich", "IPython", "devinterp", "datasets"}
 """Libraries that importing headgrid does not import: functions import them when they run."""

@@ -8,6 +8,7 @@ from headgrid.circuits.composition import compose
 from headgrid.circuits.scan import scan
 from headgrid.circuits.summarize import summarize
 from headgrid.demo import demo
+from headgrid.experiments.attention import attention
 from headgrid.experiments.effect import effect
 from headgrid.experiments.faithfulness import faithfulness
 from headgrid.experiments.sweep import sweep
@@ -32,6 +33,7 @@ __all__ = [
     "Task",
     "Weights",
     "ablate",
+    "attention",
     "compose",
     "demo",
     "dissect",

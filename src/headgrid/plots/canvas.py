@@ -23,6 +23,19 @@ PLAIN: dict[str, Any] = {"parse_math": False, "usetex": False}
 """Properties of a text that is drawn letter by letter: a token may hold `$`, `_` and backslashes."""
 
 
+def refuse_without_matplotlib() -> None:
+    """
+    Raises:
+        ImportError: when matplotlib is not installed.
+    """
+    try:
+        import matplotlib.axes  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            "headgrid.plots draws with matplotlib, which is not installed: pip install headgrid[plots]"
+        ) from error
+
+
 def axes(ax: Axes | None, width: float, height: float) -> Axes:
     """`ax` itself, or without one those of a new figure of this size in inches.
 
@@ -30,12 +43,9 @@ def axes(ax: Axes | None, width: float, height: float) -> Axes:
         ImportError: when matplotlib is not installed.
         TypeError: when `ax` is something else, such as the array of several Axes that `plt.subplots` returns.
     """
-    try:
-        from matplotlib.axes import Axes
-    except ImportError as error:
-        raise ImportError(
-            "headgrid.plots draws with matplotlib, which is not installed: pip install headgrid[plots]"
-        ) from error
+    refuse_without_matplotlib()
+    from matplotlib.axes import Axes
+
     if isinstance(ax, Axes):
         return ax
     if ax is not None:
