@@ -52,8 +52,9 @@ ORDER = {
         products describe scan / composition summarize
     """,
     "headgrid.experiments": """
-        metrics ready receipts tokens / effects task / runs / copies / interventions patterns /
-        replacing head_types / sweep attention / effect keeping / faithfulness / smallest / __init__
+        metrics ready receipts tokens / effects task / runs singles / copies / interventions patterns /
+        replacing head_types / saturation attention / attribution / sweep / effect keeping / faithfulness / smallest /
+        __init__
     """,
     "headgrid.plots": """
         style / canvas color_scale / attention circuit_sizes graph heatmap spectra token_tables / attention_page /

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -21,19 +21,27 @@ from headgrid.utils import arguments
 if TYPE_CHECKING:
     import pandas as pd
 
-Unit = Literal["head", "mlp", "layer"]
-WORDS: dict[Unit, str] = {"head": "l{0}h{1}", "mlp": "l{0} mlp", "layer": "l{0}"}
+Unit = Literal["head", "q", "k", "v", "mlp", "neuron", "layer"]
+WORDS: dict[Unit, str] = {
+    "head": "l{0}h{1}", "q": "l{0}h{1}.q", "k": "l{0}g{1}.k", "v": "l{0}g{1}.v", "mlp": "l{0} mlp",
+    "neuron": "l{0} mlp n{1}", "layer": "l{0}",
+}  # fmt: skip
 """The text of the part that a number is of."""
+
+
+def text_of_part(stack: Stack, unit: Unit, layer: int, number: int = 0) -> str:
+    """The text of a part of a stack: `l1h2`, `l1g0.k`, `l0 mlp`."""
+    return f"{stack.name} {WORDS[unit].format(layer, number)}".lstrip()
 
 
 @dataclass(frozen=True, eq=False)
 class PerPart:
-    """A number for every head (or MLP, or layer) of a stack.
+    """A number for every head (or query, key/value head, MLP, neuron, layer) of a stack.
 
     Attributes:
         values: `[n_layers, n]`, perhaps with more axes, such as positions; NaN where there is none.
         anatomy, stack: of which model.
-        unit: "head", "mlp" or "layer".
+        unit: "head", "q", "k", "v", "mlp", "neuron" or "layer".
     """
 
     values: Float64[torch.Tensor, "*axes"]
@@ -56,9 +64,8 @@ class PerPart:
             KeyError: when there is no such head among these.
         """
         if isinstance(what, str):
-            hits = [
-                at for at in self._places() if self.text(*at) == what.replace(" ", "").lower().replace("mlp", " mlp")
-            ]
+            said = "".join(what.lower().split())
+            hits = [at for at in self._places() if self.text(*at).replace(" ", "") == said]
             if not hits:
                 hits = [at for at in self._places() if self.anatomy.select(self.text(*at)) == self.anatomy.select(what)]
         else:
@@ -74,7 +81,7 @@ class PerPart:
 
     def text(self, layer: int, number: int = 0) -> str:
         """The text of the part that a number is of: `l1h2`, `l0 mlp`."""
-        return f"{self.stack.name} {WORDS[self.unit].format(layer, number)}".lstrip()
+        return text_of_part(self.stack, self.unit, layer, number)
 
     def top(self, k: int, *, sign: Literal["both", "positive", "negative"] = "both") -> Selection:
         """The k parts with the largest numbers, as a selection: by their size, or only those above or below zero.
@@ -108,9 +115,19 @@ class PerPart:
         return self._selection([(layer, number) for layer, number in chosen.nonzero().tolist()])
 
     def to_colors(self) -> npt.NDArray[np.float64] | dict[str, npt.NDArray[np.float64]]:
-        """The numbers as `HeadGrid.color_by` takes them: over positions their sum, of MLPs one for each layer."""
+        """The numbers as `HeadGrid.color_by` takes them: over positions and neurons their sum, one for each MLP.
+
+        Those of keys and values are each head's that reads them.
+        """
         numbers = self._by_part().numpy()
-        found = numbers[:, 0] if self.unit != "head" else numbers
+        if self.unit in ("head", "q"):
+            found = numbers
+        elif self.unit in ("k", "v"):
+            found = numbers[:, self.stack.kv_head_of]
+        else:
+            found = numbers[:, 0] if numbers.shape[1] == 1 else np.where(
+                np.isnan(numbers).all(1), np.nan, np.nansum(numbers, 1)
+            )  # fmt: skip
         return found if self.stack is self.anatomy.main else {self.stack.name: found}
 
     def _by_part(self) -> torch.Tensor:
@@ -133,12 +150,13 @@ class Effects(PerPart):
         rows: the same of each row of the task, `[rows, n_layers, n, ...]`; None where a method has no such numbers.
         low, high: the bounds of an interval over rows; None where a method has none.
         anatomy, stack: of which model.
-        unit: "head", "mlp" or "layer".
+        unit: "head", "q", "k", "v", "mlp", "neuron" or "layer".
         metric: the name of the metric.
         clean, corrupted: the metric of the untouched runs, the mean over rows; None without corrupted inputs.
         receipt: what this was computed from.
         notes: what a reader should know: which numbers may mislead, and why.
         errors: of a method that approximates, the largest error among the heads that were measured exactly; else None.
+        exact: of a method that approximates, the effects that were measured exactly, by the text of their part.
     """
 
     metric: str
@@ -150,6 +168,7 @@ class Effects(PerPart):
     high: Float64[torch.Tensor, "*axes"] | None = None
     notes: tuple[str, ...] = ()
     errors: float | None = None
+    exact: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def method(self) -> str:

@@ -60,7 +60,7 @@ class Interventions:
         ]
         for rows in self.runs.batches():
             with Attached(self.runs.model, lambda: once_each(acts, "recorded")):
-                self.runs.call(self.runs.arguments(rows, which), self.runs.task.scored[rows])
+                self.runs.run(rows, which)
         for where, found in kept.items():
             if len(found) != len(list(self.runs.batches())):
                 raise ValueError(

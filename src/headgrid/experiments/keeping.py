@@ -14,7 +14,8 @@ from headgrid.experiments.interventions import EffectMode, Interventions
 from headgrid.experiments.receipts import Receipt
 from headgrid.experiments.replacing import MODES, Replacements, checked_modes
 from headgrid.experiments.runs import Runs
-from headgrid.experiments.sweep import OVER_POSITIONS, checked_per_position, checked_reference_task, every
+from headgrid.experiments.singles import every
+from headgrid.experiments.sweep import OVER_POSITIONS, checked_per_position, checked_reference_task
 from headgrid.experiments.task import Task
 from headgrid.selection.activations import Where
 from headgrid.selection.points import ActivationNumbers, named, text_of

@@ -46,6 +46,13 @@ class Replacements:
         self.per_position = aligned if per_position is None else per_position
         self._kept: dict[str, dict[Any, torch.Tensor]] = {}
 
+    def like(self, interventions: Interventions) -> Replacements:
+        """The same of other activations."""
+        return Replacements(
+            interventions, reference=None if self.reference is None else self.reference.task,
+            per_position=self.per_position, direction=self.direction, draws=self.draws, seed=self.seed,
+        )  # fmt: skip
+
     def base(self, mode: EffectMode) -> Which:
         """The inputs that the model is run on in a mode."""
         return "corrupted" if mode == "patch" and self.direction == "denoise" else "clean"

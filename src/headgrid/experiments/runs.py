@@ -58,6 +58,7 @@ class Runs:
             batch_size = max(1, min(n, BATCH_BYTES // each))
         self.batch_size = arguments.integer("batch_size", batch_size, least=1, what="a number of rows")
         self._scores: dict[Which, torch.Tensor] = {}
+        self._some: dict[Which, torch.Tensor] = {}
 
     def _refuse_other_tokens(self) -> None:
         most, known = int(self.task.ids.max()), self.anatomy.d_vocab
@@ -85,8 +86,9 @@ class Runs:
         if given is None:
             raise ValueError("the task has no corrupted inputs: give Task(..., corrupted=[...])")
         n = self.task.n_rows
+        renamed = {"input_ids": "input"} if "input" in self._accepts - {"input_ids"} else {}  # a bridge's
         found = {
-            key: (value[rows] if value.ndim and len(value) == n else value).to(self.device)
+            renamed.get(key, key): (value[rows] if value.ndim and len(value) == n else value).to(self.device)
             for key, value in given.items()
             if key != "position_ids" or "position_ids" in self._accepts
         }
@@ -129,21 +131,42 @@ class Runs:
             return self._scores[which]
         found = []
         for rows in self.batches():
-            task = self.task if self.batch_size >= self.task.n_rows else self.task.rows(rows)
+            task = self.task_of(rows)
             given = self.arguments(rows, which)
             clean = self.untouched(rows) if self.task.metric == "kl" else None
             with nullcontext() if context is None else context(rows):
                 output, at = self.call(given, task.scored)
-            found.append(task.score(output, clean, at).detach().double().cpu())
+            found.append(task.score(output, clean, at).detach().cpu().double())
         whole = torch.cat(found)
-        if not whole.isfinite().all():
-            row = int(whole.isfinite().logical_not().nonzero()[0])
-            raise ValueError(
-                f"the metric {self.task.metric_name} of row {row} is {float(whole[row])}: the model gives none"
-            )
+        self._refuse_infinite(whole)
         if context is None:
             self._scores[which] = whole
         return whole
+
+    def task_of(self, rows: slice) -> Task:
+        """The task of the rows of one batch."""
+        return self.task if self.batch_size >= self.task.n_rows else self.task.rows(rows)
+
+    def run(self, rows: slice, which: Which) -> None:
+        """A forward pass on some rows, for what is hooked to the model; its scores are kept where it is untouched."""
+        output, at = self.call(self.arguments(rows, which), self.task.scored[rows])
+        if which not in self._scores and self.task.metric != "kl":
+            self.keep_score(which, rows, self.task_of(rows).score(output, None, at))
+
+    def keep_score(self, which: Which, rows: slice, score: torch.Tensor) -> None:
+        """The metric of some rows of an untouched run, so that it need not be run for it again."""
+        kept = self._some.setdefault(which, torch.full((self.task.n_rows,), torch.nan, dtype=torch.float64))
+        kept[rows] = score.detach().cpu().double()
+        if not kept.isnan().any():
+            self._refuse_infinite(kept)
+            self._scores.setdefault(which, kept)
+
+    def _refuse_infinite(self, scores: torch.Tensor) -> None:
+        if not scores.isfinite().all():
+            row = int(scores.isfinite().logical_not().nonzero()[0])
+            raise ValueError(
+                f"the metric {self.task.metric_name} of row {row} is {float(scores[row])}: the model gives none"
+            )
 
     @property
     def logits_width(self) -> int:
@@ -162,8 +185,7 @@ class Runs:
 
     def untouched(self, rows: slice) -> Any:
         """The untouched output on the same rows, for the metric that compares with it."""
-        task = self.task if self.batch_size >= self.task.n_rows else self.task.rows(rows)
-        return self.call(self.arguments(rows), task.scored)[0]
+        return self.call(self.arguments(rows), self.task.scored[rows])[0]
 
     @shielded()
     def recorded(self, selection: Any, rows: slice, which: Which = "clean", **options: Any) -> Cache:
@@ -189,12 +211,23 @@ def _part(output: Any, i: int, n: int) -> Any:
 
 @shielded()
 def model_fingerprint(model: torch.nn.Module, anatomy: Anatomy) -> str:
-    """A short hash of a model's anatomy and weights: of the sums of its parameters, and of their first entries."""
-    parts: list[Any] = [anatomy.fingerprint]
+    """A short hash of a model's anatomy and weights: of the sums of their bits along either side of each matrix."""
+    found = hashlib.sha256(anatomy.fingerprint.encode())
     for name, one in model.named_parameters():
-        if not one.is_meta and one.is_floating_point():
-            parts.append((name, float(one.detach().sum(dtype=torch.float64)), one.detach().flatten()[:4].tolist()))
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+        if not one.is_meta:
+            found.update(name.encode())
+            for sums in _sums_of_bits(one.detach()):
+                found.update(sums.cpu().numpy().tobytes())
+    return found.hexdigest()[:16]
+
+
+def _sums_of_bits(tensor: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """Sums of whole numbers, which are the same in any order, of the rows and of the columns of a matrix."""
+    flat = tensor.contiguous().reshape(len(tensor) if tensor.ndim > 1 else 1, -1).view(torch.uint8)
+    if short := -flat.shape[1] % 8:
+        flat = torch.nn.functional.pad(flat, (0, short))
+    words = flat.view(torch.int64)
+    return words.sum(0), words.sum(1)
 
 
 def refuse_dropout(model: torch.nn.Module) -> None:
