@@ -51,12 +51,12 @@ def page(attention: Attention, heads: Any = None, rows: Sequence[int] | None = N
         f'<meta http-equiv="Content-Security-Policy" content="{escape(POLICY)}">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f'<link rel="icon" href="data:,">\n<title>{title}: headgrid</title>\n<style>{PAGE_STYLE}</style>\n</head>\n'
-        f"<body>\n<main>\n{view(attention, heads, rows)}\n</main>\n</body>\n</html>\n"
+        f"<body>\n<main>\n{view(attention, heads, rows, level=1)}\n</main>\n</body>\n</html>\n"
     )
 
 
-def view(attention: Attention, heads: Any = None, rows: Sequence[int] | None = None) -> str:
-    """A part of a page, such as a notebook's output.
+def view(attention: Attention, heads: Any = None, rows: Sequence[int] | None = None, level: int = 3) -> str:
+    """A part of a page, such as a notebook's output, whose heading is of a level.
 
     Raises:
         KeyError: for a head that is not recorded.
@@ -68,7 +68,7 @@ def view(attention: Attention, heads: Any = None, rows: Sequence[int] | None = N
         for row in arguments.items("rows", rows, "a list of rows of the task")
     ]  # fmt: skip
     names = attention.heads(heads)
-    content = _content(attention, names, chosen)
+    content = _content(attention, names, chosen) | {"level": level}
     root = f"headgrid-attention-{secrets.token_hex(8)}"
     here = files("headgrid.plots")
     style = _colors() + here.joinpath("attention_view.css").read_text(encoding="utf-8")

@@ -7,8 +7,8 @@ function view(id, style, content) {
     return node;
   };
   const rgb = (hex) => [1, 3, 5].map((i) => Number.parseInt(hex.slice(i, i + 2), 16));
-  const luminance = (color) => {
-    const [r, g, b] = color.map((v) => (v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4));
+  const luminance = (channels) => {
+    const [r, g, b] = channels.map((v) => (v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4));
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
   };
 
@@ -67,13 +67,13 @@ function view(id, style, content) {
     /* ---- what stands there */
 
     const rowChoice = make("select", { "aria-label": "Row of the task" });
-    content.rows.forEach((one, i) => rowChoice.append(make("option", { value: i }, `row ${one.row}`)));
+    for (const [i, one] of content.rows.entries()) rowChoice.append(make("option", { value: i }, `row ${one.row}`));
     const sides = ["attends to", "is attended by"].map((text, i) =>
       make("button", { type: "button", role: "radio", "aria-checked": i === 0, tabindex: i === 0 ? 0 : -1 }, text));
     const side = make("div", { class: "switch", role: "radiogroup", "aria-label": "What the colors show" }, ...sides);
-    const header = make("header", {}, make("h3", {}, content.title), make("span", { class: "fill" }));
+    const header = make("header", {}, make(`h${content.level}`, { class: "title" }, content.title), make("span", { class: "fill" }));
     if (content.rows.length > 1) header.append(rowChoice);
-    header.append(make("label", {}, "the token", side));
+    header.append(make("span", { class: "choice" }, "the token", side));
     const tabs = make("div", { class: "heads", role: "tablist", "aria-label": "Heads" });
     const thumbs = names.map((name, i) => {
       const button = make("button", { type: "button", role: "tab", id: `tab${i}`, "aria-controls": "panel" }, make("canvas", { "aria-hidden": "true" }), name);
@@ -82,7 +82,7 @@ function view(id, style, content) {
     });
     const canvas = make("canvas", { role: "img" });
     const bars = [make("i"), make("i")];
-    const matrix = make("figure", { class: "matrix" }, make("div", { style: "position:relative" }, canvas, ...bars),
+    const matrix = make("figure", { class: "matrix" }, make("div", {}, canvas, ...bars),
       make("figcaption", {}, "down: queries; across: keys"));
     const lists = [make("div", { class: "tokens", role: "listbox" }), make("div", { class: "tokens", role: "listbox" })];
     const titles = [make("h4"), make("h4")];
@@ -170,26 +170,34 @@ function view(id, style, content) {
     }
 
     const attention = (v) => (v / 255) ** 2;
+    const written = (v, digits) => (attention(v) < 0.01 ? String(Number(attention(v).toPrecision(1))) : attention(v).toFixed(digits));
     const inks = [];
+    const shown = new WeakMap();
+    const color = (node, v) => {
+      if (shown.get(node) === v) return;
+      shown.set(node, v);
+      node.style.backgroundColor = v ? `rgb(${ramp[v]})` : "";
+      node.style.color = v ? inks[v] : "";
+    };
+    let marked = [];
     function paint() {
       const own = lists[isCross() && now.inKeys ? 1 : 0];
       const painted = isCross() ? lists[now.inKeys ? 0 : 1] : own;
       const level = values();
-      if (painted !== own) for (const node of own.children) node.style.cssText = "";
-      [...painted.children].forEach((node, j) => {
-        const v = level[j];
-        const css = v ? `background:rgb(${ramp[v]});color:${inks[v]}` : "";
-        if (node.style.cssText !== css) node.style.cssText = css;
-      });
-      for (const list of lists) {
-        for (const node of list.querySelectorAll(".at, [tabindex='0']")) {
-          node.className = "";
-          node.tabIndex = -1;
-          node.setAttribute("aria-selected", "false");
-        }
-        if (list !== own && list.firstChild) list.firstChild.tabIndex = 0;
+      if (painted !== own) for (const node of own.children) color(node, 0);
+      for (const [j, node] of [...painted.children].entries()) color(node, level[j]);
+      for (const node of marked) {
+        node.className = "";
+        node.tabIndex = -1;
+        node.setAttribute("aria-selected", "false");
       }
       const here = own.children[now.token];
+      marked = [here];
+      for (const list of lists) {
+        if (list === own || !list.firstChild) continue;
+        list.firstChild.tabIndex = 0;
+        marked.push(list.firstChild);
+      }
       here.className = now.locked ? "at locked" : "at";
       here.tabIndex = 0;
       here.setAttribute("aria-selected", "true");
@@ -201,9 +209,9 @@ function view(id, style, content) {
     function say(level) {
       const best = level.map((v, j) => [v, j]).filter(([v]) => v > 0).sort((a, b) => b[0] - a[0] || a[1] - b[1]).slice(0, 5);
       const others = wordsOf(!asQuery());
-      const listed = best.map(([v, j]) => `${others[j].trim() || "\u2423"} (${j}) ${attention(v).toFixed(2)}`).join(",  ") || "nothing";
+      const listed = best.map(([v, j]) => `${others[j].trim() || "\u2423"} (${j}) ${written(v, 2)}`).join(",  ") || "nothing";
       const own = wordsOf(asQuery())[now.token].trim() || "\u2423";
-      const pair = now.other >= 0 ? `  \u2022  ${others[now.other].trim() || "\u2423"} (${now.other}): ${attention(level[now.other]).toFixed(3)}` : "";
+      const pair = now.other >= 0 ? `  \u2022  ${others[now.other].trim() || "\u2423"} (${now.other}): ${written(level[now.other], 3)}` : "";
       status.replaceChildren(make("strong", {}, `${own} (${now.token})`), make("span", { class: "how" }, asQuery() ? " attends to " : " is attended by "),
         listed, pair, make("span", { class: "how" }, now.locked ? "  \u2022  locked" : ""));
     }
@@ -221,6 +229,14 @@ function view(id, style, content) {
       else line(bars[1], now.other / n, 0, 1 / n, 1);
     }
 
+    /* Scrolls the list, and nothing around it, to the token that is looked at. */
+    function reveal() {
+      const list = lists[isCross() && now.inKeys ? 1 : 0];
+      const [box, token] = [list.getBoundingClientRect(), list.children[now.token].getBoundingClientRect()];
+      if (token.top < box.top) list.scrollTop -= box.top - token.top + 4;
+      else if (token.bottom > box.bottom) list.scrollTop += token.bottom - box.bottom + 4;
+    }
+
     let frame = 0;
     function look(token, inKeys = false, other = -1) {
       if (token === now.token && inKeys === now.inKeys && other === now.other) return;
@@ -228,6 +244,7 @@ function view(id, style, content) {
       frame ||= requestAnimationFrame(() => {
         frame = 0;
         paint();
+        if (other >= 0) reveal();
       });
     }
     const lock = (locked) => {
@@ -244,6 +261,7 @@ function view(id, style, content) {
       drawThumbs();
       drawMatrix();
       paint();
+      reveal();
     }
 
     function choose(head) {
@@ -343,12 +361,12 @@ function view(id, style, content) {
       host.dataset.theme = theme;
       const [low, high] = content.colors[theme].map(rgb);
       ramp = Array.from({ length: 256 }, (_, v) => low.map((from, i) => Math.round(from + ((high[i] - from) * v) / 255)));
-      ramp.forEach((color, v) => {
-        inks[v] = luminance(color) > 0.179 ? "#000" : "#fff";
+      ramp.forEach((mixed, v) => {
+        inks[v] = luminance(mixed) > 0.179 ? "#000" : "#fff";
       });
       [bar.width, bar.height] = [256, 1];
       const pixels = new ImageData(256, 1);
-      ramp.forEach((color, v) => pixels.data.set([...color, 255], 4 * v));
+      for (const [v, mixed] of ramp.entries()) pixels.data.set([...mixed, 255], 4 * v);
       bar.getContext("2d").putImageData(pixels, 0, 0);
       all();
     }
