@@ -176,8 +176,8 @@ class Attention:
         """
         if not callable(what) or isinstance(what, type):
             what = arguments.one_of("what", what, NAMES)
-        draws = arguments.integer("draws", draws, least=2, what="a number of shuffles")
-        seed = arguments.integer("seed", seed, least=0)
+        draws = arguments.integer("draws", draws, least=2, below=10_001, what="a number of shuffles")
+        seed = arguments.integer("seed", seed, least=0, below=2**63)
         progress, cancelled = arguments.progress(progress), arguments.function("cancelled", cancelled, STOP)
         name = self._scored_stack(stack)
         if self.runs.fingerprint != self.receipt.model[1]:
