@@ -44,8 +44,8 @@ ORDER = {
         frozen stand_in / watch / expected / findings / picture statements / passes proof / __init__ probe
     """,
     "headgrid.hooks": """
-        execution taps positions / attached cache stream / attention modes / ablation found / recording / replacing
-        __init__
+        execution taps positions / attached cache stream interceptor / attention modes / ablation found /
+        recording / replacing / __init__
     """,
     "headgrid.circuits": """
         __init__ / norms progress readout scores strings targets / measured pairs tokens / caveats summary / factors

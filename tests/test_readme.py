@@ -33,6 +33,7 @@ def test_the_code_of_the_readme_runs_in_its_order(
     names["tokens"] = rows
     exec(third, names)
     assert names["ablated"].shape == (*rows.shape, names["grid"].anatomy.d_vocab)
+    assert names["patched"].shape == names["ablated"].shape
     gradients = {name for name, parameter in names["model"].named_parameters() if parameter.grad is not None}
     assert gradients == set(names["grid"].masks)
     exec(experiments, names)

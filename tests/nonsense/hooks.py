@@ -46,7 +46,31 @@ def recorded(w: SimpleNamespace, **named: Any) -> Any:
     return cache
 
 
-ROWS["ablate(it, ...)"] = Row(lambda w, it: hg.ablate(it, "l1h2"), own=A_MODEL)
+def with_values(w: SimpleNamespace, context: Any, value: Any) -> torch.Tensor:
+    with context(w.gpt2, "l1h2", value):
+        return w.gpt2(TOKENS).logits.detach()
+
+
+def after(w: SimpleNamespace, context: Any, value: Any) -> torch.Tensor:
+    """The z of a head within a context."""
+    with context(w.gpt2, "l1h2", value), hg.record(w.gpt2, "l1h2") as cache:
+        w.gpt2(TOKENS)
+    return cache["l1h2"]
+
+
+def added(value: float) -> Callable[[Any], bool]:
+    """Whether a head's z is what it is without hooks, and this number."""
+    return lambda found: torch.allclose(found, recorded(world())["l1h2"] + value)
+
+
+def changed(w: SimpleNamespace, context: Any) -> set[int]:
+    """The positions at which a context changes a head's z."""
+    before = recorded(w)["l1h2"]
+    with context, hg.record(w.gpt2, "l1h2") as cache:
+        w.gpt2(TOKENS)
+    return set((cache["l1h2"] != before).any(-1).any(0).nonzero()[:, 0].tolist())
+
+
 ROWS["ablate(mode=it)"] = Row(
     lambda w, it: ablated(w, it),
     each((("1.0", *ONE), by_hand(1.0)), (("0.5", "np.float32(0.5)"), by_hand(0.5)), (("-1",), by_hand(-1.0)),
@@ -78,6 +102,38 @@ ROWS["record(detach=it)"] = Row(
     lambda w, it: recorded(w, detach=it)["l1h2"].requires_grad, each((TRUE, False), (FALSE, True))
 )
 ROWS["record(keep=it)"] = Row(lambda w, it: recorded(w, keep=it), own={"another word": lambda: "first"})
+ROWS["record(points=it)"] = Row(
+    lambda w, it: recorded(w, points=it), {"None": lambda found: list(found) == ["l1h2"]},
+    {"another point": lambda: "patterns", "a point of layers beside one of heads": lambda: ["q", "mind"]},
+)  # fmt: skip
+THE_SECOND = each((("1", "np.int64(1)"), (2, 1, 7)), (("-1",), (2, 1, 7)), (("None",), (2, 4, 7)))
+OTHER_POSITIONS = {
+    "a word": lambda: "last", "beyond": lambda: 4, "one twice": lambda: [0, -4], "parts of positions": lambda: [0.5],
+    "of three rows": lambda: torch.arange(3), "an empty slice": lambda: slice(3, 3),
+    "a slice of parts": lambda: slice(0.5), "a slice that does not move": lambda: slice(0, 2, 0),
+}  # fmt: skip
+ROWS["record(positions=it)"] = Row(lambda w, it: recorded(w, positions=it)["l1h2"].shape, THE_SECOND, OTHER_POSITIONS)
+for name, context in (("ablate", hg.ablate), ("patch", hg.patch), ("steer", hg.steer)):
+    ROWS[f"{name}(it, ...)"] = Row(lambda w, it, context=context: context(it, "l1h2", 1.0), own=A_MODEL)
+    ROWS[f"{name}(positions=it)"] = Row(
+        lambda w, it, context=context: changed(w, context(w.gpt2, "l1h2", 3.0, positions=it)),
+        each((("1", "np.int64(1)"), {1}), (("-1",), {3}), (("None",), {0, 1, 2, 3})), OTHER_POSITIONS,
+    )  # fmt: skip
+ROWS["patch(..., it, 1.0)"] = Row(lambda w, it: hg.patch(w.gpt2, it, 1.0), SET, NO_HEADS)
+ROWS["steer(..., it, 1.0)"] = Row(lambda w, it: hg.steer(w.gpt2, it, 1.0), SET, NO_HEADS)
+NUMBERS = each((("1.0", *ONE), 1.0), (("0.5", "np.float32(0.5)"), 0.5), (("-1",), -1.0), (("10**30",), 1e30),
+               (("-10**30",), -1e30))  # fmt: skip
+OTHER_VALUES = {
+    "a mode": lambda: "mean", "a mapping of another head": lambda: {"l1h1": 0.0},
+    "another size": lambda: torch.zeros(6), "NaN of the right shape": lambda: torch.full((7,), np.nan),
+}  # fmt: skip
+ROWS["patch(values=it)"] = Row(
+    lambda w, it: with_values(w, hg.patch, it), {name: by_hand(value) for name, value in NUMBERS.items()}, OTHER_VALUES
+)
+ROWS["steer(vector=it)"] = Row(
+    lambda w, it: after(w, hg.steer, it), {name: added(value) for name, value in NUMBERS.items()}, OTHER_VALUES
+)
+ROWS["cache.of(it)"] = Row(lambda w, it: recorded(w).of(it), own={"another word": lambda: "patterns"})
 ROWS["cache[it]"] = Row(lambda w, it: recorded(w)[it], own={"another head": lambda: "l1h1", "a pair": lambda: (1, 2)})
 ROWS["cache.runs(it)"] = Row(lambda w, it: recorded(w).runs(it), own={"another head": lambda: "l1h1"})
 ROWS["selection.zero_(it)"] = Row(lambda w, it: w.selection.zero_(it), own={"another": lambda: tiny.model("bert")})

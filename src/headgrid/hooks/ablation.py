@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -94,7 +95,7 @@ class Ablation:
     def instead(self, tap: Tap, read: torch.Tensor, run: int) -> torch.Tensor:
         """The replacement of an activation in this run of the layer, in its shape."""
         if self.mode == "zero":
-            return torch.zeros_like(read)
+            return _unmasked(tap, torch.zeros_like(read), read)
         if isinstance(self.mode, tuple):
             for one in self.mode:
                 if one.tap is tap:
@@ -102,7 +103,7 @@ class Ablation:
                     part = read.index_select(-tap.own, index) if one.places else read
                     value = one.runs[run % len(one.runs)]
                     new = self._fit(value, part, tap, one.name, one.recorded)
-                    new = part + new if self.adds else new
+                    new = part + new if self.adds else new if one.recorded else _unmasked(tap, new, part)
                     read = read.index_copy(-tap.own, index, new) if one.places else new
             return read
         runs = self.sources.get(tap)
@@ -139,6 +140,11 @@ class Ablation:
                 drawn = (torch.arange(n_rows, device=device) + 1 + drawn) % n_rows
             self.rows[n_rows, n_source] = drawn
         return self.rows[n_rows, n_source]
+
+
+def _unmasked(tap: Tap, new: torch.Tensor, read: torch.Tensor) -> torch.Tensor:
+    """New values; of scores, those that the mask leaves: a query sees no key that it could not see."""
+    return new.masked_fill(read == -math.inf, -math.inf) if tap.where[0] == "scores" else new
 
 
 def _mean(source: torch.Tensor, over: tuple[int, ...], mask: torch.Tensor | None = None) -> torch.Tensor:
@@ -181,6 +187,8 @@ def _fit(value: torch.Tensor, read: torch.Tensor, tap: Tap, name: str, recorded:
             f"the recording of {name} has [batch, pos] = {list(value.shape[lead])}, this pass "
             f"{list(read.shape[lead])}: record a pass of that size, or give a tensor that you have averaged or expanded"
         )
+    if value.is_inference() and not torch.is_inference_mode_enabled():
+        value = value.clone()  # so that it can stand in a pass with gradients
     new = value.to(read)
     if (
         torch.finfo(read.dtype).max < torch.finfo(value.dtype).max

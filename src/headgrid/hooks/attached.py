@@ -30,6 +30,7 @@ class Hooks(Generic[T]):
         begin: called with its arguments when a forward pass of the whole model begins.
         never: the taps that the model has not come to yet.
         done: what is done there, in a sentence.
+        only_reads: whether nothing is replaced, and no gradient needed.
     """
 
     value: T
@@ -37,6 +38,7 @@ class Hooks(Generic[T]):
     begin: Callable[[Mapping[str, Any]], None]
     never: Callable[[], Sequence[Tap]]
     done: Literal["ablated", "patched", "steered", "recorded"]
+    only_reads: bool = False
 
 
 @dataclass
@@ -64,6 +66,8 @@ class Attached(AbstractContextManager[T], Generic[T]):
 
             def begin(_: torch.nn.Module, given: tuple[Any, ...], named: dict[str, Any]) -> None:
                 one.gradients = torch.is_grad_enabled()
+                for tap, __ in one.hooks.acts:
+                    tap.begin()
                 try:
                     one.hooks.begin(signature.bind_partial(*given, **named).arguments)
                 except TypeError:  # the model's own error will say what does not fit
@@ -76,7 +80,7 @@ class Attached(AbstractContextManager[T], Generic[T]):
             for module in {id(self._model): self._model, id(inside): inside}.values():
                 handles.callback(module.register_forward_hook(end).remove)
             for tap, act in one.hooks.acts:
-                for handle in tap.attach(_once(tap, act, one)):
+                for handle in tap.attach(_once(tap, act, one), one.hooks.only_reads):
                     handles.callback(handle.remove)
             one.handles = handles.pop_all()
             self._open.append(one)

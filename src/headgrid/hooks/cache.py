@@ -148,8 +148,8 @@ class Cache(Mapping[str, torch.Tensor]):
             raise NotRecorded(
                 f"the last forward pass of the cache broke off between runs of {name}: record another one"
             )
-        listed: list[int] | None = [places] if isinstance(places, int) else places
-        return tuple(recording.at(listed if tap.numbers else None) for recording in kept)
+        listed = [places] if isinstance(places, int) else places
+        return tuple(recording.at(listed) for recording in kept)
 
     def runs(self, what: str) -> list[Float[torch.Tensor, "*axes"]]:
         """All kept recordings of what a text names, in the order of the forward pass; `[]` before the first.
@@ -232,11 +232,13 @@ class Cache(Mapping[str, torch.Tensor]):
         ((where, numbers),) = wanted.items()
         return where, self.places(where, numbers, what)
 
-    def places(self, where: Where, numbers: tuple[int, ...], what: str) -> list[int] | int:
-        """The places of heads or neurons among those that are recorded there; one place for one head."""
+    def places(self, where: Where, numbers: tuple[int, ...], what: str) -> list[int] | int | None:
+        """The places of heads or neurons among those that are recorded there: one for one head, None for a layer."""
         there = self.taps[where].numbers if where in self.taps else ()
-        if not set(numbers) <= set(there):
+        if where not in self.taps or not set(numbers) <= set(there):
             raise NotRecorded(f"{what} is not recorded; recorded are {self._recorded}")
+        if not numbers:
+            return None
         found = [there.index(number) for number in numbers]
         return found[0] if where[0] in OF_HEADS and len(found) == 1 else found
 

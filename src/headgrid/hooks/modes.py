@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -61,7 +61,7 @@ def checked(
         return tuple(_recorded(tap, mode.last(tap, tap.name)) for tap in found)
     if isinstance(mode, Mapping):
         return tuple(_mapped(anatomy, found, mode, dtype))
-    value = _value("mode", mode, dtype)
+    value = _value("mode", mode, dtype, {tap.where[0] for tap in found})
     if value.ndim and len({tap.where[0] for tap in found}) > 1:
         kinds = " and for ".join(dict.fromkeys(_SPOKEN.get(tap.where[0], tap.where[0]) for tap in found))
         raise ValueError(f"one tensor cannot stand for {kinds}: give a mapping, {{'l1h2': z, 'l0 mlp': a}}")
@@ -92,9 +92,9 @@ def _mapped(
     for text, one in mode.items():
         if not isinstance(text, str):
             raise ValueError(f"the keys of a mode are texts such as 'l1h2' or 'l0 mlp', not {arguments.shown(text)}")
-        value = _value(f"the mode's value for {text}", one, dtype)
-        given = []
         meant = named(anatomy, text)
+        value = _value(f"the mode's value for {text}", one, dtype, {where[0] for where in meant})
+        given = []
         if value.ndim and len({where[0] for where in meant}) > 1:
             raise ValueError(f"one tensor cannot stand for the heads and for the neurons of {text}: give each its own")
         for where, numbers in meant.items():
@@ -126,8 +126,8 @@ def _part(part: tuple[Where, int | None]) -> str:
     return text_of((kind, stack, layer), () if number is None else (number,))
 
 
-def _value(name: str, value: Any, dtype: torch.dtype | None) -> torch.Tensor:
-    """A number or tensor as a tensor of finite real numbers.
+def _value(name: str, value: Any, dtype: torch.dtype | None, kinds: Set[str]) -> torch.Tensor:
+    """A number or tensor as a tensor of finite real numbers; of scores, -inf is what is masked.
 
     Raises:
         ValueError: when it is nothing of that kind, or too large for the model's dtype.
@@ -144,7 +144,8 @@ def _value(name: str, value: Any, dtype: torch.dtype | None) -> torch.Tensor:
         raise ValueError(f"{name} is a tensor of floating point numbers, not {arguments.shown(value)}")
     elif not value.numel():
         raise ValueError(f"{name} is {arguments.shown(value)}, which is empty")
-    largest = float(value.detach().abs().max())
+    entries = value.detach()
+    largest = float((entries.masked_fill(entries == -math.inf, 0) if kinds == {"scores"} else entries).abs().max())
     if not math.isfinite(largest):
         raise ValueError(f"{kind}; {arguments.shown(value)} has NaN or infinite entries")
     if dtype is not None and largest > torch.finfo(dtype).max:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any, TypeAlias
 
 import torch
@@ -31,7 +32,9 @@ class Positions:
         if isinstance(given, slice):
             for end in (given.start, given.stop, given.step):
                 if end is not None:
-                    arguments.integer("each end of the slice positions", end)
+                    arguments.integer("each number of the slice positions", end)
+            if given.step == 0:
+                raise ValueError("the step of the slice positions is 0: 1 is every position, 2 each second one")
             return
         if isinstance(given, torch.Tensor):
             if given.ndim not in (1, 2) or given.is_floating_point() or given.is_complex() or given.dtype == torch.bool:
@@ -40,7 +43,7 @@ class Positions:
             if not self.given.numel():
                 raise ValueError(f"positions is empty: it is {_WHAT}")
             return
-        listed = [given] if isinstance(given, int) and not isinstance(given, bool) else given
+        listed = [given] if isinstance(given, Integral) and not isinstance(given, bool) else given
         listed = arguments.items("positions", listed, _WHAT)
         self.given = [arguments.integer("each of positions", one) for one in listed]
 
@@ -54,7 +57,7 @@ class Positions:
             raise ValueError(f"{name} has no axis of positions here, its shape is {list(x.shape)}: leave positions out")
         batch, n = x.shape[:2]
         if isinstance(self.given, slice):
-            found = torch.arange(n)[self.given][None]
+            found = torch.tensor([range(n)[self.given]], device="cpu")
             if not found.numel():
                 raise ValueError(f"positions {self.given} are none of the {n} of this pass at {name}")
         elif isinstance(self.given, torch.Tensor):
@@ -65,7 +68,9 @@ class Positions:
                     "or write a list of positions for all"
                 )
         else:
-            found = torch.tensor(self.given)[None]
+            assert isinstance(self.given, list)
+            # beyond what a tensor holds it is out of range all the same
+            found = torch.tensor([[max(-n - 1, min(one, n)) for one in self.given]], device="cpu")
         if (found < -n).any() or (found >= n).any():
             out = next(int(one) for one in found.flatten() if not -n <= one < n)
             raise ValueError(f"position {out} is out of range: this pass has {n} positions at {name}, 0 to {n - 1}")

@@ -125,7 +125,11 @@ def recording(
         return copy if detach else pass_on
 
     acts = [(tap, act(tap)) for tap in found]
-    return Hooks(cache, acts, cache.begin, lambda: [tap for tap in found if not cache.kept[tap.where]], "recorded")
+
+    def never() -> list[Tap]:
+        return [tap for tap in found if not cache.kept[tap.where]]
+
+    return Hooks(cache, acts, cache.begin, never, "recorded", only_reads=detach)
 
 
 def run_of(

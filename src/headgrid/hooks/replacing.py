@@ -39,7 +39,7 @@ def ablate(
             several heads share change all of them; a warning says so where the text names one of these heads.
         mode: what takes the place of an activation.
 
-            - "zero": zeros.
+            - "zero": zeros. Scores that the mask forbids stay as they are, here and for numbers and tensors.
             - "mean": its mean over the batch and positions of `reference`. Without one, of the very pass: gradients
               then flow through the mean, and positions that only fill up the batch count.
             - "resample": that of another row, which is drawn once for a context, the same for all activations: from
@@ -87,6 +87,12 @@ def ablate(
         refuse_replicas(model, "means, rows and recordings would be of one of them")
     if per_position and given != "mean":
         raise ValueError("per_position is of use with the mode 'mean' only")
+    maps = next((tap for tap in found if tap.where[0] in ("scores", "pattern")), None)
+    if given == "mean" and not per_position and maps is not None:
+        raise ValueError(
+            f"a mean over positions of {maps.name} would be one of queries that see different keys: use "
+            "per_position=True, which is over the batch alone"
+        )
     if generator is not None:
         what = "a torch.Generator, which draws the rows of the mode 'resample'"
         arguments.of_kind("generator", generator, torch.Generator, what)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +21,7 @@ from headgrid.hooks.taps import BRIDGED, Act, ModuleTap, Tap, block_of, main_inp
 from headgrid.models.scaling import residual_multiplier
 from headgrid.selection.activations import Where
 from headgrid.selection.points import text_of
+from headgrid.torch_state import shielded
 
 _MLP = ("neuron", "expert", "mlp rest")
 
@@ -137,7 +139,7 @@ def around(stack: Stack, layer: int, owners: tuple[str, ...]) -> str:
     shared = 0
     while all(len(name) > shared and name[shared] == names[0][shared] for name in names):
         shared += 1
-    return ".".join(names[0][:shared]).split(BRIDGED)[0]
+    return ".".join(names[0][:shared]).removesuffix(BRIDGED)
 
 
 @dataclass(eq=False)
@@ -153,7 +155,7 @@ class SumTap(Tap):
     block: torch.nn.Module = field(kw_only=True)
     _input: torch.Tensor | None = field(default=None, init=False)
 
-    def attach(self, act: Act) -> Iterator[Any]:
+    def attach(self, act: Act, only_reads: bool = False) -> Iterator[Any]:
         """Hook `act` to the sum; what attention adds is then changed so that the sum is what `act` returns."""
 
         def hold(_: torch.nn.Module, given: tuple[Any, ...], named: dict[str, Any]) -> None:
@@ -186,11 +188,12 @@ class ResultTap(Tap):
     slots: tuple[tuple[Slot, torch.nn.Parameter], ...] = ()
     _changed: torch.Tensor | None = field(default=None, init=False)
 
-    def attach(self, act: Act) -> Iterator[Any]:
+    def attach(self, act: Act, only_reads: bool = False) -> Iterator[Any]:
         """Hook `act` to what the heads write; the sum is changed by as much as it changes them."""
 
         def through(x: torch.Tensor) -> None:
-            written = self._written(x)
+            with torch.no_grad() if only_reads else nullcontext():
+                written = self._written(x)
             new = act(written)
             self._changed = None if new is None else (new.to(written) - written).sum(-2)
 
@@ -206,8 +209,7 @@ class ResultTap(Tap):
         """Each head's own product with W_O, `[batch, pos, n, d_model]`."""
         z = self.z.read(x)
         if self.slots:
-            weights = torch.cat([slot.of(weight) for slot, weight in self.slots])
-            return torch.einsum("...nh,nhm->...nm", z, weights[list(self.numbers)].to(z))
+            return _products(z, torch.cat([slot.of(weight) for slot, weight in self.slots])[list(self.numbers)])
         nothing = torch.zeros_like(x)
         base = self.module.forward(nothing[(slice(0, 1),) * (x.ndim - 1)])
         found = []
@@ -216,6 +218,12 @@ class ResultTap(Tap):
             alone[..., i, :] = z[..., i, :]
             found.append(self.module.forward(self.z.write(nothing, alone)) - base)
         return torch.stack(found, -2)
+
+
+@shielded(gradients=True)
+def _products(z: torch.Tensor, W_O: torch.Tensor) -> torch.Tensor:
+    """Each head's product, in the precision of its z under autocast too."""
+    return torch.einsum("...nh,nhm->...nm", z, W_O.to(z))
 
 
 _PLAIN = ("Linear", "Conv1D")
@@ -233,11 +241,12 @@ def result_tap(model: torch.nn.Module, anatomy: Anatomy, where: Where, numbers: 
     slots = sorted(stack.places["W_O", where[2]], key=lambda slot: slot.first)
     path, _, leaf = slots[0].parameter.rpartition(".")
     module = model.get_submodule(path)
-    whole = leaf != "weight" or (type(module).__name__ in _PLAIN and not module.weight.is_meta)
+    adapted = path.endswith(".base_layer")
+    whole = leaf != "weight" or (type(module).__name__ in _PLAIN and not module.weight.is_meta and not adapted)
     output = _written(model, anatomy, stack, ("attn out", *where[1:]), "W_O", "", "")
     return ResultTap(
-        where, numbers, (len(numbers), stack.d_model), stack.uses, text_of(where, numbers), z=z, module=output.module
-        if path.endswith(".base_layer") else module, output=output.module,
+        where, numbers, (len(numbers), stack.d_model), stack.uses, text_of(where, numbers), z=z,
+        module=output.module if adapted else module, output=output.module,
         slots=tuple((slot, model.get_parameter(slot.parameter)) for slot in slots) if whole else (),
     )  # fmt: skip
 

@@ -61,8 +61,16 @@ class Tap(ABC):
         return len(self.shape)
 
     @abstractmethod
-    def attach(self, act: Act) -> Iterator[Any]:
-        """Hook `act` to the activation; what it returns replaces it. The handles, to remove."""
+    def attach(self, act: Act, only_reads: bool = False) -> Iterator[Any]:
+        """Hook `act` to the activation; what it returns replaces it. The handles, to remove.
+
+        Args:
+            act: what is done.
+            only_reads: whether it returns nothing and needs no gradient: what is computed for it alone has none.
+        """
+
+    def begin(self) -> None:  # noqa: B027
+        """A forward pass of the whole model begins; the one before it may have broken off anywhere."""
 
 
 @dataclass(eq=False)
@@ -117,7 +125,7 @@ class ModuleTap(Tap):
             self._on[device] = self.index.to(device)
         return self._on[device]
 
-    def attach(self, act: Act) -> Iterator[Any]:
+    def attach(self, act: Act, only_reads: bool = False) -> Iterator[Any]:
         """Hook `act` to the module's input or output."""
         if self.block is not None:
             yield self.block.register_forward_pre_hook(self._see, with_kwargs=True)

@@ -2,8 +2,9 @@
 
 The one table of what can be recorded and replaced besides a head's `z` and a neuron's activation. A text is a union of
 terms; a term is a selection of heads with a point of heads after a dot (`l1h2.pattern`, `(l1h2 | l2h*).q`), a
-selection of layers with a point of layers after a blank (`l0-3 in`, `l2 mlp out`), or heads and neurons without either,
-by the rule of `headgrid.selection.activations`.
+selection of layers with a point of layers after a blank (`l0-3 in`, `l2 mlp out`), the name of one of TransformerLens'
+hooks (`blocks.1.attn.hook_pattern`, `blocks.1.attn.hook_z[:, :, 2]`), or heads and neurons without any of these, by the
+rule of `headgrid.selection.activations`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any, Literal
 import numpy as np
 
 from headgrid.anatomy.anatomy import Anatomy, Stack
+from headgrid.selection import printer
 from headgrid.selection.activations import ActivationKind, Where, activations
 from headgrid.selection.parts import Parts
 from headgrid.utils import arguments
@@ -33,35 +35,37 @@ class HookPoint:
         of: what has one: a query head, a key/value head, or a layer.
         what: what it is, in a few words.
         axes: its axes in a model whose batch and positions are two axes.
-        lens: the name of TransformerLens for it.
+        lens: the names of TransformerLens' hooks for it.
     """
 
     word: ActivationKind
     of: Literal["head", "kv head", "layer"]
     what: str
     axes: str
-    lens: str
+    lens: tuple[str, ...]
 
+
+_HEAD, _STREAM, _MAP = "batch pos d_head", "batch pos d_model", "batch query key"
 
 POINTS: dict[str, HookPoint] = {
     point.word: point
     for point in (
-        HookPoint("q", "head", "the query, as it enters the attention product", "batch pos d_head", "attn.hook_rot_q"),
-        HookPoint("k", "kv head", "the key, as it enters the attention product", "batch pos d_head", "attn.hook_rot_k"),
-        HookPoint("v", "kv head", "the value, as the pattern weighs it", "batch pos d_head", "attn.hook_v"),
-        HookPoint("scores", "head", "what the softmax is taken of", "batch query key", "attn.hook_attn_scores"),
-        HookPoint("pattern", "head", "the attention pattern", "batch query key", "attn.hook_pattern"),
-        HookPoint("z", "head", "the weighted values, as they enter W_O", "batch pos d_head", "attn.hook_z"),
-        HookPoint("result", "head", "what the head writes: z W_O", "batch pos d_model", "attn.hook_result"),
-        HookPoint("in", "layer", "the residual stream before the layer", "batch pos d_model", "hook_resid_pre"),
-        HookPoint(
-            "mid", "layer", "the residual stream between attention and MLP", "batch pos d_model", "hook_resid_mid"
-        ),
-        HookPoint("out", "layer", "the residual stream after the layer", "batch pos d_model", "hook_resid_post"),
-        HookPoint("attn out", "layer", "what attention adds to the stream", "batch pos d_model", "hook_attn_out"),
-        HookPoint("mlp out", "layer", "what the MLP adds to the stream", "batch pos d_model", "hook_mlp_out"),
+        HookPoint("q", "head", "the query as it enters the product with keys: rotated, and scaled if it is", _HEAD,
+                  ("attn.hook_rot_q", "attn.hook_q")),
+        HookPoint("k", "kv head", "the key as it enters the product with queries: rotated", _HEAD,
+                  ("attn.hook_rot_k", "attn.hook_k")),
+        HookPoint("v", "kv head", "the value, as the pattern weighs it", _HEAD, ("attn.hook_v",)),
+        HookPoint("scores", "head", "what the softmax is taken of", _MAP, ("attn.hook_attn_scores",)),
+        HookPoint("pattern", "head", "the attention pattern, before dropout", _MAP, ("attn.hook_pattern",)),
+        HookPoint("z", "head", "the weighted values, as they enter W_O", _HEAD, ("attn.hook_z",)),
+        HookPoint("result", "head", "what the head writes: z W_O", _STREAM, ("attn.hook_result",)),
+        HookPoint("in", "layer", "the residual stream before the layer", _STREAM, ("hook_resid_pre",)),
+        HookPoint("mid", "layer", "the residual stream between attention and MLP", _STREAM, ("hook_resid_mid",)),
+        HookPoint("out", "layer", "the residual stream after the layer", _STREAM, ("hook_resid_post",)),
+        HookPoint("attn out", "layer", "what attention adds to the stream", _STREAM, ("hook_attn_out",)),
+        HookPoint("mlp out", "layer", "what the MLP adds to the stream", _STREAM, ("hook_mlp_out",)),
     )
-}
+}  # fmt: skip
 """Every point by its word, in the order of a forward pass within heads and within layers."""
 
 OF_HEADS = tuple(word for word, point in POINTS.items() if point.of != "layer")
@@ -69,6 +73,11 @@ OF_LAYERS = tuple(word for word, point in POINTS.items() if point.of == "layer")
 
 _OF_HEADS = re.compile(rf"(.*?)\s*\.\s*({'|'.join(OF_HEADS)})", re.IGNORECASE | re.DOTALL)
 _OF_LAYERS = re.compile(rf"(.*?)\s+({'|'.join(sorted(OF_LAYERS, key=len)[::-1])})", re.IGNORECASE | re.DOTALL)
+_OF_LENS = {name: word for word, point in POINTS.items() for name in point.lens}
+_LENS = re.compile(
+    rf"(?:transformer\.)?blocks\.(\d{{1,9}}|\*)\.({'|'.join(map(re.escape, _OF_LENS))})\s*(?:\[([\s\d:,]*)\])?"
+)
+_UNROTATED = {"attn.hook_q", "attn.hook_k"}
 _JOINED = re.compile(r"[&~]|(?<!\d)-|-(?!\s*\d)")
 """What makes an expression of several terms; not the hyphen of a range, `l0-3`."""
 
@@ -97,6 +106,9 @@ def named(anatomy: Anatomy, what: Any, points: Sequence[str] | None = None) -> A
         return activations(anatomy, anatomy.select(what).parts)
     found, plain = ActivationNumbers(), []
     for term in _terms(what):
+        if lens := _LENS.fullmatch(term.strip()):
+            _add(found, _of_lens(anatomy, *lens.groups()).items())
+            continue
         of_heads, of_layers = _OF_HEADS.fullmatch(term.strip()), _OF_LAYERS.fullmatch(term.strip())
         hit = of_heads or of_layers
         if hit is None or (of_heads and not hit[1]):
@@ -162,6 +174,37 @@ def _of_heads(anatomy: Anatomy, chosen: Parts, word: str) -> Iterator[tuple[Wher
         yield (kind, name, layer), numbers
 
 
+def _of_lens(anatomy: Anatomy, layer: str, name: str, index: str | None) -> ActivationNumbers:
+    """What a hook of TransformerLens sees, or one head of it.
+
+    Raises:
+        SelectionError: for a layer or a head that the model does not have.
+        ValueError: for queries or keys before rotation, and for an index of anything but one head.
+    """
+    word = _OF_LENS[name]
+    point, stack = POINTS[word], anatomy.stack("")
+    if name in _UNROTATED and anatomy.positional_embedding_type in ("rotary", None):
+        raise ValueError(
+            f"{name.removeprefix('attn.')} is before rotation, and {anatomy.name} may rotate its queries and keys: "
+            f"what enters the attention product is blocks.{layer}.attn.hook_rot_{word}, l{layer}h*.{word}"
+        )
+    if point.of == "layer":
+        if index is not None:
+            raise ValueError(f"blocks.{layer}.{name} is of a layer, which has no heads to index: leave [{index}] out")
+        return named(anatomy, f"l{layer} {word}")
+    every, head = ":, " * (1 if "query" in point.axes else 2), "*"
+    if index is not None:
+        axes = [axis.strip() for axis in index.split(",")]
+        at = every.count(":")
+        if len(axes) <= at or not axes[at].isdigit() or len(axes) > 4 or {*axes[:at], *axes[at + 1 :]} - {":"}:
+            raise ValueError(
+                f"[{index}] is no index of one head of blocks.{layer}.{name}: that of head 2 is [{every}2]"
+            )
+        head = axes[at]
+    shared = point.of == "kv head" and stack.n_kv_heads < stack.n_heads and head != "*"
+    return named(anatomy, f"l{layer}{'g' if shared else 'h'}{head}.{word}")
+
+
 def _of_layers(anatomy: Anatomy, chosen: Parts, word: str) -> Iterator[tuple[Where, tuple[int, ...]]]:
     """A point of every layer that has a selected part.
 
@@ -171,8 +214,12 @@ def _of_layers(anatomy: Anatomy, chosen: Parts, word: str) -> Iterator[tuple[Whe
     kind: Any = word
     for stack in anatomy.stacks:
         keys = set(stack.exists) & set(chosen)
-        if any(slot.layer is None for slot in stack.slots if slot.key in keys):
-            raise ValueError(f"parts outside of layers have no {word}: select layers, such as l0-{stack.n_layers - 1}")
+        outside = {slot.key: chosen[slot.key] for slot in stack.slots if slot.layer is None and slot.key in keys}
+        if outside:
+            raise ValueError(
+                f"{printer.text_of(anatomy, outside)} is in no layer, which alone have a point {word!r}: select "
+                f"layers, such as l0-{stack.n_layers - 1}"
+            )
         for layer in range(stack.n_layers):
             if any(chosen[key][layer].any() for key in keys):
                 yield (kind, stack.name, layer), ()
