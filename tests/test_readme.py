@@ -22,7 +22,7 @@ def test_the_code_of_the_readme_runs_in_its_order(
 ) -> None:
     names: dict[str, Any] = {}
     blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-    first, second, third, experiments, saved, files, marimo, circuits = blocks
+    first, second, third, experiments, attention, saved, files, marimo, circuits = blocks
     exec(first, names)
     assert "c_proj.weight" in capsys.readouterr().out
     assert str(names["grid"].selection) == "l0h1"
@@ -39,12 +39,14 @@ def test_the_code_of_the_readme_runs_in_its_order(
     exec(experiments, names)
     assert names["effects"].shape == (2, 4)
     assert [step.size for step in names["found"].curve] == [8, 7, 6, 5, 4, 3, 2, 1, 0]
+    monkeypatch.chdir(tmp_path)
+    exec(attention, names)
+    assert list(names["attention"].pattern) == ["l0h1", "l1h0", "l1h1", "l1h2", "l1h3"]
     exec(saved, names)
     assert str(names["grid"].selection) == "l0h1 | l1h2"
     assert names["grid"].saved.colors["induction"] == "#d55e00"
-    monkeypatch.chdir(tmp_path)
     exec(files, names)
-    assert {path.name for path in tmp_path.iterdir()} == {"induction.html", "grid.svg"}
+    assert {path.name for path in tmp_path.iterdir()} == {"attention.html", "induction.html", "grid.svg"}
     assert names["grid"].get_state()["text"]["selection"] == "l0h1 | l1h2"
     assert 'view.value["text"]["selection"]' in marimo  # tests/browser runs it in marimo
     exec(circuits, names)
