@@ -68,5 +68,13 @@ ROWS["smallest_circuit(exhaustive=it)"] = Row(
     lambda w, it: smallest_circuit(w.small, task(), exhaustive=it), each((ONE, smallest)),
     skip=("10**30", "10**5000"),
 )  # fmt: skip
+ROWS["sweep(method='gate', seeds=it)"] = Row(
+    lambda w, it: len(hg.sweep(w.small, task().rows(slice(1)), "gate", seeds=it).each), each((ONE, 1)),  # type: ignore[attr-defined]
+    {"0": lambda: 0}, skip=("10**30", "10**5000"),
+)  # fmt: skip
+ROWS["sweep(push=it)"] = Row(
+    lambda w, it: hg.sweep(w.small, task().rows(slice(1)), "zero", push=it).shape,
+    each(((*ONE, *NUMBERS, "10**30"), (2, 4))),
+)
 ROWS["plots.faithfulness(it)"] = Row(lambda w, it: hg.plots.faithfulness(it))
 ROWS["plots.faithfulness(ax=it)"] = Row(lambda w, it: hg.plots.faithfulness(searched(), ax=it), AX, SEVERAL)

@@ -11,6 +11,7 @@ import torch
 from headgrid.circuits.progress import STOP, Progress
 from headgrid.experiments.attribution import REPLACED, Estimate, attributed
 from headgrid.experiments.effects import Effects, Unit, interval
+from headgrid.experiments.gates import fitted_gates
 from headgrid.experiments.interventions import BUDGET, EffectMode, Interventions
 from headgrid.experiments.receipts import Receipt
 from headgrid.experiments.replacing import MODES, Replacements
@@ -27,8 +28,8 @@ DIRECTIONS: tuple[PatchDirection, ...] = ("denoise", "noise")
 OVER_POSITIONS = "Means are over positions too, which removes more than what a head says here: see per_position."
 
 
-SweepMethod: TypeAlias = Literal["zero", "mean", "resample", "patch", "attribution"]
-METHODS: tuple[SweepMethod, ...] = (*MODES, "attribution")
+SweepMethod: TypeAlias = Literal["zero", "mean", "resample", "patch", "attribution", "gate"]
+METHODS: tuple[SweepMethod, ...] = (*MODES, "attribution", "gate")
 UNITS: tuple[Unit, ...] = ("head", "mlp", "q", "k", "v", "neuron")
 
 
@@ -37,7 +38,7 @@ def sweep(
     model: torch.nn.Module, task: Task, method: SweepMethod = "mean", *, unit: Unit = "head", stack: str | None = None,
     reference: Task | None = None, per_position: bool | None = None, direction: PatchDirection = "denoise",
     positions: bool = False, draws: int = 20, seed: int = 0, replaces: EffectMode | None = None, check: int = 10,
-    batch_size: int | None = None, memory: int = BUDGET, progress: Progress = False,
+    seeds: int = 3, push: float = 0.1, batch_size: int | None = None, memory: int = BUDGET, progress: Progress = False,
     cancelled: Callable[[], bool] | None = None,
 ) -> Effects:  # fmt: skip
     """The effect of every head of a stack on a task, each by itself, measured exactly or estimated by a gradient.
@@ -47,6 +48,8 @@ def sweep(
         task: what it is asked.
         method: what takes the place of a head's z, measured exactly: "zero", "mean", "resample" or "patch". Or
             "attribution": an estimate of one of these for all heads at once, with two forward passes and one backward.
+            Or "gate": each z is multiplied with a gate, and all gates are fitted to the task together
+            (`headgrid.experiments.gates`).
         unit: "head"; "q", or "k" or "v" of a key/value head; "mlp", all neurons of a layer together; or "neuron", each
             of them, of "attribution" alone.
         stack: the stack, of a model that has several; its main one by default.
@@ -59,11 +62,13 @@ def sweep(
             where there are corrupted inputs, else "mean".
         check: of "attribution": how many of the largest are measured exactly (`Effects.exact`, `Effects.errors`). With
             any, attention that hides effects from the gradient is looked for too; it stands in the notes.
+        seeds, push: of "gate": how many fits there are, from random gates; and what the whole way of one gate, from
+            closed to open, is pushed with, in the loss's units: a head that is worth less goes where it is pushed.
         batch_size, memory: how many rows one pass has, and the bytes that its activations may take.
         progress, cancelled: see `headgrid.scan`.
 
     Returns:
-        `Effects`, `[n_layers, n_heads]`.
+        `Effects`, `[n_layers, n_heads]`; of "gate" they are `Gates`.
 
     Raises:
         TypeError, ValueError: for arguments that do not fit the model or each other; for "attribution", when the metric
@@ -76,6 +81,10 @@ def sweep(
     positions = arguments.flag("positions", positions)
     direction = arguments.one_of("direction", direction, DIRECTIONS)
     check = arguments.integer("check", check, least=0)
+    seeds = arguments.integer("seeds", seeds, least=1, what="a number of fits")
+    push = arguments.number("push", push, least=0, what="a difference of the loss")
+    if method == "gate" and (positions or unit != "head"):
+        raise ValueError("method='gate' fits one gate for each head: leave out positions and unit")
     watched = {"progress": arguments.progress(progress), "cancelled": arguments.function("cancelled", cancelled, STOP)}
     runs = Runs(model, task, batch_size=batch_size)
     singles = Singles(runs.anatomy, runs.anatomy.main if stack is None else runs.anatomy.stack(stack), unit)
@@ -87,6 +96,8 @@ def sweep(
         direction=direction, draws=arguments.integer("draws", draws, least=1),
         seed=arguments.integer("seed", seed, least=0),
     )  # fmt: skip
+    if method == "gate":
+        return fitted_gates(runs, singles.stack, singles.wanted, replacements, seeds=seeds, push=push, **watched)
     if method == "attribution":
         found = attributed(singles, replacements, mode, positions=positions, check=check, **watched)
     else:
@@ -115,10 +126,10 @@ def _mode(method: SweepMethod, replaces: Any, task: Any, unit: Unit) -> EffectMo
     """
     if method != "attribution":
         if replaces is not None:
-            raise ValueError(f"replaces says what an attribution estimates, and method {method!r} is measured")
+            raise ValueError(f"replaces says what an attribution estimates, and method {method!r} estimates nothing")
         if unit == "neuron":
             raise ValueError("unit 'neuron' is of method 'attribution': to measure each would take a run for each")
-        return method
+        return "zero" if method == "gate" else method
     if replaces is None:
         return "mean" if getattr(task, "corrupted", None) is None else "patch"
     mode: EffectMode = arguments.one_of("replaces", replaces, REPLACED)
