@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Bool, Complex128, Float, Float64
 
 from headgrid.linalg.svd import EPS, Spectrum, clusters, factored_svd, how_many, on_float64, require_finite
-from headgrid.linalg.triangles import GROWTH, GROWTH_OF_VALUES, Triangle, gram, singular_values, triangle
+from headgrid.linalg.triangles import GROWTH, gram, singular_values, triangle
 from headgrid.torch_state import shielded
 from headgrid.utils import arguments
 
@@ -193,7 +193,7 @@ class FactoredMatrix:
         """All singular values, and the k leading directions of `svd`, at once."""
         (A, B), k = self._finite(), self._how_many(k)
         *batch, m, n = self.shape
-        left, right = triangle(A), triangle(B.mT)
+        left, right = (triangle(x).checked(GROWTH) for x in (A, B.mT))
         Uh, S, Vh = (A.new_empty((*batch, *side), dtype=torch.float64) for side in ((k, m), (self._r,), (k, n)))
         A, B = A.expand(*batch, -1, -1), B.expand(*batch, -1, -1)
         over, under = (x.R.expand(*batch, -1, -1) for x in (left, right))
@@ -202,7 +202,7 @@ class FactoredMatrix:
             R = (over[place], under[place]) if sound[place] else None
             U, S[place], Vh[place] = factored_svd(A[place], B[place], R, k)
             Uh[place] = U.mT
-        return Spectrum(S, Uh.mT, Vh, self._zero(left, right))
+        return Spectrum(S, Uh.mT, Vh, self._zero(left.norm * right.norm))
 
     @shielded()
     def singular_values(self) -> Float64[torch.Tensor, "*batch r"]:
@@ -211,7 +211,7 @@ class FactoredMatrix:
         Each has an error of 1e-9 relative to itself at most for matrices with a condition of up to 2e5, also where one
         factor alone is that badly conditioned; below, of 1e-15 relative to the product of both factors' norms.
         """
-        return singular_values(*self._triangles(GROWTH_OF_VALUES))[..., : self._r]
+        return self._values()[0]
 
     @shielded()
     def clusters(self, gap: float = 1e-3) -> Bool[torch.Tensor, "*batch r"]:
@@ -222,8 +222,8 @@ class FactoredMatrix:
             rotation of each other, and those that vanish: S_i <= max(m, n) eps ||A|| ||B||, with float64's eps.
             `spectrum` has them too, without computing anything twice.
         """
-        left, right = self._triangles(GROWTH_OF_VALUES)
-        return clusters(singular_values(left, right)[..., : self._r], self._zero(left, right), gap)
+        values, size = self._values()
+        return clusters(values, self._zero(size), gap)
 
     @shielded()
     def eigenvalues(self) -> Complex128[torch.Tensor, "*batch k"]:
@@ -256,16 +256,17 @@ class FactoredMatrix:
     def _how_many(self, k: int | None) -> int:
         return how_many(k, self._r)
 
-    def _zero(self, left: Triangle, right: Triangle) -> torch.Tensor:
-        """Up to where singular values are rounding, `[*]`."""
-        return max(self.shape[-2:]) * EPS * left.norm * right.norm
+    def _zero(self, size: torch.Tensor) -> torch.Tensor:
+        """Up to where singular values are rounding, `[*]`, by the product of both factors' norms."""
+        return max(self.shape[-2:]) * EPS * size
 
-    def _triangles(self, growth: float = GROWTH) -> tuple[Triangle, Triangle]:
-        """The triangles of A and B^T; a ValueError as from `_finite`, which NaN and inf in a norm stand for."""
-        found = [triangle(on_float64(_distinct(x)), growth) for x in (self.A, self.B.mT)]
-        if not all(one.norm.isfinite().all() for one in found):
+    def _values(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """The singular values, and the product of both factors' norms; a ValueError as from `_finite`."""
+        left, right = (triangle(on_float64(_distinct(x))) for x in (self.A, self.B.mT))
+        if not (left.norm.isfinite().all() and right.norm.isfinite().all()):  # which NaN and inf never leave finite
             self._finite()
-        return found[0], found[1]
+        values, size = singular_values(left, right)
+        return values[..., : self._r], size
 
     def _finite(self, square: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
         """Both factors, where float64 exists, or a ValueError that says which has NaN or inf in it, and where.

@@ -6,8 +6,9 @@ of X. So what the square has lost is looked at, matrix by matrix, and the slower
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 
 GROWTH, GROWTH_OF_VALUES = 1e5, 1e6
@@ -19,12 +20,19 @@ itself and whatever the other factor is (Ostrowski): about 1e-11 and 1e-10, and 
 rounding.
 """
 CONDITION = 1e6
-"""The largest ||C||^2 ||C^-1||^2 for which singular values of C are looked for as roots of eigenvalues: their error,
-relative to themselves, is this times eps at most, but for the constants of rounding."""
-TOGETHER = 2**19
-"""How many entries of matrices are multiplied in one call: few enough to stay in a cache."""
+"""The largest ||C||^2 / s^2 for which singular values of C, the smallest of which is s, are taken as roots of
+eigenvalues: their error, relative to themselves, is this times eps at most, but for the constants of rounding."""
+TOGETHER, TOGETHER_NARROW = 2**19, 2**17
+"""How many entries of matrices are multiplied in one call, few enough to stay in a cache: by torch, and by numpy, whose
+calls cost less."""
 ROWS = 1024
 """How many rows are brought to float64 at a time: what a processor's cache holds, and a whole model is never copied."""
+COLUMNS = 64
+"""Up to how many columns numpy multiplies a matrix with its own transpose: it knows that one half of the result is the
+other (BLAS' syrk), which torch has no call for. With more columns, OpenBLAS starts threads that cost several times what
+they save."""
+SQUARES = (1e-200, 1e200)
+"""Between which squares stay within the range of float64, and their products too."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,16 +40,37 @@ class Triangle:
     """The upper triangle R of X = Q R for every matrix of a factor: X^T X = R^T R.
 
     Args:
+        X: the factor, `[*, m, k]`.
         R: `[*, k, k]`, with rows of zeros below where X has fewer than k rows.
-        inverse: `[*, k, k]`, of R where it is sound; anything elsewhere.
-        sound: `[*]`, whether R is from the Gram matrix, which was exact enough; otherwise it is from a QR.
+        squares: `[*, k]`, those of the norms of X's columns.
         norm: `[*]`, the Frobenius norm of X.
+        gram_norm: `[*]`, the Frobenius norm of X^T X.
+        sound: `[*]`, whether R is from the Gram matrix and that was exact enough, as far as is known.
     """
 
+    X: torch.Tensor
     R: torch.Tensor
-    inverse: torch.Tensor
-    sound: torch.Tensor
+    squares: torch.Tensor
     norm: torch.Tensor
+    gram_norm: torch.Tensor
+    sound: torch.Tensor
+
+    def checked(self, growth: float) -> Triangle:
+        """The triangle with that of a QR wherever the Gram matrix was not exact enough.
+
+        Args:
+            growth: how far the inverse of a sound Gram matrix of unit columns may have grown.
+        """
+        # NaN is not below the limit
+        inverse = torch.cholesky_inverse(self.R, upper=True).diagonal(dim1=-2, dim2=-1)
+        sound = self.sound & ((inverse * self.squares).sum(-1) <= growth)
+        R, norm = self.R.clone(), self.norm.clone()
+        for place in map(tuple, sound.logical_not().nonzero().tolist()):
+            upper = torch.geqrf(self.X[place].double())[0][: R.shape[-1]].triu()
+            R[place] = 0
+            R[place][: len(upper)] = upper
+            norm[place] = upper.norm()
+        return replace(self, R=R, norm=norm, sound=sound)
 
 
 def gram(x: torch.Tensor) -> torch.Tensor:
@@ -50,80 +79,109 @@ def gram(x: torch.Tensor) -> torch.Tensor:
     if not x.numel():
         return torch.zeros((*batch, k, k), dtype=torch.float64, device=x.device)
     G = torch.empty((*batch, k, k), dtype=torch.float64, device=x.device)
-    # blocks below the diagonal are copied, not multiplied: up to half of the work, where the blocks are not too small
-    step = max(32, min(128, k // 4))
-    blocks = [slice(start, min(start + step, k)) for start in range(0, k, step)]
     each, totals = x.reshape(-1, m, k), G.view(-1, k, k)
+    narrow = k <= COLUMNS and x.device.type == "cpu"
     # as many at once as a cache holds, in one piece of memory: fresh memory costs more than what is written into it
-    n = max(1, min(len(each), TOGETHER // (min(m, ROWS) * k)))
-    shape = (n, k, min(m, ROWS)) if x.stride(-2) < x.stride(-1) else (n, min(m, ROWS), k)
-    room = G.new_empty(shape).mT if x.stride(-2) < x.stride(-1) else G.new_empty(shape)
+    rows = min(m, ROWS)
+    n = max(1, min(len(each), (TOGETHER_NARROW if narrow else TOGETHER) // (rows * k)))
+    # in the order in which they are stored: the heads of a layer often lie side by side in each row
+    order = sorted(range(3), key=each.stride, reverse=True)
+    room = G.new_empty([(n, rows, k)[axis] for axis in order]).permute([order.index(axis) for axis in range(3)])
+    multiplied = _multiplied_narrow if narrow else _multiplied
     for first in range(0, len(each), n):
         some, total = each[first : first + n], totals[first : first + n]
-        for start in range(0, m, ROWS):
-            here = room[: len(some), : min(ROWS, m - start)].copy_(some[:, start : start + ROWS])
-            for block in blocks:
-                product = here[..., block].mT @ here[..., block.start :]
-                if start:
-                    total[:, block, block.start :] += product
-                else:
-                    total[:, block, block.start :] = product
-        for block in blocks[:-1]:
-            total[:, block.stop :, block] = total[:, block, block.stop :].mT
+        for start in range(0, m, rows):
+            here = room[: len(some), : min(rows, m - start)].copy_(some[:, start : start + rows])
+            multiplied(here, total, start > 0)
     return G
 
 
-def triangle(x: torch.Tensor, growth: float = GROWTH) -> Triangle:
-    """The triangle of each matrix `[*, m, k]`: from its Gram matrix where that is sound, from its QR elsewhere.
+def _multiplied(x: torch.Tensor, into: torch.Tensor, more: bool) -> None:
+    """X^T X of each matrix in float64, put into a tensor or added to what is there."""
+    k = x.shape[-1]
+    # blocks below the diagonal are copied, not multiplied: up to half of the work, where the blocks are not too small
+    step = max(32, min(128, k // 4))
+    for start in range(0, k, step):
+        block = slice(start, min(start + step, k))
+        product = x[..., block].mT @ x[..., start:]
+        if more:
+            into[:, block, start:] += product
+        else:
+            into[:, block, start:] = product
+        into[:, block.stop :, block] = into[:, block, block.stop :].mT
 
-    Args:
-        x: the matrices.
-        growth: how far the inverse of a sound Gram matrix of unit columns may have grown.
-    """
-    *batch, m, k = x.shape
+
+def _multiplied_narrow(x: torch.Tensor, into: torch.Tensor, more: bool) -> None:
+    """The same by numpy, for matrices on the CPU of `COLUMNS` columns at most."""
+    one, total = x.numpy(), into.numpy()
+    with np.errstate(all="ignore"):  # as torch: NaN and inf are looked for in the result
+        if more:
+            total += one.swapaxes(-1, -2) @ one
+        else:
+            np.matmul(one.swapaxes(-1, -2), one, out=total)
+
+
+def triangle(x: torch.Tensor) -> Triangle:
+    """The triangle of each matrix `[*, m, k]` from its Gram matrix: not yet checked, but where there is none."""
+    m, k = x.shape[-2:]
+    G = gram(x)
+    squares = G.diagonal(dim1=-2, dim2=-1)
+    R, failed = torch.linalg.cholesky_ex(G, upper=True)
+    sound = (failed == 0) & ((squares > SQUARES[0]) & (squares < SQUARES[1])).all(-1)
     if m < k:
-        R, inverse = torch.zeros((2, *batch, k, k), dtype=torch.float64, device=x.device)
-        norm = R.new_zeros(batch)
-        sound = norm > 0
-    else:
-        G = gram(x)
-        square = G.diagonal(dim1=-2, dim2=-1)
-        R = torch.linalg.cholesky_ex(G, upper=True)[0]
-        identity = torch.eye(k, dtype=torch.float64, device=x.device)
-        inverse = torch.linalg.solve_triangular(R, identity, upper=True)
-        # NaN, of a column of zeros and where the decomposition stopped, is not below the limit
-        sound = (inverse.square().sum(-1) * square).sum(-1) <= growth
-        sound &= ((square > 1e-200) & (square < 1e200)).all(-1)  # else squares leave the range of float64
-        norm = square.sum(-1).sqrt()
-    for place in map(tuple, sound.logical_not().nonzero().tolist()):
-        upper = torch.geqrf(x[place].double())[0][:k].triu()
-        R[place] = 0
-        R[place][: len(upper)] = upper
-        norm[place] = upper.norm()
-    return Triangle(R, inverse, sound, norm)
+        sound = torch.zeros_like(sound)
+    if not sound.all():
+        R[~sound] = torch.eye(k, dtype=torch.float64, device=x.device)
+    return Triangle(x, R, squares, squares.sum(-1).sqrt(), torch.linalg.matrix_norm(G), sound)
 
 
-def singular_values(left: Triangle, right: Triangle) -> torch.Tensor:
-    """The singular values of the products A B, `[*, k]`, from large to small, from the triangles of A and B^T.
+def singular_values(left: Triangle, right: Triangle) -> tuple[torch.Tensor, torch.Tensor]:
+    """The singular values of the products A B from the triangles of A and B^T, and how large they could be.
 
-    Where these are of one size, as the inverses tell, they are found as roots of eigenvalues, which is faster, and as
-    exact.
+    They are roots of eigenvalues where these show that this is exact, and the Gram matrices with it: no eigenvalue is
+    off by more than what was rounded (Weyl), and the smallest tells what that is to all. Only elsewhere is more asked.
+
+    Returns:
+        The singular values `[*, k]`, from large to small, and the product of the Frobenius norms of A and B, `[*]`.
     """
-    C = left.R @ right.R.mT
+    size = left.norm * right.norm
+    C = _with_transposed(left.R, right.R)
     if not C.numel():
-        return C.new_zeros(C.shape[:-1])
-    size = C.square().sum((-2, -1))
-    inverse = right.inverse.mT @ left.inverse
-    flat = size * inverse.square().sum((-2, -1)) <= CONDITION  # False for NaN
-    flat &= (size > 1e-200) & (size < 1e200) & left.sound & right.sound  # else squares leave the range of float64
-    if flat.all():
-        return _flat_values(C)
-    values = C.new_empty(C.shape[:-1])
-    values[flat], values[~flat] = _flat_values(C[flat]), torch.linalg.svdvals(C[~flat])
-    return values
+        return C.new_zeros(C.shape[:-1]), size
+    square = size.square()
+    fits = left.sound & right.sound & (square > SQUARES[0]) & (square < SQUARES[1])
+    M = _with_transposed(C, C)
+    if not fits.all():
+        M[~fits] = 0
+    most = M.diagonal(dim1=-2, dim2=-1).sum(-1)
+    squares = _eigenvalues(M.reshape(-1, *M.shape[-2:]), most.flatten()).view(C.shape[:-1])
+    values, least = squares.clamp(min=0).sqrt().flip(-1), squares[..., 0]
+    flat = fits & (most <= CONDITION * least)
+    rounded = torch.maximum(left.norm.square() * right.gram_norm, right.norm.square() * left.gram_norm)
+    if (flat & (rounded <= GROWTH_OF_VALUES * least)).all():
+        return values, size
+    left, right = left.checked(GROWTH_OF_VALUES), right.checked(GROWTH_OF_VALUES)
+    slow = ~(flat & left.sound & right.sound)
+    over, under = (x.R.expand(C.shape)[slow] for x in (left, right))
+    values[slow] = torch.linalg.svdvals(over @ under.mT)
+    return values, left.norm * right.norm
 
 
-def _flat_values(C: torch.Tensor) -> torch.Tensor:
-    """The singular values of each matrix, `[*, k]`, from the eigenvalues of C C^T."""
-    squares: torch.Tensor = torch.linalg.eigvalsh(C @ C.mT)
-    return squares.clamp(min=0).sqrt().flip(-1)
+def _eigenvalues(M: torch.Tensor, most: torch.Tensor) -> torch.Tensor:
+    """The eigenvalues of each matrix `[n, k, k]`, from small to large.
+
+    Only zeros after the first matrix if its own are too far apart to be of use: those of a layer's heads are alike.
+    """
+    found = torch.zeros(M.shape[:-1], dtype=M.dtype, device=M.device)
+    found[:1] = torch.linalg.eigvalsh(M[:1])
+    if most[0] <= CONDITION * found[0, 0]:
+        found[1:] = torch.linalg.eigvalsh(M[1:])
+    return found
+
+
+def _with_transposed(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """X Y^T of square matrices in float64."""
+    if x.shape[-1] > COLUMNS or x.device.type != "cpu":
+        return x @ y.mT
+    with np.errstate(all="ignore"):
+        return torch.from_numpy(x.numpy() @ y.mT.numpy())
