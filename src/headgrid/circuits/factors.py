@@ -53,13 +53,16 @@ class Circuits:
     Args:
         weights: the stack, as `Weights` reads it.
         ln: `folded` or `raw`.
+        checked: whether weights are looked through for NaN and inf. Who sees them in the result, as in singular values,
+            reads the weights once instead of twice.
 
     Raises:
         ValueError: for another `ln`.
     """
 
-    def __init__(self, weights: Weights, ln: LN = "folded") -> None:
+    def __init__(self, weights: Weights, ln: LN = "folded", *, checked: bool = True) -> None:
         self.weights, self.ln, self.norms = weights, one_of("ln", ln, LNS), Norms(weights)
+        self._checked = checked
         self._stack = weights.stack
 
     def has(self, layer: int) -> bool:
@@ -218,12 +221,14 @@ class Circuits:
         slots = self._stack.places.get((role, layer), ())
         letter = ROLES[role].part_axis
         if part is None or letter is None:
-            return finite(self.weights.read(role, layer), role, slots)
+            found = self.weights.read(role, layer)
+            return finite(found, role, slots) if self._checked else found
         at = self._part(letter, part)
         for slot in slots:
             if at in range(slot.first, slot.first + slot.n_parts):
                 one = self.weights.piece(slot)[at - slot.first][None]
-                return finite(one.to(device=self.weights.device, dtype=self.weights.dtype), role, (slot,))
+                one = one.to(device=self.weights.device, dtype=self.weights.dtype)
+                return finite(one, role, (slot,)) if self._checked else one
         raise AnatomyError(f"layer {layer} has no {role} of number {at}")
 
     def _part(self, letter: str, head: int) -> int:

@@ -153,7 +153,7 @@ def scan(
     metrics = some_of("metrics", metrics, METRICS)
     progress, cancelled = arguments.progress(progress), arguments.function("cancelled", cancelled, STOP)
     weights = Weights.of(model, stack)
-    circuits, stack_ = Circuits(weights, ln), weights.stack
+    circuits, stack_ = Circuits(weights, ln, checked="copying" in metrics), weights.stack
     layers = [layer for layer in range(stack_.n_layers) if circuits.has(layer)]
     if not layers:
         raise ValueError(f"{weights.anatomy.name} has no heads to scan in its stack {stack_.name or 'main'!r}")
@@ -187,11 +187,21 @@ def _layer(
     if "ov" in metrics or vocabulary is not None:
         ov = circuits.ov(layer)
     if ov is not None and "ov" in metrics:
-        yield "ov", ov.singular_values().flatten(0, 1).cpu()
+        yield "ov", _values(ov, circuits, "ov", layer)
     if "qk" in metrics:
-        yield "qk", circuits.qk(layer).singular_values().flatten(0, 1).cpu()
+        yield "qk", _values(circuits.qk(layer), circuits, "qk", layer)
     if ov is not None and vocabulary is not None:
         yield "copying", scores.copying_score(ov, vocabulary.W_UE()).flatten()
+
+
+def _values(of: FactoredMatrix, circuits: Circuits, kind: Literal["ov", "qk"], layer: int) -> torch.Tensor:
+    """The singular values of the heads of a layer, `[n_heads, r]`; a ValueError names a parameter with NaN or inf."""
+    try:
+        return of.singular_values().flatten(0, 1).cpu()
+    except ValueError:
+        again = Circuits(circuits.weights, circuits.ln)
+        _ = again.ov(layer) if kind == "ov" else again.qk(layer)
+        raise
 
 
 def _padded(values: list[torch.Tensor], layers: list[int], n_layers: int) -> torch.Tensor:
