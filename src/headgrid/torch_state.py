@@ -26,8 +26,10 @@ def shielded(*, gradients: bool = False) -> Iterator[None]:
         gradients: whether gradients are had if the caller has them; there are none by default.
     """
     with ExitStack() as settings:
-        if not gradients or torch.is_inference_mode_enabled():
+        inference = torch.is_inference_mode_enabled()
+        if inference:
             settings.enter_context(torch.inference_mode(False))  # which would turn gradients on
+        if inference or (not gradients and torch.is_grad_enabled()):
             settings.enter_context(torch.no_grad())
         if _elsewhere():
             settings.enter_context(torch.device("cpu"))

@@ -161,6 +161,8 @@ class Weights:
             roles: the roles that are asked about; all by default.
             layer: the layer that is asked about; all by default, and what belongs to no layer.
         """
+        if not self.anatomy.altered:
+            return ()  # as nearly always, without looking at every place
         by: dict[str, dict[str, None]] = {}
         for (role, at), slots in self.stack.places.items():
             if (not roles or role in roles) and layer in (None, at):

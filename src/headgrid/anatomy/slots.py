@@ -253,6 +253,8 @@ def overlaps(slots: Sequence[Slot]) -> Iterator[tuple[tuple[int, ...], int]]:
 
     Places are those of `canvas_shape`.
     """
+    if len(slots) == 1 and not slots[0].dims:
+        return  # it is one piece
     times = np.zeros(canvas_shape(slots), dtype=np.int16)
     for slot in slots:
         slot.along(times)[...] += 1

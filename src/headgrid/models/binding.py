@@ -254,7 +254,8 @@ def _find(
     letter = ROLES[line.role].part_axis
     if ROLES[line.role].axes == "...":
         below = path.removesuffix("**")
-        for name in [name for name in named.known if name == path or (path != below and name.startswith(below))]:
+        at = [path] if path in named.known else []
+        for name in at if path == below else [name for name in named.known if name.startswith(below)]:
             if name not in taken:
                 number = count[line.role] = count.get(line.role, -1) + 1
                 yield _BoundLine(line.role, name, " ".join(map(str, named.shape(name))), number, {})

@@ -85,6 +85,8 @@ def _placed(module: torch.nn.Module, inside: Unwrapped) -> Anatomy:
     rows[0] = replace(rows[0], outside=(*rows[0].outside, *_around(inside.named)))
     anatomy = bind(rows, config, inside.named, str(config.model_type), **how, **vocabulary(config))
     altered, caveats = adapters.altered(module, anatomy)
+    if not (altered or caveats):
+        return anatomy
     provenance: Provenance = "doubted" if caveats and anatomy.provenance == "table" else anatomy.provenance
     return replace(anatomy, altered=altered, caveats=(*anatomy.caveats, *caveats), provenance=provenance)
 
