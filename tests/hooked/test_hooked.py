@@ -206,3 +206,29 @@ def test_an_encoder_has_an_anatomy_too() -> None:
     anatomy = hg.dissect(made)
     assert {"W_type", "ln1_post.w", "ln2_post.b", "ln_embed.w", "top"} <= set(anatomy.exists)
     check_heads(made, exact.tokens())
+
+
+# ---- activations
+
+
+NAMES = {
+    "q": "attn.hook_{rot_}q", "k": "attn.hook_{rot_}k", "v": "attn.hook_v", "scores": "attn.hook_attn_scores",
+    "pattern": "attn.hook_pattern", "z": "attn.hook_z", "in": "hook_resid_pre", "mid": "hook_resid_mid",
+    "out": "hook_resid_post", "attn out": "hook_attn_out", "mlp out": "hook_mlp_out",
+}  # fmt: skip
+
+
+@every_family
+def test_points_are_what_the_hooks_of_these_names_see(family: str) -> None:
+    made = hooked(family, PLAIN)
+    _, theirs = made.run_with_cache(exact.tokens())
+    for kind, name in NAMES.items():
+        if kind == "mid" and family == "gpt_neox":  # attention and MLP are parallel
+            continue
+        name = name.replace("{rot_}", "" if family == "gpt2" else "rot_")
+        with hg.record(made, f"blocks.1.{name}") as cache, torch.no_grad():
+            made(exact.tokens())
+        ours, other = cache.of(kind)[1], theirs[f"blocks.1.{name}"]
+        if kind in ("scores", "pattern"):
+            ours = ours.transpose(1, 2)
+        torch.testing.assert_close(ours, other, rtol=1e-5, atol=1e-5)
