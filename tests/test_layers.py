@@ -53,8 +53,8 @@ ORDER = {
     """,
     "headgrid.experiments": """
         metrics ready receipts tokens / effects task / runs singles / copies / interventions patterns /
-        replacing head_types / saturation attention gates / attribution / sweep / effect keeping / faithfulness /
-        smallest / __init__
+        replacing head_types / saturation attention gates / attribution / sweep / directions effect keeping /
+        faithfulness / smallest / __init__
     """,
     "headgrid.plots": """
         style / canvas color_scale / attention circuit_sizes graph heatmap spectra token_tables / attention_page /

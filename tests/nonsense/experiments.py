@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 import headgrid as hg
-from headgrid.experiments import smallest_circuit
+from headgrid.experiments import directions, smallest_circuit
 from headgrid.experiments.smallest import CircuitSearch
 from nonsense.figures import AX, SEVERAL
 from nonsense.rows import CALLABLE, FALSE, ONE, ROWS, TRUE, WHOLE, Row, each, world
@@ -75,6 +75,19 @@ ROWS["sweep(method='gate', seeds=it)"] = Row(
 ROWS["sweep(push=it)"] = Row(
     lambda w, it: hg.sweep(w.small, task().rows(slice(1)), "zero", push=it).shape,
     each(((*ONE, *NUMBERS, "10**30"), (2, 4))),
+)
+ROWS["directions(..., it)"] = Row(lambda w, it: directions(w.small, task(), it, ks=[1], controls=0))
+ROWS["directions(ks=it)"] = Row(
+    lambda w, it: directions(w.small, task(), "l1h2", ks=it, controls=0).ks.tolist(),
+    {"None": [*range(25)]},
+    own={"beyond all": lambda: [25], "a part": lambda: [0.5]},
+)
+ROWS["directions(keep=it)"] = Row(
+    lambda w, it: directions(w.small, task(), "l1h2", ks=[1], keep=it, controls=0).kept,
+    each((TRUE, True), (FALSE, False)),
+)
+ROWS["directions(controls=it)"] = Row(
+    lambda w, it: directions(w.small, task(), "l1h2", ks=[1], controls=it).controls.shape[1], each((ONE, 1))
 )
 ROWS["plots.faithfulness(it)"] = Row(lambda w, it: hg.plots.faithfulness(it))
 ROWS["plots.faithfulness(ax=it)"] = Row(lambda w, it: hg.plots.faithfulness(searched(), ax=it), AX, SEVERAL)
