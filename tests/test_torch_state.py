@@ -255,10 +255,21 @@ def run(model: Any) -> Any:
     return found
 
 
+def attended(model: Any) -> Any:
+    ids = torch.tensor([[3, 4, 5, 6, 3, 4, 5], [8, 9, 3, 8, 9, 3, 5]], device="cpu")
+    found = hg.attention(model, ids, "l0h1 | l1h2")
+    scores = found.score("induction", draws=3)
+    return [
+        found.pattern["l1h2"], found.visible["", 1], scores.values, scores.shuffled, scores.spread, scores.evenly,
+        scores.rows, scores.above, str(scores), (found.to_html() or "").count("triangle"),
+    ]  # fmt: skip
+
+
 CALLS: dict[str, Callable[[Any], Any]] = {
     "dissect": dissected, "Selection": selected, "Weights": weights, "FactoredMatrix": factored, "scan": scanned,
     "summarize": summarized, "compose": composed, "verify": verified, "preview": previewed, "plots": plotted,
     "HeadGrid": shown, "demo": demonstrated, "ablate": ablated, "record": recorded, "ablate and record": run,
+    "attention": attended,
 }  # fmt: skip
 
 EXPECTED: dict[str, Any] = {}

@@ -92,17 +92,14 @@ def test_an_untrained_model_shows_nothing(seed: int) -> None:
         assert (scores.values - scores.shuffled).abs().max() < 0.02
 
 
-def test_a_head_that_always_looks_back_as_far_as_the_block_is_long_is_no_induction_head() -> None:
-    """Whatever the tokens are, it looks where induction would: the base rate says so."""
-    task = hg.Task.repeated(TOKENIZER, n=4, length=20)
-    attention = hg.attention(MODEL, task, "l1h2")
-
-    def fixed(pattern: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
-        return torch.full((len(ids),), 0.9)
-
-    scores = attention.score(fixed)
-    assert scores["l1h2"] == pytest.approx(0.9)
-    assert scores.shuffled[1, 2] == pytest.approx(0.9)
+def test_a_head_that_always_looks_back_as_far_as_a_block_is_long_is_no_induction_head() -> None:
+    """Whatever the tokens are, it looks where induction would: its score is high, and so is its base rate."""
+    back = torch.zeros(1, 41, 41)
+    back[0, torch.arange(41), (torch.arange(41) - 19).clamp(min=0)] = 1
+    with hg.patch(MODEL, "l1h2.pattern", back):
+        scores = hg.attention(MODEL, repeated().task).score("induction", draws=3)
+    assert scores["l1h2"] == pytest.approx(1)
+    assert scores.shuffled[1, 2] == pytest.approx(1)
     assert not scores.above.any()
 
 

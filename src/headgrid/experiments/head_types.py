@@ -19,6 +19,7 @@ from headgrid.experiments.receipts import Receipt
 from headgrid.selection.activations import Where
 from headgrid.selection.points import ActivationNumbers
 from headgrid.selection.selection import Selection
+from headgrid.torch_state import shielded
 from headgrid.utils import arguments
 
 if TYPE_CHECKING:
@@ -212,6 +213,7 @@ class HeadScores(PerPart):
     notes: tuple[str, ...] = ()
 
     @property
+    @shielded()
     def above(self) -> Bool[torch.Tensor, "n_layers n_heads"]:
         """The heads whose score is above its base rate: by more than `SPREADS` spreads and, as attention, `LEAST`.
 
