@@ -52,9 +52,9 @@ ORDER = {
         products describe scan / composition summarize
     """,
     "headgrid.experiments": """
-        metrics ready receipts tokens / effects task / runs singles / copies / interventions patterns /
-        replacing head_types / saturation attention gates / attribution / sweep / directions effect keeping /
-        faithfulness / smallest / __init__
+        frozen_norms metrics ready receipts tokens / effects task / runs singles contributions / copies /
+        interventions patterns / replacing head_types / saturation attention gates / attribution direct logit_lens /
+        sweep / directions effect keeping / faithfulness / smallest / __init__
     """,
     "headgrid.plots": """
         style / canvas color_scale / attention circuit_sizes graph heatmap spectra token_tables / attention_page /

@@ -11,18 +11,20 @@ NamedMetric = Literal["logit_diff", "log_prob", "prob", "loss", "kl"]
 METRICS: tuple[NamedMetric, ...] = ("logit_diff", "log_prob", "prob", "loss", "kl")
 TaskMetric: TypeAlias = NamedMetric | Callable[[Any], torch.Tensor]
 
-UNITS = {"logit_diff": "logits", "log_prob": "nats", "prob": "", "loss": "nats", "kl": "nats"}
+UNITS = {"logit_diff": "logits", "logit": "logits", "log_prob": "nats", "prob": "", "loss": "nats", "kl": "nats"}
 
 
 def answer_metric(metric: str, logits: torch.Tensor, answers: torch.Tensor, wrong: torch.Tensor | None) -> torch.Tensor:
     """A metric of answers at each scored position, averaged over these.
 
     Args:
-        metric: "logit_diff", "log_prob" or "prob".
+        metric: "logit_diff", "log_prob" or "prob"; or "logit", the mean logit of the answers.
         logits: `[rows, k, d_vocab]`.
         answers, wrong: token ids `[rows, n]`, filled up with -1.
     """
-    if metric == "logit_diff":
+    if metric == "logit":
+        found = _mean(logits, answers)
+    elif metric == "logit_diff":
         assert wrong is not None
         found = _mean(logits, answers) - _mean(logits, wrong.to(logits.device))
     else:

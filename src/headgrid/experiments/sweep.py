@@ -10,6 +10,7 @@ import torch
 
 from headgrid.circuits.progress import STOP, Progress
 from headgrid.experiments.attribution import REPLACED, Estimate, attributed
+from headgrid.experiments.direct import contributions
 from headgrid.experiments.effects import Effects, Unit, interval
 from headgrid.experiments.gates import fitted_gates
 from headgrid.experiments.interventions import BUDGET, EffectMode, Interventions
@@ -28,8 +29,8 @@ DIRECTIONS: tuple[PatchDirection, ...] = ("denoise", "noise")
 OVER_POSITIONS = "Means are over positions too, which removes more than what a head says here: see per_position."
 
 
-SweepMethod: TypeAlias = Literal["zero", "mean", "resample", "patch", "attribution", "gate"]
-METHODS: tuple[SweepMethod, ...] = (*MODES, "attribution", "gate")
+SweepMethod: TypeAlias = Literal["zero", "mean", "resample", "patch", "attribution", "direct", "gate"]
+METHODS: tuple[SweepMethod, ...] = (*MODES, "attribution", "direct", "gate")
 UNITS: tuple[Unit, ...] = ("head", "mlp", "q", "k", "v", "neuron")
 
 
@@ -48,6 +49,8 @@ def sweep(
         task: what it is asked.
         method: what takes the place of a head's z, measured exactly: "zero", "mean", "resample" or "patch". Or
             "attribution": an estimate of one of these for all heads at once, with two forward passes and one backward.
+            "direct": what each head writes along the answer's direction, with all norms as they stood, beside what
+            embeddings, MLPs and biases write; the terms sum to the logit difference (`Contributions.terms`).
             Or "gate": each z is multiplied with a gate, and all gates are fitted to the task together
             (`headgrid.experiments.gates`).
         unit: "head"; "q", or "k" or "v" of a key/value head; "mlp", all neurons of a layer together; or "neuron", each
@@ -68,11 +71,11 @@ def sweep(
         progress, cancelled: see `headgrid.scan`.
 
     Returns:
-        `Effects`, `[n_layers, n_heads]`; of "gate" they are `Gates`.
+        `Effects`, `[n_layers, n_heads]`; of "direct" they are `Contributions`, of "gate" `Gates`.
 
     Raises:
         TypeError, ValueError: for arguments that do not fit the model or each other; for "attribution", when the metric
-            has no gradient.
+            has no gradient; for "direct", when the task has no answers, or the terms do not sum to the logit.
         Cancelled: when `cancelled` says so.
     """
     method = arguments.one_of("method", method, METHODS)
@@ -88,6 +91,13 @@ def sweep(
     watched = {"progress": arguments.progress(progress), "cancelled": arguments.function("cancelled", cancelled, STOP)}
     runs = Runs(model, task, batch_size=batch_size)
     singles = Singles(runs.anatomy, runs.anatomy.main if stack is None else runs.anatomy.stack(stack), unit)
+    if method == "direct":
+        if unit != "head" or positions or reference is not None:
+            raise ValueError(
+                "method 'direct' is of heads, MLPs and biases at the scored positions alone: it takes no unit, "
+                "positions or reference"
+            )
+        return contributions(runs, singles.stack, seed=arguments.integer("seed", seed, least=0))
     if positions and not task.aligned:
         raise ValueError("positions=True compares the same position of each row, and the rows differ in length")
     replacements = Replacements(
@@ -129,7 +139,7 @@ def _mode(method: SweepMethod, replaces: Any, task: Any, unit: Unit) -> EffectMo
             raise ValueError(f"replaces says what an attribution estimates, and method {method!r} estimates nothing")
         if unit == "neuron":
             raise ValueError("unit 'neuron' is of method 'attribution': to measure each would take a run for each")
-        return "zero" if method == "gate" else method
+        return {"direct": "mean", "gate": "zero"}.get(method, method)  # type: ignore[return-value]
     if replaces is None:
         return "mean" if getattr(task, "corrupted", None) is None else "patch"
     mode: EffectMode = arguments.one_of("replaces", replaces, REPLACED)

@@ -50,7 +50,7 @@ def _between(model: torch.nn.Module, anatomy: Anatomy, stack: Stack, where: Wher
     """The stream between attention and MLP."""
     layer = where[2]
     after, before = _owner(model, stack, "ln1_post.w", layer), _owner(model, stack, "ln2.w", layer)
-    if after is not None and _on_stream(stack):
+    if after is not None and norms_on_stream(stack):
         return _tap(where, after, stack.uses, after=True)
     if before is not None:
         return _tap(where, before, stack.uses, unless=block)
@@ -73,7 +73,7 @@ def _written(
 ) -> ModuleTap:
     """What a block adds to the stream."""
     layer = where[2]
-    module = None if _on_stream(stack) else _owner(model, stack, norm, layer)
+    module = None if norms_on_stream(stack) else _owner(model, stack, norm, layer)
     if module is None and (role, layer) in stack.places:
         slots = stack.places[role, layer]
         path = slots[0].parameter.rpartition(".")[0].removesuffix(".base_layer")
@@ -101,7 +101,7 @@ def _attention_missing(anatomy: Anatomy, stack: Stack, layer: int) -> str:
     return f"layer {layer} of {anatomy.name} {what}"
 
 
-def _on_stream(stack: Stack) -> bool:
+def norms_on_stream(stack: Stack) -> bool:
     """Whether the norms after the blocks act on the stream, the block's input included, as BERT's do.
 
     Those of a stack with norms before its blocks as well (Gemma-2), and RMSNorms (OLMo-2), act on what a block adds.

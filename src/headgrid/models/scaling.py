@@ -23,6 +23,8 @@ _DIVISORS = ("attn_scale", "scale_attn")
 _UNSCALED = {"gpt_neo", "t5", "mt5"}
 """Families without a scale; T5's attention says so itself since transformers 5."""
 
+_LOGIT_CAPS = ("output_logits_soft_cap",)
+
 _WRAPPED = "_original_component"
 """Where a bridge of TransformerLens keeps the module that it is put around."""
 
@@ -128,6 +130,17 @@ def soft_cap(model: torch.nn.Module, stack: Stack, layer: int) -> float | None:
         cap = _number(module, ("attn_logit_softcapping", "attn_scores_soft_cap"))
         if cap is None:
             cap = _number(getattr(module, "cfg", None), ("attn_scores_soft_cap",))
+        if cap is not None:
+            return cap if cap > 0 else None
+    return None
+
+
+def logit_cap(model: torch.nn.Module) -> float | None:
+    """The bound that logits are softly capped at (Gemma-2), or None."""
+    config: Any = getattr(model, "config", None)
+    inner = config.get_text_config() if hasattr(config, "get_text_config") else config
+    for holder, names in ((inner, ("final_logit_softcapping",)), (getattr(model, "cfg", None), _LOGIT_CAPS)):
+        cap = _number(holder, names)
         if cap is not None:
             return cap if cap > 0 else None
     return None
