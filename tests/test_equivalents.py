@@ -125,8 +125,8 @@ def transformer_lens_scope(family: str) -> Scope:
         _, theirs = bridge.run_with_cache(torch.tensor([[3, 8, 5, 9, 11], [4, 4, 7, 12, 6]]))
     group = 2 * bridge.cfg.n_key_value_heads // bridge.cfg.n_heads if bridge.cfg.n_key_value_heads else 2
     return {
-        "torch": torch, "bridge": bridge, "theirs": theirs, "group": group, "svd": interpreter(bridge), "OV": OV, "QK": QK,
-        "FactoredMatrix": TheirFactoredMatrix, "composition_scores": composition_scores,
+        "torch": torch, "bridge": bridge, "theirs": theirs, "group": group, "svd": interpreter(bridge),
+        "OV": OV, "QK": QK, "FactoredMatrix": TheirFactoredMatrix, "composition_scores": composition_scores,
     }  # fmt: skip
 
 
