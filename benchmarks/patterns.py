@@ -7,6 +7,7 @@ and about 4 GiB.
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
@@ -24,7 +25,7 @@ TOKENS = 1536
 
 def model(attention: str) -> Any:
     torch.manual_seed(0)
-    return transformers.AutoModelForCausalLM.from_config(CONFIG, attn_implementation=attention).eval()
+    return transformers.AutoModelForCausalLM.from_config(copy.deepcopy(CONFIG), attn_implementation=attention).eval()
 
 
 def main() -> None:
