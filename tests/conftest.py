@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
 
 # before transformers is imported: no test may reach for a model hub
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -33,6 +35,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
     config.addinivalue_line("markers", "slow: takes seconds, and seldom fails alone: left out by --quick")
     config.pluginmanager.register(Table())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shared_models() -> Iterator[None]:
+    """What a test changes in a model that others share would make their results depend on the order of the tests."""
+    yield
+    changed = sys.modules["tiny"].changed() if "tiny" in sys.modules else []
+    assert not changed, f"tests of this module changed the models of {changed}: they are for tests that take tiny.fresh"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -77,6 +78,12 @@ def without_biases(model: torch.nn.Module) -> torch.nn.Module:
     return model
 
 
+@functools.lru_cache(maxsize=200)
+def anatomy_of(model: torch.nn.Module) -> hg.Anatomy:
+    """The anatomy of a model that keeps its parameters, read once."""
+    return hg.dissect(model)
+
+
 @dataclass
 class Run:
     """What a layer's attention did.
@@ -106,7 +113,7 @@ def norm_scale(x: torch.Tensor, norm: object, *, centered: bool) -> torch.Tensor
 
 
 def run(model: torch.nn.Module, inputs: dict[str, torch.Tensor], stack: Stack, layer: int) -> Run:
-    anatomy = hg.dissect(model)
+    anatomy = anatomy_of(model)
     reads = {side: module_of(stack, layer, *roles) for side, roles in READS.items()}
     norms = {side: norm_of(anatomy, stack, layer, side) for side in "qkv"}
     writes, post = module_of(stack, layer, "W_O"), module_of(stack, layer, "ln1_post.w")
@@ -181,5 +188,5 @@ def norm_of(anatomy: hg.Anatomy, stack: Stack, layer: int, side: str) -> str | N
 
 
 def layers_with_heads(model: torch.nn.Module) -> Iterator[tuple[Stack, int]]:
-    for stack in hg.dissect(model).stacks:
+    for stack in anatomy_of(model).stacks:
         yield from ((stack, layer) for layer in range(stack.n_layers) if ("W_O", layer) in stack.places)

@@ -5,9 +5,9 @@ The oracle is never the table itself: it is the model's own forward pass, or pla
 
 from __future__ import annotations
 
-import copy
+import functools
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,7 @@ unlike = pytest.mark.parametrize("family", tiny.UNLIKE)
 @st.composite
 def selections(draw: st.DrawFn, family: str) -> Selection:
     """Any set of parts, from empty to full, with whole rows and single parts both likely."""
-    anatomy = hg.dissect(tiny.model(family))
+    anatomy = tiny.anatomy(family)
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     roles = draw(st.sets(st.sampled_from(sorted(anatomy.exists))) | st.just(set(anatomy.exists)))
     density = draw(st.sampled_from([0.05, 0.5, 0.95, 1.0]))
@@ -63,14 +63,14 @@ def dense(selection: Selection) -> dict[str, torch.Tensor]:
 
 @every_family
 def test_every_entry_of_every_parameter_belongs_to_exactly_one_part(family: str) -> None:
-    anatomy = hg.dissect(tiny.model(family))
+    anatomy = tiny.anatomy(family)
     times = {name: torch.zeros(shape, dtype=torch.int64) for name, shape in anatomy.parameters.items()}
     for role, there in anatomy.exists.items():
         for row, part in np.argwhere(there):
             one = np.zeros_like(there)
             one[row, part] = True
-            for name, mask in dense(Selection(anatomy, {role: one})).items():
-                times[name] += mask
+            for name, mask in Selection(anatomy, {role: one}).masks().items():
+                times[name] += 1 if mask is None else mask
     assert {name: (int(n.min()), int(n.max())) for name, n in times.items()} == dict.fromkeys(times, (1, 1))
     assert list(times) == [name for name, _ in tiny.model(family).named_parameters()]
 
@@ -78,7 +78,7 @@ def test_every_entry_of_every_parameter_belongs_to_exactly_one_part(family: str)
 @every_family
 def test_full_is_every_parameter_whole(family: str) -> None:
     model = tiny.model(family)
-    full = hg.dissect(model).select("full")
+    full = tiny.anatomy(family).select("full")
     assert full.masks() == dict.fromkeys(dict(model.named_parameters()))
     assert full.n_params == sum(parameter.numel() for parameter in model.parameters())
 
@@ -139,7 +139,7 @@ def test_many_sets_of_an_anatomy_obey_the_laws_of_masks_text_and_counting(family
 @given(text=st.text(alphabet="lhgq0123*[]-~&|(), .mnatpkvoWQ_embdfu\t²", max_size=24))
 @settings(max_examples=400)
 def test_parsing_is_total_or_raises_with_the_place(text: str) -> None:
-    anatomy = hg.dissect(tiny.model("llama with grouped-query attention"))
+    anatomy = tiny.anatomy("llama with grouped-query attention")
     try:
         selection = anatomy.select(text)
     except hg.SelectionError as fault:
@@ -169,13 +169,22 @@ def owner(slot: Slot) -> str:
     return slot.parameter.rpartition(".")[0]
 
 
-def zeroed(model: torch.nn.Module, anatomy: hg.Anatomy, text: str) -> torch.nn.Module:
-    """A copy of the model in which what a text selects is zero."""
-    copied = copy.deepcopy(model)
+@contextmanager
+def edited(
+    model: torch.nn.Module, selection: Selection, edit: Callable[[torch.Tensor], torch.Tensor] | None = None
+) -> Iterator[None]:
+    """What is selected is zero within, or what an edit makes of its parameter there; then all is as it was."""
+    masks = selection.masks()
+    kept = {name: model.get_parameter(name).detach().clone() for name in masks}
     with torch.no_grad():
-        for name, mask in anatomy.select(text).masks().items():
-            copied.get_parameter(name).masked_fill_(torch.tensor(True) if mask is None else mask, 0)
-    return copied
+        try:
+            for name, mask in masks.items():
+                new = torch.zeros_like(kept[name]) if edit is None else edit(kept[name])
+                model.get_parameter(name).copy_(new if mask is None else torch.where(mask, new, kept[name]))
+            yield
+        finally:
+            for name, old in kept.items():
+                model.get_parameter(name).copy_(old)
 
 
 @contextmanager
@@ -200,7 +209,7 @@ def unread(family: str, model: torch.nn.Module, stack: Stack, layer: int) -> boo
 @every_family
 def test_zeroing_a_heads_masked_output_weights_is_ablating_its_z(family: str) -> None:
     model, inputs = tiny.model(family), tiny.inputs(family)
-    anatomy = hg.dissect(model)
+    anatomy = tiny.anatomy(family)
     with torch.no_grad():
         clean = model(**inputs).logits
         for stack, layer in layers_with_heads(anatomy):
@@ -214,7 +223,8 @@ def test_zeroing_a_heads_masked_output_weights_is_ablating_its_z(family: str) ->
 
                 with edited_input(output, ablate):
                     expected = model(**inputs).logits
-                got = zeroed(model, anatomy, f"{named(stack)}l{layer}h{head}.W_O")(**inputs).logits
+                with edited(model, anatomy.select(f"{named(stack)}l{layer}h{head}.W_O")):
+                    got = model(**inputs).logits
                 torch.testing.assert_close(got, expected, rtol=1e-9, atol=1e-9)
                 matters = not torch.allclose(clean, expected, rtol=1e-6, atol=1e-6)
                 assert matters != unread(family, model, stack, layer), "ablating a head should matter"
@@ -245,13 +255,17 @@ def norms_of_all_heads_frozen(model: torch.nn.Module, scales: dict[str, torch.Te
             handle.remove()
 
 
+class EndOfPassError(Exception):
+    """Ends a pass of which all has been seen."""
+
+
 def attention_and_z(
     model: torch.nn.Module, inputs: dict[str, torch.Tensor], stack: Stack, layer: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """A layer's attention pattern `[batch, head, query, key]` and z `[batch, head, position, d_head]`, as it ran them.
 
     The pattern is what the attention module itself returns; where it returns none (Qwen's vision models, which attend
-    within one image at a time), what `softmax` returned in it.
+    within one image at a time), what `softmax` returned in it. The pass ends once both are known.
     """
     seen: dict[str, torch.Tensor] = {}
     within: list[torch.Tensor] = []
@@ -269,6 +283,8 @@ def attention_and_z(
             pattern = isinstance(one, torch.Tensor) and one.dim() == 4 and one.shape[1] == stack.n_heads
             if pattern and one.min() >= 0 and one.max() > 0:
                 first(seen, "pattern", one)
+        if len(seen) == 2:
+            raise EndOfPassError
 
     steps = output.split(".")
     parents = [model.get_submodule(".".join(steps[:depth])) for depth in range(len(steps) - 1, 0, -1)]
@@ -277,7 +293,8 @@ def attention_and_z(
     handles.append(model.get_submodule(output).register_forward_pre_hook(lambda _, given: first(seen, "z", given[0])))
     with torch.no_grad(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch.nn.functional, "softmax", watched)
-        model(**inputs, output_attentions=True)
+        with suppress(EndOfPassError):
+            model(**inputs, output_attentions=True)
     for handle in handles:
         handle.remove()
     pattern = seen["pattern"] if "pattern" in seen else torch.cat(within)
@@ -289,20 +306,21 @@ def attention_and_z(
 def test_a_side_moves_its_own_heads_and_no_other(family: str, side: str) -> None:
     """The query side moves one head's attention; a key side that of its readers; a value side moves their z."""
     model, inputs = tiny.model(family), tiny.inputs(family)
-    anatomy = hg.dissect(model)
+    anatomy = tiny.anatomy(family)
     for stack, layer in layers_with_heads(anatomy):
         with norms_of_all_heads_frozen(model, None) as scales:
             before_attention, before_z = attention_and_z(model, inputs, stack, layer)
         for head in range(stack.n_heads):
-            moved = copy.deepcopy(model)
             generator = torch.Generator().manual_seed(head)
-            with torch.no_grad():
-                for name, mask in anatomy.select(f"{named(stack)}l{layer}h{head}.{side}").masks().items():
-                    weight = moved.get_parameter(name)
-                    noise = torch.randn(weight.shape, generator=generator, dtype=weight.dtype)
-                    weight.add_(noise if mask is None else noise * mask)
-            with norms_of_all_heads_frozen(moved, scales):
-                attention, z = attention_and_z(moved, inputs, stack, layer)
+
+            def moved(weight: torch.Tensor, generator: torch.Generator = generator) -> torch.Tensor:
+                return weight + torch.randn(weight.shape, generator=generator, dtype=weight.dtype)
+
+            with (
+                edited(model, anatomy.select(f"{named(stack)}l{layer}h{head}.{side}"), moved),
+                norms_of_all_heads_frozen(model, scales),
+            ):
+                attention, z = attention_and_z(model, inputs, stack, layer)
             readers = [h for h in range(stack.n_heads) if stack.kv_head_of[h] == stack.kv_head_of[head]]
             own = [head] if side == "q" else readers
             before, after = (before_z, z) if side == "v" else (before_attention, attention)
@@ -312,9 +330,14 @@ def test_a_side_moves_its_own_heads_and_no_other(family: str, side: str) -> None
                 torch.testing.assert_close(attention, before_attention)
 
 
-def read(model: torch.nn.Module, stack: Stack, layer: int, *roles: str) -> torch.Tensor | None:
+@functools.cache
+def weights_of(family: str, stack: str) -> Weights:
+    return Weights(tiny.model(family), stack=stack)
+
+
+def read(family: str, stack: Stack, layer: int, *roles: str) -> torch.Tensor | None:
     """The canonical weight of the first of these roles that the layer has."""
-    weights = Weights(model, stack=stack.name)
+    weights = weights_of(family, stack.name)
     return next((weights.read(role, layer) for role in roles if (role, layer) in stack.places), None)
 
 
@@ -322,10 +345,10 @@ def read(model: torch.nn.Module, stack: Stack, layer: int, *roles: str) -> torch
 def test_the_canonical_weights_reproduce_the_models_own_values_and_attention_output(family: str) -> None:
     """z = pattern @ (x W_V + b_V), and the output is sum over heads of z W_O + b_O, from the block's own input."""
     model, inputs = tiny.model(family), tiny.inputs(family)
-    for stack, layer in layers_with_heads(hg.dissect(model)):
+    for stack, layer in layers_with_heads(tiny.anatomy(family)):
         attention, z = attention_and_z(model, inputs, stack, layer)
-        w_v, b_v = read(model, stack, layer, "W_V", "W_UV"), read(model, stack, layer, "b_V")
-        w_o, b_o, gate = (read(model, stack, layer, role) for role in ("W_O", "b_O", "W_OG"))
+        w_v, b_v = read(family, stack, layer, "W_V", "W_UV"), read(family, stack, layer, "b_V")
+        w_o, b_o, gate = (read(family, stack, layer, role) for role in ("W_O", "b_O", "W_OG"))
         assert w_v is not None
         assert w_o is not None
         values = next(stack.places[role, layer][0] for role in ("W_V", "W_UV") if (role, layer) in stack.places)
@@ -346,7 +369,7 @@ def test_the_canonical_weights_reproduce_the_models_own_values_and_attention_out
         value = torch.einsum("bpm,gmh->bgph", x, w_v) + (0 if b_v is None else b_v[:, None, :])
         z_again = attention @ value[:, stack.kv_head_of.tolist()]
         if gate is not None:
-            bias = read(model, stack, layer, "b_OG")
+            bias = read(family, stack, layer, "b_OG")
             assert bias is not None
             z_again = z_again * (torch.einsum("bpm,nmh->bnph", x, gate) + bias[:, None, :]).sigmoid()
         torch.testing.assert_close(z_again, z, rtol=1e-9, atol=1e-9)
@@ -355,16 +378,23 @@ def test_the_canonical_weights_reproduce_the_models_own_values_and_attention_out
 
 
 STANDARD = [
-    family for family in tiny.FAMILIES if hg.dissect(tiny.config(family)).positional_embedding_type == "standard"
-]
+    "gpt2", "gpt_bigcode", "gpt_bigcode with a key/value head per head", "gpt_neo", "opt", "opt-350m", "bert",
+    "roberta", "xlm-roberta", "camembert", "electra", "distilbert", "albert", "albert with 2 groups", "vit", "bart",
+    "whisper",
+]  # fmt: skip
 """Families whose scores are of queries and keys alone: no rotation, no bias for a distance."""
+
+
+def test_the_families_of_learned_positions_are_known() -> None:
+    found = [name for name in tiny.FAMILIES if tiny.anatomy(name).positional_embedding_type == "standard"]
+    assert found == STANDARD
 
 
 @pytest.mark.parametrize("family", STANDARD)
 def test_the_canonical_weights_reproduce_the_models_own_attention_pattern(family: str) -> None:
     """pattern = softmax of (x W_Q + b_Q) (y W_K + b_K)^T / sqrt(d_head), where the model attends at all."""
     model, inputs = tiny.model(family), tiny.inputs(family)
-    for stack, layer in layers_with_heads(hg.dissect(model)):
+    for stack, layer in layers_with_heads(tiny.anatomy(family)):
         attention, _ = attention_and_z(model, inputs, stack, layer)
         got: dict[str, torch.Tensor] = {}
         handles = [
@@ -379,7 +409,7 @@ def test_the_canonical_weights_reproduce_the_models_own_attention_pattern(family
             handle.remove()
 
         def projected(role: str, got: dict = got, stack: Stack = stack, layer: int = layer) -> torch.Tensor:
-            weight, bias = read(model, stack, layer, role), read(model, stack, layer, role.replace("W", "b"))
+            weight, bias = read(family, stack, layer, role), read(family, stack, layer, role.replace("W", "b"))
             assert weight is not None
             return torch.einsum("bpm,nmh->bnph", got[role], weight) + (0 if bias is None else bias[:, None, :])
 
@@ -392,7 +422,7 @@ def test_the_canonical_weights_reproduce_the_models_own_attention_pattern(family
 @every_family
 def test_zeroing_a_neurons_output_weights_is_ablating_its_activation(family: str) -> None:
     model, inputs = tiny.model(family), tiny.inputs(family)
-    anatomy = hg.dissect(model)
+    anatomy = tiny.anatomy(family)
     for stack in anatomy.stacks:
         layer = next((layer for layer in reversed(range(stack.n_layers - 1)) if ("W_out", layer) in stack.places), 0)
         if ("W_out", layer) not in stack.places:
@@ -408,10 +438,12 @@ def test_zeroing_a_neurons_output_weights_is_ablating_its_activation(family: str
         with torch.no_grad():
             with edited_input(output, ablate):
                 expected = model(**inputs).logits
-            got = zeroed(model, anatomy, f"{word}.W_out")(**inputs).logits
+            with edited(model, anatomy.select(f"{word}.W_out")):
+                got = model(**inputs).logits
             torch.testing.assert_close(got, expected, rtol=1e-9, atol=1e-9)
             if ("b_in", layer) not in stack.places:  # a neuron that reads nothing is silent
-                silent = zeroed(model, anatomy, f"{word}.W_in")(**inputs).logits
+                with edited(model, anatomy.select(f"{word}.W_in")):
+                    silent = model(**inputs).logits
                 torch.testing.assert_close(silent, expected, rtol=1e-9, atol=1e-9)
 
 
@@ -419,7 +451,7 @@ def test_zeroing_a_neurons_output_weights_is_ablating_its_activation(family: str
 def test_zeroing_an_experts_output_weights_removes_what_it_adds_and_nothing_else(family: str) -> None:
     """With the outputs of all experts but one at zero, only the tokens that are routed to it get anything."""
     model, inputs = tiny.model(family), tiny.inputs(family)
-    anatomy = hg.dissect(model)
+    anatomy = tiny.anatomy(family)
     for layer in range(anatomy.n_layers):
         slots = anatomy.places.get(("expert.W_out", layer))
         if not slots:
@@ -429,18 +461,20 @@ def test_zeroing_an_experts_output_weights_removes_what_it_adds_and_nothing_else
         for text in ("none", *(f"l{layer}e{e}.W_out | l{layer}e{e}.b_out" for e in range(anatomy.n_experts))):
             if ("expert.b_out", layer) not in anatomy.places:
                 text = text.split(" | ")[0]
-            copied = zeroed(model, anatomy, text)
             kept: list[torch.Tensor] = []
-            copied.get_submodule(module).register_forward_hook(lambda _, given, result, kept=kept: kept.append(result))
-            with torch.no_grad():
-                copied(**inputs)
+            handle = model.get_submodule(module).register_forward_hook(
+                lambda _, given, result, kept=kept: kept.append(result)
+            )
+            with edited(model, anatomy.select(text)):
+                model(**inputs)
+            handle.remove()
             outputs[text] = kept[0][0] if isinstance(kept[0], tuple) else kept[0]
         whole = outputs.pop("none")
         torch.testing.assert_close(sum(whole - without for without in outputs.values()), whole, rtol=1e-9, atol=1e-9)
 
 
 def test_every_role_is_used_by_a_family_of_the_tests() -> None:
-    used = {bare(key) for family in tiny.FAMILIES for key in hg.dissect(tiny.model(family)).exists}
+    used = {bare(key) for family in tiny.FAMILIES for key in tiny.anatomy(family).exists}
     elsewhere = {"attn.other", "mlp.other"}  # of TransformerLens' and of fine-tuned models, which are tested there
     adapters = {role for role in ROLES if ".lora_" in role}
     assert used | elsewhere | adapters == set(ROLES)

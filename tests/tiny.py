@@ -8,6 +8,8 @@ import torch
 import transformers
 from transformers import PretrainedConfig, PreTrainedModel
 
+import headgrid as hg
+
 VOCAB = {"vocab_size": 31, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
 
 LLAMA = {
@@ -301,11 +303,40 @@ def fresh(name: str, attention: str = "eager") -> PreTrainedModel:
     return model.eval()
 
 
-@functools.cache
+_SHARED: dict[str, tuple[PreTrainedModel, object]] = {}
+
+
 def model(name: str) -> PreTrainedModel:
     """The same model for every test that does not change it, also for the one that asks first within a context."""
-    with torch.device("cpu"), torch.inference_mode(False), torch.enable_grad():
-        return fresh(name)
+    if name not in _SHARED:
+        with torch.device("cpu"), torch.inference_mode(False), torch.enable_grad():
+            built = fresh(name)
+        _SHARED[name] = built, _state(built)
+    return _SHARED[name][0]
+
+
+@functools.cache
+def anatomy(name: str) -> hg.Anatomy:
+    """The anatomy of that model, for every test of something else than how it is found."""
+    return hg.dissect(model(name))
+
+
+def changed() -> list[str]:
+    """The models that a test has changed since they were built or last asked for: their weights, hooks or mode."""
+    found = [name for name, (built, state) in _SHARED.items() if _state(built) != state]
+    for name in found:
+        del _SHARED[name]
+    return found
+
+
+def _state(model: PreTrainedModel) -> object:
+    with torch.no_grad():
+        norms = torch._foreach_norm([parameter.double() for parameter in model.parameters()])
+    hooks = [
+        hook for one in model.modules() for hook in (*one._forward_hooks.values(), *one._forward_pre_hooks.values())
+    ]
+    ours = [hook for hook in hooks if not getattr(hook, "__module__", "").startswith("transformers.")]  # it adds some
+    return [float(norm) for norm in norms], ours, model.training
 
 
 @functools.cache

@@ -14,6 +14,7 @@ from passes import (
     GROUPED,
     NORMED,
     Run,
+    anatomy_of,
     layers_with_heads,
     module_of,
     norm_scale,
@@ -55,7 +56,7 @@ def scales_within(
     Each broadcasts to queries `[batch, position, g, each, k]`, keys `[batch, position, g, k]` or values
     `[batch, position, 1]`.
     """
-    weights, there = Weights(model, stack=stack.name), stack.places
+    weights, there = weights_of(model, stack.name), stack.places
     one = torch.ones((), dtype=torch.float64)
     if ("W_DKV", layer) in there:
         norm = model.get_submodule(module_of(stack, layer, "ln_kv.w"))
@@ -86,11 +87,21 @@ def has_inner_norms(stack: Stack, layer: int) -> bool:
     return any((role, layer) in stack.places for role in ("q_norm.w", "k_norm.w", "q_gain", "k_gain"))
 
 
-def assert_qk_is_the_models(family: str, model: torch.nn.Module, inputs: dict[str, torch.Tensor]) -> None:
-    anatomy = hg.dissect(model)
+@functools.lru_cache(maxsize=200)
+def weights_of(model: torch.nn.Module, stack: str) -> Weights:
+    return Weights(model, stack=stack)
+
+
+@functools.lru_cache(maxsize=200)
+def ran_by(family: str, model: torch.nn.Module, stack: str, layer: int) -> Run:
+    return run(model, tiny.inputs(family), anatomy_of(model).stack(stack), layer)
+
+
+def assert_qk_is_the_models(family: str, model: torch.nn.Module) -> None:
+    anatomy = anatomy_of(model)
     for stack, layer in layers_with_heads(model):
-        circuits = Circuits(Weights(model, stack=stack.name))
-        ran, qk = run(model, inputs, stack, layer), circuits.qk(layer)
+        circuits = Circuits(weights_of(model, stack.name))
+        ran, qk = ran_by(family, model, stack.name, layer), circuits.qk(layer)
         of_queries, of_keys, _ = scales_within(family, model, stack, layer, ran)
         q = torch.einsum("bpm,gemk->bpgek", ran.streams["q"], qk.A) / of_queries
         k = torch.einsum("bpm,gmk->bpgk", ran.streams["k"], qk.B[:, 0].mT) / of_keys
@@ -107,10 +118,10 @@ def assert_qk_is_the_models(family: str, model: torch.nn.Module, inputs: dict[st
         torch.testing.assert_close(found[attended], expected[attended], rtol=1e-5, atol=1e-5)
 
 
-def assert_ov_is_the_models(family: str, model: torch.nn.Module, inputs: dict[str, torch.Tensor]) -> None:
+def assert_ov_is_the_models(family: str, model: torch.nn.Module) -> None:
     for stack, layer in layers_with_heads(model):
-        circuits = Circuits(Weights(model, stack=stack.name))
-        ran, ov = run(model, inputs, stack, layer), circuits.ov(layer)
+        circuits = Circuits(weights_of(model, stack.name))
+        ran, ov = ran_by(family, model, stack.name, layer), circuits.ov(layer)
         _, _, of_values = scales_within(family, model, stack, layer, ran)
         attended = ran.pattern.unflatten(1, (stack.n_kv_heads, -1))
         moved = torch.einsum("bgeps,bsm->bgepm", attended, ran.streams["v"] / of_values)
@@ -125,12 +136,12 @@ def assert_ov_is_the_models(family: str, model: torch.nn.Module, inputs: dict[st
 
 @every_family
 def test_qk_gives_the_scores_that_the_model_gives_softmax(family: str) -> None:
-    assert_qk_is_the_models(family, bare(family), tiny.inputs(family))
+    assert_qk_is_the_models(family, bare(family))
 
 
 @every_family
 def test_heads_write_what_ov_makes_of_the_tokens_that_they_attend_to(family: str) -> None:
-    assert_ov_is_the_models(family, bare(family), tiny.inputs(family))
+    assert_ov_is_the_models(family, bare(family))
 
 
 def test_families_that_normalize_queries_and_keys_are_those_with_gains_for_them() -> None:
@@ -189,9 +200,9 @@ def configured(monkeypatch: pytest.MonkeyPatch, family: str, settings: dict[str,
 def test_scores_that_are_scaled_in_a_way_of_their_own(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     family, settings = SCALED[case]
     model = without_biases(configured(monkeypatch, family, settings))
-    assert_qk_is_the_models(family, model, tiny.inputs(family))
+    assert_qk_is_the_models(family, model)
     matters = [
-        (scaling.scaling(model, hg.dissect(model), stack, layer), scaling.rotary_gain(model, stack, layer)[0])
+        (scaling.scaling(model, anatomy_of(model), stack, layer), scaling.rotary_gain(model, stack, layer)[0])
         for stack, layer in layers_with_heads(model)
     ]
     usual = [(stack.d_head**-0.5, 1.0) for stack, _ in layers_with_heads(model)]
@@ -218,29 +229,29 @@ def test_scales_are_those_of_transformers_4_too(case: str, monkeypatch: pytest.M
 
 @every_family
 def test_a_head_alone_is_the_same_as_among_all(family: str) -> None:
-    model = tiny.model(family)
+    model = bare(family)
     for stack, layer in layers_with_heads(model):
         for ln in ("folded", "raw"):
-            circuits = Circuits(Weights(model, stack=stack.name), ln)
+            circuits = Circuits(weights_of(model, stack.name), ln)
             for kind, whole in (("ov", circuits.ov(layer)), ("qk", circuits.qk(layer))):
-                each = stack.n_heads // stack.n_kv_heads
-                assert whole.shape == (stack.n_kv_heads, each, stack.d_model, stack.d_model)
-                for head in range(stack.n_heads):
-                    alone = circuits.head(kind, layer, head)
-                    torch.testing.assert_close(alone.dense(), whole[divmod(head, each)].dense())
+                assert whole.shape == (
+                    stack.n_kv_heads, stack.n_heads // stack.n_kv_heads, stack.d_model, stack.d_model
+                )  # fmt: skip
+                alone = torch.stack([circuits.head(kind, layer, head).dense() for head in range(stack.n_heads)])
+                torch.testing.assert_close(alone, whole.dense().flatten(0, 1))
 
 
 @every_family
 def test_raw_circuits_are_the_products_of_the_stored_weights(family: str) -> None:
     model = tiny.model(family)
     for stack, layer in layers_with_heads(model):
-        weights = Weights(model, stack=stack.name)
+        weights = weights_of(model, stack.name)
         circuits = Circuits(weights, "raw")
         if ("W_DKV", layer) not in stack.places:
-            for head in range(stack.n_heads):
-                ov, qk = circuits.head("ov", layer, head), circuits.head("qk", layer, head)
-                torch.testing.assert_close(ov.dense(), weights.W_OV[layer, head].dense())
-                torch.testing.assert_close(qk.dense(), weights.W_QK[layer, head].dense())
+            for kind, products in (("ov", weights.W_OV), ("qk", weights.W_QK)):
+                heads = range(stack.n_heads)
+                found = torch.stack([circuits.head(kind, layer, head).dense() for head in heads])
+                torch.testing.assert_close(found, torch.stack([products[layer, head].dense() for head in heads]))
             continue
         down = torch.eye(stack.d_model).double() if "W_DQ" not in weights.roles else weights.W_DQ[layer]
         for head in range(stack.n_heads):
@@ -312,11 +323,11 @@ def test_a_later_change_of_a_weight_is_seen() -> None:
 def test_an_mlp_reads_and_writes_the_stream_as_its_matrices_say(family: str) -> None:
     """Its input, read by the stored weights, is the stream read by the folded ones; and so it is with its output."""
     model, seen = tiny.model(family), recorded(family)
-    anatomy = hg.dissect(model)
+    anatomy = tiny.anatomy(family)
     for stack in anatomy.stacks:
         if not stack.n_layers:
             continue
-        weights = Weights(model, stack=stack.name)
+        weights = weights_of(model, stack.name)
         circuits, centered = Circuits(weights), stack.name == "vision" or anatomy.normalization_type == "LN"
         for layer in range(stack.n_layers):
             reader = module_of(stack, layer, "W_in", "router.W")

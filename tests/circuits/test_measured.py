@@ -11,7 +11,7 @@ import pytest
 import tiny
 import torch
 import transformers
-from passes import GROUPED, NORMED, layers_with_heads, run, without_biases
+from passes import GROUPED, NORMED, anatomy_of, layers_with_heads, run, without_biases
 
 import headgrid as hg
 from headgrid.circuits import measured as module
@@ -73,8 +73,13 @@ def other(name: str) -> torch.nn.Module:
     return without_biases(model)
 
 
+@functools.lru_cache(maxsize=200)
+def weights_of(model: torch.nn.Module, stack: str) -> Weights:
+    return Weights(model, stack=stack)
+
+
 def seen_in(model: torch.nn.Module, stack: Any, layer: int) -> Measured:
-    found = measured(Weights(model, stack=stack.name), layer)
+    found = measured(weights_of(model, stack.name), layer)
     assert isinstance(found, Measured), found
     return found
 
@@ -93,7 +98,7 @@ def test_every_layer_is_seen_and_is_of_the_kind_that_the_model_says(name: str) -
         assert seen.scale is not None
         if name in tiny.FAMILIES:
             assert seen.scale == 1
-            assert seen.positions == scaling.positions(model, hg.dissect(model), stack, layer)
+            assert seen.positions == scaling.positions(model, anatomy_of(model), stack, layer)
             assert not seen.absolute
             assert (seen.bound, seen.capped) == ((50, True) if name == "gemma2" else (None, False))
             assert seen.kind == ("normalized" if name in NORMED and stack.name != "vision" else "product")

@@ -21,7 +21,7 @@ GROUPED = "llama with grouped-query attention"  # 3 layers, 6 heads in 2 groups 
 @pytest.mark.parametrize("family", tiny.FAMILIES)
 def test_every_number_of_a_scan_is_that_of_the_dense_circuit(family: str) -> None:
     model = tiny.model(family)
-    for stack in hg.dissect(model).stacks:
+    for stack in tiny.anatomy(family).stacks:
         if not stack.n_heads:
             continue
         weights = Weights(model, stack=stack.name)
@@ -31,23 +31,22 @@ def test_every_number_of_a_scan_is_that_of_the_dense_circuit(family: str) -> Non
                 if ("W_O", layer) not in stack.places:
                     assert found.ov.singular_values[layer].isnan().all()
                     continue
-                for head in range(stack.n_heads):
-                    at = layer, head
-                    for kind, spectra in (("ov", found.ov), ("qk", found.qk)):
-                        dense = circuits.head(kind, layer, head).dense()
-                        values = torch.linalg.svdvals(dense)
-                        got = spectra.singular_values[at]
-                        torch.testing.assert_close(got, values[: len(got)], rtol=1e-9, atol=1e-9 * float(values[0]))
-                        torch.testing.assert_close(spectra.norm[at], torch.linalg.norm(dense))
-                        square = (torch.linalg.norm(dense) / values[0]) ** 2
-                        torch.testing.assert_close(spectra.stable_rank[at], square)
+                for kind, spectra in (("ov", found.ov), ("qk", found.qk)):
+                    heads = (circuits.head(kind, layer, head).dense() for head in range(stack.n_heads))
+                    dense = torch.stack(list(heads))
+                    values, got = torch.linalg.svdvals(dense), spectra.singular_values[layer]
+                    largest, norms = values[:, :1], torch.linalg.matrix_norm(dense)
+                    torch.testing.assert_close(got / largest, values[:, : got.shape[1]] / largest, rtol=1e-9, atol=1e-9)
+                    torch.testing.assert_close(spectra.norm[layer], norms)
+                    torch.testing.assert_close(spectra.stable_rank[layer], (norms / largest[:, 0]) ** 2)
+                    if kind == "qk":
+                        continue
                     if found.copying_score is None:
                         assert vocabulary.why_no_reads or vocabulary.why_no_writes
                         continue
-                    dense = circuits.head("ov", layer, head).dense()
                     full = torch.linalg.eigvals(dense @ vocabulary.W_UE().double())
-                    score = (full.sum() / full.abs().sum()).real
-                    torch.testing.assert_close(found.copying_score[at], score, rtol=1e-4, atol=1e-4)
+                    scores = (full.sum(-1) / full.abs().sum(-1)).real
+                    torch.testing.assert_close(found.copying_score[layer], scores, rtol=1e-4, atol=1e-4)
 
 
 def test_raw_is_the_stored_weights_alone_and_folded_is_not() -> None:
