@@ -8,12 +8,15 @@ sentence. There is no third outcome. `python tests/test_nonsense.py` counts the 
 
 from __future__ import annotations
 
+import inspect
 from collections import Counter
 from pathlib import Path
 
 import pytest
 from nonsense import ROWS
 from nonsense.judge import outcome
+
+from headgrid import plots
 
 pytestmark = pytest.mark.slow
 
@@ -29,6 +32,14 @@ def test_nonsense_is_refused_in_a_sentence_or_gives_the_right_result(
     others = {name: said for name in row.values() if (said := outcome(row, name)) not in ("refused", "right")}
     assert not others, f"{argument}: " + "\n".join(f"{name}: {said}" for name, said in others.items())
     assert not list(tmp_path.iterdir()), "nothing is written for what is refused"
+
+
+@pytest.mark.parametrize("name", plots.__all__)
+def test_every_argument_of_a_figure_is_in_the_table(name: str) -> None:
+    what, *named = inspect.signature(getattr(plots, name)).parameters
+    assert {row for row in ROWS if row.startswith(f"plots.{name}(")} == {
+        f"plots.{name}(it)", *(f"plots.{name}({argument}=it)" for argument in named)
+    }, what  # fmt: skip
 
 
 def test_the_table_is_large() -> None:

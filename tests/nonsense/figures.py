@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tiny
 import torch
+from matplotlib.collections import LineCollection
 
 import headgrid as hg
 from nonsense.circuits import Z, above
@@ -52,6 +53,21 @@ figure("grid", of_grid, "selected", right={"None": lambda found: not outlined(fo
     "booleans [1, 4]": lambda: torch.ones(1, 4, dtype=torch.bool), "scores": lambda: torch.rand(3, 4),
     "a selection of another model": lambda: hg.dissect(tiny.model("albert with 2 groups")).select("l0h0"),
 })  # fmt: skip
+
+
+def gaps(found: Any) -> list[float]:
+    """Where there are gaps between heads."""
+    lines = [one for one in found.collections if isinstance(one, LineCollection)]
+    return [float(path[0, 0]) for one in lines for path in one.get_segments()]
+
+
+figure(
+    "grid",
+    of_grid,
+    "n_kv_heads",
+    right=each((("None", *ONE), lambda found: gaps(found) == []), (("2",), lambda found: gaps(found) == [1.5])),
+    own={"0": lambda: 0, "2": lambda: 2, "3": lambda: 3},
+)
 ENDS = {name: end for name, end in Z.items() if np.isfinite(end)}
 figure(
     "grid",

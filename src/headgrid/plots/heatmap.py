@@ -133,7 +133,9 @@ def _group_starts(n_kv_heads: int | None, selected: Any, n_heads: int) -> list[i
         return [head for head in range(1, n_heads) if shared and group[head] != group[head - 1]]
     n = integer("n_kv_heads", n_kv_heads, least=1, what="a number of key/value heads")
     if n_heads % n:
-        raise ValueError(f"n_kv_heads is {n}, which does not divide the {n_heads} heads of values into equal groups")
+        raise ValueError(
+            f"n_kv_heads is {shown(n)}, which does not divide the {n_heads} heads of values into equal groups"
+        )
     return list(range(n_heads // n, n_heads, n_heads // n)) if n < n_heads else []
 
 

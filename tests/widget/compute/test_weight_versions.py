@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from grids import cache
 from hands import cell, click
 
 import headgrid as hg
 from headgrid.anatomy.slots import Slot
 from headgrid.widget.compute import ipython_events
+from headgrid.widget.compute.summary_cache import SummaryCache
 from headgrid.widget.wire.schema import unpack
 
 LLAMA = "llama with grouped-query attention"
@@ -175,6 +177,27 @@ def test_no_weight_is_read_on_the_thread_that_takes_the_messages(monkeypatch: An
     fresh.set_state({"focus": {"n": 3, "cell": cell(grid, "l1h3"), "ln": "folded"}})
     fresh._scheduler.worker.join_idle(60)
     assert grid.summary["circuits"] == fresh.summary["circuits"]
+
+
+@pytest.mark.parametrize(
+    ("family", "words"),
+    [("gpt2", ["l1h2", "l1 mlp"]), ("deepseek_v3", ["l1h2", "l1e3"]), ("gpt_oss", ["l1h2", "l1e3"])],
+)
+def test_every_weight_that_a_summary_is_made_of_makes_it_stale_when_it_changes(family: str, words: list[str]) -> None:
+    model = tiny.fresh(family)
+    kept, at, places = cache(model)
+    weights = hg.Weights(model)
+    near = [slot.parameter for slot in weights.anatomy.slots if slot.layer in (None, 1)]
+    for cell_of_word in map(at, words):
+        mattered = 0
+        for parameter in map(model.get_parameter, dict.fromkeys(near)):
+            before, old = kept.read(cell_of_word, "folded").circuits, parameter.detach().clone()
+            parameter.data.mul_(1.5)
+            if SummaryCache(weights, None, places).read(cell_of_word, "folded").circuits != before:
+                mattered += 1
+                assert kept.known(cell_of_word, "folded") is None
+            parameter.data.copy_(old)
+        assert mattered >= 2
 
 
 # ---- where there is nothing to read

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 from headgrid.anatomy.anatomy import Stack
 from headgrid.anatomy.roles import NORMS, OUTSIDE_LAYERS, role_of
+from headgrid.selection.words import LAYER_WORDS
 from headgrid.utils.offloaded import offloaded
 from headgrid.weights import Weights
 from headgrid.widget.state.cell_index import Component
@@ -13,11 +14,14 @@ from headgrid.widget.state.cell_index import Component
 Seen = dict[tuple[str, str, int | None], tuple[object, ...]]
 """Stack, role and layer -> version."""
 
-OWNERS = {
-    "head": ("q", "k", "v", "o", "attn rest", *NORMS, *OUTSIDE_LAYERS),
-    "mlp": ("neuron", "mlp rest", *NORMS, *OUTSIDE_LAYERS),
-    "expert": ("expert", "mlp rest", *NORMS, *OUTSIDE_LAYERS),
-}
+
+def _owners(block: str, other: str = "") -> frozenset[str]:
+    """Those of a block, but for its cells of another kind, and those of norms and of what is around the layers."""
+    apart = LAYER_WORDS[other].owners if other else ()
+    return frozenset(LAYER_WORDS[block].owners).difference(apart).union(NORMS, OUTSIDE_LAYERS)
+
+
+OWNERS = {"head": _owners("attn"), "mlp": _owners("mlp", "e"), "expert": _owners("mlp", "mlp n")}
 """Kind of a cell -> the owners of the weights that what is said of it depends on."""
 
 
