@@ -48,7 +48,8 @@ ORDER = {
         recording / replacing / __init__
     """,
     "headgrid.circuits": """
-        __init__ / norms progress readout scores strings targets / measured pairs tokens / caveats summary / factors
+        __init__ / norms progress readout scores strings targets / largest_entries / measured pairs tokens
+        caveats summary / factors
         products describe scan / composition summarize
     """,
     "headgrid.experiments": """

@@ -9,7 +9,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headgrid.circuits import pairs
+from headgrid.circuits import largest_entries, pairs
+from headgrid.circuits.largest_entries import LargestEntries
 from headgrid.circuits.pairs import Cancelled, TokenPairs, by_offset, copying_accuracy, top_pairs
 from headgrid.linalg.factored import FactoredMatrix
 
@@ -89,7 +90,7 @@ def test_blocks_of_any_size_find_the_same(monkeypatch: pytest.MonkeyPatch) -> No
         for sizes in ({"ROWS": 7, "COLUMNS": 50, "WARM": 1}, {"ROWS": 5000, "COLUMNS": 5000, "WARM": 5000}):
             with monkeypatch.context() as patched:
                 for name, size in sizes.items():
-                    patched.setattr(pairs, name, size)
+                    patched.setattr(largest_entries, name, size)
                 found = top_pairs(left, right, 20)
             torch.testing.assert_close(found.values, truth.values, rtol=0, atol=0, msg=case)
             assert torch.equal(found.source_ids, truth.source_ids)
@@ -97,7 +98,7 @@ def test_blocks_of_any_size_find_the_same(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_decaying_product_is_searched_by_its_first_coordinates() -> None:
     left, right = decaying()
-    search = pairs._Search(left, right, 5, None)
+    search = LargestEntries(left, right, 5, None)
     search._warm()
     assert search._coordinates() < 12
     assert int(search._reach(search.a).sum()) < 0.01 * 700 * 3001
@@ -116,9 +117,9 @@ def test_fewer_pairs_than_asked_for_are_all_of_them() -> None:
 
 
 def test_a_budget_searches_the_longest_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pairs, "WARM", 2)
+    monkeypatch.setattr(largest_entries, "WARM", 2)
     left, right = CASES["flat"]
-    search = pairs._Search(left, right, 5, None)
+    search = LargestEntries(left, right, 5, None)
     search._warm()
     few = search._coordinates()
     budget = few * int(search._reach(search.a).sum()) // 100
