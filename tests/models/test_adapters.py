@@ -194,8 +194,9 @@ def outcome(model: Any, family: str) -> str:
         assert torch.equal(by_us, by_hook)  # whatever the tuner, ablation is the hook's
         by_masks = zeroed(model, IDS, anatomy.select(f"l{layer}h{head}.o").masks())
         weights = Weights(model)
-        found = Circuits(weights, "raw").head("ov", layer, head)
-        scanned, summary = hg.scan(model, ["ov"]), hg.summarize(model, f"l{layer}h{head}")
+        circuits = Circuits(weights, "raw")
+        found, of_head = circuits.head("ov", layer, head), circuits.notes("ov", layer)
+        scanned = hg.scan(weights, ["ov"])
     assert anatomy.provenance == ("doubted" if anatomy.caveats else "table")
     assert warned == bool(anatomy.caveats)
     law_4 = float((by_masks - by_hook).abs().max()) < 1e-9
@@ -203,7 +204,7 @@ def outcome(model: Any, family: str) -> str:
     used = ov_of(model, anatomy, layer, head)
     spectra = torch.allclose(found.AB.double(), used, rtol=1e-6, atol=1e-9)
     notes = [any("There is an adapter" in one for one in (*given,))
-             for given in (scanned.notes, summary.ov.notes, weights.notes(), [repr(weights)])]  # fmt: skip
+             for given in (scanned.notes, of_head, weights.notes(), [repr(weights)])]  # fmt: skip
     assert spectra or all(notes)
     assert notes[0] == notes[1]
     assert notes[2] == notes[3] == bool(anatomy.altered)
@@ -371,6 +372,17 @@ def test_the_doubt_is_in_the_widget_too() -> None:
         grid = hg.HeadGrid(tuned("VERA", GROUPED))
     assert grid.spec["provenance"] == "doubted"
     assert "Vera acts on 12 modules" in grid.spec["provenance_note"]
+
+
+@pytest.mark.parametrize("name", ["LORA", "LOHA"])
+def test_a_summary_has_the_notes_of_its_circuits(name: str) -> None:
+    with quiet():
+        model = tuned(name, GROUPED)
+        summary = hg.summarize(model, "l1h4")
+        for found, kind in ((summary.ov, "ov"), (summary.qk, "qk")):
+            notes = [note for note in Circuits(Weights(model)).notes(kind, 1) if "There is an adapter" in note]
+            assert notes
+            assert set(notes) <= set(found.notes)
 
 
 def test_tokens_are_read_through_an_embedding_that_is_noted() -> None:
