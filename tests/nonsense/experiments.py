@@ -6,7 +6,6 @@ from functools import cache
 
 import headgrid as hg
 from headgrid.experiments import directions, smallest_circuit
-from headgrid.experiments.attention import Attention
 from headgrid.experiments.smallest import CircuitSearch
 from nonsense.figures import AX, SEVERAL
 from nonsense.rows import CALLABLE, FALSE, ONE, ROWS, TRUE, WHOLE, Row, each, world
@@ -92,28 +91,3 @@ ROWS["directions(controls=it)"] = Row(
 )
 ROWS["plots.faithfulness(it)"] = Row(lambda w, it: hg.plots.faithfulness(it))
 ROWS["plots.faithfulness(ax=it)"] = Row(lambda w, it: hg.plots.faithfulness(searched(), ax=it), AX, SEVERAL)
-
-
-@cache
-def attended() -> Attention:
-    return hg.attention(world().small, task(), "l1h[0,3]")
-
-
-def pictures(n: int) -> object:
-    return lambda found: len(found) == n
-
-
-ROWS["plots.attention(it)"] = Row(
-    lambda w, it: hg.plots.attention(it), own={"a pattern": lambda: attended().pattern["l1h3"]}
-)
-for name, row in {
-    "heads": Row(lambda w, it: hg.plots.attention(attended(), it), {"None": pictures(2)}),
-    "row": Row(lambda w, it: hg.plots.attention(attended(), row=it), each((("None", *ONE), pictures(2))),
-               {"behind the last": lambda: 3}),
-    "mean": Row(lambda w, it: hg.plots.attention(attended(), mean=it),
-                each((TRUE, pictures(1)), (FALSE, pictures(2)))),
-    "ax": Row(lambda w, it: hg.plots.attention(attended(), "l1h3", ax=it), {"None": pictures(1)}, SEVERAL),
-    "high": Row(lambda w, it: hg.plots.attention(attended(), high=it),
-                each((("None", *ONE, *NUMBERS, "10**30"), pictures(2))), {"0": lambda: 0}),
-}.items():  # fmt: skip
-    ROWS[f"plots.attention({name}=it)"] = row
