@@ -55,7 +55,8 @@ ORDER = {
     "headgrid.experiments": """
         frozen_norms metrics ready receipts tokens / effects task / runs singles contributions / copies /
         interventions patterns / replacing head_types / saturation attention gates / attribution direct logit_lens /
-        sweep / directions effect keeping / faithfulness / smallest / __init__
+        sweep / directions edges effect frozen keeping / faithfulness streams / ends smallest / paths / composed /
+        __init__
     """,
     "headgrid.plots": """
         style / canvas color_scale / attention circuit_sizes graph heatmap spectra token_tables / attention_page /
@@ -84,11 +85,13 @@ other. `__init__` of a folder that has nothing but its name is the lowest of it.
 
 DOORWAYS = {
     ("headgrid.anatomy.anatomy", "headgrid.selection.selection"),
+    ("headgrid.circuits.composition", "headgrid.experiments.composed"),
+    ("headgrid.circuits.composition", "headgrid.experiments.task"),
     ("headgrid.experiments.attention", "headgrid.plots.attention"),
     ("headgrid.experiments.attention", "headgrid.plots.attention_page"),
 }
-"""`Anatomy.select` makes a selection, and `Attention` draws itself, so they import the modules above them when they are
-called. There are no others."""
+"""`Anatomy.select` makes a selection, `Attention` draws itself, and `Composition.test` asks a forward pass what weights
+cannot say, so they import the modules above them when they are called. There are no others."""
 
 HEAVY = {"transformers", "transformer_lens", "pandas", "matplotlib", "rich", "IPython", "devinterp", "datasets"}
 """Libraries that importing headgrid does not import: functions import them when they run."""

@@ -11,6 +11,7 @@ from headgrid.demo import demo
 from headgrid.experiments.attention import attention
 from headgrid.experiments.effect import effect
 from headgrid.experiments.faithfulness import faithfulness
+from headgrid.experiments.paths import paths
 from headgrid.experiments.sweep import sweep
 from headgrid.experiments.task import Task
 from headgrid.hooks import ablate, patch, record, steer
@@ -40,6 +41,7 @@ __all__ = [
     "effect",
     "faithfulness",
     "patch",
+    "paths",
     "plots",
     "preview",
     "record",

@@ -18,7 +18,7 @@ dimensions to read; as the source is turned in all of them, nothing changes.
 
 A large z is alignment and not use: a model need not send anything along it, and in a trained model most pairs are far
 from random. So pairs are to be seen among the model's own: `Composition.outer_fence` says which of them are outliers.
-Whether a pair carries anything is a question to a forward pass, with one of its ends ablated.
+Whether a pair carries anything is a question to a forward pass: `Composition.test` measures its edge on a task.
 
 How the products are computed, and how exactly: `headgrid.circuits.products`.
 """
@@ -29,7 +29,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import import_module
 from math import sqrt
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Float64
@@ -46,6 +46,10 @@ from headgrid.torch_state import shielded
 from headgrid.utils import arguments
 from headgrid.utils.arguments import integer, items, one_of, shown
 from headgrid.weights import Weights
+
+if TYPE_CHECKING:
+    from headgrid.experiments.composed import ComposedEdges
+    from headgrid.experiments.task import Task
 
 NOT_USE = (
     "z above random is not use: it says that weights are aligned, and not that the model sends anything along them. "
@@ -161,6 +165,27 @@ class Composition:
             raise ValueError(f"{said} is not among the {len(self.heads)} heads that were compared")
         at = self.heads.index((layer, head))
         return self._pairs(kinds, arguments.number("z", z, finite=False), at)
+
+    def test(self, model: torch.nn.Module, task: Task, n: int = 4, **options: Any) -> ComposedEdges:
+        """What the n pairs of largest z carry on a task, measured, beside random writes as large.
+
+            print(hg.compose(model).test(model, task))
+
+        Args:
+            model: the model that this is the composition of.
+            task: what it is asked.
+            n: how many pairs.
+            options: `kinds`, `controls`, `seed` and what `headgrid.paths` takes.
+
+        Returns:
+            A table of edges, as `headgrid.paths` measures them; prints as one.
+
+        Raises:
+            TypeError, ValueError: for arguments that do not fit each other.
+        """
+        from headgrid.experiments.composed import composition_edges  # a doorway up: weights alone carry nothing
+
+        return composition_edges(self, model, task, n, **options)
 
     def to_dataframe(self) -> Any:
         """A row for each pair with a score: kind, source and target (`l0h1`), their layers and heads, value, z.

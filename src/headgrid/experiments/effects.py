@@ -182,13 +182,7 @@ class Effects(PerPart):
         Raises:
             ValueError: when there are no corrupted inputs, or both runs score the same.
         """
-        if self.corrupted is None:
-            raise ValueError("effects are normalized by clean minus corrupted, and the task has no corrupted inputs")
-        if self.clean == self.corrupted:
-            raise ValueError(
-                f"the clean and the corrupted run both score {self.clean:.4g}: there is nothing to divide by"
-            )
-        return self.values / (self.clean - self.corrupted)
+        return normalized(self.values, self.clean, self.corrupted)
 
     def __repr__(self) -> str:
         unit = UNITS.get(self.metric, "")
@@ -227,6 +221,19 @@ class Effects(PerPart):
                 row |= {"low": float(self.low[at]), "high": float(self.high[at])}
             found.append(row)
         return pd.DataFrame(found)
+
+
+def normalized(values: torch.Tensor, clean: float, corrupted: float | None) -> torch.Tensor:
+    """Effects as parts of the difference between the clean and the corrupted run.
+
+    Raises:
+        ValueError: when there are no corrupted inputs, or both runs score the same.
+    """
+    if corrupted is None:
+        raise ValueError("effects are normalized by clean minus corrupted, and the task has no corrupted inputs")
+    if clean == corrupted:
+        raise ValueError(f"the clean and the corrupted run both score {clean:.4g}: there is nothing to divide by")
+    return values / (clean - corrupted)
 
 
 @shielded()

@@ -10,6 +10,7 @@ import torch
 from headgrid.experiments.interventions import EffectMode, Interventions, Values, mean_of, orders
 from headgrid.experiments.runs import Runs, Which
 from headgrid.experiments.task import Task
+from headgrid.selection.points import OF_HEADS
 from headgrid.utils import arguments
 
 MODES: tuple[EffectMode, ...] = get_args(EffectMode)
@@ -91,7 +92,7 @@ class Replacements:
         )
 
     def _axes(self) -> dict[Any, int]:
-        return {where: 1 if where[0] == "mlp" else 2 for where in self.interventions.wanted}
+        return {where: 2 if where[0] in OF_HEADS else 1 for where in self.interventions.wanted}
 
     def _recorded(self, which: str) -> dict[Any, torch.Tensor]:
         if which not in self._kept:

@@ -103,18 +103,18 @@ class ModuleTap(Tap):
 
     def read(self, x: torch.Tensor) -> torch.Tensor:
         """The wanted entries, shape `[batch, pos, *index]`: a copy, or `x` itself where all are."""
-        if self.index is None:
-            return x if self.factor == 1 else x * self.factor
         if self.axes > 1:
             x = x.flatten(-self.axes)
         if x.ndim == 2 and len(self._lead) == 2 and x.shape[0] == prod(self._lead):
             x = x.reshape(*self._lead, -1)
+        if self.index is None:
+            return x if self.factor == 1 else x * self.factor
         return x[..., self._index(x.device)]
 
     def write(self, x: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
         """A copy of `x` with other wanted entries; what was `read`, written, is `x`."""
         if self.index is None:
-            return values if self.factor == 1 else values / self.factor
+            return (values if self.factor == 1 else values / self.factor).reshape(x.shape)
         values = values.to(x).reshape(*x.shape[: x.ndim - self.axes], -1)
         flat = x.flatten(-self.axes) if self.axes > 1 else x
         return flat.index_copy(-1, self._index(x.device).flatten(), values).reshape(x.shape)
