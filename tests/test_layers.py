@@ -55,8 +55,8 @@ ORDER = {
     "headgrid.experiments": """
         frozen_norms metrics ready receipts tokens / effects task / runs singles contributions / copies /
         interventions patterns / replacing head_types / saturation attention gates / attribution direct logit_lens /
-        sweep / directions edges effect frozen keeping / faithfulness streams / ends smallest / paths / composed /
-        __init__
+        sweep / directions edges effect keeping / faithfulness streams / ends smallest / readings / paths /
+        composed / __init__
     """,
     "headgrid.plots": """
         style / canvas color_scale / attention circuit_sizes graph heatmap spectra token_tables / attention_page /

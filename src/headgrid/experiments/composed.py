@@ -99,11 +99,11 @@ class ComposedEdges:
     def __repr__(self) -> str:
         unit = UNITS.get(self.metric, "")
         lines = [f"Composition on a task: {self.metric}{f', {unit}' if unit else ''}, {self.method}",
-                 f"  {'pair':<18}{'z':>7}{'edge':>12}   {'interval':<22}{'random writes':<16}"]  # fmt: skip
+                 f"  {'pair':<18}{'z':>7}{'edge':>12}   {'interval':<24}random writes"]  # fmt: skip
         for one in self.tried:
             ends = f"{one.pair.kind.upper()} {one.edges.senders[one.at]} -> {one.edges.receiver}"
             between = f"[{one.low:+.3g}, {one.high:+.3g}]"
-            lines.append(f"  {ends:<18}{one.pair.z:7.1f}{one.effect:+12.4g}   {between:<22}up to {one.random:<10.3g}"
+            lines.append(f"  {ends:<18}{one.pair.z:7.1f}{one.effect:+12.4g}   {between:<24}up to {one.random:<10.3g}"
                          f"{self.verdict(one)}")  # fmt: skip
         return "\n".join([*lines, *(f"  ! {note}" for note in self.notes)])
 

@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 import torch
 
 from headgrid.circuits.norms import wide
 from headgrid.circuits.progress import STOP, Progress, steps
-from headgrid.experiments.copies import CopiedBatch, Enough, copies_within
+from headgrid.experiments.copies import CopiedBatch, copies_within
 from headgrid.experiments.edges import Edges
 from headgrid.experiments.effects import interval
 from headgrid.experiments.ends import EdgeReceiver, EdgeSender, receiver_of, senders_of
-from headgrid.experiments.frozen import FrozenNorm
 from headgrid.experiments.interventions import BUDGET, EffectMode, Interventions
+from headgrid.experiments.readings import StreamReading
 from headgrid.experiments.receipts import Receipt
 from headgrid.experiments.replacing import Replacements
 from headgrid.experiments.runs import Runs, Which
-from headgrid.experiments.streams import DirectStream, Reader
+from headgrid.experiments.streams import DirectStream
 from headgrid.experiments.sweep import DIRECTIONS, PatchDirection, checked_per_position, checked_reference_task
 from headgrid.experiments.task import Task
-from headgrid.hooks.found import tapped
-from headgrid.hooks.taps import Act, Tap
-from headgrid.selection.activations import Where
 from headgrid.selection.points import ActivationNumbers
 from headgrid.selection.selection import Selectable
 from headgrid.torch_state import shielded
@@ -99,7 +93,7 @@ def paths(
         raise ValueError(f"positions=True compares the same position of each row, and {why}")
     end = receiver_of(runs.anatomy, receiver)
     stream = DirectStream(runs, runs.anatomy.stack(end.stack))
-    reading = _Reading(stream, end, norms == "recomputed")
+    reading = StreamReading(stream, end, norms == "recomputed")
     which: Which = "corrupted" if mode == "patch" and direction == "denoise" else "clean"
     first = CopiedBatch(runs, which, slice(0, min(CHECKED, task.n_rows)))
     stream.check(first)
@@ -186,95 +180,6 @@ class _Changes:
         z = (new - old)[..., sender.number, :]
         layer = sender.layer
         return self._norms[layer](self._stream.result(layer, self._stream.numbers(layer)[sender.number], z))
-
-
-@dataclass
-class _Reading:
-    """How a receiver reads the stream in a run, and what the model makes of a change of what it reads.
-
-    Attributes:
-        stream, end: the stream, and the receiver.
-        recomputed: whether the norm is taken anew of the changed stream.
-    """
-
-    stream: DirectStream
-    end: EdgeReceiver
-    recomputed: bool
-
-    def __post_init__(self) -> None:
-        self._norm: FrozenNorm | None = None
-        self._before: torch.Tensor | None = None
-        self._kept: torch.Tensor | None = None
-
-    @property
-    def reader(self) -> Reader:
-        """What the stream goes into."""
-        kind = self.end.kind
-        return "unembed" if kind == "logits" else "mlp" if kind == "mlp" else "attn"
-
-    @cached_property
-    def taps(self) -> list[Tap]:
-        """Where the receiver's block reads: after its norm."""
-        return list(self.stream.readers(self.reader, self.end.layer))
-
-    def look(self, batch: CopiedBatch) -> bool:
-        """See how the stream is read in a batch; whether by an MLP that reads what its layer's attention has added.
-
-        Raises:
-            ValueError: when what is read is not the stream through a norm.
-        """
-        name, layer = self.end.stack, self.end.layer
-        last = self.reader == "unembed"
-        points: list[Where] = [("out", name, layer - 1) if last else ("in", name, layer)]
-        points += [("attn out", name, layer)] if self.reader == "mlp" and layer in self.stream.heads else []
-        begin, *added, read = self.stream.seen(batch, [*self.stream.points(points), self.taps[0]])
-        self._kept = None
-        if last and read.shape[1] != begin.shape[1]:  # logits at the scored positions alone
-            scored = self.stream.runs.task.scored[batch.rows]
-            self._kept = torch.unique(scored[scored >= 0]).to(begin.device)
-            begin = begin[:, self._kept]
-        read = read.reshape(begin.shape)
-        options = [wide(begin), *(wide(begin) + wide(one) for one in added)]
-        norms = [self.stream.norm_before(self.reader, layer, one, read) for one in options]
-        at = min(range(len(norms)), key=lambda i: (norms[i].error > self.stream.tolerance, -i))
-        self._norm, self._before = norms[at], begin if at == 0 else begin + added[0]
-        self.stream.refuse_unlike(self._norm, f"what {self.end.text} reads")
-        return at == 1
-
-    def made(self, change: torch.Tensor) -> torch.Tensor:
-        """What a change of the stream comes to where the receiver's block reads, `[rows, pos, d_model]`."""
-        assert self._norm is not None
-        assert self._before is not None
-        change = change if self._kept is None else change[:, self._kept]
-        if not self.recomputed:
-            return self._norm(change)
-        layer = None if self.reader == "unembed" else self.end.layer
-        module = self.stream.norm_module(self._norm.norm, layer)
-        if module is None:
-            return change
-        return wide(module((wide(self._before) + change).to(self._before.dtype))) - wide(module(self._before))
-
-    def scores(self, batch: CopiedBatch, changes: torch.Tensor) -> torch.Tensor:
-        """The metric of each row in each copy, `[copies, rows]`."""
-        n, layer = len(changes), self.end.layer
-
-        def add(x: torch.Tensor) -> torch.Tensor:
-            return (wide(x).reshape(changes.shape) + changes.to(x.device)).to(x.dtype).reshape(x.shape)
-
-        added: list[tuple[Tap, Act]] = [(tap, add) for tap in self.taps]
-        if self.reader != "attn":
-            return batch.scores(n, added, layer)
-        where: Where = (self.end.kind, self.end.stack, layer)  # type: ignore[assignment]
-        (point,) = tapped(self.stream.runs.model, self.stream.runs.anatomy, {where: self.end.numbers})
-        kept: list[torch.Tensor] = []
-
-        def keep(x: torch.Tensor) -> None:
-            kept.append(x.clone())
-            raise Enough
-
-        with suppress(Enough):
-            batch.output(n, [*added, (point, keep)], layer)
-        return batch.scores(n, [(point, lambda _: kept[0])], layer)
 
 
 def _turns(d_model: int, n: int, seed: int) -> list[torch.Tensor]:

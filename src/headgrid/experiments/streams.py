@@ -26,7 +26,7 @@ from headgrid.models.scaling import residual_multiplier
 from headgrid.selection.activations import Where
 from headgrid.weights import Weights
 
-Reader = Literal["attn", "mlp", "unembed"]
+StreamReader = Literal["attn", "mlp", "unembed"]
 """What reads the stream."""
 
 
@@ -82,7 +82,7 @@ class DirectStream:
         """The taps of points of layers, in this order."""
         return [tap for where in wanted for tap in tapped(self.runs.model, self.runs.anatomy, {where: ()})]
 
-    def readers(self, reader: Reader, layer: int) -> list[ModuleTap]:
+    def readers(self, reader: StreamReader, layer: int) -> list[ModuleTap]:
         """The inputs of the modules that read the stream, through a norm where there is one.
 
         Raises:
@@ -147,7 +147,7 @@ class DirectStream:
                 "so that it cannot be frozen"
             )
 
-    def norm_before(self, reader: Reader, layer: int, before: torch.Tensor, after: torch.Tensor) -> FrozenNorm:
+    def norm_before(self, reader: StreamReader, layer: int, before: torch.Tensor, after: torch.Tensor) -> FrozenNorm:
         """The norm between the stream and what reads it."""
         norm = self.norms.final() if reader == "unembed" else self.norms.before(layer, reader)
         return frozen_norm(norm, self._bias(f"{norm.name}.b", None if reader == "unembed" else layer), before, after)
