@@ -21,6 +21,7 @@ class FrozenNorm:
         shift: `[d_model]`, its bias.
         centered: whether the mean is subtracted.
         shifts: whether it has a bias.
+        error: how far what this gives is from what the norm gave, as a part of its size.
     """
 
     gain: torch.Tensor
@@ -28,6 +29,7 @@ class FrozenNorm:
     shift: torch.Tensor
     centered: bool
     shifts: bool
+    error: float = 0.0
 
     @classmethod
     def of(
@@ -38,20 +40,41 @@ class FrozenNorm:
         Raises:
             ValueError: when it is neither LayerNorm nor RMSNorm.
         """
+        found = cls.closest(x, y, weight, bias)
+        if not found.error <= 3e-2:
+            raise ValueError(f"the norm {name} works in a way that is not known: it is neither LayerNorm nor RMSNorm")
+        return found
+
+    @classmethod
+    def closest(
+        cls, x: torch.Tensor, y: torch.Tensor, weight: torch.Tensor | None, bias: torch.Tensor | None
+    ) -> FrozenNorm:
+        """The LayerNorm or RMSNorm of x that is closest to y; `error` says how close."""
+        x, y = wide(x), wide(y)
         own = torch.ones(x.shape[-1], device=x.device) if weight is None else wide(weight.detach())
         shift = torch.zeros_like(own) if bias is None else wide(bias.detach())
-        best, error = None, torch.inf
+        found = []
         for centered in (True, False):
             for plus_one in (0, 1):
                 gain = own + plus_one
                 moved = (x - x.mean(-1, keepdim=True) if centered else x) * gain
                 scale = (moved * (y - shift)).sum(-1, keepdim=True) / moved.square().sum(-1, keepdim=True)
                 off = float((moved * scale + shift - y).norm() / y.norm().clamp(min=1e-30))
-                if off < error:
-                    best, error = cls(gain, scale, shift, centered, bias is not None), off
-        if best is None or error > 3e-2:
-            raise ValueError(f"the norm {name} works in a way that is not known: it is neither LayerNorm nor RMSNorm")
-        return best
+                found.append(cls(gain, scale, shift, centered, bias is not None, off))
+        return min(found, key=lambda one: one.error)
+
+    @classmethod
+    def none(cls, x: torch.Tensor, y: torch.Tensor) -> FrozenNorm:
+        """No norm at all: y is x."""
+        x, y = wide(x), wide(y)
+        one = torch.ones(1, device=x.device)
+        off = float((x - y).norm() / y.norm().clamp(min=1e-30))
+        return cls(one, one, torch.zeros_like(one), False, False, off)
+
+    def pushed(self, change: torch.Tensor) -> torch.Tensor:
+        """A change of what the norm reads, as one of what it gives."""
+        change = change - change.mean(-1, keepdim=True) if self.centered else change
+        return change * self.gain * self.inverse
 
     def pulled(self, direction: torch.Tensor) -> torch.Tensor:
         """A direction in what the norm gives, as one in what it reads."""

@@ -179,7 +179,8 @@ class _Changes:
         new = new.expand(*new.shape[:2], *old.shape[2:])
         z = (new - old)[..., sender.number, :]
         layer = sender.layer
-        return self._norms[layer](self._stream.result(layer, self._stream.numbers(layer)[sender.number], z))
+        head = self._stream.numbers(layer)[sender.number]
+        return self._norms[layer].pushed(self._stream.result(layer, head, z))
 
 
 def _turns(d_model: int, n: int, seed: int) -> list[torch.Tensor]:

@@ -11,7 +11,7 @@ import torch
 from headgrid.circuits.norms import wide
 from headgrid.experiments.copies import CopiedBatch, Enough
 from headgrid.experiments.ends import EdgeReceiver
-from headgrid.experiments.frozen import FrozenNorm
+from headgrid.experiments.frozen_norms import FrozenNorm
 from headgrid.experiments.streams import DirectStream, StreamReader
 from headgrid.hooks.found import tapped
 from headgrid.hooks.taps import Act, Tap
@@ -69,7 +69,7 @@ class StreamReading:
             added = [added[0] - begin]
         options = [wide(begin), *(wide(begin) + wide(one) for one in added)]
         norms = [self.stream.norm_before(self.reader, layer, one, read) for one in options]
-        at = min(range(len(norms)), key=lambda i: (norms[i].error > self.stream.tolerance, -i))
+        at = 1 if len(norms) > 1 and norms[1].error <= norms[0].error else 0
         self._norm, self._before = norms[at], begin if at == 0 else begin + added[0]
         self.stream.refuse_unlike(self._norm, f"what {self.end.text} reads")
         return at == 1
@@ -80,9 +80,8 @@ class StreamReading:
         assert self._before is not None
         change = change if self._kept is None else change[:, self._kept]
         if not self.recomputed:
-            return self._norm(change)
-        layer = None if self.reader == "unembed" else self.end.layer
-        module = self.stream.norm_module(self._norm.norm, layer)
+            return self._norm.pushed(change)
+        module = self.stream.norm_module(self.reader, self.end.layer)
         if module is None:
             return change
         return wide(module((wide(self._before) + change).to(self._before.dtype))) - wide(module(self._before))

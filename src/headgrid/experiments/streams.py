@@ -15,9 +15,9 @@ from typing import Literal
 import torch
 
 from headgrid.anatomy.anatomy import Stack
-from headgrid.circuits.norms import Norm, Norms, wide
+from headgrid.circuits.norms import Norms, wide
 from headgrid.experiments.copies import CopiedBatch
-from headgrid.experiments.frozen import NO_NORM, FrozenNorm, frozen_norm
+from headgrid.experiments.frozen_norms import FrozenNorm, owner_of
 from headgrid.experiments.runs import Runs
 from headgrid.hooks.found import tapped
 from headgrid.hooks.stream import around
@@ -116,24 +116,23 @@ class DirectStream:
         Raises:
             ValueError: when a norm does not do in the run what it is taken to do.
         """
-        norms = {layer: self.norms.after(layer, "attn") for layer in layers}
-        posts = [layer for layer, norm in norms.items() if norm is not None]
+        posts = [layer for layer in layers if self.norms.after(layer, "attn") is not None]
         taps: list[Tap] = [
             ModuleTap(("in", self.stack.name, layer), name=f"ln1_post of layer {layer}", module=module, after=after)
             for layer in posts
-            for module in [self._owner("ln1_post.w", layer)]
+            for module in [owner_of(self.runs.model, self.stack, "ln1_post.w", layer)]
             for after in (False, True)
         ]
-        seen, found = self.seen(batch, taps) if taps else [], {}
-        for layer, norm in norms.items():
-            factor = residual_multiplier(self.runs.model, self.stack, layer)
-            one = replace(NO_NORM, inverse=None if factor == 1 else torch.tensor(factor))
-            if norm is not None:
+        seen = self.seen(batch, taps) if taps else []
+        found = {}
+        for layer in layers:
+            one = FrozenNorm.none(torch.ones(1), torch.ones(1))
+            if layer in posts:
                 at = 2 * posts.index(layer)
-                one = frozen_norm(norm, self._bias("ln1_post.b", layer), seen[at], seen[at + 1])
+                one = FrozenNorm.closest(seen[at], seen[at + 1], *self._weight_and_bias("ln1_post", layer))
                 self.refuse_unlike(one, f"the norm after attention in layer {layer}")
-                one = one if one.inverse is None else replace(one, inverse=one.inverse * factor)
-            found[layer] = one
+            factor = residual_multiplier(self.runs.model, self.stack, layer)
+            found[layer] = replace(one, inverse=one.inverse * factor)
         return found
 
     def refuse_unlike(self, norm: FrozenNorm, what: str) -> None:
@@ -148,29 +147,32 @@ class DirectStream:
             )
 
     def norm_before(self, reader: StreamReader, layer: int, before: torch.Tensor, after: torch.Tensor) -> FrozenNorm:
-        """The norm between the stream and what reads it."""
+        """The norm between the stream and what reads it, as it stood where it read `before` and gave `after`."""
         norm = self.norms.final() if reader == "unembed" else self.norms.before(layer, reader)
-        return frozen_norm(norm, self._bias(f"{norm.name}.b", None if reader == "unembed" else layer), before, after)
+        if not norm.name and not norm.centered:
+            return FrozenNorm.none(before, after)
+        at = None if reader == "unembed" else layer
+        return FrozenNorm.closest(before, after, *self._weight_and_bias(norm.name, at))
 
-    def norm_module(self, norm: Norm, layer: int | None) -> torch.nn.Module | None:
-        """The module of a norm before a reader; None where there is no norm.
+    def norm_module(self, reader: StreamReader, layer: int) -> torch.nn.Module | None:
+        """The module of the norm before a reader; None where there is no norm.
 
         Raises:
             ValueError: when it has no weights to find it by.
         """
+        norm = self.norms.final() if reader == "unembed" else self.norms.before(layer, reader)
+        at = None if reader == "unembed" else layer
         if not norm.name:
             return None
-        if (f"{norm.name}.w", layer) not in self.stack.places:
+        if (f"{norm.name}.w", at) not in self.stack.places:
             raise ValueError(f"{norm.name} of {self.runs.anatomy.name} has no weights, so its module is not known")
-        return self._owner(f"{norm.name}.w", layer)
+        return owner_of(self.runs.model, self.stack, f"{norm.name}.w", at)
 
-    def _owner(self, role: str, layer: int | None) -> torch.nn.Module:
-        path = self.stack.places[role, layer][0].parameter.rpartition(".")[0]
-        return self.runs.model.get_submodule(path.removesuffix(BRIDGED))
+    def _weight_and_bias(self, name: str, layer: int | None) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+        return self._read(f"{name}.w", layer), self._read(f"{name}.b", layer)
 
-    def _bias(self, role: str, layer: int | None) -> torch.Tensor | None:
-        there = (role, layer) in self.stack.places
-        return self.weights.read(role, layer) if there else None
+    def _read(self, role: str, layer: int | None) -> torch.Tensor | None:
+        return self.weights.read(role, layer) if (role, layer) in self.stack.places else None
 
     # ---- what heads write
 
@@ -200,7 +202,7 @@ class DirectStream:
         for i, layer in enumerate(self.heads):
             z, gave = seen[len(points) + 2 * i : len(points) + 2 * i + 2]
             every = [self.result(layer, head, z[..., at, :]) for at, head in enumerate(self.numbers(layer))]
-            bias = self._bias("b_O", layer)
+            bias = self._read("b_O", layer)
             self._refuse_more(sum(every, torch.zeros(()) if bias is None else wide(bias)), gave, "what the attention "
                               f"of layer {layer} writes is not z W_O of its heads; merge adapters first")  # fmt: skip
 
