@@ -9,10 +9,11 @@ that shows no pattern, that of the wanted heads alone is computed beside it.
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -32,6 +33,9 @@ class Attachment:
     act: Act
     only_reads: bool
 
+
+Known: TypeAlias = dict[int, weakref.ref[torch.Tensor]]
+"""Tensors by their id, which another may have when they are gone: holding them would hold the memory of each step."""
 
 _SOFTMAX = {F.softmax, torch.softmax, torch.Tensor.softmax, torch.special.softmax}
 _PRODUCTS = {torch.matmul, torch.Tensor.matmul, torch.Tensor.__matmul__, torch.bmm, torch.Tensor.bmm}
@@ -60,9 +64,8 @@ class Interceptor(TorchFunctionMode):
         self._begin()
 
     def _begin(self) -> None:
-        self._scores: set[int] = set()
-        self._pattern: set[int] = set()
-        self._held: list[Any] = []  # an id means its tensor only as long as that lives
+        self._scores: Known = {}
+        self._pattern: Known = {}
         self._entered: list[tuple[torch.Tensor, torch.Tensor]] = []
         self._n_keys = 0
 
@@ -150,7 +153,7 @@ class Interceptor(TorchFunctionMode):
             if self._scores and self._is_of(self._scores, (left, right, *before), kwargs):
                 self._note(self._scores, output)
             return output
-        if id(left) in self._pattern:
+        if _is_known(self._pattern, left):
             right = self._act("v", right)
             output = function(*before, left, right, **kwargs)
             self.calls += 1
@@ -202,22 +205,21 @@ class Interceptor(TorchFunctionMode):
         new = self._act("pattern", inner)
         if new is not inner:
             pattern = torch.cat([new.to(pattern), pattern[..., self._n_keys :]], -1)
-        self._scores = set()
+        self._scores = {}
         self._note(self._pattern, pattern)
         return pattern
 
-    def _is_of(self, known: set[int], args: Any, kwargs: Mapping[str, Any]) -> bool:
+    def _is_of(self, known: Known, args: Any, kwargs: Mapping[str, Any]) -> bool:
         """Whether a tensor that is known is among these arguments, within lists too."""
         for one in (*args, *kwargs.values()):
-            if id(one) in known or (isinstance(one, (list, tuple)) and self._is_of(known, one, {})):
+            if _is_known(known, one) or (isinstance(one, (list, tuple)) and self._is_of(known, one, {})):
                 return True
         return False
 
-    def _note(self, known: set[int], output: Any) -> None:
+    def _note(self, known: Known, output: Any) -> None:
         for one in output if isinstance(output, (list, tuple)) else (output,):
             if isinstance(one, torch.Tensor) and one.ndim > 2:
-                known.add(id(one))
-                self._held.append(one)
+                known[id(one)] = weakref.ref(one)
 
     # ---- what is done
 
@@ -253,6 +255,12 @@ class Interceptor(TorchFunctionMode):
             values = new.to(x).transpose(1, 2).repeat_interleave(each, 1)
             x = by_head.index_copy(1, places, values).reshape(x.shape)
         return x
+
+
+def _is_known(known: Known, one: Any) -> bool:
+    """Whether this very object is among those that are known."""
+    found = known.get(id(one))
+    return found is not None and found() is one
 
 
 def _is_view(x: torch.Tensor, y: torch.Tensor) -> bool:
