@@ -69,7 +69,7 @@ def test_a_part_without_an_activation_is_named_and_never_passed_over(family: str
     before = hooks_on(tiny.model(family))
     for context in (record, ablate):
         with pytest.raises(ValueError, match="no activation of its own") as fault:
-            context(tiny.model(family), text)
+            context(tiny.model(family), anatomy_of(family).select(text))  # as a text, l1h2.q is the head's query
         assert str(fault.value).startswith(named)
     assert hooks_on(tiny.model(family)) == before
 

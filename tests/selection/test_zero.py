@@ -111,7 +111,7 @@ def test_what_cannot_be_ablated_cannot_be_switched_off(text: str) -> None:
     with pytest.raises(ValueError, match="no activation of its own"):
         selection.zero_(model)
     with pytest.raises(ValueError, match="no activation of its own"):
-        hg.ablate(model, text)
+        hg.ablate(model, selection)
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), tiny.model(LLAMA).parameters(), strict=True))
 
 
