@@ -265,21 +265,55 @@ def attended(model: Any) -> Any:
     ]  # fmt: skip
 
 
+def asked() -> hg.Task:
+    clean = torch.tensor([[3, 4, 5, 6, 7], [8, 9, 3, 5, 4], [5, 6, 7, 8, 9]], device="cpu")
+    return hg.Task(None, clean, answers=[4, 5, 6], wrong=[7, 8, 9], corrupted=clean.flip(0))
+
+
+def swept(model: Any) -> Any:
+    found = [hg.sweep(model, asked(), method) for method in ("zero", "mean", "resample", "patch", "attribution")]
+    return [[one.values, one.rows, one.low, one.high, str(one)] for one in found]
+
+
+def affected(model: Any) -> Any:
+    found = hg.effect(model, asked(), "l0h1 | l1h2", controls=3)
+    return [str(found), *([one.rows, one.controls, one.low, one.high] for one in found.values())]
+
+
+def kept(model: Any) -> Any:
+    found = hg.faithfulness(model, asked(), "l0h1 | l1h2", controls=3)
+    return [str(found), found.controls, found.rows, float(found)]
+
+
+def routed(model: Any) -> Any:
+    found = hg.paths(model, asked(), "l0h1 | l0 mlp", "l1h2.q", controls=2)
+    return [str(found), found.values]
+
+
+def patched(model: Any) -> Any:
+    cache = recorded_once(model)
+    ids, found = torch.tensor([[8, 9, 3, 5, 4], [3, 4, 5, 6, 7]], device="cpu"), []
+    for context in (hg.patch(model, "l1h2", cache), hg.steer(model, "l1h2.q", 0.5)):
+        with shielded(), context:
+            found.append(model(ids).logits)
+    return found
+
+
 CALLS: dict[str, Callable[[Any], Any]] = {
     "dissect": dissected, "Selection": selected, "Weights": weights, "FactoredMatrix": factored, "scan": scanned,
     "summarize": summarized, "compose": composed, "verify": verified, "preview": previewed, "plots": plotted,
     "HeadGrid": shown, "demo": demonstrated, "ablate": ablated, "record": recorded, "ablate and record": run,
-    "attention": attended,
+    "attention": attended, "sweep": swept, "effect": affected, "faithfulness": kept, "paths": routed, "patch": patched,
 }  # fmt: skip
 
 EXPECTED: dict[str, Any] = {}
 
-PASSES = {"record", "ablate", "ablate and record"}
+PASSES = {"record", "ablate", "ablate and record", "patch"}
 """What is computed in the caller's own forward passes: it is of inference mode where the caller is."""
 
 
 def test_every_public_name_is_called() -> None:
-    classes = {"Anatomy": "dissect", "SelectionError": "Selection"}
+    classes = {"Anatomy": "dissect", "SelectionError": "Selection", "Task": "sweep", "steer": "patch"}
     assert {classes.get(name, name) for name in hg.__all__} <= CALLS.keys()
 
 

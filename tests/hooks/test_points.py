@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import tiny
 import torch
-from hooking import LLAMA, ONE_CALL, anatomy_of, clean, in_one_call, places, run, tokens
+from hooking import LLAMA, ONE_CALL, anatomy_of, clean, hooks_on, in_one_call, places, run, tokens
 from torch.testing import assert_close
 
 from headgrid.hooks import ablate, patch, record, steer
@@ -272,6 +272,7 @@ def test_attention_of_several_images_at_once_has_no_one_pattern() -> None:
 @pytest.mark.parametrize("implementation", ["eager", "sdpa"])
 def test_an_inner_context_sees_what_the_outer_one_has_changed(implementation: str) -> None:
     model = tiny.model(LLAMA) if implementation == "eager" else in_one_call(LLAMA)
+    before = hooks_on(model)
     for kind in ("q", "v", "scores", "pattern"):
         text = f"l1g1.{kind}" if kind == "v" else f"l1h4.{kind}"
         with ablate(model, text, 0.5), record(model, text) as cache:
@@ -279,7 +280,7 @@ def test_an_inner_context_sees_what_the_outer_one_has_changed(implementation: st
         there = cache[text] > -torch.inf
         assert there.any()
         assert_close(cache[text][there], torch.full_like(cache[text][there], 0.5))
-    assert not model.model.layers[1].self_attn._forward_hooks
+    assert hooks_on(model) == before
 
 
 @pytest.mark.parametrize("implementation", ["eager", "sdpa"])

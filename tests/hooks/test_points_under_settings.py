@@ -174,6 +174,7 @@ def _pattern(model: Any, head: str) -> torch.Tensor:
 def test_a_context_can_be_entered_again_and_within_itself(attention: str) -> None:
     model = tiny.model(LLAMA) if attention == "eager" else in_one_call(LLAMA)
     context, taken = steer(model, "l1h4.q", 1.0), record(model, "l1h4.q")
+    before = hooks_on(model)  # transformers leaves hooks of its own on a model that gave its attentions
     with taken as plain:
         run(model, LLAMA)
     with context, context, taken as twice:
@@ -183,7 +184,7 @@ def test_a_context_can_be_entered_again_and_within_itself(attention: str) -> Non
     assert_close(once["l1h4.q"], plain["l1h4.q"] + 1)
     assert_close(twice["l1h4.q"], plain["l1h4.q"] + 2)
     assert_close(run(model, LLAMA), clean(LLAMA), rtol=1e-4, atol=1e-5)
-    assert hooks_on(model) == 0
+    assert hooks_on(model) == before
 
 
 class BrokenOff(Exception):  # noqa: N818

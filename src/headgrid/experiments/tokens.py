@@ -102,7 +102,7 @@ def _of_arguments(name: str, given: Mapping[Any, Any], mask_token: int | None) -
     for key, value in given.items():
         if not isinstance(key, str) or not isinstance(value, torch.Tensor):
             raise TypeError(f"{name} is {_INPUTS}; {arguments.shown(key)} is {arguments.shown(value)}")
-        found[key] = value.detach().cpu()
+        found[key] = _ours(value)
     read = "decoder_input_ids" if "decoder_input_ids" in found else "input_ids"
     if read not in found:
         raise ValueError(f"{name} has no input_ids: it has {', '.join(found) or 'nothing'}")
@@ -118,7 +118,12 @@ def _ids(name: str, given: torch.Tensor) -> torch.Tensor:
         raise TypeError(f"{name} is token ids, whole numbers [rows, pos], not {arguments.shown(given)}")
     if not given.numel():
         raise ValueError(f"{name} is {arguments.shown(given)}, which has no token")
-    return given.detach().cpu().long()
+    return _ours(given).long()
+
+
+def _ours(given: torch.Tensor) -> torch.Tensor:
+    """A caller's tensor on the CPU; a copy of one of inference mode, which no gradient could pass by."""
+    return given.detach().cpu().clone() if given.is_inference() else given.detach().cpu()
 
 
 def misaligned(batch: Batch, other: Batch, tokenizer: Any) -> str:
