@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import BrowserContext, Route, sync_playwright
+from playwright.sync_api import BrowserContext, Page, Request, sync_playwright
 
 from .jupyterlab import Host, Notebook, Server, Subshells
 from .serving import chromium
@@ -24,12 +24,14 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # Playwright routes would turn the cache off
 ]
 
 
 @pytest.fixture(scope="package")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with Server(tmp_path_factory.mktemp("jupyterlab")) as started:
+        started.start_kernel()
         yield started
 
 
@@ -41,16 +43,20 @@ def other_hosts() -> list[str]:
 
 @pytest.fixture(scope="package")
 def context(other_hosts: list[str]) -> Iterator[BrowserContext]:
-    def refuse(route: Route) -> None:
-        other_hosts.append(route.request.url)
-        route.abort()
+    def requested(request: Request) -> None:
+        is_file_of_a_test = request.url.startswith("file:") and request.is_navigation_request()
+        if ELSEWHERE.match(request.url) and not is_file_of_a_test:
+            other_hosts.append(request.url)
+
+    def opened(page: Page) -> None:
+        page.on("websocket", lambda socket: ELSEWHERE.match(socket.url) and other_hosts.append(socket.url))
 
     executable = chromium()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=FLAGS)
         context = browser.new_context(viewport={"width": 1280, "height": 900}, service_workers="block")
-        context.route(ELSEWHERE, refuse)
-        context.route_web_socket(ELSEWHERE, lambda socket: (other_hosts.append(socket.url), socket.close()))
+        context.on("request", requested)
+        context.on("page", opened)
         yield context
         browser.close()
 
@@ -63,7 +69,10 @@ def _no_other_host(other_hosts: list[str]) -> Iterator[None]:
 
 @pytest.fixture(scope="package")
 def open_notebook(server: Server, context: BrowserContext) -> Callable[..., Notebook]:
-    """Writes a notebook of code cells, opens it and runs it; whoever opens it closes it."""
+    """Writes a notebook of code cells, opens it and runs it; whoever opens it closes it.
+
+    While it is tested, the kernel of the next one starts.
+    """
 
     def opened(
         name: str,
@@ -72,6 +81,8 @@ def open_notebook(server: Server, context: BrowserContext) -> Callable[..., Note
         kind: type[Notebook] = Notebook,
         subshells: Subshells = "perCommTarget",
     ) -> Notebook:
-        return kind(server, context, name, cells, host, subshells)
+        notebook = kind(server, context, name, cells, host, subshells)
+        server.start_kernel()
+        return notebook
 
     return opened

@@ -96,14 +96,14 @@ def shows(view: Locator, *words: str) -> None:
 
 SAVE_STATE = """
 fetch(`/lab/api/settings/@jupyter-widgets/jupyterlab-manager:plugin?token=${encodeURIComponent(%r)}`, {
-  method: "PUT", body: JSON.stringify({ raw: '{"saveState": %s}' }) }).then(answer => answer.status)
+  method: "PUT", body: JSON.stringify({ raw: '{"saveState": true}' }) }).then(answer => answer.status)
 """
 
 
-def save_state_with_notebooks(notebook: Notebook, save: bool) -> None:
+def save_state_with_notebooks(notebook: Notebook) -> None:
     """JupyterLab's setting 'Save Widget State Automatically', which is off at first; a page reads it when it loads."""
     token = notebook.server.url("").partition("token=")[2]
-    assert notebook.page.evaluate(SAVE_STATE % (token, "true" if save else "false")) == 204
+    assert notebook.page.evaluate(SAVE_STATE % token) == 204
     notebook.open()
 
 

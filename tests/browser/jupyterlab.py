@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 import textwrap
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,7 @@ Host = Literal["lab", "notebook"]
 Subshells = Literal["perCommTarget", "disabled"]
 
 KERNEL = "headgrid-tests"
+IMPORTS = "import headgrid, transformers.models.gpt2.modeling_gpt2; del headgrid, transformers"
 TOKEN = "headgrid"
 SETTINGS = {
     "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
@@ -42,6 +44,7 @@ class Server(Serving):
     def __init__(self, home: Path) -> None:
         super().__init__(home)
         self.runtime = home / "runtime"
+        self._ahead: tuple[str, BlockingKernelClient] | None = None
         config, data = home / "config", home / "data"
         for folder in (self.runtime, config, data, home / "ipython"):
             folder.mkdir(parents=True)
@@ -62,6 +65,38 @@ class Server(Serving):
             "JUPYTERLAB_SETTINGS_DIR": str(self.settings),
             "JUPYTERLAB_WORKSPACES_DIR": str(config / "lab" / "workspaces"),
         }
+
+    def __exit__(self, *raised: Any) -> None:
+        if self._ahead:
+            self._ahead[1].stop_channels()
+        super().__exit__(*raised)
+
+    def start_kernel(self) -> None:
+        """Starts the kernel of the next notebook, and has it import what takes seconds, without waiting for either."""
+        kernel = self.post("api/kernels", name=KERNEL)["id"]
+        self._ahead = kernel, self.client(kernel)
+        self._ahead[1].execute(IMPORTS, silent=True)
+
+    def start_session(self, path: str) -> BlockingKernelClient | None:
+        """Gives that kernel, if there is one, to the notebook of a path, whose page will find it running."""
+        if self._ahead is None:
+            return None
+        (kernel, client), self._ahead = self._ahead, None
+        self.post("api/sessions", path=path, name=path, type="notebook", kernel={"id": kernel})
+        return client
+
+    def client(self, kernel: str) -> BlockingKernelClient:
+        """A connection to a kernel that was started."""
+        client = BlockingKernelClient(connection_file=str(self.runtime / f"kernel-{kernel}.json"))
+        client.load_connection_file()
+        client.start_channels()
+        return client
+
+    def post(self, path: str, /, **asked: Any) -> Any:
+        """What the server answers to a request of its interface for programs."""
+        request = urllib.request.Request(self.url(path), json.dumps(asked).encode(), method="POST")
+        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
+            return json.load(answer)
 
     def forget_settings(self) -> None:
         """Takes back what notebooks before have set for all that follow, such as a dark theme."""
@@ -105,7 +140,7 @@ class Notebook:
         written.metadata.kernelspec = {"name": KERNEL, "display_name": KERNEL, "language": "python"}
         nbformat.write(written, self.path)
         server.forget_settings()
-        self._client: BlockingKernelClient | None = None
+        self._client = server.start_session(self.path.name)
         self._devtools: CDPSession | None = None
         self.page: Page = context.new_page()
         self.page.set_default_timeout(TIMEOUT * 1000)
@@ -122,6 +157,20 @@ class Notebook:
         self.page.wait_for_function("() => window.jupyterapp?.shell.currentWidget?.context?.isReady")
         self.page.evaluate("async () => { await jupyterapp.started; await jupyterapp.restored }")
         self.page.add_style_tag(content=".jp-Notebook { scroll-behavior: auto !important }")
+
+    def reopen(self, views: int) -> None:
+        """Loads the page anew until it has found so many widgets.
+
+        JupyterLab gives up on them when a kernel that is slow connects while they are restored: "model not found".
+        """
+        drawn, lost = self.page.locator(".jp-Notebook .headgrid"), self.page.get_by_text("Error displaying widget")
+        for _ in range(5):
+            self.open()
+            self.wait_until_idle()
+            wait_for(f"{views} widgets", lambda: drawn.count() + lost.count() >= views)
+            if not lost.count():
+                return
+        pytest.fail(f"JupyterLab does not find the widgets: {lost.all_inner_texts()}", pytrace=False)
 
     def in_lab(self, script: str) -> Any:
         """What a script's expression gives on the page, where `panel` is the notebook and `kernel` its connection."""
@@ -192,11 +241,7 @@ class Notebook:
         wait_for(expression, lambda: self.run(f"bool({expression})"), timeout)
 
     def _kernel(self) -> BlockingKernelClient:
-        if self._client is None:
-            kernel = self.in_lab("kernel.id")
-            self._client = BlockingKernelClient(connection_file=str(self.server.runtime / f"kernel-{kernel}.json"))
-            self._client.load_connection_file()
-            self._client.start_channels()
+        self._client = self._client or self.server.client(self.in_lab("kernel.id"))
         return self._client
 
     def restart_kernel(self) -> None:

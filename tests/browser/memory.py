@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from .jupyterlab import Notebook
 
 WATCH = """
-import gc, sys, threading, tracemalloc
+import gc, threading, tracemalloc
 
-import headgrid as hg
 
-tracemalloc.start()
+def watch():
+    gc.collect()
+    gc.freeze()  # what is there now, such as all that torch imports, is not looked through again
+    tracemalloc.start()
 
 
 def held():
@@ -20,7 +22,7 @@ def held():
         gc.collect()
     return tracemalloc.get_traced_memory()[0], threading.active_count()
 """
-"""A cell that lets `measure` ask its kernel."""
+"""A cell that lets `measure` ask its kernel, which is several times slower once it watches what Python allocates."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Held:
 
 
 def measure(notebook: Notebook) -> Held:
-    """What the page and the kernel of a notebook hold. Its cells have to include `WATCH`."""
+    """What the page and the kernel of a notebook hold. Its cells have to include `WATCH`, and to call `watch`."""
     notebook.wait_until_idle()
     notebook.devtools("Performance.enable")
     for _ in range(3):  # what a finalizer lets go of is collected the next time

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 
@@ -156,12 +157,13 @@ other
 """
 
 
-def test_why_heads_cannot_be_compared_stays_in_their_columns(open_notebook: Open) -> None:
-    notebook = open_notebook("spoilt", [GRID, SPOILT])
+def test_why_heads_cannot_be_compared_stays_in_their_columns(notebook: Notebook) -> None:
+    notebook.in_lab(f"panel.model.sharedModel.addCell({{ cell_type: 'code', source: {json.dumps(SPOILT)} }})")
+    notebook.run_all()
     view = notebook.view(1)
     cell(view, "l1 ln2").click()
     expect(inspector(view)).to_contain_text("ln2.w")  # its tabs are all there
     columns = tab(view, "Selected").locator("td").filter(has_text="transformer.h.1.attn.c_attn.weight")
     expect(columns.first).to_be_visible()
     assert columns.evaluate_all("all => all.every(one => one.scrollWidth <= one.clientWidth)")
-    notebook.close()
+    notebook.in_lab("panel.model.sharedModel.deleteCell(1)")

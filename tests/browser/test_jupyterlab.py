@@ -30,16 +30,17 @@ from .jupyterlab import Notebook
 
 @pytest.fixture(scope="module")
 def opened(open_notebook: Open) -> Iterator[Notebook]:
-    notebook = open_notebook("one-view", [SET_UP, GRID])
+    notebook = open_notebook("two-views", [SET_UP, GRID, "grid"])
     yield notebook
     notebook.close()
 
 
 @pytest.fixture
 def notebook(opened: Notebook) -> Notebook:
-    """A notebook with one grid, in which nothing is selected."""
+    """A notebook with two views of one grid, in which nothing is selected."""
     opened.run("grid.select('none')")
-    shows(opened.view())
+    shows(opened.view(0))
+    shows(opened.view(1))
     return opened
 
 
@@ -164,8 +165,7 @@ def test_the_grid_takes_the_theme_of_the_page(notebook: Notebook, theme: str) ->
     notebook.screenshot(theme)
 
 
-def test_two_views_of_one_widget_agree(open_notebook: Open) -> None:
-    notebook = open_notebook("two-views", [SET_UP, GRID, "grid"])
+def test_two_views_of_one_widget_agree(notebook: Notebook) -> None:
     first, second = notebook.view(0), notebook.view(1)
     cell(first, "l1h2").click()
     shows(second, "l1h2")
@@ -174,25 +174,45 @@ def test_two_views_of_one_widget_agree(open_notebook: Open) -> None:
     shows(first, "l1h2", "l0h3")
     shows(second, "l1h2", "l0h3")
     holds(notebook, "l1h2 | l0h3")
-    notebook.close()
 
 
-def test_without_its_kernel_the_grid_shows_its_last_state(open_notebook: Open) -> None:
-    notebook = open_notebook("restarted", [SET_UP, GRID])
+def test_two_views_that_are_clicked_at_once_converge(notebook: Notebook) -> None:
+    first, second = notebook.view(0), notebook.view(1)
+    at_once = """([one, other]) => {
+        for (const node of [one, other]) {
+            const box = node.getBoundingClientRect();
+            const at = { clientX: box.x + box.width / 2, clientY: box.y + box.height / 2 };
+            const mouse = { pointerId: 1, isPrimary: true, pointerType: "mouse", button: 0, bubbles: true };
+            for (const type of ["pointermove", "pointerdown", "pointerup"])
+                node.closest("[role=grid]").dispatchEvent(new PointerEvent(type, { ...at, ...mouse }));
+        }
+    }"""
+    for one, other in (("l0h0", "l1h1"), ("l0h2", "l0h3"), ("l1h0", "l0 mlp")):
+        cells = [cell(first, one).element_handle(), cell(second, other).element_handle()]
+        notebook.page.evaluate(at_once, cells)
+    for view in (first, second):
+        shows(view, "l0h0", "l1h1", "l0h2", "l0h3", "l1h0", "l0 mlp")
+    holds(notebook, "l0h0 | l1h1 | l0h2 | l0h3 | l1h0 | l0 mlp")
+
+
+def test_without_its_kernel_the_grid_shows_its_last_state(notebook: Notebook) -> None:
     cell(notebook.view(), "l1h2").click()
     holds(notebook, "l1h2")
     notebook.restart_kernel()
-    expect(notebook.view().get_by_text("No kernel: this is the last state")).to_be_visible()
-    shows(notebook.view(), "l1h2")
-    expect(box_of(notebook.view())).to_have_value("l1h2")
+    for view in (notebook.view(0), notebook.view(1)):
+        expect(view.get_by_text("No kernel: this is the last state")).to_be_visible()
+        shows(view, "l1h2")
+        expect(box_of(view)).to_have_value("l1h2")
     cell(notebook.view(), "l0h0").click()
     shows(notebook.view(), "l1h2")
-    notebook.close()
+    notebook.run_all()
 
 
 def test_no_other_host_is_asked_for_anything(notebook: Notebook, other_hosts: list[str]) -> None:
     assert other_hosts == []
-    # and one that is asked would not go unseen
-    notebook.page.evaluate("fetch('https://example.org/widget.js').catch(() => null)")
-    assert other_hosts == ["https://example.org/widget.js"]
-    other_hosts.clear()
+    # and one that is asked would not go unseen, nor be reached, even where no name is looked up
+    ask = "url => (url.startsWith('ws') ? new Promise((_, fail) => new WebSocket(url).onerror = fail) : fetch(url))"
+    for url in ("https://example.org/widget.js", "http://192.0.2.1/widget.js", "wss://example.org/widget"):
+        assert notebook.page.evaluate(f"url => ({ask})(url).then(() => true, () => false)", url) is False
+        assert other_hosts == [url]
+        other_hosts.clear()

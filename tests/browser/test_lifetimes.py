@@ -8,13 +8,13 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import expect
 
-from .grids import GRID, SET_UP, Open, cell, holds, shows
+from .grids import SET_UP, Open, cell, holds, shows
 from .jupyterlab import Notebook
 from .memory import WATCH, measure
 
 KB = 1000
 
-DEMO = "model, tokenizer = hg.demo()\nother = hg.HeadGrid(model, tokenizer)"
+DEMO = "model, tokenizer = hg.demo()\nwatch()\nother = hg.HeadGrid(model, tokenizer)"
 ANEW = "grid = hg.HeadGrid(model, tokenizer)\ngrid"
 AGAIN = "other"
 CLEAR = "jupyterapp.commands.execute('notebook:clear-cell-output')"
@@ -54,8 +54,42 @@ def visit(notebook: Notebook, number: int) -> None:
     """Uses a view, so that it has asked for all it ever asks for."""
     view = notebook.view(number)
     cell(view, "l1h2").click()
-    expect(view.get_by_role("group", name="Inspector")).to_contain_text("layer 1 head 2")
+    inspector = view.get_by_role("group", name="Inspector")
+    expect(inspector).to_contain_text("layer 1 head 2")
+    expect(inspector.get_by_role("tabpanel")).to_have_attribute("aria-busy", "false")
     cell(view, "l1h2").click()
+
+
+def test_a_page_that_is_loaded_again_shows_the_state_and_goes_on(notebook: Notebook) -> None:
+    cell(notebook.view(), "l1h2").click()
+    holds(notebook, "l1h2")
+    notebook.command("docmanager:save")
+    notebook.reopen(views=2)
+    shows(notebook.view(), "l1h2")
+    expect(notebook.view().get_by_text("No kernel")).to_have_count(0)
+    cell(notebook.view(), "l0h1").click()
+    holds(notebook, "l0h1 | l1h2")
+
+
+def test_a_connection_that_breaks_comes_back_with_the_grid(notebook: Notebook) -> None:
+    cell(notebook.view(), "l1h2").click()
+    holds(notebook, "l1h2")
+    notebook.in_lab("kernel.reconnect()")
+    notebook.wait_until_idle()
+    cell(notebook.view(), "l0h1").click()
+    holds(notebook, "l0h1 | l1h2")
+    notebook.run("grid.select('l0 mlp')")
+    shows(notebook.view(), "l0 mlp")
+
+
+def test_a_new_kernel_brings_a_new_grid_to_the_same_cell(notebook: Notebook) -> None:
+    notebook.restart_kernel()
+    expect(notebook.view().get_by_text(re.compile("No kernel"))).to_be_visible()
+    notebook.run_all()
+    shows(notebook.view())
+    expect(notebook.view().get_by_text(re.compile("No kernel"))).to_have_count(0)
+    cell(notebook.view(), "l0h3").click()
+    holds(notebook, "l0h3")
 
 
 def test_running_a_cell_fifty_times_that_shows_a_grid_leaves_nothing_behind(notebook: Notebook) -> None:
@@ -105,57 +139,3 @@ def test_a_view_that_is_closed_takes_its_listeners_along(notebook: Notebook) -> 
     assert held[-1][1].listeners < held[-1][0].listeners
     assert grown.listeners <= 0
     assert grown.nodes <= 10  # JupyterLab's own
-
-
-def test_two_views_that_are_clicked_at_once_converge(open_notebook: Open) -> None:
-    notebook = open_notebook("at-once", [SET_UP, GRID, "grid"])
-    first, second = notebook.view(0), notebook.view(1)
-    at_once = """([one, other]) => {
-        for (const node of [one, other]) {
-            const box = node.getBoundingClientRect();
-            const at = { clientX: box.x + box.width / 2, clientY: box.y + box.height / 2 };
-            const mouse = { pointerId: 1, isPrimary: true, pointerType: "mouse", button: 0, bubbles: true };
-            for (const type of ["pointermove", "pointerdown", "pointerup"])
-                node.closest("[role=grid]").dispatchEvent(new PointerEvent(type, { ...at, ...mouse }));
-        }
-    }"""
-    for one, other in (("l0h0", "l1h1"), ("l0h2", "l0h3"), ("l1h0", "l0 mlp")):
-        cells = [cell(first, one).element_handle(), cell(second, other).element_handle()]
-        notebook.page.evaluate(at_once, cells)
-    for view in (first, second):
-        shows(view, "l0h0", "l1h1", "l0h2", "l0h3", "l1h0", "l0 mlp")
-    holds(notebook, "l0h0 | l1h1 | l0h2 | l0h3 | l1h0 | l0 mlp")
-    notebook.close()
-
-
-def test_a_page_that_is_loaded_again_shows_the_state_and_goes_on(notebook: Notebook) -> None:
-    cell(notebook.view(), "l1h2").click()
-    holds(notebook, "l1h2")
-    notebook.command("docmanager:save")
-    notebook.open()
-    notebook.wait_until_idle()
-    shows(notebook.view(), "l1h2")
-    expect(notebook.view().get_by_text("No kernel")).to_have_count(0)
-    cell(notebook.view(), "l0h1").click()
-    holds(notebook, "l0h1 | l1h2")
-
-
-def test_a_connection_that_breaks_comes_back_with_the_grid(notebook: Notebook) -> None:
-    cell(notebook.view(), "l1h2").click()
-    holds(notebook, "l1h2")
-    notebook.in_lab("kernel.reconnect()")
-    notebook.wait_until_idle()
-    cell(notebook.view(), "l0h1").click()
-    holds(notebook, "l0h1 | l1h2")
-    notebook.run("grid.select('l0 mlp')")
-    shows(notebook.view(), "l0 mlp")
-
-
-def test_a_new_kernel_brings_a_new_grid_to_the_same_cell(notebook: Notebook) -> None:
-    notebook.restart_kernel()
-    expect(notebook.view().get_by_text(re.compile("No kernel"))).to_be_visible()
-    notebook.run_all()
-    shows(notebook.view())
-    expect(notebook.view().get_by_text(re.compile("No kernel"))).to_have_count(0)
-    cell(notebook.view(), "l0h3").click()
-    holds(notebook, "l0h3")

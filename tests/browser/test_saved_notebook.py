@@ -11,7 +11,7 @@ def test_a_saved_grid_is_drawn_again_and_says_that_it_has_no_kernel(open_noteboo
     # The new kernel does not know the widget. With no kernel at all JupyterLab draws no widget, whoever made it:
     # https://github.com/jupyter-widgets/ipywidgets/issues/3773
     notebook = open_notebook("saved", [SET_UP, GRID])
-    save_state_with_notebooks(notebook, True)
+    save_state_with_notebooks(notebook)
     try:
         notebook.run_all()
         cell(notebook.view(), "l1h2").click()
@@ -19,13 +19,11 @@ def test_a_saved_grid_is_drawn_again_and_says_that_it_has_no_kernel(open_noteboo
         expect(box_of(notebook.view())).to_have_value("l1h2")  # so the page has what Python answered
         notebook.in_lab("jupyterapp.commands.execute('docmanager:save')")
         notebook.in_lab("panel.sessionContext.shutdown()")
-        notebook.open()
-        notebook.wait_until_idle()
+        notebook.reopen(views=1)
         shows(notebook.view(), "l1h2")
         expect(notebook.view().get_by_text("No kernel: this is the last state")).to_be_visible()
         expect(box_of(notebook.view())).to_have_value("l1h2")
         cell(notebook.view(), "l0h0").click()
         shows(notebook.view(), "l1h2")
     finally:
-        save_state_with_notebooks(notebook, False)
         notebook.close()

@@ -98,22 +98,19 @@ def test_the_message_of_a_click_is_below_4_kb(notebook: Notebook, frames: Frames
 
 def test_a_saved_notebook_grows_by_less_than_100_kb_beyond_the_bundle(notebook: Notebook) -> None:
     notebook.command("docmanager:save")
-    save_state_with_notebooks(notebook, True)
-    try:
-        notebook.restart_kernel()  # else the grid of the first run, which Python still holds, is saved too
-        notebook.run_all()
-        expect(notebook.view().get_by_text("No kernel")).to_have_count(0)  # the view is the new grid's
-        cell(notebook.view(), "l2h5").click()
-        expect(box_of(notebook.view())).to_have_value("l2h5")  # so the page has what Python answered
-        notebook.command("docmanager:save")
-        saved = wait_for("the saved state", lambda: _saved(notebook))
-        assert b"l2h5" in saved
-        size = len(saved) - notebook.run(BUNDLE)
-        print(f"a saved notebook is {size:,} bytes beyond the bundle")
-        assert 2 * 16128 // 8 < size < 100 * KB
-        assert notebook.run("len(grid._esm)") < len(saved)  # so the widget is in it
-    finally:
-        save_state_with_notebooks(notebook, False)
+    save_state_with_notebooks(notebook)
+    notebook.restart_kernel()  # else the grid of the first run, which Python still holds, is saved too
+    notebook.run_all()
+    expect(notebook.view().get_by_text("No kernel")).to_have_count(0)  # the view is the new grid's
+    cell(notebook.view(), "l2h5").click()
+    expect(box_of(notebook.view())).to_have_value("l2h5")  # so the page has what Python answered
+    notebook.command("docmanager:save")
+    saved = wait_for("the saved state", lambda: _saved(notebook))
+    assert b"l2h5" in saved
+    size = len(saved) - notebook.run(BUNDLE)
+    print(f"a saved notebook is {size:,} bytes beyond the bundle")
+    assert 2 * 16128 // 8 < size < 100 * KB
+    assert notebook.run("len(grid._esm)") < len(saved)  # so the widget is in it
 
 
 def _saved(notebook: Notebook) -> bytes:
