@@ -97,7 +97,8 @@ def spread(model: Any, how: str) -> None:
 
 
 def whole_model(name: str, how: str) -> None:
-    """The singular values of OV and QK of all heads of a model; the peer is given its factors, layer by layer."""
+    """The singular values of OV and QK of all heads of a model; both are given the weights: headgrid as `Weights`,
+    the peer as factors, layer by layer."""
     config = transformers.GPT2Config(**MODELS[name], vocab_size=64, bos_token_id=0, eos_token_id=0)
     model = transformers.GPT2LMHeadModel(config).eval()
     spread(model, how)
@@ -107,7 +108,7 @@ def whole_model(name: str, how: str) -> None:
     def theirs() -> list[tuple[Any, Any]]:
         return [(lens(V, W_O).S, lens(Q, K.mT).S) for V, W_O, Q, K in layers]
 
-    found = interleaved({"ours": lambda: scan(model, ("ov", "qk"), ln="raw"), "theirs": theirs}, 9)
+    found = interleaved({"ours": lambda: scan(weights, ("ov", "qk"), ln="raw"), "theirs": theirs}, 9)
     ours = found["ours"].result
     with torch.no_grad():
         exact = [(exact_values(V, W_O), exact_values(Q, K.mT)) for V, W_O, Q, K in layers]

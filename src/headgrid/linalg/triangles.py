@@ -7,6 +7,7 @@ of X. So what the square has lost is looked at, matrix by matrix, and the slower
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -37,23 +38,47 @@ SQUARES = (1e-200, 1e200)
 
 @dataclass(frozen=True, eq=False)
 class Triangle:
-    """The upper triangle R of X = Q R for every matrix of a factor: X^T X = R^T R.
+    """The upper triangle R of X = Q R for every matrix of a factor, X^T X = R^T R, made when it is asked for.
 
     Args:
         X: the factor, `[*, m, k]`.
-        R: `[*, k, k]`, with rows of zeros below where X has fewer than k rows.
+        G: X^T X, `[*, k, k]`.
         squares: `[*, k]`, those of the norms of X's columns.
         norm: `[*]`, the Frobenius norm of X.
-        gram_norm: `[*]`, the Frobenius norm of X^T X.
-        sound: `[*]`, whether R is from the Gram matrix and that was exact enough, as far as is known.
+        made: R, and whether it is sound, where they are not those of G.
     """
 
     X: torch.Tensor
-    R: torch.Tensor
+    G: torch.Tensor
     squares: torch.Tensor
     norm: torch.Tensor
-    gram_norm: torch.Tensor
-    sound: torch.Tensor
+    made: tuple[torch.Tensor, torch.Tensor] | None = None
+
+    @cached_property
+    def fits(self) -> torch.Tensor:
+        """`[*]`, whether nothing in the Gram matrix is beyond the range of float64, and X is not wider than tall."""
+        within = ((self.squares > SQUARES[0]) & (self.squares < SQUARES[1])).all(-1)
+        return within if self.X.shape[-2] >= self.X.shape[-1] else torch.zeros_like(within)
+
+    @cached_property
+    def _root(self) -> tuple[torch.Tensor, torch.Tensor]:
+        if self.made is not None:
+            return self.made
+        R, failed = torch.linalg.cholesky_ex(self.G, upper=True)
+        sound = (failed == 0) & self.fits
+        if not sound.all():
+            R[~sound] = torch.eye(R.shape[-1], dtype=torch.float64, device=R.device)
+        return R, sound
+
+    @property
+    def R(self) -> torch.Tensor:
+        """`[*, k, k]`, with rows of zeros below where X has fewer than k rows."""
+        return self._root[0]
+
+    @property
+    def sound(self) -> torch.Tensor:
+        """`[*]`, whether R is from the Gram matrix and that was exact enough, as far as is known."""
+        return self._root[1]
 
     def checked(self, growth: float) -> Triangle:
         """The triangle with that of a QR wherever the Gram matrix was not exact enough.
@@ -70,7 +95,7 @@ class Triangle:
             R[place] = 0
             R[place][: len(upper)] = upper
             norm[place] = upper.norm()
-        return replace(self, R=R, norm=norm, sound=sound)
+        return replace(self, norm=norm, made=(R, sound))
 
 
 def gram(x: torch.Tensor) -> torch.Tensor:
@@ -123,16 +148,9 @@ def _multiplied_narrow(x: torch.Tensor, into: torch.Tensor, more: bool) -> None:
 
 def triangle(x: torch.Tensor) -> Triangle:
     """The triangle of each matrix `[*, m, k]` from its Gram matrix: not yet checked, but where there is none."""
-    m, k = x.shape[-2:]
     G = gram(x)
     squares = G.diagonal(dim1=-2, dim2=-1)
-    R, failed = torch.linalg.cholesky_ex(G, upper=True)
-    sound = (failed == 0) & ((squares > SQUARES[0]) & (squares < SQUARES[1])).all(-1)
-    if m < k:
-        sound = torch.zeros_like(sound)
-    if not sound.all():
-        R[~sound] = torch.eye(k, dtype=torch.float64, device=x.device)
-    return Triangle(x, R, squares, squares.sum(-1).sqrt(), torch.linalg.matrix_norm(G), sound)
+    return Triangle(x, G, squares, squares.sum(-1).sqrt())
 
 
 def singular_values(left: Triangle, right: Triangle) -> tuple[torch.Tensor, torch.Tensor]:
@@ -145,24 +163,25 @@ def singular_values(left: Triangle, right: Triangle) -> tuple[torch.Tensor, torc
         The singular values `[*, k]`, from large to small, and the product of the Frobenius norms of A and B, `[*]`.
     """
     size = left.norm * right.norm
-    C = _with_transposed(left.R, right.R)
-    if not C.numel():
-        return C.new_zeros(C.shape[:-1]), size
+    one, other = (right, left) if right.G.numel() < left.G.numel() else (left, right)  # fewer triangles are fewer
+    M = _with_transposed(_with_transposed(one.R, other.G), one.R)
+    if not M.numel():
+        return M.new_zeros(M.shape[:-1]), size
     square = size.square()
-    fits = left.sound & right.sound & (square > SQUARES[0]) & (square < SQUARES[1])
-    M = _with_transposed(C, C)
+    fits = one.sound & other.fits & (square > SQUARES[0]) & (square < SQUARES[1])
     if not fits.all():
         M[~fits] = 0
     most = M.diagonal(dim1=-2, dim2=-1).sum(-1)
-    squares = _eigenvalues(M.reshape(-1, *M.shape[-2:]), most.flatten()).view(C.shape[:-1])
+    squares = _eigenvalues(M.reshape(-1, *M.shape[-2:]), most.flatten()).view(M.shape[:-1])
     values, least = squares.clamp(min=0).sqrt().flip(-1), squares[..., 0]
     flat = fits & (most <= CONDITION * least)
-    rounded = torch.maximum(left.norm.square() * right.gram_norm, right.norm.square() * left.gram_norm)
+    grams = (torch.linalg.matrix_norm(x.G) for x in (right, left))
+    rounded = torch.maximum(*(x.norm.square() * of for x, of in zip((left, right), grams, strict=True)))
     if (flat & (rounded <= GROWTH_OF_VALUES * least)).all():
         return values, size
     left, right = left.checked(GROWTH_OF_VALUES), right.checked(GROWTH_OF_VALUES)
     slow = ~(flat & left.sound & right.sound)
-    over, under = (x.R.expand(C.shape)[slow] for x in (left, right))
+    over, under = (x.R.expand(M.shape)[slow] for x in (left, right))
     values[slow] = torch.linalg.svdvals(over @ under.mT)
     return values, left.norm * right.norm
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -43,7 +43,7 @@ def stand_in(model: torch.nn.Module) -> tuple[torch.nn.Module, dict[str, torch.n
             )
     devices = {parameter.device for parameter in stored.values() if not parameter.is_meta}
     device = devices.pop() if len(devices) == 1 else torch.device("cpu")
-    matrices, vectors = _noise([p.shape[-1] for p in stored.values() if p.ndim > 1], device)
+    matrices, vectors = _noise([p.shape for p in stored.values() if p.ndim > 1], device)
     memo: dict[int, Any] = {}
     for i, parameter in enumerate(stored.values()):
         noise = matrices if parameter.ndim > 1 else vectors
@@ -71,23 +71,29 @@ _HOOKS = ("_hooks", "_hooks_with_kwargs", "_hooks_always_called")
 """How the names end that a module has its hooks under."""
 
 _NOISE_SIZE = 1 << 21
+_LARGEST = 1 << 24
+"""Up to how many entries a matrix lies in one piece, so that it is multiplied as it lies there, and not copied."""
 
 
-def _noise(widths: Iterable[int], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+def _noise(shapes: Sequence[torch.Size], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     """Entries for matrices, which keep activations near 1, and for vectors, of which none is near 0."""
     generator = torch.Generator().manual_seed(0)
     signed, positive, sign = (torch.rand(_NOISE_SIZE, generator=generator) for _ in range(3))
-    scale = 2 / max(widths, default=1) ** 0.5
-    return ((signed - 0.5) * scale).to(device), ((positive / 2 + 0.25) * (sign - 0.5).sign()).to(device)
+    scale = 2 / max((shape[-1] for shape in shapes), default=1) ** 0.5
+    largest = max((size for shape in shapes if (size := shape.numel()) <= _LARGEST), default=0)
+    matrices = ((signed - 0.5) * scale).repeat(1 + largest // _NOISE_SIZE) if largest else signed
+    return matrices.to(device), ((positive / 2 + 0.25) * (sign - 0.5).sign()).to(device)
 
 
 def _piece(noise: torch.Tensor, shape: torch.Size, number: int) -> torch.Tensor:
-    """A view of the noise with this shape, in which rows overlap; each number has a place of its own."""
+    """A view of the noise with this shape; each number has a place of its own. Rows of very large ones overlap."""
     strides: list[int] = []
     for size in reversed(shape):
         strides.insert(0, 1 if not strides else 13 if len(strides) == 1 else 5 if size < 1024 else 0)
     reach = sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True)) + 1
-    if reach > len(noise):  # an embedding of very many tokens: its rows repeat
+    if shape.numel() < len(noise):
+        strides, reach = [*torch.empty(shape, device="meta").stride()], shape.numel()
+    elif reach > len(noise):  # an embedding of very many tokens: its rows repeat
         strides = [0] * (len(shape) - 1) + [1]
         reach = min(shape[-1], len(noise))
     return noise.as_strided(shape, strides, number * 1009 % (len(noise) - reach + 1))
