@@ -157,7 +157,7 @@ FAULTS = (
     Fault("a row may take itself for another", "hooks/ablation.py", "(torch.arange(n_rows, device=device) + 1 + drawn)",
           "(torch.arange(n_rows, device=device) + drawn)", ("tests/hooks",)),
     Fault("runs of a pass that broke off stay", "hooks/cache.py", "self.kept[where].pop()", "pass",
-          ("tests/hooks/test_cache.py tests/hooks/test_execution.py -k not(inductor)",)),
+          ("tests/hooks/test_modes.py -k broke_off",)),
     # ---- plots
     Fault("outliers take the contrast of the others", "plots/color_scale.py", "usual = _usual(finite)", "usual = finite",
           ("tests/plots",)),

@@ -31,8 +31,8 @@ ORDER = {
     "headgrid.anatomy": "__init__ / roles / slots / stacks / anatomy / names",
     "headgrid.linalg": "__init__ / triangles outliers / svd / factored",
     "headgrid.selection": """
-        __init__ / words / lexer notations parts / masks printer union / activations expression suggestions / parser
-        completion points / indices / selection / preview
+        __init__ / words / lexer notations parts / masks printer union / activations expression suggestions / entries
+        parser / code completion points / indices / selection / preview
     """,
     "headgrid.models": """
         family vocabulary scaling proven configs / families binding adapters / detect / huggingface / lens wrappers
@@ -53,7 +53,7 @@ ORDER = {
         products describe scan / composition summarize
     """,
     "headgrid.experiments": """
-        frozen_norms metrics ready receipts tokens / effects task / runs singles contributions / copies /
+        frozen_norms metrics ready receipts shortcuts tokens / effects task / runs singles contributions / copies /
         interventions patterns / replacing head_types / saturation attention gates / attribution direct logit_lens /
         sweep / directions edges effect keeping / faithfulness streams / ends smallest / readings / paths /
         composed / __init__

@@ -1,6 +1,17 @@
 """The table of arguments and of nonsense for them, by what they are arguments of."""
 
-from nonsense import attention, circuits, experiments, figures, hooks, selections, weights, widget
+from nonsense import attention, circuits, effects, experiments, figures, hooks, selections, weights, widget
 from nonsense.rows import ROWS
 
-__all__ = ["ROWS", "attention", "circuits", "experiments", "figures", "hooks", "selections", "weights", "widget"]
+__all__ = [
+    "ROWS",
+    "attention",
+    "circuits",
+    "effects",
+    "experiments",
+    "figures",
+    "hooks",
+    "selections",
+    "weights",
+    "widget",
+]

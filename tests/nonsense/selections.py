@@ -64,6 +64,7 @@ ROWS["selection.selected_heads(it)"] = Row(
 ROWS["selection.training_only(it)"] = Row(
     lambda w, it: w.selection.training_only(it).__enter__(), own={"another model": lambda: tiny.model("bert")}
 )
+ROWS["selection.code(it)"] = Row(lambda w, it: w.selection.code(it), own={"another library": lambda: "pyvene"})
 ROWS["Selection.from_json(..., it)"] = Row(lambda w, it: hg.Selection.from_json(w.anatomy, it), own={
     "another object": lambda: "[1, 2]", "a number for its text": lambda: '{"selection": 5}',
     "far too deep": lambda: "[" * 100_000,

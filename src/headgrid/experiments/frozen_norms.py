@@ -8,7 +8,8 @@ import torch
 
 from headgrid.anatomy.anatomy import Stack
 from headgrid.circuits.norms import wide
-from headgrid.hooks.taps import BRIDGED, block_of
+from headgrid.hooks.taps import block_of
+from headgrid.selection.entries import BRIDGED
 
 
 @dataclass(frozen=True, eq=False)

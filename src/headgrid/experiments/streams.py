@@ -21,9 +21,10 @@ from headgrid.experiments.frozen_norms import FrozenNorm, owner_of
 from headgrid.experiments.runs import Runs
 from headgrid.hooks.found import tapped
 from headgrid.hooks.stream import around
-from headgrid.hooks.taps import BRIDGED, ModuleTap, Tap, block_of
+from headgrid.hooks.taps import ModuleTap, Tap, block_of
 from headgrid.models.scaling import residual_multiplier
 from headgrid.selection.activations import Where
+from headgrid.selection.entries import BRIDGED
 from headgrid.weights import Weights
 
 StreamReader = Literal["attn", "mlp", "unembed"]

@@ -17,9 +17,10 @@ import torch
 
 from headgrid.anatomy.anatomy import Anatomy, Slot, Stack
 from headgrid.anatomy.roles import ROLES
-from headgrid.hooks.taps import BRIDGED, Act, ModuleTap, Tap, block_of, main_input, weight_tap
+from headgrid.hooks.taps import Act, ModuleTap, Tap, block_of, main_input, weight_tap
 from headgrid.models.scaling import residual_multiplier
 from headgrid.selection.activations import Where
+from headgrid.selection.entries import BRIDGED
 from headgrid.selection.points import text_of
 from headgrid.torch_state import shielded
 

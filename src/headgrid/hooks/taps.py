@@ -15,20 +15,12 @@ from typing import Any
 import torch
 
 from headgrid.anatomy.anatomy import Anatomy, Stack
-from headgrid.anatomy.slots import Slot, stored_axes
-from headgrid.selection.activations import READ_BY, Where
+from headgrid.selection.activations import Where
+from headgrid.selection.entries import entries_read, queries_given
 from headgrid.selection.points import text_of
-from headgrid.torch_state import shielded
 
 Act = Callable[[torch.Tensor], torch.Tensor | None]
 """A function of an activation as a `Tap` reads it; its result, of the same shape, takes the activation's place."""
-
-_POINTS = {"z": "hook_z", "mlp": "hook_post"}
-"""Where the weight is a parameter of the whole block (HookedTransformer), the module that its input passes through."""
-
-BRIDGED = "._original_component"
-"""The name of the module that a TransformerLens bridge wraps. In compatibility mode some read its weight themselves,
-and always after what they read has passed their `hook_in`."""
 
 
 @dataclass(eq=False)
@@ -194,7 +186,6 @@ def _first(given: tuple[Any, ...], named: dict[str, Any]) -> int | str:
     return next(key for key, value in named.items() if isinstance(value, torch.Tensor) and value.is_floating_point())
 
 
-@shielded()
 def weight_tap(model: torch.nn.Module, anatomy: Anatomy, where: Where, numbers: tuple[int, ...]) -> ModuleTap:
     """The tap of heads' z or of neurons: what enters the weight that reads them.
 
@@ -203,44 +194,50 @@ def weight_tap(model: torch.nn.Module, anatomy: Anatomy, where: Where, numbers: 
     """
     kind, name, layer = where
     stack = anatomy.stack(name)
-    slots = stack.places[READ_BY[kind], layer]
-    path, _, leaf = slots[0].parameter.rpartition(".")
-    path = path.removesuffix(".base_layer")  # what an adapter adds reads the same: both are within the outer module
-    module, after = model.get_submodule(path), False
-    outer = model.get_submodule(path.rpartition(".")[0])
-    if isinstance(module, torch.jit.ScriptModule):
-        raise ValueError(f"{path} is traced or scripted by torch.jit, which runs without hooks: use the model itself")
-    if isinstance(outer, torch.nn.MultiheadAttention):
+    read = entries_read(anatomy, where, numbers)
+    owner = model.get_submodule(read.owner)
+    if isinstance(owner, torch.jit.ScriptModule):
         raise ValueError(
-            f"torch's MultiheadAttention reads {slots[0].parameter} itself: what it reads cannot be hooked. "
+            f"{read.owner} is traced or scripted by torch.jit, which runs without hooks: use the model itself"
+        )
+    if isinstance(model.get_submodule(read.owner.rpartition(".")[0]), torch.nn.MultiheadAttention):
+        raise ValueError(
+            f"torch's MultiheadAttention reads {read.parameter} itself: what it reads cannot be hooked. "
             "Selection.zero_ switches heads off in the weights"
         )
-    if path.endswith(BRIDGED) and isinstance(point := getattr(outer, "hook_in", None), torch.nn.Module):
-        module, after = point, True
-    if leaf != "weight":
-        point = getattr(module, _POINTS[kind], None)
-        if not isinstance(point, torch.nn.Module):
-            raise ValueError(f"{slots[0].parameter} is in no module of its own: what it reads cannot be hooked")
-        module, after = point, True
-    if len({slot.parameter for slot in slots}) > 1:
-        raise ValueError(f"{slots[0].role} of layer {layer} is in several modules, and no one tensor enters them")
-    entries = torch.cat([_entries(slot) for slot in slots])
-    order = [slot.first + i for slot in slots for i in range(slot.n_parts)]
-    axes = sum(bool(axis.letters - {"m"}) for axis in stored_axes(slots[0].axes))
-    index = entries[[order.index(number) for number in numbers]]
+    module = _at(model, read.module)
+    if module is None:
+        raise ValueError(f"{read.parameter} is in no module of its own: what it reads cannot be hooked")
     block = block_of(model, stack, layer) if kind == "mlp" else None
     return ModuleTap(
-        where, numbers, tuple(index.shape), stack.uses, text_of(where, numbers), module=module, after=after,
-        index=index, axes=axes, block=block,
+        where, numbers, tuple(read.index.shape), stack.uses, text_of(where, numbers), module=module, after=read.after,
+        index=read.index, axes=read.axes, block=block,
     )  # fmt: skip
 
 
-def _entries(slot: Slot) -> torch.Tensor:
-    """The entries of what a weight reads that each part of it reads, shape `[n, d_head]` or `[f]`."""
-    reads = [bool(axis.letters - {"m"}) for axis in stored_axes(slot.axes)]
-    inputs = [size for size, read in zip(slot.shape, reads, strict=True) if read]
-    shape = [size if read else 1 for size, read in zip(slot.shape, reads, strict=True)]
-    return slot.of(torch.arange(prod(inputs), device="cpu").reshape(shape).expand(slot.shape))[..., 0]
+def query_tap(model: torch.nn.Module, anatomy: Anatomy, stack: str, layer: int, number: int) -> ModuleTap:
+    """The tap of a head's query as its weight gives it: with its bias, before norms of queries and rotation.
+
+    Raises:
+        ValueError: when no module gives it.
+    """
+    given = queries_given(anatomy, stack, layer, number)
+    module = _at(model, given.module)
+    if module is None or isinstance(model.get_submodule(given.owner.rpartition(".")[0]), torch.nn.MultiheadAttention):
+        raise ValueError(f"{given.parameter} is in no module of its own: the queries that it gives cannot be hooked")
+    name = f"{text_of(('z', stack, layer), (number,))}.q"
+    return ModuleTap(
+        ("q", stack, layer), (number,), tuple(given.index.shape), anatomy.stack(stack).uses, name, module=module,
+        after=True, index=given.index, axes=given.axes,
+    )  # fmt: skip
+
+
+def _at(model: torch.nn.Module, path: str) -> torch.nn.Module | None:
+    """The module of that name, if there is one."""
+    try:
+        return model.get_submodule(path)
+    except AttributeError:
+        return None
 
 
 def block_of(model: torch.nn.Module, stack: Stack, layer: int) -> torch.nn.Module | None:

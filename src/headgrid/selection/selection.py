@@ -15,6 +15,7 @@ import torch
 from headgrid.anatomy.anatomy import Anatomy
 from headgrid.anatomy.roles import rank
 from headgrid.selection import activations, indices, masks, parts
+from headgrid.selection.code import Library, snippet
 from headgrid.selection.lexer import SelectionError
 from headgrid.selection.parser import add_texts, parse
 from headgrid.selection.parts import Parts
@@ -236,6 +237,27 @@ class Selection:
         them changes these heads. Without it there are none.
         """
         return Selection(self.anatomy, parts.siblings(self.anatomy, self.parts))
+
+    def code(self, library: Library) -> str:
+        """This selection as a snippet for another library, which needs nothing of headgrid.
+
+        Args:
+            library: what it is for.
+
+            - "torch": hooks of plain torch that set what these heads and neurons give to zero.
+            - "transformer_lens": the same by `run_with_hooks`, for a language model of one stack.
+            - "nnsight": the same in a `trace`.
+            - "devinterp": the masks, for restricted sampling.
+            - "causalab": the same as "torch", as a document of its intervention protocol (JSON).
+
+        Returns:
+            Text. Its first lines say which names it expects: `model` and `tokens`.
+
+        Raises:
+            ValueError: for another library; for an empty selection; for a part that is no activation (an embedding, a
+                norm), but for devinterp; where the library has no name for the place.
+        """
+        return snippet(self.anatomy, self.parts, library)
 
     def to_json(self) -> str:
         """This selection as a line of JSON, for a file or a message; `from_json` reads it back."""
