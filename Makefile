@@ -21,8 +21,12 @@ demo: $(STAMPS)/demo  ## set up, and open notebooks/01_first_look.ipynb in Jupyt
 	$(call say,"opening JupyterLab; the address is printed below if no browser opens")
 	@sh scripts/lab.sh $(BIN)/jupyter
 
+# the browser's tests wait more than they compute: they run beside the others, and are printed after them
 test: $(STAMPS)/test $(STAMPS)/hooked chromium js  ## set up, and run every check and test, real browser included
-	@failed=; for step in check pytest hooked vitest browser; do $(MAKE) --no-print-directory $$step || failed="$$failed $$step"; done; \
+	@failed=; log=$$(mktemp); $(MAKE) --no-print-directory check || failed=" check"; \
+	$(MAKE) --no-print-directory browser >"$$log" 2>&1 & browser=$$!; trap "kill $$browser; exit 130" INT TERM; \
+	for step in pytest hooked vitest; do $(MAKE) --no-print-directory $$step || failed="$$failed $$step"; done; \
+	wait $$browser || failed="$$failed browser"; cat "$$log"; rm -f "$$log"; \
 	[ -z "$$failed" ] || { echo "headgrid: failed:$$failed; what is above says where"; exit 1; }; \
 	printf '\033[1m== all checks and tests passed\033[0m\n'
 

@@ -4,8 +4,8 @@
 
 Each grid is watched, has a cell in focus, and is asked as a browser asks, on an event loop as in a kernel; its messages
 are written as JSON. The two grids take turns. `answered` is the CPU of the loop's thread until the message is taken
-over; `settled` also has what the worker's results cost that thread until nothing is left to do. The ratio is that of
-the medians.
+over; `settled` also has what the worker's results cost that thread until nothing is left to do, or `PATIENCE` ends. The
+ratio is that of the medians.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ import headgrid as hg
 from headgrid.widget.wire.schema import pack
 
 ROUNDS = {"gpt2": 40, "llama": 9}
+PATIENCE = {"gpt2": 600, "llama": 4}
+"""Seconds for which `settled` waits: the worker reads a layer of the larger shape for minutes."""
 
 SHAPES: dict[str, tuple[Any, torch.dtype]] = {
     "gpt2": (transformers.GPT2Config(), torch.float32),
@@ -57,7 +59,8 @@ def filled(config: Any, dtype: torch.dtype) -> torch.nn.Module:
 class Browser:
     """Asks one grid, as a browser does, and counts what that costs."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, patience: float) -> None:
+        self.patience = patience
         self.grid = hg.HeadGrid(model)
         self.grid._send = lambda message, buffers=None: json.dumps(message, default=str)  # type: ignore[method-assign]
         self.cells, self.n = self.grid._state.cells, 0
@@ -87,7 +90,7 @@ class Browser:
         answered = time.thread_time()
         await asyncio.sleep(0)
         before = time.thread_time()
-        idle = asyncio.get_running_loop().run_in_executor(None, self.grid._scheduler.worker.join_idle, 600)
+        idle = asyncio.get_running_loop().run_in_executor(None, self.grid._scheduler.worker.join_idle, self.patience)
         await idle
         await asyncio.sleep(0.01)  # what was found is delivered
         settled = time.thread_time() - before
@@ -120,7 +123,7 @@ def main() -> None:
     torch.set_num_threads(1)
     for name in sys.argv[1:] or SHAPES:
         config, dtype = SHAPES[name]
-        live, alone = Browser(filled(config, dtype)), Browser(config)
+        live, alone = Browser(filled(config, dtype), PATIENCE[name]), Browser(config, PATIENCE[name])
         asyncio.run(race(live, alone, ROUNDS[name]))
         print(f"\n{name}: CPU of the kernel's thread, ms, live weights / a config (ratio)")
         print("| | answered | settled |\n|---|---|---|")

@@ -112,3 +112,69 @@ def test_a_table_and_a_text_have_each_number() -> None:
 def test_wrong_heads_and_numbers_are_refused(head: str, options: dict[str, object], said: str) -> None:
     with pytest.raises((TypeError, ValueError), match=said):
         directions(MODEL, NAMES, head, **options)  # type: ignore[arg-type]
+
+
+# ---- queries
+
+
+def asked_by_hand(model: torch.nn.Module, at: str, columns: slice, keep: torch.Tensor, task: hg.Task) -> torch.Tensor:
+    """The scores of rows where the stream is multiplied by a matrix before it becomes a head's query."""
+    module = model.get_submodule(at)
+    stored = module.weight.detach().double()
+    weight = stored if stored.shape[0] == keep.shape[0] else stored.T
+    bias = 0 if module.bias is None else module.bias.detach().double()[columns]
+
+    def change(_: torch.nn.Module, given: tuple[torch.Tensor], output: torch.Tensor) -> torch.Tensor:
+        new = output.clone()
+        new[..., columns] = (given[0].double() @ keep @ weight[:, columns] + bias).to(output)
+        return new
+
+    handle = module.register_forward_hook(change)
+    with torch.no_grad():
+        found = task.score(model(**task.inputs))
+    handle.remove()
+    return found
+
+
+def test_queries_read_the_stream_along_left_directions_alone() -> None:
+    stored = MODEL.transformer.h[1].attn.c_attn.weight.detach().double()
+    QK = stored[:, 48:72] @ stored[:, 96 + 48 : 96 + 72].T
+    U = torch.linalg.svd(QK)[0][:, :24]
+    found = directions(MODEL, NAMES, "l1h2", circuit="qk", ks=[0, 1, 8, 24], controls=0)
+    for k, score in zip(found.ks.tolist(), found.scores.tolist(), strict=True):
+        by = asked_by_hand(MODEL, "transformer.h.1.attn.c_attn", slice(48, 72), U[:, :k] @ U[:, :k].T, NAMES)
+        assert score == pytest.approx(float(by.mean()), abs=1e-5)
+    assert found.restored[0].value == 0
+    assert found.restored[-1].value == 1
+    assert float(found.scores[-1]) == found.clean, "all directions change nothing"
+    removed = directions(MODEL, NAMES, "l1h2", circuit="qk", ks=[3], keep=False, controls=0)
+    rest = torch.eye(96).double() - U[:, :3] @ U[:, :3].T
+    by = asked_by_hand(MODEL, "transformer.h.1.attn.c_attn", slice(48, 72), rest, NAMES)
+    assert float(removed.scores) == pytest.approx(float(by.mean()), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("family", "at"),
+    [("llama with grouped-query attention", "model.layers.1.self_attn.q_proj"),
+     ("qwen3", "model.layers.1.self_attn.q_proj"), ("gpt_neox", "gpt_neox.layers.1.attention.query_key_value")],
+)  # fmt: skip
+def test_queries_are_changed_before_their_norms_and_rotation(family: str, at: str) -> None:
+    model = tiny.model(family)
+    ids = torch.randint(3, 31, (3, 7), generator=torch.Generator().manual_seed(4))
+    task = hg.Task(None, ids, answers=[7] * 3, wrong=[4] * 3)
+    weights = hg.Weights(model, dtype=torch.float64)
+    U = weights.W_QK[1, 2].svd(3)[0]
+    d_head = weights.W_Q[1].shape[-1]
+    first = 2 * d_head * (3 if "query_key_value" in at else 1)
+    found = directions(model, task, "l1h2", circuit="qk", ks=[3, d_head], controls=2)
+    by = asked_by_hand(model, at, slice(first, first + d_head), U @ U.T, task)
+    assert float(found.scores[0]) == pytest.approx(float(by.mean()), abs=1e-5)
+    assert float(found.scores[1]) == found.clean
+    assert found.controls.isfinite().all()
+
+
+def test_queries_that_no_weight_gives_alone_are_refused() -> None:
+    ids = torch.randint(3, 31, (2, 5), generator=torch.Generator().manual_seed(4))
+    task = hg.Task(None, ids, answers=[7] * 2, wrong=[4] * 2)
+    with pytest.raises(ValueError, match="W_Q"):
+        directions(tiny.model("deepseek_v3"), task, "l1h2", circuit="qk", ks=[3])

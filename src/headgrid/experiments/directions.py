@@ -1,10 +1,15 @@
-"""Which singular directions of a head's OV its effect goes through: `directions`."""
+"""Which singular directions of a head's OV or QK its effect goes through: `directions`.
+
+Of OV, what the head writes is projected onto right singular directions. Of QK, what it asks for is: its query without
+its bias, where its weight gives it, so that it reads the stream along left singular directions alone. Norms of queries
+and rotation come after that, and are the model's own.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from jaxtyping import Bool, Float64, Int64
@@ -18,7 +23,7 @@ from headgrid.experiments.receipts import Receipt
 from headgrid.experiments.runs import Runs
 from headgrid.experiments.task import Task
 from headgrid.hooks.found import tapped
-from headgrid.selection.activations import Where
+from headgrid.hooks.taps import Tap, query_tap
 from headgrid.selection.points import named, text_of
 from headgrid.selection.selection import Selectable
 from headgrid.torch_state import shielded
@@ -31,23 +36,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class DirectionCurve:
-    """What a head does on a task with only some singular directions of its OV.
+    """What a head does on a task with only some singular directions of its OV or QK.
 
     Attributes:
         head: which head.
+        circuit: "ov" or "qk".
         ks: how many of its leading directions are kept, or removed, `[n]`.
         restored: (score - without the head) / (clean - without the head) for each, with its interval: 1 where the head
             does all that it does.
         scores: the metric of each, the mean over rows, `[n]`.
-        controls: `restored` of random subspaces of as many dimensions, within what the head can write,
-            `[n, n_controls]`.
-        singular_values: of the raw OV, `[d_head]`.
+        controls: `restored` of random subspaces of as many dimensions, within what the head can write, or its queries
+            can read, `[n, n_controls]`.
+        singular_values: of the raw OV or QK, `[d_head]`.
         kept: whether the directions are kept, or removed.
-        metric, clean, ablated: its name; the metric of the untouched run and of that without what the head writes.
+        metric, clean, ablated: its name; the metric of the untouched run, and of that without what the head writes, or
+            with queries that are their bias.
         receipt, notes: what this was computed from, and what a reader should know.
     """
 
     head: str
+    circuit: str
     ks: Int64[torch.Tensor, " n"]
     restored: tuple[Interval, ...]
     scores: Float64[torch.Tensor, " n"]
@@ -63,8 +71,8 @@ class DirectionCurve:
     def __repr__(self) -> str:
         done = "kept" if self.kept else "removed"
         lines = [
-            f"{self.head} with its leading singular directions of OV {done}, on {self.metric}: "
-            f"clean {self.clean:.4g}, without the head {self.ablated:.4g}",
+            f"{self.head} with its leading singular directions of {self.circuit.upper()} {done}, on {self.metric}: "
+            f"clean {self.clean:.4g}, with none {self.ablated:.4g}",
             f"  {done:>7}  {'restored':<24}" + ("random subspaces" if self.controls.shape[1] else ""),
         ]
         for k, found, random in zip(self.ks.tolist(), self.restored, self.controls, strict=True):
@@ -92,19 +100,22 @@ class DirectionCurve:
 
 @shielded()
 def directions(
-    model: torch.nn.Module, task: Task, head: Selectable, *, ks: Sequence[int] | None = None, keep: bool = True,
-    controls: int = 10, gap: float = 1e-3, seed: int = 0, batch_size: int | None = None, memory: int = BUDGET,
-    progress: Progress = False, cancelled: Callable[[], bool] | None = None,
+    model: torch.nn.Module, task: Task, head: Selectable, *, circuit: Literal["ov", "qk"] = "ov",
+    ks: Sequence[int] | None = None, keep: bool = True, controls: int = 10, gap: float = 1e-3, seed: int = 0,
+    batch_size: int | None = None, memory: int = BUDGET, progress: Progress = False,
+    cancelled: Callable[[], bool] | None = None,
 ) -> DirectionCurve:  # fmt: skip
-    """What a head does on a task when it may write along some singular directions of its OV alone.
+    """What a head does on a task when it may write, or ask, along some singular directions of its OV or QK alone.
 
     What the head writes, z W_O, is projected in the forward pass onto the span of the k leading right singular vectors
-    of its raw OV = W_V W_O; the rest is removed. With all kept nothing changes, with none the head is ablated. Singular
-    values rank directions by weights alone, and inputs may use others: random subspaces stand beside.
+    of its raw OV = W_V W_O; the rest is removed. With all kept nothing changes, with none the head is ablated. Of QK =
+    W_Q W_K^T its query x W_Q is that of x projected onto the k leading left singular vectors; with none it is its bias.
+    Singular values rank directions by weights alone, and inputs may use others: random subspaces stand beside.
 
     Args:
         model, task: as in `headgrid.sweep`.
         head: one head.
+        circuit: "ov" or "qk".
         ks: numbers of directions; by default each from none to all. Directions with nearly equal singular values are
             kept or removed together: a number that parts some goes up to the last of them, and the notes say so.
         keep: whether the leading directions are kept; they are removed otherwise.
@@ -118,9 +129,10 @@ def directions(
 
     Raises:
         TypeError, ValueError: for arguments that do not fit the model or each other; for more or less than one head.
-        AnatomyError: when the head has no W_V of its own kind.
+        AnatomyError: when the head has no W_V or W_K of its own kind.
         Cancelled: when `cancelled` says so.
     """
+    circuit = arguments.one_of("circuit", circuit, ("ov", "qk"))
     keep, seed = arguments.flag("keep", keep), arguments.integer("seed", seed, least=0)
     controls = arguments.integer("controls", controls, least=0, below=10_001, what="a number of random subspaces")
     memory = arguments.integer("memory", memory, least=1)
@@ -131,8 +143,9 @@ def directions(
         raise ValueError(f"head is one head, such as 'l1h2', and {arguments.shown(head)} is {len(chosen)} activations")
     (_, stack, layer), number = chosen[0]
     weights = Weights(model) if not stack else Weights(model).at(stack)
-    ov = Circuits(weights, "raw").head("ov", layer, number)
-    _, S, Vh = ov.svd()
+    matrix = Circuits(weights, "raw").head(circuit, layer, number)
+    U, S, Vh = matrix.svd()
+    sides = Vh if circuit == "ov" else U.mT
     ends, notes = _ends(S, gap), []
     sizes = ends if ks is None else []
     for k in [] if ks is None else arguments.items("ks", ks, "a list of numbers of directions"):
@@ -142,27 +155,38 @@ def directions(
             notes.append(f"{asked} became {sizes[-1]}: directions with nearly equal singular values go together.")
     if S[-1] <= 1e-9 * S[0]:
         notes.append(
-            "OV is of lower rank than d_head: what the head writes may lie outside of its singular directions."
+            f"{circuit.upper()} is of lower rank than d_head: what the head writes or asks may lie outside of its "
+            "singular directions."
         )
     generator = torch.Generator().manual_seed(seed)
-    bases = [_removed(Vh, k, keep) for k in sizes]
+    bases = [_removed(sides, k, keep) for k in sizes]
     for k in sizes:
         for _ in range(controls):
-            turned = torch.linalg.qr(torch.randn(len(S), len(S), generator=generator, dtype=torch.float64))[0] @ Vh
+            turned = torch.linalg.qr(torch.randn(len(S), len(S), generator=generator, dtype=torch.float64))[0] @ sides
             bases.append(_removed(turned, k, keep))
-    where: Where = ("result", stack, layer)
-    found = _scores(runs, where, number, torch.stack([*bases, Vh]), memory, progress, cancelled)
+    every = torch.stack([*bases, sides])
+    if circuit == "ov":
+        (tap,) = tapped(runs.model, runs.anatomy, {("result", stack, layer): (number,)})
+        left, right, bias = every.mT, every, torch.zeros(())
+    else:
+        tap = query_tap(model, runs.anatomy, stack, layer, number)
+        # x W_Q is what it was, less what x has along the directions that are removed: in d_head, by the inverse of W_Q
+        W_Q = matrix.A.double()
+        left, right = torch.linalg.pinv(W_Q) @ every.mT, every @ W_Q
+        has_bias = ("b_Q", layer) in weights.stack.places
+        bias = weights.read("b_Q", layer)[number].double() if has_bias else torch.zeros(())
+    found = _scores(runs, tap, left, right, bias, memory, progress, cancelled)
     clean, ablated = runs.score(), found[-1]
     whole, own = clean - ablated, found[: len(sizes)]
     random = found[len(sizes) : -1].reshape(len(sizes), controls, task.n_rows)
     return DirectionCurve(
-        text_of(("z", stack, layer), (number,)), torch.tensor(sizes),
+        text_of(("z", stack, layer), (number,)), circuit, torch.tensor(sizes),
         tuple(ratio(one - ablated, whole, seed=seed) for one in own), own.mean(1),
         (random - ablated).mean(-1) / whole.mean(), S, keep, task.metric_name, float(clean.mean()),
         float(ablated.mean()),
         Receipt((runs.anatomy.name, runs.fingerprint), task.fingerprint, "singular directions", {
-            "head": text_of(("z", stack, layer), (number,)), "circuit": "raw OV", "kept": keep, "controls": controls,
-            "gap": gap, "seed": seed,
+            "head": text_of(("z", stack, layer), (number,)), "circuit": f"raw {circuit.upper()}", "kept": keep,
+            "controls": controls, "gap": gap, "seed": seed,
         }),
         tuple(notes),
     )  # fmt: skip
@@ -183,25 +207,26 @@ def _removed(basis: torch.Tensor, k: int, keep: bool) -> torch.Tensor:
 
 
 def _scores(
-    runs: Runs, where: Where, number: int, bases: torch.Tensor, memory: int, progress: Progress,
-    cancelled: Callable[[], bool] | None,
+    runs: Runs, tap: Tap, left: torch.Tensor, right: torch.Tensor, bias: torch.Tensor, memory: int,
+    progress: Progress, cancelled: Callable[[], bool] | None,
 ) -> torch.Tensor:  # fmt: skip
-    """The metric of each row without the parts of what a head writes in the span of each basis, `[n, rows]`."""
-    (tap,) = tapped(runs.model, runs.anatomy, {where: (number,)})
-    found = torch.full((len(bases), runs.task.n_rows), torch.nan, dtype=torch.float64)
+    """The metric of each row, `[n, rows]`, where x - (x - bias) left right takes the place of x at a tap."""
+    n = len(left)
+    found = torch.full((n, runs.task.n_rows), torch.nan, dtype=torch.float64)
     each = [
         (rows, slice(at, at + most))
         for rows in runs.batches()
         for most in [copies_within(memory, runs, rows.stop - rows.start)]
-        for at in range(0, len(bases), most)
+        for at in range(0, n, most)
     ]
     for rows, chunk in steps(each, len(each), "singular directions", progress, cancelled):
-        some = bases[chunk]
+        before, after = left[chunk], right[chunk]
 
-        def without(read: torch.Tensor, some: torch.Tensor = some) -> torch.Tensor:
-            out = some.to(read)
-            written = read.reshape(len(out), -1, read.shape[-1])
-            return (written - written @ out.mT @ out).reshape(read.shape)
+        def without(read: torch.Tensor, before: torch.Tensor = before, after: torch.Tensor = after) -> torch.Tensor:
+            written = read.reshape(len(before), -1, read.shape[-1])
+            exact = {"device": read.device, "dtype": torch.float32 if read.device.type == "mps" else torch.float64}
+            change = (written.to(**exact) - bias.to(**exact)) @ before.to(**exact) @ after.to(**exact)
+            return (written - change.to(read.dtype)).reshape(read.shape)
 
-        found[chunk, rows] = CopiedBatch(runs, "clean", rows).scores(len(some), [(tap, without)], where[2])
+        found[chunk, rows] = CopiedBatch(runs, "clean", rows).scores(len(before), [(tap, without)], tap.where[2])
     return found

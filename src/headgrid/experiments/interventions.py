@@ -108,7 +108,7 @@ class Interventions:
             return batch.scores(1, [], 0).expand(len(chunk), -1)
         taps = tapped(self.runs.model, self.runs.anatomy, {where: self.wanted[where] for where in masks})
         acts = [(tap, self._act(tap, masks[tap.where], values[tap.where], batch.rows, chunk)) for tap in taps]
-        return batch.scores(len(chunk), acts, min(where[2] for where in masks))
+        return batch.scores(len(chunk), acts, min(where[2] for where in masks), short=True)
 
     def _act(self, tap: Tap, mask: torch.Tensor, values: torch.Tensor, rows: slice, chunk: torch.Tensor) -> Act:
         """What replaces the masked entries of a tap in each copy."""

@@ -36,6 +36,8 @@ class Runs:
 
     Attributes:
         model, task, anatomy, batch_size: as given, or found.
+        shortcuts: class of a module, and number of rows that it was tried on -> whether a pass of copies is the same
+            with what is left out there.
 
     Raises:
         TypeError: for an argument of a wrong kind.
@@ -57,6 +59,7 @@ class Runs:
             each = 4 * positions * max(self.anatomy.d_vocab, 8 * self.anatomy.d_model, 1)
             batch_size = max(1, min(n, BATCH_BYTES // each))
         self.batch_size = arguments.integer("batch_size", batch_size, least=1, what="a number of rows")
+        self.shortcuts: dict[tuple[type, int], bool] = {}
         self._scores: dict[Which, torch.Tensor] = {}
         self._some: dict[Which, torch.Tensor] = {}
 
@@ -111,13 +114,18 @@ class Runs:
         Returns:
             The output, and the scored positions as positions of its logits.
         """
-        if at is None or "logits_to_keep" not in self._accepts or not isinstance(self.task.metric, str):
-            return self.model(**given), at
-        wanted = torch.unique(at[at >= 0])
-        if len(wanted) == self.task.ids.shape[1]:
+        wanted = None if at is None else self.kept_positions(at)
+        if at is None or wanted is None:
             return self.model(**given), at
         places = torch.searchsorted(wanted, at.clamp(min=0)).masked_fill(at < 0, -1)
         return self.model(**given, logits_to_keep=wanted.to(self.device)), places
+
+    def kept_positions(self, at: torch.Tensor) -> torch.Tensor | None:
+        """The positions of these rows that are scored, where the model gives logits at these alone; None for all."""
+        if "logits_to_keep" not in self._accepts or not isinstance(self.task.metric, str):
+            return None
+        wanted = torch.unique(at[at >= 0])
+        return None if len(wanted) == self.task.ids.shape[1] else wanted
 
     @shielded()
     def score(self, which: Which = "clean", context: Context | None = None) -> torch.Tensor:
