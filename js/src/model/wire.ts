@@ -1,6 +1,6 @@
 // Generated from src/headgrid/widget/wire/schema.py by `python -m headgrid.widget.wire.schema`. Do not edit.
 
-export const VERSION = 6;
+export const VERSION = 7;
 
 /** A set of cells: cell i is bit i % 8 of byte i // 8. Python's bytes arrive as a DataView. */
 export type Bits = DataView;
@@ -53,6 +53,7 @@ export interface Metric {
   name: string;
   label: string;
   help: string;
+  live: boolean;
 }
 
 export interface GridSpec {
@@ -197,6 +198,8 @@ export interface Arrow {
   kind: "Q" | "K" | "V";
   value: number;
   z: number;
+  carries: number | null;
+  stands_out: boolean;
 }
 
 export interface Partners {
@@ -255,6 +258,95 @@ export interface Colors {
   error: string;
 }
 
+export interface Prompt {
+  n: number;
+  text: string;
+  contrast: string;
+}
+
+export interface LiveQuery {
+  n: number;
+  row: number;
+  panel: boolean;
+  thumbnails: boolean;
+}
+
+export interface TaskState {
+  available: boolean;
+  prompt: number;
+  typed: boolean;
+  name: string;
+  rows: string[];
+  contrasts: string[];
+  answers: string[];
+  metric: string;
+  error: string;
+}
+
+export interface NextToken {
+  token: string;
+  p: number;
+}
+
+export interface TypeScore {
+  name: string;
+  value: number;
+  base: number;
+}
+
+export interface HeadPattern {
+  cell: number;
+  title: string;
+  values: Bits;
+  scores: TypeScore[];
+}
+
+export interface LiveView {
+  query: number;
+  focus: number;
+  row: number;
+  tokens: string[];
+  keys: string[];
+  triangle: boolean;
+  heads: HeadPattern[];
+  n_heads: number;
+  next: NextToken[];
+  pending: boolean;
+  error: string;
+}
+
+export interface Thumbnails {
+  query: number;
+  row: number;
+  size: number;
+  cells: number[];
+  values: Bits;
+  note: string;
+  pending: boolean;
+}
+
+export interface ModeEffect {
+  mode: string;
+  value: number;
+  low: number;
+  high: number;
+  controls: number[];
+}
+
+export interface SelectionEffect {
+  text: string;
+  row: number;
+  metric: string;
+  clean: number;
+  modes: ModeEffect[];
+  sentence: string;
+  next: NextToken[];
+  without: NextToken[];
+  alone: NextToken[];
+  pending: boolean;
+  error: string;
+}
+
 export interface ProgressState {
   label: string;
   done: number;
@@ -295,6 +387,18 @@ export interface Wire {
   colors: Colors;
   /** Python writes */
   progress: ProgressState;
+  /** the browser writes */
+  prompt: Prompt;
+  /** Python writes */
+  task_state: TaskState;
+  /** the browser writes */
+  live_query: LiveQuery;
+  /** Python writes */
+  live: LiveView;
+  /** Python writes */
+  thumbnails: Thumbnails;
+  /** Python writes */
+  effect: SelectionEffect;
   /** Python writes, into files only: summaries that can be shown without a kernel */
   precomputed: Summary[];
 }

@@ -85,6 +85,12 @@ class StateWidget(TransactionWidget):
     recolor = _dict(empty.NO_RECOLOR)
     colors = _dict(empty.NO_COLORS)
     progress = _dict(empty.NO_PROGRESS)
+    prompt = _dict(empty.NO_PROMPT)
+    task_state = _dict(empty.NO_TASK)
+    live_query = _dict(empty.NO_LIVE_QUERY)
+    live = _dict(empty.NO_LIVE)
+    thumbnails = _dict(empty.NO_THUMBNAILS)
+    effect = _dict(empty.NO_EFFECT)
     precomputed: traitlets.List[Any] = traitlets.List().tag(sync=True)
 
     def __init__(self, state: GridState, scheduler: Scheduler) -> None:

@@ -9,10 +9,16 @@ from headgrid.widget.wire.schema import (
     CompletionList,
     Focus,
     HeadsSummary,
+    LiveQuery,
+    LiveView,
     Partners,
     ProgressState,
+    Prompt,
     Recolor,
+    SelectionEffect,
     Summary,
+    TaskState,
+    Thumbnails,
 )
 
 NO_COMPLETE: Complete = {"n": 0, "text": "", "at": 0}
@@ -28,6 +34,23 @@ NO_RECOLOR: Recolor = {"n": 0, "metric": "", "ln": "folded"}
 NO_COLORS: Colors = {
     "recolor": 0, "metric": "", "label": "", "ln": "", "low": 0.0, "high": 0.0, "range": "",
     "diverging": False, "values": b"", "error": "",
+}  # fmt: skip
+NO_PROMPT: Prompt = {"n": 0, "text": "", "contrast": ""}
+NO_LIVE_QUERY: LiveQuery = {"n": 0, "row": 0, "panel": False, "thumbnails": False}
+NO_TASK: TaskState = {
+    "available": False, "prompt": 0, "typed": False, "name": "", "rows": [], "contrasts": [], "answers": [],
+    "metric": "", "error": "",
+}  # fmt: skip
+NO_LIVE: LiveView = {
+    "query": 0, "focus": 0, "row": 0, "tokens": [], "keys": [], "triangle": True, "heads": [], "n_heads": 0,
+    "next": [], "pending": False, "error": "",
+}  # fmt: skip
+NO_THUMBNAILS: Thumbnails = {
+    "query": 0, "row": 0, "size": 0, "cells": [], "values": b"", "note": "", "pending": False,
+}  # fmt: skip
+NO_EFFECT: SelectionEffect = {
+    "text": "none", "row": 0, "metric": "", "clean": 0.0, "modes": [], "sentence": "", "next": [], "without": [],
+    "alone": [], "pending": False, "error": "",
 }  # fmt: skip
 NO_PROGRESS: ProgressState = {"label": "", "done": 0, "total": 0}
 

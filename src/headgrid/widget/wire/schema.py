@@ -25,7 +25,7 @@ import numpy.typing as npt
 from headgrid.anatomy.anatomy import Provenance
 from headgrid.selection.words import CellKind
 
-VERSION = 6
+VERSION = 7
 
 Ln = Literal["folded", "raw"]
 Tab = Literal["ov", "qk", "mlp", "composition"]
@@ -97,6 +97,7 @@ class Metric(TypedDict):
     name: str  # "copying"; what `Recolor.metric` says
     label: str  # "copying score"
     help: str  # one sentence that says what it measures
+    live: bool  # whether it is of the text of the task, and not of the weights alone
 
 
 class GridSpec(TypedDict):
@@ -283,6 +284,8 @@ class Arrow(TypedDict):
     kind: Composes
     value: float
     z: float  # standard deviations above random orientations
+    carries: float | None  # what its edge does to the metric of the task; None where it was not measured
+    stands_out: bool  # whether that is more than every random write as large
 
 
 class Partners(TypedDict):
@@ -356,6 +359,119 @@ class Colors(TypedDict):
     error: str  # why there are none; "" where there are
 
 
+class Prompt(TypedDict):
+    """A text that was typed for the model to read. Python makes a task of it."""
+
+    n: int  # counts up; 0 before the first
+    text: str
+    contrast: str  # a text of as many tokens, which effects by patching take values of; "" for none
+
+
+class LiveQuery(TypedDict):
+    """What a view shows of what heads do on the text: nothing else is computed."""
+
+    n: int  # counts up
+    row: int  # which row of the task, from 0
+    panel: bool  # whether the Live tab is open
+    thumbnails: bool  # whether the cells show patterns
+
+
+class TaskState(TypedDict):
+    """The task: what the model is asked."""
+
+    available: bool  # whether there is a live model, which can be run
+    prompt: int  # the `n` of the prompt that it answers
+    typed: bool  # whether it was typed, and not given by Python
+    name: str  # "names, 64 rows"; "" for a typed text
+    rows: list[str]  # the text of each row, 1,000 of them at most
+    contrasts: list[str]  # the contrast text of each; empty where there are none
+    answers: list[str]  # of each row what is scored, in words: "' mary' rather than ' john'"; empty for losses
+    metric: str  # "logit difference"; "" before there is a task
+    error: str  # why the text that was typed is no task; the last one stays
+
+
+class NextToken(TypedDict):
+    """A token that may come next."""
+
+    token: str
+    p: float
+
+
+class TypeScore(TypedDict):
+    """How far a head is of a known type on this row."""
+
+    name: str  # "previous token"
+    value: float
+    base: float  # the same on shuffled tokens
+
+
+class HeadPattern(TypedDict):
+    """What one head attends to."""
+
+    cell: int
+    title: str  # "l1h2"
+    values: bytes  # a byte for each query and key that `LiveView.triangle` says: 255 times the root of the attention
+    scores: list[TypeScore]
+
+
+class LiveView(TypedDict):
+    """What the looked-at head and the selected heads attend to on one row, and what the model says next.
+
+    A browser drops it when `query` is not the last number that it asked for. It is sent several times as more of it is
+    known.
+    """
+
+    query: int  # the `n` of the `LiveQuery` that it answers
+    focus: int  # the `n` of the `Focus` that it answers
+    row: int
+    tokens: list[str]  # of the row, without what only fills up the batch
+    keys: list[str]  # what is attended to, where that is another text (cross-attention); else empty: the tokens
+    triangle: bool  # whether values are those of the lower triangle alone, row by row, the diagonal included
+    heads: list[HeadPattern]  # the looked-at head first, then those that are selected, eight at most
+    n_heads: int  # how many are looked at or selected
+    next: list[NextToken]  # at the last position that is scored, likeliest first
+    pending: bool
+    error: str  # why there is nothing to show: "" where there is
+
+
+class Thumbnails(TypedDict):
+    """Patterns of all heads on one row, made small: drawn in the cells."""
+
+    query: int  # the `n` of the `LiveQuery` that it answers
+    row: int
+    size: int  # each is so many values wide and high; 0 where there are none
+    cells: list[int]
+    values: bytes  # a byte for each, cell by cell, row by row: 255 times the root of the largest attention there
+    note: str  # "16 x 16 of 41 tokens: each square is the largest of several"; or why there are none
+    pending: bool
+
+
+class ModeEffect(TypedDict):
+    """What replacing the selection does to the metric, in one mode."""
+
+    mode: str  # "zero", "mean", "resample", "patch"
+    value: float
+    low: float  # its interval over rows; both are `value` for one row
+    high: float
+    controls: list[float]  # the same for random sets of as many heads in the same layers
+
+
+class SelectionEffect(TypedDict):
+    """What the selection does on the task: the metric and the next tokens without it, beside random sets."""
+
+    text: str  # the selection: "l0h1 | l1h2"
+    row: int  # that the next tokens are of; effects are means over all rows
+    metric: str
+    clean: float
+    modes: list[ModeEffect]
+    sentence: str  # "Without l0h1 | l1h2 ... : more than any of 20 random sets"
+    next: list[NextToken]  # of the untouched model
+    without: list[NextToken]  # with the selection at its mean (or zero, which the sentence says)
+    alone: list[NextToken]  # with all other heads so
+    pending: bool
+    error: str
+
+
 class ProgressState(TypedDict):
     """Long work that is running."""
 
@@ -400,6 +516,12 @@ TRAITS: dict[str, tuple[Any, str]] = {
     "recolor": (Recolor, "the browser writes"),
     "colors": (Colors, "Python writes"),
     "progress": (ProgressState, "Python writes"),
+    "prompt": (Prompt, "the browser writes"),
+    "task_state": (TaskState, "Python writes"),
+    "live_query": (LiveQuery, "the browser writes"),
+    "live": (LiveView, "Python writes"),
+    "thumbnails": (Thumbnails, "Python writes"),
+    "effect": (SelectionEffect, "Python writes"),
     "precomputed": (list[Summary], "Python writes, into files only: summaries that can be shown without a kernel"),
 }
 
@@ -407,7 +529,9 @@ TRAITS: dict[str, tuple[Any, str]] = {
 STRUCTS = (
     Row, Column, Tooltip, Handle, Band, StackTab, Metric, GridSpec, QueryError, Complete, Completion, CompletionList,
     Command, History, SavedSelection, SavedSelections, Text, Focus, Recolor, WeightLocation, Score, Tokens, Direction,
-    TokenPair, Circuit, Arrow, Partners, Summary, SelectedHead, HeadsSummary, Arrows, Colors, ProgressState,
+    TokenPair, Circuit, Arrow, Partners, Summary, SelectedHead, HeadsSummary, Arrows, Colors,
+    Prompt, LiveQuery, TaskState, NextToken, TypeScore, HeadPattern, LiveView, Thumbnails, ModeEffect,
+    SelectionEffect, ProgressState,
 )  # fmt: skip
 """What the traits are made of, each after what it uses."""
 
