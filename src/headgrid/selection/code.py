@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from headgrid.anatomy.anatomy import Anatomy
 from headgrid.selection.activations import Where, activations
-from headgrid.selection.entries import Entries, entries_read
+from headgrid.selection.entries import HookedEntries, entries_read
 from headgrid.selection.masks import masks
 from headgrid.selection.parts import Parts
 from headgrid.selection.printer import text_of
@@ -141,7 +141,7 @@ def _nnsight(anatomy: Anatomy, chosen: Parts) -> str:
     return _joined([*lines, "    output = wrapped.output.save()"])
 
 
-def _entries(anatomy: Anatomy, chosen: Parts) -> list[Entries]:
+def _entries(anatomy: Anatomy, chosen: Parts) -> list[HookedEntries]:
     """Where the selected activations are read, in the order of the forward pass."""
     found = activations(anatomy, chosen)
     last = (anatomy.main.name, "cross")  # of a layer its own attention, that to the encoder, its MLP
