@@ -17,6 +17,7 @@ from headgrid.demo import repeated_tokens
 README = (Path(__file__).parent.parent / "README.md").read_text()
 
 
+@pytest.mark.slow
 def test_the_code_of_the_readme_runs_in_its_order(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

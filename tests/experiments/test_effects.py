@@ -83,6 +83,7 @@ def test_every_stack_of_a_model_is_swept(family: str) -> None:
         assert got.text(1, 2) == f"{stack.name} l1h2".lstrip()
 
 
+@pytest.mark.slow
 def test_resampled_effects_are_means_over_draws_of_other_rows() -> None:
     model, task = tiny.model(LLAMA), task_of()
     got = sweep(model, task, "resample", draws=400)

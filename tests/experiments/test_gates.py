@@ -68,6 +68,7 @@ def test_the_induction_circuit_stays_open_and_name_movers_are_closed_on_random_t
     assert torch.equal(fitted.values, fitted.closed - (1 - fitted.opened))
 
 
+@pytest.mark.slow
 def test_a_head_that_writes_nothing_goes_where_it_is_pushed() -> None:
     model = tiny.fresh("gpt2").float()
     hg.dissect(model).select("l1h2").zero_(model)
@@ -79,6 +80,7 @@ def test_a_head_that_writes_nothing_goes_where_it_is_pushed() -> None:
     assert found.closed[1, 2] < 0.03
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_gates() -> None:
     one, again = (hg.sweep(MODEL, REPEATED.rows(slice(1)), "gate", seeds=1, seed=4) for _ in range(2))
     assert torch.equal(one.values, again.values)

@@ -40,7 +40,7 @@ ROWS["Task(metric=it)"] = Row(lambda w, it: made(metric=it).metric_name, {"None"
 }, skip=("a function", "a module"))  # fmt: skip
 ROWS["Task(positions=it)"] = Row(
     lambda w, it: made(answers=[1, 2], positions=it).scored.tolist(),
-    each((("None", "-1"), [[3], [3]]), (ONE, [[1], [1]])), {"beyond": lambda: 4},
+    each((("None", "-1"), [[3], [3]]), (("1", "np.int64(1)"), [[1], [1]])), {"beyond": lambda: 4},
 )  # fmt: skip
 ROWS["Task(padding=it)"] = Row(lambda w, it: made(padding=it).n_rows)
 ROWS["Task(name=it)"] = Row(lambda w, it: made(name=it).name, {"''": "", "'nonsense'": "nonsense"},
@@ -73,7 +73,7 @@ for name, row in {
     "check": Row(lambda w, it: swept(it, "check", "attribution"), each((WHOLE, (2, 4)))),
     "batch_size": Row(lambda w, it: swept(it, "batch_size"), each((("None", *WHOLE), (2, 4))), NUMBER),
     "memory": Row(lambda w, it: swept(it, "memory"), each((WHOLE, (2, 4))), NUMBER),
-    "progress": Row(lambda w, it: swept(it, "progress"), each(((*TRUE, *FALSE), (2, 4))), skip=CALLABLE),
+    "progress": Row(lambda w, it: swept(it, "progress"), each((("None", *TRUE, *FALSE), (2, 4))), skip=CALLABLE),
     "cancelled": Row(lambda w, it: swept(it, "cancelled"), {"None": (2, 4)}, skip=CALLABLE),
 }.items():  # fmt: skip
     ROWS[f"sweep({name}=it)"] = row
@@ -94,7 +94,7 @@ for name, row in {
     "reference": Row(lambda w, it: effect(it, "reference", "mean"), {"None": 1}),
     "per_position": Row(lambda w, it: effect(it, "per_position", "mean"), each((("None", *TRUE, *FALSE), 1))),
     "direction": Row(lambda w, it: effect(it, "direction", "patch")),
-    "positions": Row(lambda w, it: effect(it, "positions"), each((("None", "-1", *ONE), 1))),
+    "positions": Row(lambda w, it: effect(it, "positions"), each((("None", "-1", "1", "np.int64(1)"), 1))),
     "draws": Row(lambda w, it: effect(it, "draws", "resample"), each((ONE, 1)), NUMBER, VERY_MANY),
     "cancelled": Row(lambda w, it: effect(it, "cancelled"), {"None": 1}, skip=CALLABLE),
 }.items():  # fmt: skip
@@ -125,7 +125,7 @@ for name, row in {
     "seed": Row(lambda w, it: edges(it, "seed"), each((ONE, 1))),
     "memory": Row(lambda w, it: edges(it, "memory"), each((WHOLE, 1)), NUMBER),
     "batch_size": Row(lambda w, it: edges(it, "batch_size"), each((("None", *WHOLE), 1)), NUMBER),
-    "progress": Row(lambda w, it: edges(it, "progress"), each(((*TRUE, *FALSE), 1)), skip=CALLABLE),
+    "progress": Row(lambda w, it: edges(it, "progress"), each((("None", *TRUE, *FALSE), 1)), skip=CALLABLE),
     "cancelled": Row(lambda w, it: edges(it, "cancelled"), {"None": 1}, skip=CALLABLE),
 }.items():  # fmt: skip
     ROWS[f"paths({name}=it)"] = row

@@ -160,6 +160,7 @@ def test_axes_that_are_no_axes_are_named() -> None:
         plots.grid(SCORES, ax=Figure().subplots(1, 2))  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_importing_plots_imports_no_matplotlib_and_drawing_without_it_names_the_extra() -> None:
     code = """
 import sys

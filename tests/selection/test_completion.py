@@ -81,6 +81,7 @@ def test_every_word_that_is_offered_is_a_term_or_the_beginning_of_one(family: st
     every_word_is_a_term_or_begins_one(family, data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", tiny.UNLIKE)
 @given(data=st.data())
 @settings(max_examples=40)

@@ -257,6 +257,7 @@ def test_what_is_computed_from_a_mask_is_a_plain_tensor_and_it_stays_small() -> 
         assert again.untyped_storage().nbytes() == 84
 
 
+@pytest.mark.slow
 def test_a_compiled_function_reads_masks() -> None:
     mask = one_mask()
     weight = torch.randn(mask.shape)

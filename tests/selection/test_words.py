@@ -84,6 +84,7 @@ def asked(path: Path, *given: object) -> Any:
     return json.loads(found.stdout)
 
 
+@pytest.mark.slow
 def test_a_new_kind_of_part_is_one_row(tmp_path: Path) -> None:
     path = with_rows(
         tmp_path,
@@ -103,6 +104,7 @@ def test_a_new_kind_of_part_is_one_row(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_new_kind_of_part_with_numbers_is_one_row(tmp_path: Path) -> None:
     path = with_rows(
         tmp_path,

@@ -114,6 +114,7 @@ def test_values_cross_threads(name: str) -> None:
         assert pool.submit(described, value).result() == described(value)
 
 
+@pytest.mark.slow
 def test_values_cross_to_a_process_that_was_spawned() -> None:
     sent = [values()[name] for name in NAMES if name not in ("FactoredMatrix", "masks")]
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:

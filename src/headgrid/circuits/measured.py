@@ -160,15 +160,27 @@ def _measure(of_model: Weights) -> dict[StackLayer, Measured]:
     return found
 
 
-def _far(probe: Probe, near: dict[StackLayer, torch.Tensor]) -> dict[StackLayer, torch.Tensor]:
-    """The part of the scores that is by queries and keys, far on in a text; of no layer where none is other there."""
+def _far(probe: Probe, near: dict[StackLayer, torch.Tensor]) -> dict[StackLayer, tuple[torch.Tensor, float]]:
+    """The part of the scores that is by queries and keys, far on in a text; of no layer where none is other there.
+
+    Beside it how far off it may be: what is added for a distance may be much larger, and scores are rounded with it.
+    """
     try:
         one = probe.scores(1.0, far=True)
         same = [one[place].shape == there.shape and torch.allclose(one[place], there) for place, there in near.items()]
         nothing = one if all(same) else probe.scores(0.0, far=True)
     except (VerifyError, KeyError):  # there are no positions so far on
         return {}
-    return {} if nothing is one else {place: one[place] - nothing[place] for place in one if place in nothing}
+    if nothing is one:
+        return {}
+    return {
+        place: (
+            scores - nothing[place],
+            2 * torch.finfo(torch.float32).eps * _size(scores.where(scores > -1e30, torch.nan)),
+        )
+        for place, scores in one.items()
+        if place in nothing
+    }
 
 
 class _Seen:
@@ -271,15 +283,15 @@ class _Products:
         return normed
 
 
-def _read(seen: _Seen, products: _Products, far: torch.Tensor | None) -> Measured:
+def _read(seen: _Seen, products: _Products, far: tuple[torch.Tensor, float] | None) -> Measured:
     kind = seen.kind()
     moved = seen.one - seen.nothing
     of = seen.product if kind == "product" else moved
     own = _diagonal(of)
     absolute = turned = _varies(own)
     if far is not None and kind != "none":
-        there = _diagonal(far[..., : moved.shape[-1]])
-        absolute = absolute or _size(there - _diagonal(moved)) > EQUAL * _size(moved)
+        there = _diagonal(far[0][..., : moved.shape[-1]])
+        absolute = absolute or _size(there - _diagonal(moved)) > EQUAL * _size(moved) + far[1]
     bound, capped = seen.bound() if kind == "product" else (None, False)
     return Measured(
         kind=kind,

@@ -146,7 +146,7 @@ def checked(
     largest = means.abs().nan_to_num(-1).flatten().argsort(descending=True, stable=True)
     there = {(where[2], 0 if number is None else number): (where, number) for where, number in singles.places}
     apart: dict[int | None, list[SinglePart]] = {}
-    for one in largest[: min(n, means.isfinite().sum())].tolist():
+    for one in largest[: min(n, int(means.isfinite().sum()))].tolist():
         layer, rest = divmod(one, means.shape[1] * means.shape[2])
         number, position = divmod(rest, means.shape[2])
         apart.setdefault(position if estimate.ndim > 3 else None, []).append(there[layer, number])

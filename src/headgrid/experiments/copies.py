@@ -22,6 +22,9 @@ from headgrid.hooks.taps import Act, Tap, block_of
 from headgrid.selection.activations import Where
 from headgrid.selection.entries import BRIDGED
 
+MOST = 2**20
+"""The copies of one pass, however much memory it may take."""
+
 
 @dataclass
 class CopiedBatch:
@@ -162,7 +165,7 @@ def copies_within(memory: int, runs: Runs, n_rows: int) -> int:
     stack, positions = runs.anatomy.main, runs.task.ids.shape[1]
     width = 12 * stack.d_model + 3 * max(stack.d_mlp, stack.d_model)
     scores = 3 * max(1, stack.n_heads) * positions
-    return max(1, memory // (4 * positions * (width + scores + runs.logits_width) * n_rows))
+    return max(1, min(MOST, memory // (4 * positions * (width + scores + runs.logits_width) * n_rows)))
 
 
 def layers_of(runs: Runs) -> list[torch.nn.Module]:

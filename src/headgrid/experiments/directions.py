@@ -224,8 +224,8 @@ def _scores(
 
         def without(read: torch.Tensor, before: torch.Tensor = before, after: torch.Tensor = after) -> torch.Tensor:
             written = read.reshape(len(before), -1, read.shape[-1])
-            exact = {"device": read.device, "dtype": torch.float32 if read.device.type == "mps" else torch.float64}
-            change = (written.to(**exact) - bias.to(**exact)) @ before.to(**exact) @ after.to(**exact)
+            at, exact = read.device, torch.float32 if read.device.type == "mps" else torch.float64
+            change: torch.Tensor = (written.to(exact) - bias.to(at, exact)) @ before.to(at, exact) @ after.to(at, exact)
             return (written - change.to(read.dtype)).reshape(read.shape)
 
         found[chunk, rows] = CopiedBatch(runs, "clean", rows).scores(len(before), [(tap, without)], tap.where[2])

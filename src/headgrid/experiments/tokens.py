@@ -154,6 +154,8 @@ def ids_of_answers(name: str, given: Any, tokenizer: Any, rows: int) -> torch.Te
     """
     what = "a text or token id for each row, or a list of several for each"
     if isinstance(given, torch.Tensor):
+        if given.is_meta:
+            raise ValueError(f"{name} is a tensor on the meta device, which has no numbers: give one on a real device")
         given = given.tolist() if given.ndim else given
     if isinstance(given, str | int):
         given = [given]

@@ -1,5 +1,8 @@
+// biome-ignore lint/correctness/noUnusedVariables: the page calls it
 function view(id, style, content) {
-  const CELL = 56, SIDE = 360, GAMMA = 0.5;
+  const CELL = 56,
+    SIDE = 360,
+    GAMMA = 0.5;
   const make = (tag, attributes = {}, ...children) => {
     const node = document.createElement(tag);
     for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
@@ -8,7 +11,9 @@ function view(id, style, content) {
   };
   const rgb = (hex) => [1, 3, 5].map((i) => Number.parseInt(hex.slice(i, i + 2), 16));
   const luminance = (channels) => {
-    const [r, g, b] = channels.map((v) => (v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4));
+    const [r, g, b] = channels.map((v) =>
+      v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4,
+    );
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
   };
 
@@ -21,7 +26,10 @@ function view(id, style, content) {
     }
     const said = `${document.documentElement.className} ${document.body.className}`;
     if (/\b(dark|vscode-high-contrast)\b/i.test(said)) return true;
-    return getComputedStyle(document.documentElement).colorScheme.includes("dark") && matchMedia("(prefers-color-scheme: dark)").matches;
+    return (
+      getComputedStyle(document.documentElement).colorScheme.includes("dark") &&
+      matchMedia("(prefers-color-scheme: dark)").matches
+    );
   };
 
   /* The bytes of one pattern, [query, key], 255 times the root of the attention. */
@@ -42,7 +50,8 @@ function view(id, style, content) {
     host.replaceChildren();
     const root = make("div", { class: "root", role: "group", "aria-label": content.title });
     shadow.append(make("style", {}, style), root);
-    for (const name of ["keydown", "keypress", "keyup"]) root.addEventListener(name, (event) => event.stopPropagation());
+    for (const name of ["keydown", "keypress", "keyup"])
+      root.addEventListener(name, (event) => event.stopPropagation());
 
     const names = Object.keys(content.rows[0].patterns);
     const now = { row: 0, head: names[0], to: true, token: -1, other: -1, inKeys: false, locked: false };
@@ -67,35 +76,78 @@ function view(id, style, content) {
     /* ---- what stands there */
 
     const rowChoice = make("select", { "aria-label": "Row of the task" });
-    for (const [i, one] of content.rows.entries()) rowChoice.append(make("option", { value: i }, `row ${one.row}`));
+    for (const [i, one] of content.rows.entries())
+      rowChoice.append(make("option", { value: i }, `row ${one.row}`));
     const sides = ["attends to", "is attended by"].map((text, i) =>
-      make("button", { type: "button", role: "radio", "aria-checked": i === 0, tabindex: i === 0 ? 0 : -1 }, text));
-    const side = make("div", { class: "switch", role: "radiogroup", "aria-label": "What the colors show" }, ...sides);
-    const header = make("header", {}, make(`h${content.level}`, { class: "title" }, content.title), make("span", { class: "fill" }));
+      make(
+        "button",
+        { type: "button", role: "radio", "aria-checked": i === 0, tabindex: i === 0 ? 0 : -1 },
+        text,
+      ),
+    );
+    const side = make(
+      "div",
+      { class: "switch", role: "radiogroup", "aria-label": "What the colors show" },
+      ...sides,
+    );
+    const header = make(
+      "header",
+      {},
+      make(`h${content.level}`, { class: "title" }, content.title),
+      make("span", { class: "fill" }),
+    );
     if (content.rows.length > 1) header.append(rowChoice);
     header.append(make("span", { class: "choice" }, "the token", side));
     const tabs = make("div", { class: "heads", role: "tablist", "aria-label": "Heads" });
     const thumbs = names.map((name, i) => {
-      const button = make("button", { type: "button", role: "tab", id: `tab${i}`, "aria-controls": "panel" }, make("canvas", { "aria-hidden": "true" }), name);
+      const button = make(
+        "button",
+        { type: "button", role: "tab", id: `tab${i}`, "aria-controls": "panel" },
+        make("canvas", { "aria-hidden": "true" }),
+        name,
+      );
       tabs.append(button);
       return button;
     });
     const canvas = make("canvas", { role: "img" });
     const bars = [make("i"), make("i")];
-    const matrix = make("figure", { class: "matrix" }, make("div", {}, canvas, ...bars),
-      make("figcaption", {}, "down: queries; across: keys"));
-    const lists = [make("div", { class: "tokens", role: "listbox" }), make("div", { class: "tokens", role: "listbox" })];
+    const matrix = make(
+      "figure",
+      { class: "matrix" },
+      make("div", {}, canvas, ...bars),
+      make("figcaption", {}, "down: queries; across: keys"),
+    );
+    const lists = [
+      make("div", { class: "tokens", role: "listbox" }),
+      make("div", { class: "tokens", role: "listbox" }),
+    ];
     const titles = [make("h4"), make("h4")];
     const status = make("p", { class: "status", role: "status" });
     const texts = make("div", { class: "texts" }, titles[0], lists[0], titles[1], lists[1], status);
     const panel = make("div", { class: "main", role: "tabpanel", id: "panel" }, matrix, texts);
     const bar = make("canvas", { "aria-hidden": "true" });
-    const scale = make("div", { class: "scale", role: "img", "aria-label": "The scale of colors, from attention 0 to 1" }, bar);
-    for (const at of [0, 0.1, 0.25, 0.5, 1]) scale.append(make("span", { style: `left:${100 * at ** GAMMA}%`, "aria-hidden": "true" }, String(at)));
+    const scale = make(
+      "div",
+      { class: "scale", role: "img", "aria-label": "The scale of colors, from attention 0 to 1" },
+      bar,
+    );
+    for (const at of [0, 0.1, 0.25, 0.5, 1])
+      scale.append(make("span", { style: `left:${100 * at ** GAMMA}%`, "aria-hidden": "true" }, String(at)));
     root.append(header);
     if (names.length > 1) root.append(tabs);
-    root.append(panel, make("footer", {}, scale,
-      make("span", {}, "Point at a token, or move with the arrow keys. Click or Enter locks it, Escape unlocks.")));
+    root.append(
+      panel,
+      make(
+        "footer",
+        {},
+        scale,
+        make(
+          "span",
+          {},
+          "Point at a token, or move with the arrow keys. Click or Enter locks it, Escape unlocks.",
+        ),
+      ),
+    );
     for (const note of content.notes) root.append(make("p", { class: "notes" }, note));
 
     /* ---- drawing */
@@ -129,7 +181,10 @@ function view(id, style, content) {
       canvas.style.width = `${Math.round(cell * m)}px`;
       canvas.style.height = "auto";
       canvas.style.aspectRatio = `${m} / ${n}`;
-      canvas.setAttribute("aria-label", `Attention pattern of ${now.head}: ${n} queries down, ${m} keys across`);
+      canvas.setAttribute(
+        "aria-label",
+        `Attention pattern of ${now.head}: ${n} queries down, ${m} keys across`,
+      );
     }
 
     function drawThumbs() {
@@ -145,13 +200,28 @@ function view(id, style, content) {
     function listTokens() {
       const words = isCross() ? [queriesOf(now.head), keysOf(now.head)] : [queriesOf(now.head), []];
       lists.forEach((list, i) => {
-        list.replaceChildren(...words[i].map((word, j) => {
-          const node = make("span", { role: "option", "data-at": j, tabindex: -1 });
-          const shown = word.replace(/^ +| +$/g, (blanks) => "\u2423".repeat(blanks.length));
-          if (shown === word) node.append(word);
-          else node.append(...shown.split(/(\u2423+)/).map((part) => (part[0] === "\u2423" ? make("b", {}, word.startsWith(" ") && shown.length > 1 && part === "\u2423" ? "" : part) : part)));
-          return node;
-        }));
+        list.replaceChildren(
+          ...words[i].map((word, j) => {
+            const node = make("span", { role: "option", "data-at": j, tabindex: -1 });
+            const shown = word.replace(/^ +| +$/g, (blanks) => "\u2423".repeat(blanks.length));
+            if (shown === word) node.append(word);
+            else
+              node.append(
+                ...shown
+                  .split(/(\u2423+)/)
+                  .map((part) =>
+                    part[0] === "\u2423"
+                      ? make(
+                          "b",
+                          {},
+                          word.startsWith(" ") && shown.length > 1 && part === "\u2423" ? "" : part,
+                        )
+                      : part,
+                  ),
+              );
+            return node;
+          }),
+        );
         list.hidden = titles[i].hidden = !words[i].length;
         titles[i].hidden ||= !isCross();
         list.setAttribute("aria-label", isCross() ? ["Queries", "Keys"][i] : "Tokens");
@@ -170,7 +240,8 @@ function view(id, style, content) {
     }
 
     const attention = (v) => (v / 255) ** 2;
-    const written = (v, digits) => (attention(v) < 0.01 ? String(Number(attention(v).toPrecision(1))) : attention(v).toFixed(digits));
+    const written = (v, digits) =>
+      attention(v) < 0.01 ? String(Number(attention(v).toPrecision(1))) : attention(v).toFixed(digits);
     const inks = [];
     const shown = new WeakMap();
     const color = (node, v) => {
@@ -207,19 +278,38 @@ function view(id, style, content) {
 
     const wordsOf = (query) => (query ? queriesOf(now.head) : keysOf(now.head));
     function say(level) {
-      const best = level.map((v, j) => [v, j]).filter(([v]) => v > 0).sort((a, b) => b[0] - a[0] || a[1] - b[1]).slice(0, 5);
+      const best = level
+        .map((v, j) => [v, j])
+        .filter(([v]) => v > 0)
+        .sort((a, b) => b[0] - a[0] || a[1] - b[1])
+        .slice(0, 5);
       const others = wordsOf(!asQuery());
-      const listed = best.map(([v, j]) => `${others[j].trim() || "\u2423"} (${j}) ${written(v, 2)}`).join(",  ") || "nothing";
+      const listed =
+        best.map(([v, j]) => `${others[j].trim() || "\u2423"} (${j}) ${written(v, 2)}`).join(",  ") ||
+        "nothing";
       const own = wordsOf(asQuery())[now.token].trim() || "\u2423";
-      const pair = now.other >= 0 ? `  \u2022  ${others[now.other].trim() || "\u2423"} (${now.other}): ${written(level[now.other], 3)}` : "";
-      status.replaceChildren(make("strong", {}, `${own} (${now.token})`), make("span", { class: "how" }, asQuery() ? " attends to " : " is attended by "),
-        listed, pair, make("span", { class: "how" }, now.locked ? "  \u2022  locked" : ""));
+      const pair =
+        now.other >= 0
+          ? `  \u2022  ${others[now.other].trim() || "\u2423"} (${now.other}): ${written(level[now.other], 3)}`
+          : "";
+      status.replaceChildren(
+        make("strong", {}, `${own} (${now.token})`),
+        make("span", { class: "how" }, asQuery() ? " attends to " : " is attended by "),
+        listed,
+        pair,
+        make("span", { class: "how" }, now.locked ? "  \u2022  locked" : ""),
+      );
     }
 
     function mark() {
       const [n, m] = [queriesOf(now.head).length, keysOf(now.head).length];
       const line = (node, top, left, height, width) => {
-        Object.assign(node.style, { top: `${100 * top}%`, left: `${100 * left}%`, height: `${100 * height}%`, width: `${100 * width}%` });
+        Object.assign(node.style, {
+          top: `${100 * top}%`,
+          left: `${100 * left}%`,
+          height: `${100 * height}%`,
+          width: `${100 * width}%`,
+        });
       };
       if (asQuery()) line(bars[0], now.token / n, 0, 1 / n, 1);
       else line(bars[0], 0, now.token / m, 1, 1 / m);
@@ -237,6 +327,7 @@ function view(id, style, content) {
       else if (token.bottom > box.bottom) list.scrollTop += token.bottom - box.bottom + 4;
     }
 
+    // biome-ignore lint/correctness/noUnusedVariables: it is read where it is assigned
     let frame = 0;
     function look(token, inKeys = false, other = -1) {
       if (token === now.token && inKeys === now.inKeys && other === now.other) return;
@@ -293,7 +384,16 @@ function view(id, style, content) {
       list.addEventListener("keydown", (event) => {
         const n = list.children.length;
         const from = (i === 1) === now.inKeys || !isCross() ? now.token : 0;
-        const to = { ArrowRight: from + 1, ArrowDown: from + 1, ArrowLeft: from - 1, ArrowUp: from - 1, Home: 0, End: n - 1, PageDown: from + 10, PageUp: from - 10 }[event.key];
+        const to = {
+          ArrowRight: from + 1,
+          ArrowDown: from + 1,
+          ArrowLeft: from - 1,
+          ArrowUp: from - 1,
+          Home: 0,
+          End: n - 1,
+          PageDown: from + 10,
+          PageUp: from - 10,
+        }[event.key];
         if (event.ctrlKey || event.metaKey || event.altKey) return;
         if (to !== undefined) {
           Object.assign(now, { token: Math.max(0, Math.min(n - 1, to)), inKeys: i === 1, other: -1 });
@@ -309,7 +409,8 @@ function view(id, style, content) {
     });
     const inMatrix = (event) => {
       const box = canvas.getBoundingClientRect();
-      const place = (v, start, length, n) => Math.max(0, Math.min(n - 1, Math.floor(((v - start) / length) * n)));
+      const place = (v, start, length, n) =>
+        Math.max(0, Math.min(n - 1, Math.floor(((v - start) / length) * n)));
       const query = place(event.clientY, box.top, box.height, queriesOf(now.head).length);
       const key = place(event.clientX, box.left, box.width, keysOf(now.head).length);
       return isCross() || now.to ? [query, false, key] : [key, false, query];
@@ -329,7 +430,14 @@ function view(id, style, content) {
         node.addEventListener("click", () => pick(i));
         node.addEventListener("keydown", (event) => {
           const n = nodes.length;
-          const to = { ArrowRight: i + 1, ArrowDown: i + 1, ArrowLeft: i - 1, ArrowUp: i - 1, Home: 0, End: n - 1 }[event.key];
+          const to = {
+            ArrowRight: i + 1,
+            ArrowDown: i + 1,
+            ArrowLeft: i - 1,
+            ArrowUp: i - 1,
+            Home: 0,
+            End: n - 1,
+          }[event.key];
           if (to === undefined) return;
           event.preventDefault();
           const next = (to + n) % n;
@@ -360,7 +468,9 @@ function view(id, style, content) {
       if (host.dataset.theme === theme && ramp.length) return;
       host.dataset.theme = theme;
       const [low, high] = content.colors[theme].map(rgb);
-      ramp = Array.from({ length: 256 }, (_, v) => low.map((from, i) => Math.round(from + ((high[i] - from) * v) / 255)));
+      ramp = Array.from({ length: 256 }, (_, v) =>
+        low.map((from, i) => Math.round(from + ((high[i] - from) * v) / 255)),
+      );
       ramp.forEach((mixed, v) => {
         inks[v] = luminance(mixed) > 0.179 ? "#000" : "#fff";
       });
@@ -372,7 +482,8 @@ function view(id, style, content) {
     }
     follow();
     const observer = new MutationObserver(follow);
-    for (const node of [document.documentElement, document.body]) observer.observe(node, { attributes: true });
+    for (const node of [document.documentElement, document.body])
+      observer.observe(node, { attributes: true });
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", follow);
     requestAnimationFrame(follow);
   }

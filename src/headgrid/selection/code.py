@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from headgrid.anatomy.anatomy import Anatomy
 from headgrid.selection.activations import Where, activations
-from headgrid.selection.entries import Entries, entries_read
+from headgrid.selection.entries import HookedEntries, entries_read
 from headgrid.selection.masks import masks
 from headgrid.selection.parts import Parts
 from headgrid.selection.printer import text_of
@@ -141,11 +141,17 @@ def _nnsight(anatomy: Anatomy, chosen: Parts) -> str:
     return _joined([*lines, "    output = wrapped.output.save()"])
 
 
-def _entries(anatomy: Anatomy, chosen: Parts) -> list[Entries]:
+def _entries(anatomy: Anatomy, chosen: Parts) -> list[HookedEntries]:
     """Where the selected activations are read, in the order of the forward pass."""
     found = activations(anatomy, chosen)
-    order = {name: i for i, name in enumerate(stack.name for stack in anatomy.stacks)}
-    wanted = sorted(found.items(), key=lambda one: (order[one[0][1]], one[0][2], one[0][0] != "z"))
+    last = (anatomy.main.name, "cross")  # of a layer its own attention, that to the encoder, its MLP
+
+    def place(where: Where) -> tuple[bool, str, int, int]:
+        kind, name, layer = where
+        order = 2 if kind == "mlp" else int(name == "cross")
+        return name in last, "" if name in last else name, layer, order
+
+    wanted = sorted(found.items(), key=lambda one: place(one[0]))
     return [entries_read(anatomy, where, numbers) for where, numbers in wanted]
 
 

@@ -23,7 +23,7 @@ its output."""
 
 
 @dataclass(frozen=True)
-class Entries:
+class HookedEntries:
     """Heads or neurons among the entries of what a weight reads, or gives.
 
     Attributes:
@@ -49,7 +49,7 @@ class Entries:
 
 
 @shielded()
-def entries_read(anatomy: Anatomy, where: Where, numbers: tuple[int, ...]) -> Entries:
+def entries_read(anatomy: Anatomy, where: Where, numbers: tuple[int, ...]) -> HookedEntries:
     """Where heads' z or neurons pass: what enters the weight that reads them.
 
     Raises:
@@ -67,11 +67,11 @@ def entries_read(anatomy: Anatomy, where: Where, numbers: tuple[int, ...]) -> En
     if leaf != "weight":
         module, after = f"{owner}.{POINTS[kind]}", True
     entries = torch.cat([_inputs(slot) for slot in slots])
-    return Entries(slots[0].parameter, owner, module, after, entries[_places(slots, numbers)], _axes(slots[0]))
+    return HookedEntries(slots[0].parameter, owner, module, after, entries[_places(slots, numbers)], _axes(slots[0]))
 
 
 @shielded()
-def queries_given(anatomy: Anatomy, stack: str, layer: int, number: int) -> Entries:
+def queries_given(anatomy: Anatomy, stack: str, layer: int, number: int) -> HookedEntries:
     """Where a head's query is given by its weight: before norms of queries and rotation.
 
     Raises:
@@ -84,7 +84,7 @@ def queries_given(anatomy: Anatomy, stack: str, layer: int, number: int) -> Entr
     owner = owner.removesuffix(".base_layer")
     module = owner.removesuffix(BRIDGED) if leaf == "weight" else f"{owner}.{POINTS['q']}"
     entries = torch.cat([slot.of(_numbered(slot))[:, 0] for slot in slots])
-    return Entries(slots[0].parameter, owner, module, True, entries[_places(slots, (number,))], _axes(slots[0]))
+    return HookedEntries(slots[0].parameter, owner, module, True, entries[_places(slots, (number,))], _axes(slots[0]))
 
 
 def _places(slots: Sequence[Slot], numbers: Sequence[int]) -> list[int]:

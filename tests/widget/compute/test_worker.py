@@ -283,6 +283,7 @@ def test_a_job_that_has_ended_is_not_kept_in_memory(worker: Worker) -> None:
     assert gone.wait(SOON)
 
 
+@pytest.mark.slow
 def test_the_interpreter_ends_in_the_middle_of_a_job() -> None:
     script = """
 import threading, torch

@@ -52,6 +52,7 @@ def ask(state: GridState, do: Do, name: str = "", value: str = "", off: str = ""
     return [*message.faults, *faults, *([error["message"]] if error else [])]
 
 
+@pytest.mark.slow
 def test_importing_it_loads_no_library_of_widgets() -> None:
     code = (
         "import sys, headgrid.widget.state.grid_state, headgrid.widget.compute.scheduler, headgrid.widget.export.files"

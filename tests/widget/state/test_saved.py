@@ -163,6 +163,7 @@ def test_masks_begin_with_the_whole_model(grid: hg.HeadGrid) -> None:
     assert all(torch.equal(found[name], mask) for name, mask in expected.items())
 
 
+@pytest.mark.slow
 def test_devinterps_susceptibilities_take_the_masks(tmp_path: Path) -> None:
     pytest.importorskip("devinterp.slt.susceptibilities", reason="pip install 'headgrid[devinterp]'")
     import datasets

@@ -103,6 +103,7 @@ def test_layers_that_differ_have_looks_of_their_own() -> None:
     assert look(cells, "l0 mixer")["shapes"][-1] == "and 2 other shapes"
 
 
+@pytest.mark.slow
 def test_the_spec_of_a_large_model_is_small() -> None:
     config = transformers.LlamaConfig(
         num_hidden_layers=126, num_attention_heads=128, num_key_value_heads=8, hidden_size=16384,

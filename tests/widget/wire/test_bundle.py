@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[3]
 JS, STATIC = ROOT / "js", ROOT / "src" / "headgrid" / "widget" / "static"
 
 
+@pytest.mark.slow
 def test_the_committed_bundle_is_what_the_sources_build(tmp_path: Path) -> None:
     if shutil.which("npm") is None or not (JS / "node_modules").exists():
         pytest.skip("node is not installed: the bundle is not built anew (make test installs what it needs with node)")
@@ -87,6 +88,7 @@ for k in range(10):
 """
 
 
+@pytest.mark.slow
 def test_ten_grids_in_a_saved_notebook_are_below_2_mb() -> None:
     """Each of them is saved with the whole bundle: what makes it one file for all browsers and hosts."""
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(TEN)])

@@ -229,6 +229,7 @@ traits = st.sampled_from(
 messages = st.dictionaries(traits, anything, max_size=5) | st.fixed_dictionaries({}, optional=likely)
 
 
+@pytest.mark.slow
 @given(st.lists(messages, max_size=6))
 @settings(max_examples=150)
 def test_whatever_comes_the_state_stays_valid(came: list[dict[str, Any]]) -> None:
