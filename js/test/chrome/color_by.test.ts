@@ -7,8 +7,8 @@ import { small } from "../specs";
 const cells = small();
 const valuesOf = (more = {}) => readValues(colors(Array(cells.count).fill(0.5), more), cells)!;
 const metrics = [
-  { name: "copying", label: "copying score", help: "how much it copies" },
-  { name: "norm", label: "OV norm", help: "" },
+  { name: "copying", label: "copying score", help: "how much it copies", live: false },
+  { name: "norm", label: "OV norm", help: "", live: false },
 ];
 const state = (more: Partial<ColorState> = {}): ColorState => ({
   metrics,
