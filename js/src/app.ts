@@ -18,8 +18,11 @@ import { followTheme } from "./dom/theme";
 import { makeSaveMenu } from "./export/save_menu";
 import { makeGrid } from "./grid/grid";
 import { detailOf, makeTooltip, type TooltipContent, tooltipOf } from "./grid/tooltip";
-import { inspectorContent, type ViewFocus } from "./inspector/content";
+import { hasTextTab, inspectorContent, type ViewFocus } from "./inspector/content";
 import { makeInspector } from "./inspector/inspector";
+import { liveContent, nextOf, patternsNote } from "./live/content";
+import { makeLivePanel } from "./live/live_panel";
+import { makePromptRow } from "./live/prompt_row";
 import { valueText } from "./model/cell_values";
 import { nameOf, numberAt, type Position, positionOf, wordOf } from "./model/cells";
 import { Editor } from "./model/editor";
@@ -38,7 +41,14 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
   const announcer = makeAnnouncer(() => model.get("spec"), sync.text, signal);
   const { say } = announcer;
   const editor = new Editor(sync, view, say);
-  const colorBy = makeColorBy((metric) => sync.recolor(metric), signal);
+  const { onText } = sync;
+  const colorBy = makeColorBy(
+    {
+      recolor: (metric) => sync.recolor(metric),
+      patterns: (thumbnails) => onText.ask({ thumbnails }),
+    },
+    signal,
+  );
   const status = makeStatus();
   const badge = makeBadge(signal);
   const name = make("span", { class: "hg-model" });
@@ -47,6 +57,8 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
   /** The number of this view's query that is not answered yet; -1 where there is none. */
   let asked = -1;
   let shownZoom = "";
+  /** The width that the grid has. */
+  let room = 0;
   /** The cell that this view inspects while there is no kernel. */
   let viewFocus: ViewFocus = sync.focus;
 
@@ -57,8 +69,15 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     if (!view.live) {
       viewFocus = { ...viewFocus, cell };
       showInspector();
-    } else if (byKey) asking = window.setTimeout(() => sync.inspect(cell), SETTLED);
-    else sync.inspect(cell);
+    } else if (byKey) asking = window.setTimeout(() => ask(cell), SETTLED);
+    else ask(cell);
+  };
+  /** Asks for the description of a cell, and for what it does on the text where that is in sight. */
+  const ask = (cell: number) => {
+    sync.inspect(cell);
+    const { tab } = view.inspector;
+    const isFirst = tab === "" && (onText.query.panel || onText.task.rows.length > 0);
+    onText.ask({ panel: (isFirst || tab === "live") && hasTextTab(sync, true, cell) });
   };
   const commands = makeCommands(sync, announcer);
   const step = (what: "undo" | "redo") => view.live && commands.step(what);
@@ -78,16 +97,19 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
       changed: () => {
         showStatus();
         const zoomed = JSON.stringify(grid.zoomed());
-        if (zoomed !== shownZoom) showTools();
+        if (zoomed !== shownZoom) {
+          showTools();
+          showColors();
+        }
       },
     },
     signal,
   );
-  const ask = (text: string) => {
+  const askQuery = (text: string) => {
     asked = sync.command("query", "", text);
     return asked;
   };
-  const query = makeQuery({ ask, say, leave: grid.focus }, signal);
+  const query = makeQuery({ ask: askQuery, say, leave: grid.focus }, signal);
   const completing = makeCompleting(query, (text, at) => sync.complete(text, at), signal);
   const toggleHelp = () => help.toggle();
   const tools = makeTools(
@@ -123,6 +145,20 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     { command: commands.ask, finished: announcer.done, shown: grid.refresh, say },
     signal,
   );
+  const prompt = makePromptRow(
+    {
+      send: (text, contrast) => {
+        // Who sends a text wants to see what happens on it.
+        view.inspector.tab = "live";
+        onText.ask({ row: 0, panel: true });
+        return onText.send(text, contrast);
+      },
+      row: (row) => onText.ask({ row }),
+      leave: grid.focus,
+    },
+    signal,
+  );
+  const livePanel = makeLivePanel(signal);
   const inspector = makeInspector(
     view.inspector,
     {
@@ -130,8 +166,12 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
       name: (cell) => cellText(nameOf, cell),
       go: (cell) => go(cell),
       normed: (ln) => normed(ln),
+      opened: (tab) => {
+        if (view.live) onText.ask({ panel: tab === "live" });
+      },
       say,
     },
+    livePanel,
     signal,
   );
   const tooltip = makeTooltip(signal);
@@ -147,6 +187,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     badge.note,
     help.element,
     query.element,
+    prompt.element,
     make("div", { class: "hg-rows" }, colorBy.element, saved.element),
     make("div", { class: "hg-main" }, left, make("div", { class: "hg-aside" }, inspector.element)),
     status.element,
@@ -185,7 +226,8 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     tools.update({ live, history: sync.history, zoomed });
   };
   const contentOf = (position: Position | null): TooltipContent | null =>
-    position && tooltipOf(view.cells, position, sync.on, sync.partial, sync.cellValues, sync.saved);
+    position &&
+    tooltipOf(view.cells, position, sync.on, sync.partial, sync.cellValues, sync.saved, sync.arrows.arrows);
   const showStatus = () => {
     const { cells } = view;
     const position = view.hover ?? (view.focused ? view.cursor : null);
@@ -202,12 +244,38 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     };
     status.update(brush ? { word: "", name: brush } : here, sync.text);
   };
-  const showInspector = () => inspector.update(inspectorContent(sync, view.live, viewFocus));
+  const showInspector = () => {
+    inspector.update(inspectorContent(sync, view.live, viewFocus));
+    livePanel.update(liveContent(sync, view.live, view.live ? sync.focus.cell : viewFocus.cell));
+  };
+  /** Cells that show patterns may be larger. */
+  const showPatterns = () => {
+    const { thumbnails } = onText.query;
+    if (view.patterns !== thumbnails) {
+      view.patterns = thumbnails;
+      grid.fitTo(room);
+    }
+    grid.refresh();
+  };
+  const showPrompt = () => {
+    const { task, query, isReading } = onText;
+    const row = Math.max(0, Math.min(query.row, task.rows.length - 1));
+    prompt.update({ task, row, isReading, next: nextOf(onText), live: view.live });
+  };
+  const showText = () => {
+    showPrompt();
+    showInspector();
+  };
   const showArrows = () => arrowBar.update(sync.arrows, view.cells);
   const showColors = () => {
     const { cells, cellValues, metric, colorError: error, progress } = sync;
     const { live } = view;
-    colorBy.update({ metrics: cells.metrics, cellValues, metric, error, progress, live });
+    const patterns = {
+      isThere: onText.task.available,
+      isOn: onText.query.thumbnails,
+      note: patternsNote(onText, grid.cellSide()),
+    };
+    colorBy.update({ metrics: cells.metrics, cellValues, metric, error, progress, live, patterns });
     legend.update(cellValues, root.dataset.theme ?? "light");
   };
   const showSaved = () => {
@@ -231,7 +299,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     completing.update(sync.completions);
     showTabs();
     showStatus();
-    showInspector();
+    showText();
     showArrows();
     showColors();
     showSaved();
@@ -260,6 +328,22 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     selected_heads: showInspector,
     precomputed: showInspector,
     completions: () => completing.update(sync.completions),
+    prompt: showText,
+    task_state: () => {
+      showText();
+      showColors();
+    },
+    live_query: () => {
+      showText();
+      showPatterns();
+      showColors();
+    },
+    live: showText,
+    effect: showText,
+    thumbnails: () => {
+      showColors();
+      grid.refresh();
+    },
   };
   /** The traits that changed and are not shown yet. */
   let changed: Trait[] = [];
@@ -305,6 +389,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
   el.append(root);
   const retheme = followTheme(root, signal, () => {
     grid.recolor();
+    livePanel.recolor();
     showColors();
   });
   const resize = (width: number, isFirst: boolean) => {
@@ -313,10 +398,13 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
       setLive(!isDisconnected(el));
     }
     const columns = Math.max(0, ...sync.cells.bands.map((band) => band.columns.length));
-    const { wide, room } = splitWidth(width, columns);
-    root.classList.toggle("hg-wide", wide);
+    const split = splitWidth(width, columns);
+    room = split.room;
+    root.classList.toggle("hg-wide", split.wide);
+    view.patterns = onText.query.thumbnails;
     grid.fitTo(room);
     showTools();
+    showColors();
   };
   followWidth(root, resize, signal);
   atEnd(signal, () => {

@@ -184,7 +184,7 @@ function entriesOf(scene: Scene, palette: Palette, caption: Caption, measure: Me
       height: 14,
       paint: (context) => {
         const plain = scene.arrows.every((one) => one.plain || one.arrow.kind !== kind);
-        const arrows = [{ arrow, points, strength: 0.5, plain }];
+        const arrows = [{ arrow, points, strength: 0.5, plain, idle: false }];
         paintArrows(context, { ...scene, hover: null, arrows }, palette);
         write(context, text, 36, 7, palette.muted);
       },

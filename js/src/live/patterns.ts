@@ -65,7 +65,7 @@ export function strongestKeys(pattern: Pattern, query: number, withoutFirst: boo
 
 /** How many tokens a square stands for, so that it is at least three pixels wide. */
 export function poolingOf(tokens: number, side: number): number {
-  return side > 0 ? Math.max(1, Math.ceil((3 * tokens) / side)) : 1;
+  return side >= 3 ? Math.max(1, Math.ceil(tokens / Math.floor(side / 3))) : 1;
 }
 
 /** A pattern in squares: the root of the largest attention in each, from 0 to 1; NaN where no query attends to a key. */
@@ -97,6 +97,10 @@ export function squaresOf(pattern: Pattern, pooling: number, withoutFirst: boole
   }
   return { rows, columns, pooling, roots, most };
 }
+
+/** The root of the largest attention, which has the full color; that to the first token counts only where it is not left out. */
+export const mostOf = (pattern: Pattern, withoutFirst: boolean): number =>
+  squaresOf(pattern, Math.max(pattern.queries, pattern.keys), withoutFirst).most;
 
 /** The query and the key with the largest attention in a square. */
 export function peakOf(
