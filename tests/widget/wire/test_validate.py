@@ -18,7 +18,7 @@ import headgrid as hg
 from headgrid.widget.wire import schema, validate
 from headgrid.widget.wire.schema import pack, unpack
 
-WRITTEN_BY_THE_BROWSER = {"complete", "commands", "focus", "recolor"}
+WRITTEN_BY_THE_BROWSER = {"complete", "commands", "focus", "recolor", "prompt", "live_query"}
 
 
 @pytest.fixture
