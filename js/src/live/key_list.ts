@@ -1,6 +1,6 @@
 /** What a query attends to, in words and numbers: the strongest keys, and all of them where that is asked for. */
 
-import { button, make, setText } from "../dom/elements";
+import { button, make, OWN_KEYS, setText } from "../dom/elements";
 import { marked, visible } from "../inspector/tokens";
 import { isSpecial, type KeyShare, type Pattern, percent, strongestKeys } from "./patterns";
 
@@ -24,12 +24,12 @@ export interface KeyList {
 /** How many keys are listed at first. */
 export const FEW = 6;
 
-/** "at to, token 14 of 14: john 48 %, mary 41 %": what a screen reader says of a query. */
+/** "l1h2 at to, token 14 of 14: john 48 %, mary 41 %": what a screen reader says of a query. */
 export function sentenceOf({ pattern, tokens, keys, query, withoutFirst }: PatternState, most = FEW): string {
   const shares = strongestKeys(pattern, query, withoutFirst).slice(0, most);
   const said = shares.map(({ key, share }) => `${spoken(keys[key] ?? "")} ${percent(share)}`);
   const first = withoutFirst ? ", the first token left out" : "";
-  const looks = `at ${spoken(tokens[query] ?? "")}, token ${query + 1} of ${tokens.length}${first}`;
+  const looks = `${pattern.title} at ${spoken(tokens[query] ?? "")}, token ${query + 1} of ${tokens.length}${first}`;
   return `${looks}: ${said.join(", ") || "nothing"}`;
 }
 
@@ -50,7 +50,7 @@ export function textOfPattern({ pattern, tokens, keys }: PatternState): string {
 
 export function makeKeyList(signal: AbortSignal): KeyList {
   const heading = make("h4", {});
-  const list = make("ol", { class: "hg-keys-of" });
+  const list = make("ol", { class: "hg-keys-of", "aria-label": "Keys, strongest first", ...OWN_KEYS });
   const first = make("p", { class: "hg-note" });
   let all = false;
   let last: PatternState | null = null;
@@ -89,6 +89,8 @@ export function makeKeyList(signal: AbortSignal): KeyList {
     heading.replaceChildren("at ", make("bdi", { class: "hg-word" }, visible(tokens[query] ?? "")), looks);
     list.replaceChildren(...shares.slice(0, all ? undefined : FEW).map((share) => rowOf(share, state)));
     list.classList.toggle("hg-all", all);
+    // What scrolls has to be reached by keys.
+    list.tabIndex = all ? 0 : -1;
     const sink = strongestKeys(pattern, query, false).find(({ key }) => key === 0);
     const left = withoutFirst
       ? `Left out: the first token, ${visible(keys[0] ?? "")}, ${percent(sink?.share ?? 0)}`

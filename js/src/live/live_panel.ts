@@ -96,6 +96,11 @@ export function makeLivePanel(signal: AbortSignal): LivePanel {
     reached = at;
     soon();
   };
+  /** Says what the query attends to, unless another head's answer is still in sight. */
+  const speak = () => {
+    const state = stateOf();
+    if (state && !element.classList.contains("hg-stale")) setText(spoken, sentenceOf(state));
+  };
   const lock = (query: number) => {
     locked = locked === query ? null : query;
     reached = null;
@@ -107,8 +112,7 @@ export function makeLivePanel(signal: AbortSignal): LivePanel {
       reached: (query, byKey) => {
         reach(query === null ? null : { query, key: -1 });
         // Numbers are said where a key asked for them, and not under a moving pointer.
-        const state = byKey && stateOf();
-        if (state) setText(spoken, sentenceOf(state));
+        if (byKey) speak();
       },
       chosen: lock,
     },
@@ -174,7 +178,8 @@ export function makeLivePanel(signal: AbortSignal): LivePanel {
     if (!hasText) return NO_TEXT;
     if (live && !isAsked) return CLOSED;
     if (content.view && content.isCurrent && !content.view.pending) return patterns.length ? "" : NOTHING;
-    return live ? WAIT : patterns.length ? "" : LOST;
+    // What is in sight fades meanwhile, and stays where it is.
+    return patterns.length ? "" : live ? WAIT : LOST;
   };
   const showEffect = () => {
     if (!content) return;
@@ -190,8 +195,9 @@ export function makeLivePanel(signal: AbortSignal): LivePanel {
   };
   const show = () => {
     const state = stateOf();
-    const isThere = state !== null && content?.hasText === true && !content.view?.error;
+    const isThere = state !== null && content?.hasText === true;
     setText(note, noteOf());
+    note.classList.toggle("hg-error", Boolean(content?.view?.error));
     note.classList.toggle("hg-pending", note.textContent === WAIT);
     pattern.hidden = !isThere;
     element.classList.toggle("hg-stale", Boolean(content?.live && (!content.view || !content.isCurrent)));
@@ -219,6 +225,7 @@ export function makeLivePanel(signal: AbortSignal): LivePanel {
     element,
     update: (next) => {
       content = next;
+      const before = view;
       if (next.view && next.view !== view && (next.view.heads.length || !next.view.pending)) {
         const isSame = JSON.stringify(view?.tokens) === JSON.stringify(next.view.tokens);
         if (!isSame) [locked, reached] = [null, null];
@@ -229,6 +236,8 @@ export function makeLivePanel(signal: AbortSignal): LivePanel {
         all = shownPatterns();
       }
       show();
+      // Whoever was on a token when the answer came hears the new one.
+      if (view !== before && line.element.querySelector(":focus")) speak();
     },
     recolor: () => {
       ramp = null;

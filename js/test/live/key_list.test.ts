@@ -12,9 +12,9 @@ const state = (more: Partial<PatternState> = {}): PatternState => ({
 
 describe("what a query attends to", () => {
   it("is said in one sentence, strongest first", () => {
-    expect(sentenceOf(state())).toBe("at to, token 3 of 3: mary 60\u00a0%, to 36\u00a0%, when 4\u00a0%");
+    expect(sentenceOf(state())).toBe("l0h1 at to, token 3 of 3: mary 60\u00a0%, to 36\u00a0%, when 4\u00a0%");
     expect(sentenceOf(state({ withoutFirst: true }))).toBe(
-      "at to, token 3 of 3, the first token left out: mary 60\u00a0%, to 36\u00a0%",
+      "l0h1 at to, token 3 of 3, the first token left out: mary 60\u00a0%, to 36\u00a0%",
     );
     expect(sentenceOf(state({ query: 0, withoutFirst: true }))).toContain(": nothing");
   });

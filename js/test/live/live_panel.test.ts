@@ -82,7 +82,7 @@ describe("the Live tab", () => {
     panel.chips()[2]!.focus();
     panel.chips()[2]!.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowLeft", bubbles: true }));
     expect(panel.find("[aria-live]").textContent).toBe(
-      "at mary, token 2 of 3: mary 75\u00a0%, when 25\u00a0%",
+      "l0h1 at mary, token 2 of 3: mary 75\u00a0%, when 25\u00a0%",
     );
   });
 
@@ -101,7 +101,7 @@ describe("the Live tab", () => {
     panel.update(content());
     panel.update(content({ view: null }));
     expect([panel.pattern().hidden, panel.note(), panel.element.className]).toEqual([
-      ...[false, "Running the model…", "hg-live-tab hg-stale"],
+      ...[false, "", "hg-live-tab hg-stale"],
     ]);
     panel.update(content({ view: null, live: false }));
     expect(panel.note()).toBe("");
@@ -115,8 +115,10 @@ describe("the Live tab", () => {
     expect(panel.note()).toBe("Click a head, or select some, to see what they attend to.");
     panel.update(content({ view: null, isAsked: false }));
     expect(panel.note()).toContain("choose it again");
-    panel.update(content({ view: liveView([], [], { error: "Out of memory." }) }));
-    expect(panel.note()).toBe("Out of memory.");
+    panel.update(content({ view: null }));
+    expect(panel.note()).toBe("Running the model…");
+    panel.update(content({ view: liveView(tokens, [one], { error: "Out of memory." }) }));
+    expect([panel.note(), panel.pattern().hidden]).toEqual(["Out of memory.", false]);
   });
 
   it("shows the keys of another text in a line of their own", () => {
