@@ -18,11 +18,10 @@ import { followTheme } from "./dom/theme";
 import { makeSaveMenu } from "./export/save_menu";
 import { makeGrid } from "./grid/grid";
 import { detailOf, makeTooltip, type TooltipContent, tooltipOf } from "./grid/tooltip";
-import { hasTextTab, inspectorContent, type ViewFocus } from "./inspector/content";
+import { inspectorContent, type ViewFocus } from "./inspector/content";
 import { makeInspector } from "./inspector/inspector";
-import { liveContent, nextOf, patternsNote } from "./live/content";
-import { makeLivePanel } from "./live/live_panel";
-import { makePromptRow } from "./live/prompt_row";
+import { patternChoice } from "./live/content";
+import { makeTextView } from "./live/text_view";
 import { valueText } from "./model/cell_values";
 import { nameOf, numberAt, type Position, positionOf, wordOf } from "./model/cells";
 import { Editor } from "./model/editor";
@@ -69,15 +68,8 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     if (!view.live) {
       viewFocus = { ...viewFocus, cell };
       showInspector();
-    } else if (byKey) asking = window.setTimeout(() => ask(cell), SETTLED);
-    else ask(cell);
-  };
-  /** Asks for the description of a cell, and for what it does on the text where that is in sight. */
-  const ask = (cell: number) => {
-    sync.inspect(cell);
-    const { tab } = view.inspector;
-    const isFirst = tab === "" && (onText.query.panel || onText.task.rows.length > 0);
-    onText.ask({ panel: (isFirst || tab === "live") && hasTextTab(sync, true, cell) });
+    } else if (byKey) asking = window.setTimeout(() => text.inspect(cell), SETTLED);
+    else text.inspect(cell);
   };
   const commands = makeCommands(sync, announcer);
   const step = (what: "undo" | "redo") => view.live && commands.step(what);
@@ -96,8 +88,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
       },
       changed: () => {
         showStatus();
-        const zoomed = JSON.stringify(grid.zoomed());
-        if (zoomed !== shownZoom) {
+        if (zoomState() !== shownZoom) {
           showTools();
           showColors();
         }
@@ -145,20 +136,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     { command: commands.ask, finished: announcer.done, shown: grid.refresh, say },
     signal,
   );
-  const prompt = makePromptRow(
-    {
-      send: (text, contrast) => {
-        // Who sends a text wants to see what happens on it.
-        view.inspector.tab = "live";
-        onText.ask({ row: 0, panel: true });
-        return onText.send(text, contrast);
-      },
-      row: (row) => onText.ask({ row }),
-      leave: grid.focus,
-    },
-    signal,
-  );
-  const livePanel = makeLivePanel(signal);
+  const text = makeTextView(sync, view, grid.focus, signal);
   const inspector = makeInspector(
     view.inspector,
     {
@@ -166,12 +144,10 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
       name: (cell) => cellText(nameOf, cell),
       go: (cell) => go(cell),
       normed: (ln) => normed(ln),
-      opened: (tab) => {
-        if (view.live) onText.ask({ panel: tab === "live" });
-      },
+      opened: text.opened,
       say,
     },
-    livePanel,
+    text.panel,
     signal,
   );
   const tooltip = makeTooltip(signal);
@@ -187,7 +163,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     badge.note,
     help.element,
     query.element,
-    prompt.element,
+    text.prompt,
     make("div", { class: "hg-rows" }, colorBy.element, saved.element),
     make("div", { class: "hg-main" }, left, make("div", { class: "hg-aside" }, inspector.element)),
     status.element,
@@ -219,11 +195,11 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     if (metric) sync.recolor(metric, ln);
   };
   const showTabs = () => tabs.update(stackTabs(sync.cells, sync.on, sync.partial), view.stack);
+  const zoomState = () => JSON.stringify([grid.zoomed(), grid.cellSide()]);
   const showTools = () => {
     const { live } = view;
-    const zoomed = grid.zoomed();
-    shownZoom = JSON.stringify(zoomed);
-    tools.update({ live, history: sync.history, zoomed });
+    shownZoom = zoomState();
+    tools.update({ live, history: sync.history, zoomed: grid.zoomed() });
   };
   const contentOf = (position: Position | null): TooltipContent | null =>
     position &&
@@ -246,7 +222,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
   };
   const showInspector = () => {
     inspector.update(inspectorContent(sync, view.live, viewFocus));
-    livePanel.update(liveContent(sync, view.live, view.live ? sync.focus.cell : viewFocus.cell));
+    text.show(view.live ? sync.focus.cell : viewFocus.cell);
   };
   /** Cells that show patterns may be larger. */
   const showPatterns = () => {
@@ -256,25 +232,13 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
       grid.fitTo(room);
     }
     grid.refresh();
-  };
-  const showPrompt = () => {
-    const { task, query, isReading } = onText;
-    const row = Math.max(0, Math.min(query.row, task.rows.length - 1));
-    prompt.update({ task, row, isReading, next: nextOf(onText), live: view.live });
-  };
-  const showText = () => {
-    showPrompt();
-    showInspector();
+    showColors();
   };
   const showArrows = () => arrowBar.update(sync.arrows, view.cells);
   const showColors = () => {
     const { cells, cellValues, metric, colorError: error, progress } = sync;
     const { live } = view;
-    const patterns = {
-      isThere: onText.task.available,
-      isOn: onText.query.thumbnails,
-      note: patternsNote(onText, grid.cellSide()),
-    };
+    const patterns = patternChoice(onText, grid.cellSide());
     colorBy.update({ metrics: cells.metrics, cellValues, metric, error, progress, live, patterns });
     legend.update(cellValues, root.dataset.theme ?? "light");
   };
@@ -299,7 +263,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     completing.update(sync.completions);
     showTabs();
     showStatus();
-    showText();
+    showInspector();
     showArrows();
     showColors();
     showSaved();
@@ -328,22 +292,18 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     selected_heads: showInspector,
     precomputed: showInspector,
     completions: () => completing.update(sync.completions),
-    prompt: showText,
+    prompt: showInspector,
     task_state: () => {
-      showText();
+      showInspector();
       showColors();
     },
     live_query: () => {
-      showText();
+      showInspector();
       showPatterns();
-      showColors();
     },
-    live: showText,
-    effect: showText,
-    thumbnails: () => {
-      showColors();
-      grid.refresh();
-    },
+    live: showInspector,
+    effect: showInspector,
+    thumbnails: () => showPatterns(),
   };
   /** The traits that changed and are not shown yet. */
   let changed: Trait[] = [];
@@ -389,7 +349,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
   el.append(root);
   const retheme = followTheme(root, signal, () => {
     grid.recolor();
-    livePanel.recolor();
+    text.panel.recolor();
     showColors();
   });
   const resize = (width: number, isFirst: boolean) => {

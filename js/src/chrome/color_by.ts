@@ -1,6 +1,7 @@
 /** What the cells show: the menu that colors them, and the one that draws patterns in them. */
 
 import { keepKeys, make, OWN_KEYS, on, setText } from "../dom/elements";
+import type { PatternChoice } from "../live/content";
 import type { CellValues } from "../model/cell_values";
 import type { Metric, ProgressState } from "../model/wire";
 import { makeProgress } from "./progress";
@@ -17,13 +18,6 @@ export interface ColorState {
   progress: ProgressState;
   live: boolean;
   patterns: PatternChoice;
-}
-
-/** Whether cells can show attention patterns, whether they do, and what is to be said of them. */
-export interface PatternChoice {
-  isThere: boolean;
-  isOn: boolean;
-  note: string;
 }
 
 export interface ColorEvents {

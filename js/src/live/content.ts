@@ -26,12 +26,24 @@ export function nextOf({ view, effect, query }: LiveSync): readonly NextToken[] 
   return effect.row === query.row ? effect.next : [];
 }
 
+/** Whether cells can show attention patterns, whether they do, and what is to be said of them. */
+export interface PatternChoice {
+  isThere: boolean;
+  isOn: boolean;
+  note: string;
+}
+
+export function patternChoice(onText: LiveSync, cellSide: number): PatternChoice {
+  const { task, query } = onText;
+  return { isThere: task.available, isOn: query.thumbnails, note: patternsNote(onText, cellSide) };
+}
+
 /** What is to be said of the patterns in the cells: why there are none, or what their squares stand for; "" for nothing. */
 export function patternsNote({ query, thumbnails, task }: LiveSync, cellSide: number): string {
   if (!query.thumbnails) return "";
   if (!task.rows.length) return "type a text for them into the box above";
   if (!thumbnails) return "running the model\u2026";
   if (thumbnails.size && cellSide && cellSide < LEAST_PATTERN)
-    return `cells of ${Math.floor(cellSide)} pixels are too small for patterns: zoom in to ${LEAST_PATTERN}`;
+    return `cells are ${Math.floor(cellSide)} px, patterns need ${LEAST_PATTERN}: zoom in`;
   return thumbnails.note;
 }

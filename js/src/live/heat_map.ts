@@ -18,10 +18,15 @@ export interface HeatMap {
   update(state: PatternState, ramp: Ramp | null): void;
 }
 
-/** The longest side of the map, the room of the labels, and the least side of a square that has one, in pixels. */
+/** The longest side of the map, the most room of the labels, and the least side of a square that has one, in pixels. */
 const SIDE = 280;
 const LABELS = 76;
 const LEAST_LABELED = 11;
+/** What a label takes: its letters, and the space beside it. */
+const PER_LETTER = 6.7;
+const BESIDE = 8;
+/** No more tokens than these have labels, whatever the size. */
+const MANY = SIDE / LEAST_LABELED;
 
 export interface HeatMapLayout {
   pooling: number;
@@ -30,10 +35,11 @@ export interface HeatMapLayout {
   labeled: boolean;
 }
 
-/** How so many queries and keys fit into a width. */
-export function layOutMap(queries: number, keys: number, width: number): HeatMapLayout {
+/** How so many queries and keys fit into a width, the longest label having so many letters. */
+export function layOutMap(queries: number, keys: number, width: number, letters = 99): HeatMapLayout {
   const count = Math.max(queries, keys);
-  const beside = clamp(width - LABELS, 100, SIDE);
+  const labels = Math.min(LABELS, BESIDE + PER_LETTER * letters);
+  const beside = clamp(width - labels, 100, SIDE);
   if (beside / count >= LEAST_LABELED)
     return { pooling: 1, square: Math.min(40, Math.floor(beside / count)), labeled: true };
   const side = clamp(width, 100, SIDE);
@@ -71,7 +77,8 @@ export function makeHeatMap(events: HeatMapEvents, signal: AbortSignal): HeatMap
   const draw = () => {
     if (!state) return;
     const { pattern, tokens, keys, withoutFirst } = state;
-    layout = layOutMap(pattern.queries, pattern.keys, element.clientWidth || SIDE + LABELS);
+    const letters = Math.max(...tokens.slice(0, MANY).map((token) => visible(token).length));
+    layout = layOutMap(pattern.queries, pattern.keys, element.clientWidth || SIDE + LABELS, letters);
     const { pooling, square, labeled } = layout;
     const key = [pattern, withoutFirst, ramp, pooling, square, labeled, tokens, keys];
     if (!key.some((part, k) => part !== drawn[k])) return;

@@ -48,6 +48,33 @@ export function textOfPattern({ pattern, tokens, keys }: PatternState): string {
   return [["query \\ key", ...keys.map(clean)].join("\t"), ...lines].join("\n");
 }
 
+/** One key of the list, with its share as a bar and as a number. */
+interface KeyRow {
+  node: HTMLElement;
+  update(share: KeyShare, state: PatternState): void;
+}
+
+function makeKeyRow(): KeyRow {
+  const name = make("bdi", {});
+  const bar = make("span", { class: "hg-share", "aria-hidden": "true" });
+  const number = make("span", { class: "hg-number" });
+  const node = make("li", {}, make("span", { class: "hg-token hg-key" }, name), bar, number);
+  let drawn = "";
+  const update = ({ key, share }: KeyShare, { keys, key: pointed }: PatternState) => {
+    const token = keys[key] ?? "";
+    const mark = JSON.stringify([token, key, share]);
+    node.classList.toggle("hg-pointed", key === pointed);
+    if (mark === drawn) return;
+    drawn = mark;
+    name.replaceChildren(...marked(token));
+    node.title = `${JSON.stringify(token)}, token ${key + 1}`;
+    node.classList.toggle("hg-muted", key === 0 || isSpecial(token));
+    bar.style.setProperty("--hg-at", `${(100 * share).toFixed(1)}%`);
+    setText(number, percent(share));
+  };
+  return { node, update };
+}
+
 export function makeKeyList(signal: AbortSignal): KeyList {
   const heading = make("h4", {});
   const list = make("ol", { class: "hg-keys-of", "aria-label": "Keys, strongest first", ...OWN_KEYS });
@@ -65,29 +92,22 @@ export function makeKeyList(signal: AbortSignal): KeyList {
   );
   const element = make("div", { class: "hg-key-list" }, heading, list, first, more);
 
-  const rowOf = ({ key, share }: KeyShare, { keys, key: pointed }: PatternState) => {
-    const token = keys[key] ?? "";
-    const isMuted = key === 0 || isSpecial(token);
-    const classes = [isMuted && "hg-muted", key === pointed && "hg-pointed"].filter(Boolean).join(" ");
-    return make(
-      "li",
-      { class: classes || undefined, title: `${JSON.stringify(token)}, token ${key + 1}` },
-      make("span", { class: "hg-token hg-key" }, make("bdi", {}, ...marked(token))),
-      make("span", {
-        class: "hg-share",
-        style: `--hg-at:${(100 * share).toFixed(1)}%`,
-        "aria-hidden": "true",
-      }),
-      make("span", { class: "hg-number" }, percent(share)),
-    );
-  };
+  const rows: KeyRow[] = [];
   const update = (state: PatternState) => {
     last = state;
     const { pattern, tokens, keys, query, withoutFirst } = state;
     const shares = strongestKeys(pattern, query, withoutFirst);
     const looks = pattern.cell < 0 ? " they look at, on average" : " it looks at";
     heading.replaceChildren("at ", make("bdi", { class: "hg-word" }, visible(tokens[query] ?? "")), looks);
-    list.replaceChildren(...shares.slice(0, all ? undefined : FEW).map((share) => rowOf(share, state)));
+    const shown = shares.slice(0, all ? undefined : FEW);
+    // A pointer that moves changes what the rows say, and not the rows.
+    while (rows.length > shown.length) rows.pop()!.node.remove();
+    while (rows.length < shown.length) {
+      const row = makeKeyRow();
+      rows.push(row);
+      list.append(row.node);
+    }
+    for (const [k, share] of shown.entries()) rows[k]!.update(share, state);
     list.classList.toggle("hg-all", all);
     // What scrolls has to be reached by keys.
     list.tabIndex = all ? 0 : -1;

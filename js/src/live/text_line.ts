@@ -4,6 +4,9 @@ import { make, OWN_KEYS, on } from "../dom/elements";
 import { marked } from "../inspector/tokens";
 import { isSpecial } from "./patterns";
 
+/** How many strengths of color are told apart. */
+const STEPS = 20;
+
 export interface TextEvents {
   /** A token is pointed at, or reached by a key; null when the pointer leaves. */
   reached(token: number | null, byKey: boolean): void;
@@ -51,6 +54,8 @@ export function makeTextLine(purpose: string, events: TextEvents | null, signal:
   let stop = -1;
   /** The query that is marked. */
   let shown = -1;
+  /** How each token is marked. */
+  let drawn: string[] = [];
 
   const chipOf = (token: string, k: number) =>
     make(
@@ -122,7 +127,7 @@ export function makeTextLine(purpose: string, events: TextEvents | null, signal:
       const focused = element.querySelector(":focus") !== null;
       tokens = next;
       chips = next.map(chipOf);
-      [stop, shown] = [-1, -1];
+      [stop, shown, drawn] = [-1, -1, []];
       // The blanks between chips are for those who copy them.
       element.replaceChildren(...chips.flatMap((chip) => [chip, " "]));
       if (events) for (const chip of chips) chip.tabIndex = -1;
@@ -134,13 +139,19 @@ export function makeTextLine(purpose: string, events: TextEvents | null, signal:
     mark: ({ query, locked, strength, withoutFirst }) => {
       for (const [k, chip] of chips.entries()) {
         const isQuery = k === query;
-        chip.style.setProperty("--hg-strength", `${Math.round(100 * strength(k))}%`);
+        const step = Math.round(STEPS * strength(k));
+        const isOut = k === 0 && withoutFirst;
+        // Muted, but to be read on a strong color too.
+        const isPale = (isOut || isSpecial(tokens[k]!)) && step < 0.4 * STEPS;
+        const mark = [step, isQuery, isQuery && locked, isOut, isPale].join();
+        // Of a thousand tokens a pointer that moves changes a few.
+        if (mark === drawn[k]) continue;
+        drawn[k] = mark;
+        chip.style.setProperty("--hg-strength", `${(100 * step) / STEPS}%`);
         chip.classList.toggle("hg-query-token", isQuery);
         chip.classList.toggle("hg-locked", isQuery && locked);
-        chip.classList.toggle("hg-left-out", k === 0 && withoutFirst);
-        // Muted, but to be read on a strong color too.
-        const isPale = (k === 0 && withoutFirst) || isSpecial(tokens[k]!);
-        chip.classList.toggle("hg-pale", isPale && strength(k) < 0.4);
+        chip.classList.toggle("hg-left-out", isOut);
+        chip.classList.toggle("hg-pale", isPale);
         if (events) chip.ariaSelected = String(isQuery && locked);
       }
       if (!events) return;

@@ -63,7 +63,7 @@ describe("what is beside the text", () => {
     };
     const note = (more: object, side: number) => patternsNote(syncOf(more).onText, side);
     expect(note({ thumbnails }, 34)).toBe("2 x 2");
-    expect(note({ thumbnails }, 12)).toBe("cells of 12 pixels are too small for patterns: zoom in to 28");
+    expect(note({ thumbnails }, 12)).toBe("cells are 12 px, patterns need 28: zoom in");
     expect(note({}, 34)).toBe("running the model…");
     expect(note({ task_state: task() }, 34)).toContain("type a text");
     expect(note({ live_query: { n: 1, row: 0, panel: true, thumbnails: false } }, 34)).toBe("");

@@ -11,6 +11,7 @@ describe("the layout of a map", () => {
   it("has labels where they fit, whole pixels where it can, and squares of three pixels at least", () => {
     expect(layOutMap(14, 14, 356)).toEqual({ pooling: 1, square: 20, labeled: true });
     expect(layOutMap(3, 3, 356).square).toBe(40);
+    expect([layOutMap(14, 14, 210).labeled, layOutMap(14, 14, 210, 6).labeled]).toEqual([false, true]);
     expect(layOutMap(40, 40, 356)).toEqual({ pooling: 1, square: 7, labeled: false });
     for (const tokens of [60, 94, 100, 333, 1024, 2048]) {
       const { pooling, square } = layOutMap(tokens, tokens, 300);
