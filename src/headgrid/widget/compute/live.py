@@ -92,7 +92,10 @@ class Live:
     def _typed(self, prompt: Prompt, task: Task) -> None:
         state = self._state
         if state.prompt["n"] == prompt["n"]:
-            state.binding.run(lambda: self._take(task, prompt, typed=True), lambda _: state.binding.show("task", task))
+            was = state.task
+            state.binding.run(
+                lambda: self._take(task, prompt, typed=True), lambda _: state.binding.show("task", (was, task))
+            )
 
     def _no_task(self, prompt: Prompt, error: Exception) -> None:
         if self._state.prompt["n"] == prompt["n"]:
@@ -125,7 +128,7 @@ class Live:
 
     def sleep(self) -> None:
         """Forget what can be read again; what is shown stays."""
-        self._forget()
+        self._reader.forget()
         if self._shared is not None:
             self._shared.forget()
 
@@ -133,8 +136,15 @@ class Live:
         """Ask again for what was asked for and is not answered."""
         if self._state.task_state["prompt"] != self._state.prompt["n"]:
             self.prompt()
-        self._asked = {}
+        for lane in LANES:
+            if self._shown(lane)["pending"]:
+                self._stop(lane)
         self.refresh()
+
+    def _shown(self, lane: str) -> Any:
+        """What is shown of what a lane reads."""
+        state = self._state
+        return {"live": state.live, "thumbnails": state.thumbnails, "effect": state.effect}[lane]
 
     @property
     def shows(self) -> bool:
@@ -177,21 +187,29 @@ class Live:
         for lane, wanted in (("live", query["panel"]), ("effect", query["panel"]), ("thumbnails", query["thumbnails"])):
             if task is None or not wanted:
                 self._stop(lane)
-        if task is None or not (query["panel"] or query["thumbnails"]):
+        if task is None:
+            self._show_nothing()
             return
         if row >= task.n_rows:
-            said = f"There is no row {row}: the task has {task.n_rows}, counted from 0"
-            base = {"query": query["n"], "row": row}
             for lane in LANES:
                 self._stop(lane)
-            state.show("live", {**NO_LIVE, **base, "focus": state.focus["n"], "error": said})
-            state.show("thumbnails", {**NO_THUMBNAILS, **base, "note": said})
+            self._show_nothing(f"There is no row {row}: the task has {task.n_rows}, counted from 0")
             return
         if query["panel"]:
             self._ask_patterns(task, row)
             self._ask_effect(task, row)
         if query["thumbnails"]:
             self._ask_thumbnails(task, row)
+
+    def _show_nothing(self, why: str = "") -> None:
+        """Answer what is asked where there is nothing to show."""
+        state, query = self._state, self._state.live_query
+        numbers = {"query": query["n"], "row": query["row"]}
+        if query["panel"]:
+            state.show("live", {**NO_LIVE, **numbers, "focus": state.focus["n"], "error": why})
+        if query["thumbnails"]:
+            note = why or "There is no text yet: type one, or set grid.task"
+            state.show("thumbnails", {**NO_THUMBNAILS, **numbers, "note": note})
 
     def _ask_patterns(self, task: Task, row: int) -> None:
         state = self._state
@@ -242,6 +260,7 @@ class Live:
     def _not_read(self, asked: Question, error: Exception) -> None:
         """Say why there is no answer, and keep the last one."""
         if self._asked.get("live") == asked:
+            del self._asked["live"]  # whoever asks again has it tried again
             state = self._state
             numbers = {"query": state.live_query["n"], "focus": state.focus["n"], "row": asked[2]}
             kept = self._last if self._last["row"] == asked[2] else NO_LIVE
@@ -280,6 +299,7 @@ class Live:
 
     def _not_drawn(self, asked: Question, error: Exception) -> None:
         self._show_thumbnails(asked, {**NO_THUMBNAILS, "note": said_of(error)})
+        self._asked.pop("thumbnails", None)
 
     def _show_thumbnails(self, asked: Question, found: Thumbnails) -> None:
         if self._asked.get("thumbnails") == asked:
@@ -326,6 +346,7 @@ class Live:
 
     def _not_measured(self, asked: Question, base: SelectionEffect, error: Exception) -> None:
         if self._asked.get("effect") == asked:
+            del self._asked["effect"]
             shown = self._state.effect if self._state.effect["text"] == base["text"] else base
             self._state.show("effect", {**shown, "pending": False, "error": said_of(error)})
 

@@ -26,6 +26,9 @@ T = TypeVar("T")
 MOST_BYTES = 2**25
 """What patterns that were read may take, to be shown again when their head is looked at again."""
 
+MOST_ROWS = 20
+"""The rows whose thumbnails are kept."""
+
 PATIENCE = 2
 """How often an answer is read because weights have changed while it was read."""
 
@@ -53,10 +56,12 @@ class LiveAnswers:
     small: dict[int, Thumbnails] = field(default_factory=dict)
 
     def trim(self) -> None:
-        """Drop the patterns that were read, if they take too much."""
+        """Drop what was read, if it takes too much."""
         if sum(len(one["values"]) for one in self.heads.values()) > MOST_BYTES:
             self.heads.clear()
             self.scored.clear()
+        while len(self.small) > MOST_ROWS:
+            del self.small[next(iter(self.small))]
 
 
 class LiveReader:
