@@ -20,12 +20,13 @@ from headgrid.widget.compute.live_reader import LiveAnswers, LiveReader
 from headgrid.widget.compute.selection_effect import effects_of
 from headgrid.widget.compute.shared_copy import SharedCopy
 from headgrid.widget.compute.summary_cache import SummaryCache
+from headgrid.widget.compute.tested_arrows import AT_ONCE, EdgeEnds, ends
 from headgrid.widget.compute.thumbnails import thumbnails, too_many
 from headgrid.widget.compute.worker import Turn, Worker
 from headgrid.widget.state.grid_spec import spec
 from headgrid.widget.state.grid_state import GridState
 from headgrid.widget.wire.empty import NO_EFFECT, NO_LIVE, NO_PROGRESS, NO_THUMBNAILS
-from headgrid.widget.wire.schema import LiveView, Prompt, SelectionEffect, Thumbnails
+from headgrid.widget.wire.schema import Arrow, LiveView, Prompt, SelectionEffect, Thumbnails
 
 MOST_HEADS = 8
 """The heads whose patterns are shown side by side."""
@@ -34,7 +35,7 @@ EACH = 0.1
 """Seconds between two reports of progress."""
 
 DRAWING = "reading attention patterns"
-LANES = ("live", "thumbnails", "effect")
+LANES = ("live", "thumbnails", "effect", "edges")
 
 Question = tuple[Any, ...]
 
@@ -109,6 +110,7 @@ class Live:
         for trait, nothing in (("live", NO_LIVE), ("thumbnails", NO_THUMBNAILS), ("effect", NO_EFFECT)):
             state.show(trait, nothing)  # type: ignore[arg-type]
         self._last = NO_LIVE
+        self._untest_arrows()
         state.show("task_state", live_task.state_of(task, self._model, prompt, typed))
         state.binding.show("spec", spec(state.cells, state.silent, self._coloring.quantities))
         self._coloring.task_changed()
@@ -144,7 +146,8 @@ class Live:
     def _shown(self, lane: str) -> Any:
         """What is shown of what a lane reads."""
         state = self._state
-        return {"live": state.live, "thumbnails": state.thumbnails, "effect": state.effect}[lane]
+        edges = {"pending": any(arrow["carries"] is None for arrow in state.arrows["arrows"])}
+        return {"live": state.live, "thumbnails": state.thumbnails, "effect": state.effect, "edges": edges}[lane]
 
     @property
     def shows(self) -> bool:
@@ -184,8 +187,8 @@ class Live:
         """Have read what the view shows of the present task, row, focus and selection, if it is not what it was."""
         state, query = self._state, self._state.live_query
         task, row = state.task, query["row"]
-        for lane, wanted in (("live", query["panel"]), ("effect", query["panel"]), ("thumbnails", query["thumbnails"])):
-            if task is None or not wanted:
+        for lane in LANES:
+            if task is None or not query["thumbnails" if lane == "thumbnails" else "panel"]:
                 self._stop(lane)
         if task is None:
             self._show_nothing()
@@ -198,6 +201,7 @@ class Live:
         if query["panel"]:
             self._ask_patterns(task, row)
             self._ask_effect(task, row)
+            self._ask_arrows(task)
         if query["thumbnails"]:
             self._ask_thumbnails(task, row)
 
@@ -349,6 +353,50 @@ class Live:
             del self._asked["effect"]
             shown = self._state.effect if self._state.effect["text"] == base["text"] else base
             self._state.show("effect", {**shown, "pending": False, "error": said_of(error)})
+
+    # ---- tested arrows
+
+    def _ask_arrows(self, task: Task) -> None:
+        """Have the arrows tested that are not, some at a time."""
+        untested = [ends(arrow) for arrow in self._state.arrows["arrows"] if arrow["carries"] is None][:AT_ONCE]
+        asked = "edges", task, tuple(untested)
+        if self._asked.get("edges") != asked:
+            self._asked["edges"] = asked
+            self._worker.cancel("edges")
+            if untested:
+                self._worker.submit("edges", partial(self._test, asked), partial(self._not_tested, asked))
+
+    def _untest_arrows(self) -> None:
+        """Take back what arrows carried on another task."""
+        arrows = self._state.arrows
+        if any(arrow["carries"] is not None for arrow in arrows["arrows"]):
+            plain: list[Arrow] = [{**arrow, "carries": None, "stands_out": False} for arrow in arrows["arrows"]]
+            self._state.show("arrows", {**arrows, "arrows": plain})
+
+    def _test(self, asked: Question, turn: Turn) -> None:
+        _, task, untested = asked
+        reader = self._reader
+        found = reader.steady(turn, lambda answers: reader.edges(answers, task, untested, turn.cancelled))
+        turn.show(partial(self._show_tested, asked, found))
+
+    def _show_tested(self, asked: Question, found: dict[EdgeEnds, tuple[float, bool]]) -> None:
+        if self._asked.get("edges") != asked:
+            return
+        arrows = self._state.arrows
+        carried = [
+            {**arrow, "carries": found[ends(arrow)][0], "stands_out": found[ends(arrow)][1]}
+            if ends(arrow) in found else arrow
+            for arrow in arrows["arrows"]
+        ]  # fmt: skip
+        self._state.show("arrows", {**arrows, "arrows": carried})
+        self._ask_arrows(asked[1])
+
+    def _not_tested(self, asked: Question, error: Exception) -> None:
+        if self._asked.get("edges") == asked:
+            arrows = self._state.arrows
+            said = f"Arrows are not tested on the task: {said_of(error)}"
+            if said not in arrows["note"]:
+                self._state.show("arrows", {**arrows, "note": f"{arrows['note']} {said}".strip()})
 
 
 def telling(label: str, show: Callable[[dict[str, Any]], object]) -> Callable[[int, int], None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -15,6 +15,7 @@ from headgrid.widget.compute.live_patterns import RowHeads
 from headgrid.widget.compute.next_tokens import next_tokens
 from headgrid.widget.compute.shared_copy import SharedCopy, WeightsStamp
 from headgrid.widget.compute.summary_cache import SummaryCache
+from headgrid.widget.compute.tested_arrows import EdgeEnds, tested
 from headgrid.widget.compute.worker import Turn
 from headgrid.widget.state.cell_index import Component
 from headgrid.widget.state.grid_state import GridState
@@ -46,6 +47,7 @@ class LiveAnswers:
         rows: row and stack -> its tokens, those of its keys, and whether patterns are triangles.
         next: row -> the next tokens.
         small: row -> the thumbnails.
+        edges: edge -> what it carries, and whether that stands out.
     """
 
     version: WeightsStamp | None = None
@@ -54,6 +56,7 @@ class LiveAnswers:
     rows: dict[tuple[int, str], tuple[list[str], list[str], bool]] = field(default_factory=dict)
     next: dict[int, list[NextToken]] = field(default_factory=dict)
     small: dict[int, Thumbnails] = field(default_factory=dict)
+    edges: dict[EdgeEnds, tuple[float, bool]] = field(default_factory=dict)
 
     def trim(self) -> None:
         """Drop what was read, if it takes too much."""
@@ -192,6 +195,15 @@ class LiveReader:
             found = self.component(cell)
             answers.heads[row, cell] = {**answers.heads[row, cell], "scores": scores[found.layer, found.number]}
             answers.scored.add((row, cell))
+
+    def edges(
+        self, answers: LiveAnswers, task: Task, wanted: Sequence[EdgeEnds], cancelled: Callable[[], bool]
+    ) -> dict[EdgeEnds, tuple[float, bool]]:
+        """Read what some edges carry on the task, and whether that stands out."""
+        missing = [one for one in wanted if one not in answers.edges]
+        if missing:
+            answers.edges |= tested(self.model, task, missing, lambda cell: self._text([cell]), cancelled)
+        return {one: answers.edges[one] for one in wanted if one in answers.edges}
 
     def _text(self, cells: list[int]) -> str:
         return " | ".join(self._state.cells.describe(cell)[0] for cell in cells)
