@@ -254,7 +254,7 @@ def test_a_row_that_is_not_there_is_said() -> None:
     grid = watched()
     prompt(grid, 1, TEXT)
     query(grid, 5, row=3, thumbnails=True)
-    assert settled(grid).live["error"] == "There is no row 3: the task has 1, counted from 0"
+    assert settled(grid).live["error"] == "There is no row 3: the task has rows 0 to 0"
     assert (grid.live["query"], grid.thumbnails["query"]) == (5, 5)
 
 
@@ -270,6 +270,24 @@ def test_who_sleeps_forgets_and_who_wakes_shows_it_still() -> None:
     assert (grid.live, grid.effect, grid.thumbnails) == before
     focus(grid, 1, "l0h1")
     assert [head["title"] for head in settled(grid).live["heads"]] == ["l0h1", "l1h2"]
+
+
+def test_while_nobody_looks_nothing_is_read() -> None:
+    grid = watched(select="l1h2")
+    prompt(grid, 1, TEXT)
+    query(grid, 1, thumbnails=True)
+    settled(grid)
+    grid.set_state({"_view_count": 0})
+    grid.select("l0h1")
+    grid.task = hg.Task(grid.tokenizer, ["the dog says"])
+    thread = grid._scheduler.worker._thread
+    if thread is not None:
+        thread.join(60)
+    assert grid._scheduler.worker._thread is None
+    assert grid.live["heads"] == [], "and what was shown was of another text"
+    grid.set_state({"_view_count": 1})
+    assert [head["title"] for head in settled(grid).live["heads"]] == ["l0h1"]
+    assert (len(grid.live["tokens"]), grid.effect["text"], grid.thumbnails["size"]) == (4, "l0h1", 4)
 
 
 def test_what_slept_half_way_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,7 +44,7 @@ def test_another_task_tests_anew_and_none_takes_it_back() -> None:
 
 
 def test_arrows_are_tested_some_at_a_time_until_all_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("headgrid.widget.compute.live.AT_ONCE", 2)
+    monkeypatch.setattr("headgrid.widget.compute.live_lanes.AT_ONCE", 2)
     grid = watched(tiny.fresh(LLAMA), select="l0h1 | l0h4 | l1h2 | l2h3")
     prompt(grid, 1, "5 7 9 11", "5 7 8 11")
     query(grid, 1)

@@ -15,12 +15,12 @@ from headgrid.widget.compute.live_patterns import RowHeads
 from headgrid.widget.compute.next_tokens import next_tokens
 from headgrid.widget.compute.shared_copy import SharedCopy, WeightsStamp
 from headgrid.widget.compute.summary_cache import SummaryCache
-from headgrid.widget.compute.tested_arrows import EdgeEnds, tested
+from headgrid.widget.compute.tested_arrows import EdgeEnds, ends, tested
 from headgrid.widget.compute.worker import Turn
 from headgrid.widget.state.cell_index import Component
 from headgrid.widget.state.grid_state import GridState
 from headgrid.widget.wire.empty import NO_LIVE
-from headgrid.widget.wire.schema import HeadPattern, LiveView, NextToken, Thumbnails
+from headgrid.widget.wire.schema import Arrow, Arrows, HeadPattern, LiveView, NextToken, Thumbnails
 
 T = TypeVar("T")
 
@@ -74,13 +74,31 @@ class LiveReader:
         state: the grid.
         shared: the copy of its model that the worker runs; None where there is no model, and nothing is read.
         cache: knows how often weights were seen to change.
+
+    Attributes:
+        changes: how many changes of the weights had been seen when what is shown was read; -1 for nothing.
     """
 
     def __init__(self, state: GridState, shared: SharedCopy | None, cache: SummaryCache) -> None:
         self._state, self._shared, self._cache = state, shared, cache
         self._answers = LiveAnswers()
+        self.changes = -1
 
     # ---- for any thread
+
+    def shown(self) -> None:
+        """Something is shown that was read with the weights as they were last seen."""
+        self.changes = self._cache.changes
+
+    def carried(self, arrows: Arrows) -> Arrows:
+        """Arrows with what those of them carry that were tested before."""
+        found = self._answers.edges
+        every: list[Arrow] = [
+            {**arrow, "carries": found[ends(arrow)][0], "stands_out": found[ends(arrow)][1]}
+            if ends(arrow) in found else arrow
+            for arrow in arrows["arrows"]
+        ]  # fmt: skip
+        return {**arrows, "arrows": every}
 
     def forget(self) -> None:
         """Forget what was read: it is read again when it is asked for."""
@@ -198,12 +216,11 @@ class LiveReader:
 
     def edges(
         self, answers: LiveAnswers, task: Task, wanted: Sequence[EdgeEnds], cancelled: Callable[[], bool]
-    ) -> dict[EdgeEnds, tuple[float, bool]]:
+    ) -> None:
         """Read what some edges carry on the task, and whether that stands out."""
         missing = [one for one in wanted if one not in answers.edges]
         if missing:
             answers.edges |= tested(self.model, task, missing, lambda cell: self._text([cell]), cancelled)
-        return {one: answers.edges[one] for one in wanted if one in answers.edges}
 
     def _text(self, cells: list[int]) -> str:
         return " | ".join(self._state.cells.describe(cell)[0] for cell in cells)

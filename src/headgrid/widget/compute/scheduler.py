@@ -94,7 +94,7 @@ class Scheduler:
     def wake(self) -> None:
         """Somebody looks: what was stopped is asked for again."""
         slept = self._asleep
-        self._asleep = False
+        self._asleep, self.live.awake = False, True
         self.watch()
         if slept:
             self._age = self.cache.age  # what is shown stays, unless the weights changed in the meantime
@@ -241,7 +241,7 @@ class Scheduler:
         turn.show(partial(self._show_arrows, found))
 
     def _show_arrows(self, found: Arrows) -> None:
-        self._state.show("arrows", found)
+        self._state.show("arrows", self.live.carried(found))
         self.live.refresh()
 
     def _not_composed(self, error: Exception) -> None:
