@@ -124,7 +124,7 @@ class StateWidget(TransactionWidget):
         if trait == "saved":
             self._tell_saved()
         elif trait == "task":
-            self._notify_trait("task", None, value)
+            self._notify_trait("task", *value)
         else:
             self.set_trait(trait, dict(value) if isinstance(value, dict) else value)
 

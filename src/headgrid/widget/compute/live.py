@@ -1,11 +1,10 @@
-"""What heads do on the task: what a view asks for is read on the worker, and shown as more of it is known.
+"""What heads do on the task: the task, and all that a view shows of it.
 
 Its methods are for the thread that changes the grid, with the state's lock held, unless they say otherwise.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -13,30 +12,18 @@ from typing import Any
 import torch
 
 from headgrid.experiments.task import Task
-from headgrid.selection.selection import Selection
 from headgrid.widget.compute import live_task, to_wire
 from headgrid.widget.compute.coloring import Coloring
-from headgrid.widget.compute.live_reader import LiveAnswers, LiveReader
-from headgrid.widget.compute.selection_effect import effects_of
+from headgrid.widget.compute.live_lane import LiveLane
+from headgrid.widget.compute.live_lanes import EdgeLane, EffectLane, ThumbnailLane
+from headgrid.widget.compute.live_reader import LiveReader
+from headgrid.widget.compute.pattern_lane import PatternLane
 from headgrid.widget.compute.shared_copy import SharedCopy
 from headgrid.widget.compute.summary_cache import SummaryCache
-from headgrid.widget.compute.thumbnails import thumbnails, too_many
 from headgrid.widget.compute.worker import Turn, Worker
 from headgrid.widget.state.grid_spec import spec
 from headgrid.widget.state.grid_state import GridState
-from headgrid.widget.wire.empty import NO_EFFECT, NO_LIVE, NO_PROGRESS, NO_THUMBNAILS
-from headgrid.widget.wire.schema import LiveView, Prompt, SelectionEffect, Thumbnails
-
-MOST_HEADS = 8
-"""The heads whose patterns are shown side by side."""
-
-EACH = 0.1
-"""Seconds between two reports of progress."""
-
-DRAWING = "reading attention patterns"
-LANES = ("live", "thumbnails", "effect")
-
-Question = tuple[Any, ...]
+from headgrid.widget.wire.schema import Arrows, Prompt
 
 
 class Live:
@@ -50,6 +37,9 @@ class Live:
         cache: knows how often weights were seen to change.
         worker: runs the model.
         coloring: colors the cells, by numbers of the task too.
+
+    Attributes:
+        awake: whether anybody may look: while nobody does, nothing is read.
     """
 
     def __init__(
@@ -57,11 +47,11 @@ class Live:
         cache: SummaryCache, worker: Worker, coloring: Coloring,
     ) -> None:  # fmt: skip
         self._state, self._model, self._tokenizer, self._shared = state, model, tokenizer, shared
-        self._cache, self._worker, self._coloring = cache, worker, coloring
+        self._worker, self._coloring, self.awake = worker, coloring, True
         self._reader = LiveReader(state, shared, cache)
-        self._asked: dict[str, Question] = {}
-        self._last: LiveView = NO_LIVE  # the last that is an answer
-        self._changes = -1  # how many changes of the weights had been seen when what is shown was read
+        self._patterns = PatternLane(state, worker, self._reader)
+        others = (one(state, worker, self._reader) for one in (ThumbnailLane, EffectLane, EdgeLane))
+        self._lanes: tuple[LiveLane, ...] = (self._patterns, *others)
         state.task_state = live_task.state_of(None, model, state.prompt, typed=False)
 
     # ---- the task
@@ -92,7 +82,10 @@ class Live:
     def _typed(self, prompt: Prompt, task: Task) -> None:
         state = self._state
         if state.prompt["n"] == prompt["n"]:
-            state.binding.run(lambda: self._take(task, prompt, typed=True), lambda _: state.binding.show("task", task))
+            was = state.task
+            state.binding.run(
+                lambda: self._take(task, prompt, typed=True), lambda _: state.binding.show("task", (was, task))
+            )
 
     def _no_task(self, prompt: Prompt, error: Exception) -> None:
         if self._state.prompt["n"] == prompt["n"]:
@@ -103,9 +96,8 @@ class Live:
         state = self._state
         state.task = task
         self._forget()
-        for trait, nothing in (("live", NO_LIVE), ("thumbnails", NO_THUMBNAILS), ("effect", NO_EFFECT)):
-            state.show(trait, nothing)  # type: ignore[arg-type]
-        self._last = NO_LIVE
+        for lane in self._lanes:
+            lane.clear()
         state.show("task_state", live_task.state_of(task, self._model, prompt, typed))
         state.binding.show("spec", spec(state.cells, state.silent, self._coloring.quantities))
         self._coloring.task_changed()
@@ -115,17 +107,19 @@ class Live:
 
     def snapshot(self) -> Callable[[], None]:
         """A function that restores the present state; what was asked for is asked again."""
-        last, changes = self._last, self._changes
+        last, changes = self._patterns.last, self._reader.changes
 
         def restore() -> None:
-            self._last, self._changes = last, changes
-            self._asked = {}
+            self._patterns.last, self._reader.changes = last, changes
+            for lane in self._lanes:
+                lane.asked = None
 
         return restore
 
     def sleep(self) -> None:
-        """Forget what can be read again; what is shown stays."""
-        self._forget()
+        """Forget what can be read again, and read nothing any more; what is shown stays."""
+        self.awake = False
+        self._reader.forget()
         if self._shared is not None:
             self._shared.forget()
 
@@ -133,14 +127,15 @@ class Live:
         """Ask again for what was asked for and is not answered."""
         if self._state.task_state["prompt"] != self._state.prompt["n"]:
             self.prompt()
-        self._asked = {}
+        for lane in self._lanes:
+            if lane.pending:
+                lane.stop()
         self.refresh()
 
     @property
     def shows(self) -> bool:
         """Whether anything is shown that depends on the weights."""
-        query = self._state.live_query
-        return self._state.task is not None and (query["panel"] or query["thumbnails"])
+        return self._state.task is not None and any(lane.wanted for lane in self._lanes)
 
     def outdated(self, changes: int) -> bool:
         """Whether what is shown is of weights that have changed since.
@@ -148,7 +143,7 @@ class Live:
         Args:
             changes: how many changes of the weights were seen.
         """
-        return self.shows and 0 <= self._changes < changes
+        return self.shows and 0 <= self._reader.changes < changes
 
     def weights_changed(self, changes: int) -> None:
         """Read anew what is shown, if weights have changed since it was read."""
@@ -156,204 +151,32 @@ class Live:
             self._forget()
             self.refresh()
 
+    def carried(self, arrows: Arrows) -> Arrows:
+        """Arrows with what those of them carry that were tested on the task."""
+        return self._reader.carried(arrows) if self._state.task is not None else arrows
+
     def _forget(self) -> None:
         self._reader.forget()
-        self._changes = -1
-        for lane in LANES:
-            self._stop(lane)
-
-    def _stop(self, lane: str) -> None:
-        """Drop what a lane does, and the progress that it showed."""
-        self._worker.cancel(lane)
-        if self._asked.pop(lane, None) is not None and lane == "thumbnails":
-            self._state.show("progress", NO_PROGRESS)
-
-    # ---- what is asked for
+        self._reader.changes = -1
+        for lane in self._lanes:
+            lane.stop()
 
     def refresh(self) -> None:
         """Have read what the view shows of the present task, row, focus and selection, if it is not what it was."""
-        state, query = self._state, self._state.live_query
-        task, row = state.task, query["row"]
-        for lane, wanted in (("live", query["panel"]), ("effect", query["panel"]), ("thumbnails", query["thumbnails"])):
-            if task is None or not wanted:
-                self._stop(lane)
-        if task is None or not (query["panel"] or query["thumbnails"]):
+        if not self.awake:
             return
-        if row >= task.n_rows:
-            said = f"There is no row {row}: the task has {task.n_rows}, counted from 0"
-            base = {"query": query["n"], "row": row}
-            for lane in LANES:
-                self._stop(lane)
-            state.show("live", {**NO_LIVE, **base, "focus": state.focus["n"], "error": said})
-            state.show("thumbnails", {**NO_THUMBNAILS, **base, "note": said})
-            return
-        if query["panel"]:
-            self._ask_patterns(task, row)
-            self._ask_effect(task, row)
-        if query["thumbnails"]:
-            self._ask_thumbnails(task, row)
-
-    def _ask_patterns(self, task: Task, row: int) -> None:
-        state = self._state
-        cells, n_heads = self._heads()
-        asked = "live", task, row, cells
-        numbers = {"query": state.live_query["n"], "focus": state.focus["n"], "row": row, "n_heads": n_heads}
-        if self._asked.get("live") == asked:
-            if any(state.live[name] != value for name, value in numbers.items()):  # type: ignore[literal-required]
-                state.show("live", {**state.live, **numbers})
-            return
-        self._asked["live"] = asked
-        self._worker.submit("live", partial(self._read, asked), partial(self._not_read, asked))
-        state.show("live", {**self._reader.known(row, cells), **numbers, "pending": True})
-
-    def _heads(self) -> tuple[tuple[int, ...], int]:
-        """The cells of the looked-at head and the selected ones, as many as are shown, and how many there are."""
-        state = self._state
-        focus = state.index[state.focus["cell"]]
-        selected = state.index.heads[state.coverage()[0][state.index.heads]].tolist()
-        looked_at = [state.focus["cell"]] if focus is not None and focus.kind == "head" else []
-        every = list(dict.fromkeys([*looked_at, *selected]))
-        if not every:
-            return (), 0
-        first = self._reader.component(every[0]).stack
-        same = [cell for cell in every if self._reader.component(cell).stack == first and not state.cells.absent[cell]]
-        return tuple(same[:MOST_HEADS]), len(every)
-
-    def _read(self, asked: Question, turn: Turn) -> None:
-        _, task, row, cells = asked
-        one, reader = task.rows([row]), self._reader
-        reader.steady(turn, lambda answers: reader.patterns(answers, one, row, cells))
-        turn.show(partial(self._show_live, asked, True))
-        reader.steady(turn, lambda answers: reader.next(answers, one, row))
-        turn.show(partial(self._show_live, asked, True))
-        reader.steady(turn, lambda answers: reader.scores(answers, one, row, cells, turn))
-        turn.show(partial(self._show_live, asked, False))
-
-    def _show_live(self, asked: Question, pending: bool) -> None:
-        if self._asked.get("live") != asked:
-            return
-        state = self._state
-        _, _, row, cells = asked
-        self._changes = self._cache.changes
-        numbers = {"query": state.live_query["n"], "focus": state.focus["n"], "row": row, "n_heads": self._heads()[1]}
-        self._last = {**self._reader.known(row, cells), **numbers, "pending": pending}  # type: ignore[typeddict-item]
-        state.show("live", self._last)
-
-    def _not_read(self, asked: Question, error: Exception) -> None:
-        """Say why there is no answer, and keep the last one."""
-        if self._asked.get("live") == asked:
-            state = self._state
-            numbers = {"query": state.live_query["n"], "focus": state.focus["n"], "row": asked[2]}
-            kept = self._last if self._last["row"] == asked[2] else NO_LIVE
-            state.show("live", {**kept, **numbers, "pending": False, "error": said_of(error)})
-
-    # ---- thumbnails
-
-    def _ask_thumbnails(self, task: Task, row: int) -> None:
-        state = self._state
-        asked, n = ("thumbnails", task, row), {"query": state.live_query["n"]}
-        if self._asked.get("thumbnails") == asked:
-            if state.thumbnails["query"] != n["query"]:
-                state.show("thumbnails", {**state.thumbnails, **n})
-            return
-        self._asked["thumbnails"] = asked
-        self._worker.cancel("thumbnails")
-        base: Thumbnails = {**NO_THUMBNAILS, "query": n["query"], "row": row}
-        if why := too_many(state.index):
-            state.show("thumbnails", {**base, "note": why})
-            return
-        self._worker.submit("thumbnails", partial(self._draw, asked), partial(self._not_drawn, asked))
-        state.show("thumbnails", {**base, "pending": True})
-
-    def _draw(self, asked: Question, turn: Turn) -> None:
-        _, task, row = asked
-
-        def read(answers: LiveAnswers) -> Thumbnails:
-            if row not in answers.small:
-                tell = telling(DRAWING, lambda progress: turn.show(partial(self._state.show, "progress", progress)))
-                answers.small[row] = thumbnails(
-                    self._reader.model, task.rows([row]), self._state.index, tell, turn.cancelled
-                )  # fmt: skip
-            return answers.small[row]
-
-        turn.show(partial(self._show_thumbnails, asked, self._reader.steady(turn, read)))
-
-    def _not_drawn(self, asked: Question, error: Exception) -> None:
-        self._show_thumbnails(asked, {**NO_THUMBNAILS, "note": said_of(error)})
-
-    def _show_thumbnails(self, asked: Question, found: Thumbnails) -> None:
-        if self._asked.get("thumbnails") == asked:
-            self._changes = self._cache.changes
-            self._state.show("progress", NO_PROGRESS)
-            self._state.show("thumbnails", {**found, "query": self._state.live_query["n"], "row": asked[2]})
-
-    # ---- the effect of the selection
-
-    def _ask_effect(self, task: Task, row: int) -> None:
-        state = self._state
-        asked = "effect", task, row, state.selection
-        if self._asked.get("effect") == asked:
-            return
-        self._asked["effect"] = asked
-        self._worker.cancel("effect")
-        base: SelectionEffect = {**NO_EFFECT, "row": row, "metric": live_task.metric_of(task)}
-        if not state.selection.n_params:
-            state.show("effect", base)
-            return
-        base = {**base, "text": str(state.selection)}
-        self._worker.submit("effect", partial(self._measure, asked), partial(self._not_measured, asked, base))
-        state.show("effect", {**base, "pending": True})
-
-    def _measure(self, asked: Question, turn: Turn) -> None:
-        task: Task
-        selection: Selection
-        _, task, row, selection = asked
-
-        def read(answers: LiveAnswers) -> SelectionEffect | None:
-            found = None
-            for found in effects_of(self._reader.model, task, row, selection, turn.cancelled):
-                if found["pending"] and self._reader.unchanged(answers):
-                    turn.show(partial(self._show_effect, asked, found))
-            return found
-
-        if (whole := self._reader.steady(turn, read)) is not None:
-            turn.show(partial(self._show_effect, asked, whole))
-
-    def _show_effect(self, asked: Question, found: SelectionEffect) -> None:
-        if self._asked.get("effect") == asked:
-            self._changes = self._cache.changes
-            self._state.show("effect", found)
-
-    def _not_measured(self, asked: Question, base: SelectionEffect, error: Exception) -> None:
-        if self._asked.get("effect") == asked:
-            shown = self._state.effect if self._state.effect["text"] == base["text"] else base
-            self._state.show("effect", {**shown, "pending": False, "error": said_of(error)})
-
-
-def telling(label: str, show: Callable[[dict[str, Any]], object]) -> Callable[[int, int], None]:
-    """A function that reports progress, not too often.
-
-    Args:
-        label: what is being done.
-        show: called with the progress as the wire has it.
-    """
-    last = time.monotonic()
-
-    def tell(done: int, total: int) -> None:
-        nonlocal last
-        if time.monotonic() - last >= EACH:
-            last = time.monotonic()
-            show({"label": label, "done": done, "total": total})
-
-    return tell
-
-
-def said_of(error: Exception) -> str:
-    """A fault as a sentence that says what to do where memory ran out."""
-    if (
-        isinstance(error, MemoryError | torch.OutOfMemoryError)
-        or "out of memory" in str(error).lower()
-        or ("can't allocate memory" in str(error).lower())
-    ):
-        return "There is not enough memory to run the model on this text: take a shorter text, or fewer rows"
-    return to_wire.said(error)
+        task, row = self._state.task, self._state.live_query["row"]
+        why = (
+            ""
+            if task is None or row < task.n_rows
+            else f"There is no row {row}: the task has rows 0 to {task.n_rows - 1}"
+        )
+        for lane in self._lanes:
+            if task is None or why or not lane.wanted:
+                lane.stop()
+            if not lane.wanted:
+                continue
+            if task is None or why:
+                lane.clear(why)
+            else:
+                lane.ask(task, row)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -15,16 +15,20 @@ from headgrid.widget.compute.live_patterns import RowHeads
 from headgrid.widget.compute.next_tokens import next_tokens
 from headgrid.widget.compute.shared_copy import SharedCopy, WeightsStamp
 from headgrid.widget.compute.summary_cache import SummaryCache
+from headgrid.widget.compute.tested_arrows import EdgeEnds, ends, tested
 from headgrid.widget.compute.worker import Turn
 from headgrid.widget.state.cell_index import Component
 from headgrid.widget.state.grid_state import GridState
 from headgrid.widget.wire.empty import NO_LIVE
-from headgrid.widget.wire.schema import HeadPattern, LiveView, NextToken, Thumbnails
+from headgrid.widget.wire.schema import Arrow, Arrows, HeadPattern, LiveView, NextToken, Thumbnails
 
 T = TypeVar("T")
 
 MOST_BYTES = 2**25
 """What patterns that were read may take, to be shown again when their head is looked at again."""
+
+MOST_ROWS = 20
+"""The rows whose thumbnails are kept."""
 
 PATIENCE = 2
 """How often an answer is read because weights have changed while it was read."""
@@ -43,6 +47,7 @@ class LiveAnswers:
         rows: row and stack -> its tokens, those of its keys, and whether patterns are triangles.
         next: row -> the next tokens.
         small: row -> the thumbnails.
+        edges: edge -> what it carries, and whether that stands out.
     """
 
     version: WeightsStamp | None = None
@@ -51,12 +56,15 @@ class LiveAnswers:
     rows: dict[tuple[int, str], tuple[list[str], list[str], bool]] = field(default_factory=dict)
     next: dict[int, list[NextToken]] = field(default_factory=dict)
     small: dict[int, Thumbnails] = field(default_factory=dict)
+    edges: dict[EdgeEnds, tuple[float, bool]] = field(default_factory=dict)
 
     def trim(self) -> None:
-        """Drop the patterns that were read, if they take too much."""
+        """Drop what was read, if it takes too much."""
         if sum(len(one["values"]) for one in self.heads.values()) > MOST_BYTES:
             self.heads.clear()
             self.scored.clear()
+        while len(self.small) > MOST_ROWS:
+            del self.small[next(iter(self.small))]
 
 
 class LiveReader:
@@ -66,13 +74,31 @@ class LiveReader:
         state: the grid.
         shared: the copy of its model that the worker runs; None where there is no model, and nothing is read.
         cache: knows how often weights were seen to change.
+
+    Attributes:
+        changes: how many changes of the weights had been seen when what is shown was read; -1 for nothing.
     """
 
     def __init__(self, state: GridState, shared: SharedCopy | None, cache: SummaryCache) -> None:
         self._state, self._shared, self._cache = state, shared, cache
         self._answers = LiveAnswers()
+        self.changes = -1
 
     # ---- for any thread
+
+    def shown(self) -> None:
+        """Something is shown that was read with the weights as they were last seen."""
+        self.changes = self._cache.changes
+
+    def carried(self, arrows: Arrows) -> Arrows:
+        """Arrows with what those of them carry that were tested before."""
+        found = self._answers.edges
+        every: list[Arrow] = [
+            {**arrow, "carries": found[ends(arrow)][0], "stands_out": found[ends(arrow)][1]}
+            if ends(arrow) in found else arrow
+            for arrow in arrows["arrows"]
+        ]  # fmt: skip
+        return {**arrows, "arrows": every}
 
     def forget(self) -> None:
         """Forget what was read: it is read again when it is asked for."""
@@ -187,6 +213,14 @@ class LiveReader:
             found = self.component(cell)
             answers.heads[row, cell] = {**answers.heads[row, cell], "scores": scores[found.layer, found.number]}
             answers.scored.add((row, cell))
+
+    def edges(
+        self, answers: LiveAnswers, task: Task, wanted: Sequence[EdgeEnds], cancelled: Callable[[], bool]
+    ) -> None:
+        """Read what some edges carry on the task, and whether that stands out."""
+        missing = [one for one in wanted if one not in answers.edges]
+        if missing:
+            answers.edges |= tested(self.model, task, missing, lambda cell: self._text([cell]), cancelled)
 
     def _text(self, cells: list[int]) -> str:
         return " | ".join(self._state.cells.describe(cell)[0] for cell in cells)

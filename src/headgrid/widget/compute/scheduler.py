@@ -20,7 +20,7 @@ from headgrid.widget.compute.worker import Turn, Worker
 from headgrid.widget.state.grid_spec import spec
 from headgrid.widget.state.grid_state import GridState
 from headgrid.widget.wire.empty import NO_ARROWS, NO_HEADS, NO_PROGRESS, no_partners
-from headgrid.widget.wire.schema import GridSpec, Summary
+from headgrid.widget.wire.schema import Arrows, GridSpec, Summary
 
 PATIENCE = 3.0
 """Seconds for which a cell of a notebook without a browser waits for what its grid shows."""
@@ -94,7 +94,7 @@ class Scheduler:
     def wake(self) -> None:
         """Somebody looks: what was stopped is asked for again."""
         slept = self._asleep
-        self._asleep = False
+        self._asleep, self.live.awake = False, True
         self.watch()
         if slept:
             self._age = self.cache.age  # what is shown stays, unless the weights changed in the meantime
@@ -238,7 +238,11 @@ class Scheduler:
 
     def _compose(self, now: SelectedHeads, turn: Turn) -> None:
         found = now.arrows(self.cache, self._state.index, turn.cancelled)
-        turn.show(partial(self._state.show, "arrows", found))
+        turn.show(partial(self._show_arrows, found))
+
+    def _show_arrows(self, found: Arrows) -> None:
+        self._state.show("arrows", self.live.carried(found))
+        self.live.refresh()
 
     def _not_composed(self, error: Exception) -> None:
         self._state.show("arrows", {**NO_ARROWS, "note": f"No arrows: {to_wire.said(error)}"})

@@ -30,6 +30,9 @@ CONTROLS = 20
 DRAWS = 5
 """The draws that a resampled effect is a mean over: each is a run of the selection and of every random set."""
 
+LONGEST = 60
+"""Characters of a selection that a sentence names."""
+
 MEANS_BYTES = 2**29
 """What recorded activations may take, for the means that the next tokens are of; else they are of zeros."""
 
@@ -87,9 +90,8 @@ def sentence(found: SelectionEffect) -> str:
     first = found["modes"][0]
     n = len(first["controls"])
     larger = sum(abs(control) < abs(first["value"]) for control in first["controls"])
-    said = (
-        f"Without {found['text']} (put to {first['mode']}) the {found['metric']} changes by {_signed(first['value'])}: "
-    )
+    name = found["text"] if len(found["text"]) <= LONGEST else "the selection"
+    said = f"Without {name} (put to {first['mode']}) the {found['metric']} changes by {_signed(first['value'])}: "
     if not n:
         said += "there is no other set of as many in the same layers to compare with."
     elif larger == n and n < CONTROLS:
@@ -98,8 +100,8 @@ def sentence(found: SelectionEffect) -> str:
         said += f"more than with any of {n} random sets of as many in the same layers, so it stands out."
     else:
         said += (
-            f"{n - larger} of {n} random sets of as many in the same layers change it as much or more, so it does not "
-            "stand out."
+            f"{n - larger} of {n} {'random' if n == CONTROLS else 'other'} sets of as many in the same layers change "
+            "it as much or more, so it does not stand out."
         )
     signs = {one["mode"]: _sign(one) for one in found["modes"] if one["mode"] != "patch"}
     if {-1, 1} <= set(signs.values()):

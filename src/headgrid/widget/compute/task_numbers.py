@@ -103,10 +103,7 @@ class TaskNumbers:
             }  # fmt: skip
             kept |= found
         if name not in kept:
-            raise ValueError(
-                f"No token of this text has a target of the type {TYPES[name][0]!r}: "
-                "no token comes twice" * (name in ("duplicate", "induction"))
-            )
+            raise ValueError(_no_target(name))
         return kept[name]
 
     def forget(self) -> None:
@@ -114,7 +111,8 @@ class TaskNumbers:
         self._of, self._kept = None, {}
 
     def _effects(self, name: str, model: torch.nn.Module, task: Task, tell: Tell, cancelled: Any) -> tuple[Floats, str]:
-        numbers, said, faults = np.full(self.index.n_cells, np.nan), list[str](), list[Exception]()
+        numbers, faults = np.full(self.index.n_cells, np.nan), list[Exception]()
+        off, measured = 0.0, 0
         options: dict[str, Any] = {"method": {"effect": "zero"}.get(name, name), "progress": tell}
         if name == "attribution":
             alone = task.corrupted is None and task.n_rows == 1
@@ -133,10 +131,11 @@ class TaskNumbers:
             values = found.values.numpy()
             numbers[cells[:, : values.shape[1]]] = values
             if found.errors is not None:
-                said.append(f"an estimate, off by up to {found.errors:.2g} where {len(found.exact)} were measured")
+                off, measured = max(off, found.errors), measured + len(found.exact)
         if faults and not np.isfinite(numbers).any():
             raise faults[0]
-        return numbers, ", ".join([f"on {metric_of(task)}", *said])
+        said = f", an estimate, off by up to {off:.2g} where {measured} were measured" if measured else ""
+        return numbers, f"on {metric_of(task)}{said}"
 
     def _types(self, model: torch.nn.Module, task: Task, tell: Tell, cancelled: Any) -> dict[str, tuple[Floats, str]]:
         """All types at once: what takes long is the patterns on shuffled tokens."""
@@ -166,3 +165,9 @@ class TaskNumbers:
         if faults and not found:
             raise faults[0]
         return found
+
+
+def _no_target(name: str) -> str:
+    if name in ("duplicate", "induction"):
+        return f"No token of this text comes twice, and {TYPES[name][0]!r} is about those that do: take another text"
+    return f"No token of this text sees a target of the type {TYPES[name][0]!r} and another key: take a longer text"
