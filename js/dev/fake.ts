@@ -10,10 +10,23 @@ import {
   wordOf,
 } from "../src/model/cells";
 import type { Model } from "../src/model/sync";
-import type { Column, Command, Complete, Focus, GridSpec, Recolor, Summary, Text } from "../src/model/wire";
+import type {
+  Column,
+  Command,
+  Complete,
+  Focus,
+  GridSpec,
+  LiveQuery,
+  Prompt,
+  Recolor,
+  Summary,
+  TaskState,
+  Text,
+} from "../src/model/wire";
 import { toWire } from "./bytes";
 import { arrowsAmong, chance, circuitsOfHead, circuitsOfMlp, METRICS } from "./fixtures";
 import { FakeHistory } from "./history";
+import { effectOf, NEXT, NO_LIVE, patternOf, taskOf, thumbnailsOf, tokensOf } from "./live";
 
 function plural(n: number, noun: string): string {
   return n ? `${n} ${noun}${n === 1 ? "" : "s"}` : "";
@@ -101,8 +114,51 @@ export class FakeModel implements Model {
     if (dirty.has("focus")) this.#answerFocus();
     if (dirty.has("commands")) this.#answerCommand();
     if (["focus", "commands"].some((trait) => dirty.has(trait))) this.#compare();
+    if (dirty.has("prompt")) this.#answerPrompt();
+    if (["focus", "commands", "live_query", "prompt"].some((trait) => dirty.has(trait))) this.#answerLive();
     if (dirty.has("complete")) this.#answerComplete();
     if (dirty.has("recolor")) this.#answerRecolor();
+  }
+
+  /** Gives the model a task, as Python does by itself; without rows it can be run, and has none. */
+  ask(panel: boolean, thumbnails: boolean, ...rows: string[]): void {
+    this.state.task_state = taskOf(...rows);
+    this.state.live_query = { n: 0, row: 0, panel, thumbnails };
+    this.#answerLive();
+  }
+
+  #answerPrompt(): void {
+    const { n, text } = this.state.prompt as Prompt;
+    const before = this.state.task_state as TaskState;
+    const error = tokensOf(text).length
+      ? ""
+      : "The text has no tokens: type at least two words that this model's tokenizer knows, such as 'when mary and john went'.";
+    const now = error ? before : taskOf(text);
+    this.set("task_state", { ...now, prompt: n, typed: true, error });
+    this.#dirty.clear();
+  }
+
+  #answerLive(): void {
+    const { available, rows } = (this.state.task_state ?? {}) as Partial<TaskState>;
+    if (!available || !rows) return;
+    const { n, row, panel, thumbnails } = this.state.live_query as LiveQuery;
+    const { n: focus, cell } = this.state.focus as Focus;
+    const tokens = tokensOf(rows[row] ?? "");
+    const selected = this.#heads(fromWire(this.state.cells, this.#cells.count)).map((one) => one.cell);
+    const looked = this.#heads(this.#cells.present).some((one) => one.cell === cell) ? [cell] : [];
+    const heads = [...new Set([...looked, ...selected])];
+    const wordFor = (one: number) => wordOf(this.#cells, positionOf(this.#cells, one)!);
+    const answer = { ...NO_LIVE, ...{ query: n, focus, row } };
+    const patterns = heads.slice(0, 8).map((one) => patternOf(one, wordFor(one), tokens));
+    if (panel && tokens.length)
+      this.set("live", { ...answer, tokens, heads: patterns, n_heads: heads.length, next: NEXT });
+    if (thumbnails && tokens.length) {
+      const all = this.#heads(this.#cells.present).map((one) => one.cell);
+      this.set("thumbnails", { query: n, row, ...thumbnailsOf(all, tokens) });
+    }
+    if (panel && tokens.length && selected.length)
+      this.set("effect", effectOf((this.state.text as Text).selection, row));
+    this.#dirty.clear();
   }
 
   /** Selects cells, as Python does by itself. */

@@ -3,17 +3,19 @@ import type { Arrow, Circuit, Direction, Metric, Score, TokenPair, Tokens } from
 
 export const METRICS: Metric[] = [
   {
+    live: false,
     name: "copying",
     label: "copying score",
     help: "Sum of the eigenvalues of OV by that of their sizes: +1 copies, −1 suppresses.",
   },
-  { name: "ov_norm", label: "OV norm", help: "Frobenius norm of the OV circuit." },
+  { name: "ov_norm", live: false, label: "OV norm", help: "Frobenius norm of the OV circuit." },
   {
+    live: false,
     name: "ov_rank",
     label: "OV entropy rank",
     help: "Exponential of the entropy of the squared singular values.",
   },
-  { name: "qk_norm", label: "QK norm", help: "Frobenius norm of the QK circuit." },
+  { name: "qk_norm", live: false, label: "QK norm", help: "Frobenius norm of the QK circuit." },
 ];
 
 /** Numbers between 0 and 1 that depend on the seed alone. */
@@ -179,7 +181,15 @@ export function arrowsAmong(heads: { cell: number; layer: number }[]): Arrow[] {
       .flatMap((b) =>
         (["Q", "K", "V"] as const).map((kind, k): Arrow => {
           const z = 14 * chance(a.cell * 7919 + b.cell * 31 + k)() ** 2 - 1;
-          return { source: a.cell, target: b.cell, kind, value: 0.1 + 0.01 * z, z };
+          return {
+            source: a.cell,
+            target: b.cell,
+            kind,
+            value: 0.1 + 0.01 * z,
+            z,
+            carries: null,
+            stands_out: false,
+          };
         }),
       ),
   );

@@ -1,4 +1,4 @@
-/** The dev page: `?model=NAME&dark&views=2&width=900&slow=2000&saved=5&disconnected&precomputed`. */
+/** The dev page: `?model=NAME&dark&views=2&width=900&slow=2000&saved=5&disconnected&precomputed&text=…&thumbnails&rows=3`. */
 import widget from "../src/widget";
 import { FakeModel } from "./fake";
 import { type Sizes, specOf } from "./specs";
@@ -92,6 +92,19 @@ const NAMES = [
 ];
 // A page without a kernel, and what it brought along.
 if (wanted.has("precomputed")) model.precompute(...selected);
+const text = wanted.get("text");
+if (text !== null) {
+  const words = "when mary and john went to the store , john gave a drink to";
+  const repeated = Array(Math.ceil(Number(text) / 14) || 1)
+    .fill(words)
+    .join(" ");
+  const row = Number(text) ? repeated.split(" ").slice(0, Number(text)).join(" ") : text || words;
+  model.ask(
+    wanted.has("panel"),
+    wanted.has("thumbnails"),
+    ...Array(Number(wanted.get("rows") ?? 1)).fill(row),
+  );
+}
 for (let k = 0; k < Number(wanted.get("saved") ?? 0); k++)
   model.save(
     NAMES[k] ?? `circuit ${k}`,

@@ -20,6 +20,8 @@ import { makeGrid } from "./grid/grid";
 import { detailOf, makeTooltip, type TooltipContent, tooltipOf } from "./grid/tooltip";
 import { inspectorContent, type ViewFocus } from "./inspector/content";
 import { makeInspector } from "./inspector/inspector";
+import { patternChoice } from "./live/content";
+import { makeTextView } from "./live/text_view";
 import { valueText } from "./model/cell_values";
 import { nameOf, numberAt, type Position, positionOf, wordOf } from "./model/cells";
 import { Editor } from "./model/editor";
@@ -38,7 +40,14 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
   const announcer = makeAnnouncer(() => model.get("spec"), sync.text, signal);
   const { say } = announcer;
   const editor = new Editor(sync, view, say);
-  const colorBy = makeColorBy((metric) => sync.recolor(metric), signal);
+  const { onText } = sync;
+  const colorBy = makeColorBy(
+    {
+      recolor: (metric) => sync.recolor(metric),
+      patterns: (thumbnails) => onText.ask({ thumbnails }),
+    },
+    signal,
+  );
   const status = makeStatus();
   const badge = makeBadge(signal);
   const name = make("span", { class: "hg-model" });
@@ -47,6 +56,8 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
   /** The number of this view's query that is not answered yet; -1 where there is none. */
   let asked = -1;
   let shownZoom = "";
+  /** The width that the grid has. */
+  let room = 0;
   /** The cell that this view inspects while there is no kernel. */
   let viewFocus: ViewFocus = sync.focus;
 
@@ -57,8 +68,8 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     if (!view.live) {
       viewFocus = { ...viewFocus, cell };
       showInspector();
-    } else if (byKey) asking = window.setTimeout(() => sync.inspect(cell), SETTLED);
-    else sync.inspect(cell);
+    } else if (byKey) asking = window.setTimeout(() => text.inspect(cell), SETTLED);
+    else text.inspect(cell);
   };
   const commands = makeCommands(sync, announcer);
   const step = (what: "undo" | "redo") => view.live && commands.step(what);
@@ -77,17 +88,19 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
       },
       changed: () => {
         showStatus();
-        const zoomed = JSON.stringify(grid.zoomed());
-        if (zoomed !== shownZoom) showTools();
+        if (zoomState() !== shownZoom) {
+          showTools();
+          showColors();
+        }
       },
     },
     signal,
   );
-  const ask = (text: string) => {
+  const askQuery = (text: string) => {
     asked = sync.command("query", "", text);
     return asked;
   };
-  const query = makeQuery({ ask, say, leave: grid.focus }, signal);
+  const query = makeQuery({ ask: askQuery, say, leave: grid.focus }, signal);
   const completing = makeCompleting(query, (text, at) => sync.complete(text, at), signal);
   const toggleHelp = () => help.toggle();
   const tools = makeTools(
@@ -123,6 +136,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     { command: commands.ask, finished: announcer.done, shown: grid.refresh, say },
     signal,
   );
+  const text = makeTextView(sync, view, grid.focus, signal);
   const inspector = makeInspector(
     view.inspector,
     {
@@ -130,8 +144,10 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
       name: (cell) => cellText(nameOf, cell),
       go: (cell) => go(cell),
       normed: (ln) => normed(ln),
+      opened: text.opened,
       say,
     },
+    text.panel,
     signal,
   );
   const tooltip = makeTooltip(signal);
@@ -147,6 +163,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     badge.note,
     help.element,
     query.element,
+    text.prompt,
     make("div", { class: "hg-rows" }, colorBy.element, saved.element),
     make("div", { class: "hg-main" }, left, make("div", { class: "hg-aside" }, inspector.element)),
     status.element,
@@ -178,14 +195,15 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     if (metric) sync.recolor(metric, ln);
   };
   const showTabs = () => tabs.update(stackTabs(sync.cells, sync.on, sync.partial), view.stack);
+  const zoomState = () => JSON.stringify([grid.zoomed(), grid.cellSide()]);
   const showTools = () => {
     const { live } = view;
-    const zoomed = grid.zoomed();
-    shownZoom = JSON.stringify(zoomed);
-    tools.update({ live, history: sync.history, zoomed });
+    shownZoom = zoomState();
+    tools.update({ live, history: sync.history, zoomed: grid.zoomed() });
   };
   const contentOf = (position: Position | null): TooltipContent | null =>
-    position && tooltipOf(view.cells, position, sync.on, sync.partial, sync.cellValues, sync.saved);
+    position &&
+    tooltipOf(view.cells, position, sync.on, sync.partial, sync.cellValues, sync.saved, sync.arrows.arrows);
   const showStatus = () => {
     const { cells } = view;
     const position = view.hover ?? (view.focused ? view.cursor : null);
@@ -202,12 +220,26 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     };
     status.update(brush ? { word: "", name: brush } : here, sync.text);
   };
-  const showInspector = () => inspector.update(inspectorContent(sync, view.live, viewFocus));
+  const showInspector = () => {
+    inspector.update(inspectorContent(sync, view.live, viewFocus));
+    text.show(view.live ? sync.focus.cell : viewFocus.cell);
+  };
+  /** Cells that show patterns may be larger. */
+  const showPatterns = () => {
+    const { thumbnails } = onText.query;
+    if (view.patterns !== thumbnails) {
+      view.patterns = thumbnails;
+      grid.fitTo(room);
+    }
+    grid.refresh();
+    showColors();
+  };
   const showArrows = () => arrowBar.update(sync.arrows, view.cells);
   const showColors = () => {
     const { cells, cellValues, metric, colorError: error, progress } = sync;
     const { live } = view;
-    colorBy.update({ metrics: cells.metrics, cellValues, metric, error, progress, live });
+    const patterns = patternChoice(onText, grid.cellSide());
+    colorBy.update({ metrics: cells.metrics, cellValues, metric, error, progress, live, patterns });
     legend.update(cellValues, root.dataset.theme ?? "light");
   };
   const showSaved = () => {
@@ -260,6 +292,18 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     selected_heads: showInspector,
     precomputed: showInspector,
     completions: () => completing.update(sync.completions),
+    prompt: showInspector,
+    task_state: () => {
+      showInspector();
+      showColors();
+    },
+    live_query: () => {
+      showInspector();
+      showPatterns();
+    },
+    live: showInspector,
+    effect: showInspector,
+    thumbnails: () => showPatterns(),
   };
   /** The traits that changed and are not shown yet. */
   let changed: Trait[] = [];
@@ -305,6 +349,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
   el.append(root);
   const retheme = followTheme(root, signal, () => {
     grid.recolor();
+    text.panel.recolor();
     showColors();
   });
   const resize = (width: number, isFirst: boolean) => {
@@ -313,10 +358,13 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
       setLive(!isDisconnected(el));
     }
     const columns = Math.max(0, ...sync.cells.bands.map((band) => band.columns.length));
-    const { wide, room } = splitWidth(width, columns);
-    root.classList.toggle("hg-wide", wide);
+    const split = splitWidth(width, columns);
+    room = split.room;
+    root.classList.toggle("hg-wide", split.wide);
+    view.patterns = onText.query.thumbnails;
     grid.fitTo(room);
     showTools();
+    showColors();
   };
   followWidth(root, resize, signal);
   atEnd(signal, () => {

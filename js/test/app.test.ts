@@ -3,7 +3,7 @@ import { fromWire } from "../src/model/bits";
 import { readSpec } from "../src/model/cells";
 import { type Command, type GridSpec, VERSION } from "../src/model/wire";
 import widget from "../src/widget";
-import { arrow, colors } from "./fixtures";
+import { arrow, colors, head, liveView, summary, task } from "./fixtures";
 import { Host, orders } from "./host";
 import { members, on, small, specOf, stacked, text } from "./specs";
 
@@ -370,5 +370,113 @@ describe("what stands around the grid", () => {
       items: [{ text: "l1h", note: "a head", begun: true }],
     });
     expect([find("[role=listbox]").hidden, find("[role=option]").textContent]).toEqual([false, "l1ha head"]);
+  });
+});
+
+describe("a view of what heads do on a text", () => {
+  const cells = small();
+  const [L0_LN1, L0H1, L1H1] = [2, 4, 9];
+
+  function texts(more: Record<string, unknown> = {}) {
+    const host = new Host({
+      ...{ spec: specOf(2, 3), cells: on(cells, L1H1), partial: on(cells), text: text() },
+      task_state: task({ rows: ["when mary gave", "the cat"] }),
+      ...more,
+    });
+    document.body.replaceChildren();
+    const { el, button } = viewOf(host);
+    const find = <T extends HTMLElement>(selector: string) => el.querySelector<T>(selector)!;
+    const tab = () =>
+      [...el.querySelectorAll<HTMLElement>("[role=tab]")].find((one) => one.ariaSelected === "true");
+    const open = (name: string) =>
+      [...el.querySelectorAll<HTMLElement>("[role=tab]")]
+        .find((one) => one.firstChild?.textContent === name)!
+        .click();
+    const focus = async (cell: number) => {
+      host.tell("focus", { n: ((host.state.focus as { n: number })?.n ?? 0) + 1, cell, ln: "folded" });
+      await shown();
+    };
+    const asked = () =>
+      host.state.live_query as { n: number; panel: boolean; row: number; thumbnails: boolean };
+    return {
+      host,
+      el,
+      find,
+      tab,
+      open,
+      focus,
+      asked,
+      button,
+      prompt: find<HTMLInputElement>(".hg-prompt-input"),
+    };
+  }
+
+  it("asks for nothing unasked", async () => {
+    const { host, focus } = texts();
+    await focus(L0H1);
+    host.tell("task_state", task({ rows: ["a text"] }));
+    await shown();
+    expect(host.writes).toEqual([]);
+  });
+
+  it("asks for patterns when the tab is opened, and for no more when another one is", async () => {
+    const { open, focus, asked, tab, host } = texts();
+    await focus(L0H1);
+    host.tell("summary", summary({ focus: 1, cell: L0H1 }));
+    await shown();
+    open("Live");
+    expect(asked()).toEqual({ n: 1, row: 0, panel: true, thumbnails: false });
+    open("OV");
+    expect([asked().panel, asked().n, tab()!.firstChild!.textContent]).toEqual([false, 2, "OV"]);
+  });
+
+  it("sends a text, opens the tab, and shows the answer of the last question only", async () => {
+    const { host, prompt, asked, find } = texts({
+      live_query: { n: 4, row: 1, panel: false, thumbnails: false },
+    });
+    expect(prompt.value).toBe("the cat");
+    prompt.value = "when john";
+    prompt.dispatchEvent(new Event("input"));
+    prompt.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter" }));
+    expect(host.state.prompt).toEqual({ n: 1, text: "when john", contrast: "" });
+    expect(asked()).toEqual({ n: 5, row: 0, panel: true, thumbnails: false });
+    const heads = [head(L1H1, "l1h1", [[1], [0.2, 0.8]])];
+    const answer = { focus: 0, row: 0, next: [{ token: " gave", p: 0.48 }] };
+    host.send({
+      task_state: task({ prompt: 1, rows: ["when john"] }),
+      live: liveView(["when", " john"], heads, { ...answer, query: 4 }),
+    });
+    await shown();
+    expect(find(".hg-next").textContent).toBe("");
+    host.tell("live", liveView(["when", " john"], heads, { ...answer, query: 5 }));
+    await shown();
+    expect(find(".hg-next").textContent).toContain("·gave 48.0");
+    expect(find(".hg-key-list h4").textContent).toBe("at ·john it looks at");
+  });
+
+  it("goes to another row, and has patterns drawn in the cells", async () => {
+    const { button, asked, el, host } = texts();
+    button("Next row").click();
+    expect([asked().row, asked().n]).toEqual([1, 1]);
+    const menu = [...el.querySelectorAll("select")].find((one) =>
+      one.textContent!.includes("attention patterns"),
+    )!;
+    menu.value = "patterns";
+    menu.dispatchEvent(new Event("change"));
+    await shown();
+    expect([asked(), host.writes]).toEqual([
+      { n: 2, row: 1, panel: false, thumbnails: true },
+      ["live_query", "live_query"],
+    ]);
+    expect(el.querySelector(".hg-patterns-note")!.textContent).toBe("running the model…");
+  });
+
+  it("has no Live tab for what is no head, and no row of the text for a config", async () => {
+    const { focus, el, host, find } = texts({ cells: on(cells) });
+    await focus(L0_LN1);
+    expect(el.querySelector(".hg-live-tab")).toBeNull();
+    host.tell("task_state", task({ available: false }));
+    await shown();
+    expect(find(".hg-prompt").hidden).toBe(true);
   });
 });

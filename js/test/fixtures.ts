@@ -1,5 +1,17 @@
 /** Small answers for the tests, as Python sends them. */
-import type { Arrow, Circuit, Colors, Direction, Summary, Tokens } from "../src/model/wire";
+import type {
+  Arrow,
+  Circuit,
+  Colors,
+  Direction,
+  HeadPattern,
+  LiveView,
+  SelectionEffect,
+  Summary,
+  TaskState,
+  Tokens,
+  TypeScore,
+} from "../src/model/wire";
 
 export const tokens = (...top: string[]): Tokens => ({
   top,
@@ -55,6 +67,8 @@ export const arrow = (source: number, target: number, z: number, kind: Arrow["ki
   kind,
   value: 0.1 + z / 100,
   z,
+  carries: null,
+  stands_out: false,
 });
 
 /** Colors of `values`, one for each cell from 0. */
@@ -76,3 +90,44 @@ export function colors(values: number[], more: Partial<Colors> = {}): Colors {
     ...more,
   };
 }
+
+/** The bytes of a pattern whose rows hold the attention of each query: 255 times its root. */
+export function patternBytes(rows: readonly (readonly number[])[]): DataView {
+  return new DataView(Uint8Array.from(rows.flat(), (value) => Math.round(255 * Math.sqrt(value))).buffer);
+}
+
+export const head = (
+  cell: number,
+  title: string,
+  rows: readonly (readonly number[])[],
+  scores: TypeScore[] = [],
+): HeadPattern => ({ cell, title, values: patternBytes(rows), scores });
+
+export const liveView = (
+  tokens: string[],
+  heads: HeadPattern[] = [],
+  more: Partial<LiveView> = {},
+): LiveView => ({
+  ...{ query: 1, focus: 1, row: 0, tokens, keys: [], triangle: true, heads, n_heads: heads.length },
+  ...{ next: [], pending: false, error: "" },
+  ...more,
+});
+
+export const task = (more: Partial<TaskState> = {}): TaskState => ({
+  ...{ available: true, prompt: 0, typed: false, name: "", rows: [], contrasts: [], answers: [] },
+  ...{ metric: "", error: "" },
+  ...more,
+});
+
+export const effect = (more: Partial<SelectionEffect> = {}): SelectionEffect => ({
+  ...{ text: "l0h1 | l1h2", row: 0, metric: "logit difference", clean: 5.31, sentence: "It stands out." },
+  modes: [
+    { mode: "zero", value: -4.2, low: -4.6, high: -3.9, controls: [-0.1, 0.2, 0] },
+    { mode: "mean", value: -3.1, low: -3.1, high: -3.1, controls: [] },
+  ],
+  next: [{ token: " mary", p: 0.9996 }],
+  without: [{ token: " john", p: 0.41 }],
+  alone: [{ token: " mary", p: 0.97 }],
+  ...{ pending: false, error: "" },
+  ...more,
+});

@@ -7,7 +7,7 @@ declare global {
 }
 
 /** From the lowest to the highest: a folder imports what is in it or below it, and never what is above it. */
-const ORDER = ["dom", "model", "grid", "inspector", "chrome", "export", "app"];
+const ORDER = ["dom", "model", "grid", "inspector", "live", "chrome", "export", "app"];
 
 const sources = import.meta.glob("../src/**/*.ts", { query: "?raw", import: "default", eager: true });
 

@@ -20,6 +20,14 @@ const AROUND: typeof KEYS = [
     ],
   ],
   [
+    "Prompt and Live",
+    [
+      ["Enter", "run the model on the text; on a token: keep it as the query"],
+      ["←, →", "to the next token, and what it attends to"],
+      ["Escape", "the row's text again; then back to the grid"],
+    ],
+  ],
+  [
     "Saved selections",
     [
       ["Name", "select it again"],

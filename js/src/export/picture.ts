@@ -178,13 +178,13 @@ function entriesOf(scene: Scene, palette: Palette, caption: Caption, measure: Me
     if (!scene.arrows.some(({ arrow }) => arrow.kind === kind)) continue;
     const text = `${kind}${LEGEND.composition}`;
     const points = [3, 9, 17, 25].map((x) => ({ x, y: 7 })) as unknown as Curve["points"];
-    const arrow = { source: -1, target: -1, kind, value: 0, z: 0 };
+    const arrow = { source: -1, target: -1, kind, value: 0, z: 0, carries: null, stands_out: false };
     entries.push({
       width: 36 + measure(text, palette.font),
       height: 14,
       paint: (context) => {
         const plain = scene.arrows.every((one) => one.plain || one.arrow.kind !== kind);
-        const arrows = [{ arrow, points, strength: 0.5, plain }];
+        const arrows = [{ arrow, points, strength: 0.5, plain, idle: false }];
         paintArrows(context, { ...scene, hover: null, arrows }, palette);
         write(context, text, 36, 7, palette.muted);
       },

@@ -1,6 +1,6 @@
 /** Which composition arrows are drawn, and where: curves from cell to cell in the grid's own pixels. Pure. */
 import { type Cells, positionOf } from "../model/cells";
-import { clamp } from "../model/numbers";
+import { clamp, short } from "../model/numbers";
 import { ARROWS, LANES } from "../model/style";
 import type { ArrowChoice } from "../model/view";
 import type { Arrow } from "../model/wire";
@@ -14,6 +14,8 @@ export interface Curve {
   strength: number;
   /** Whether it is as most pairs are: no outlier among them. */
   plain: boolean;
+  /** Whether it was tested and carries nothing to speak of. */
+  idle: boolean;
 }
 
 /** The z of an arrow; one without a finite z is no stronger than random. */
@@ -22,6 +24,15 @@ export const zOf = ({ z }: Arrow): number => (Number.isFinite(z) ? z : 0);
 /** Whether an arrow is as most pairs are; of too few nobody can say which are outliers, so that all of them are plain. */
 export const isPlainArrow = (arrow: Arrow, fence: number | null = null): boolean =>
   !(zOf(arrow) > (fence ?? Number.POSITIVE_INFINITY));
+
+/** Whether an arrow was tested on the task, and carries no more there than a random write as large. */
+export const isIdle = ({ carries, stands_out }: Arrow): boolean => typeof carries === "number" && !stands_out;
+
+/** What an arrow was found to carry: "carries −1.49 of the metric, more than every random write as large"; "" where that was not measured. */
+export function carriedText({ carries, stands_out }: Arrow): string {
+  if (carries === null || carries === undefined) return "";
+  return `carries ${short(carries)} of the metric, ${stands_out ? "more than every random write as large" : "as random writes do"}`;
+}
 
 /** The arrows between these cells; a stack that is not shown has others. */
 export function within(arrows: readonly Arrow[], cells: Cells): Arrow[] {
@@ -73,6 +84,7 @@ export function curvesOf(
       points: [from, bend(from, reach), bend(to, -reach), to],
       strength: top > choice.z ? clamp((zOf(arrow) - choice.z) / (top - choice.z), 0, 1) : 1,
       plain: isPlainArrow(arrow, fence),
+      idle: isIdle(arrow),
     };
   });
 }

@@ -8,6 +8,9 @@ import type { Curve } from "./arrows";
 import type { Scene } from "./scene";
 import type { Context, Path } from "./shapes";
 
+/** How much is left of an arrow that was tested and carries nothing to speak of. */
+const IDLE = 0.3;
+
 function lineOf({ points: [a, b, c, d] }: Curve, path: Path): Path {
   path.moveTo(a.x, a.y);
   path.bezierCurveTo(b.x, b.y, c.x, c.y, d.x, d.y);
@@ -39,7 +42,8 @@ export function paintArrows(context: Context, scene: Scene, palette: Palette): v
     const width = ARROW.thin + ARROW.thicker * curve.strength;
     const line = lineOf(curve, scene.path());
     const head = headOf(curve, ARROW.head + ARROW.per_width * width, scene.path());
-    context.globalAlpha = some && !touches(curve) ? 0.12 : ARROW.alpha + (1 - ARROW.alpha) * curve.strength;
+    const strength = ARROW.alpha + (1 - ARROW.alpha) * curve.strength;
+    context.globalAlpha = some && !touches(curve) ? 0.12 : curve.idle ? IDLE * strength : strength;
     context.strokeStyle = palette.ground;
     context.lineWidth = width + ARROW.halo;
     context.stroke(line);

@@ -4,6 +4,7 @@ import { atEnd, freshId, make, OWN_KEYS, on, perFrame } from "../dom/elements";
 import { type Palette, readPalette } from "../dom/theme";
 import { type Position, samePosition } from "../model/cells";
 import type { Editor } from "../model/editor";
+import { keepPatternCells } from "../model/pattern_cells";
 import type { Sync } from "../model/sync";
 import type { View } from "../model/view";
 import { AriaGrid, type AriaGridState, setAttribute } from "./aria_grid";
@@ -41,6 +42,8 @@ export interface Grid {
   zoomed(): { canGrow: boolean; canShrink: boolean; fits: boolean };
   /** Where a position is on the page, in client coordinates; null where it is not in sight. */
   rectOfPosition(position: Position): DOMRect | null;
+  /** The side of a head's square, in pixels; 0 before layout. */
+  cellSide(): number;
   /** Draws again in the next frame. */
   refresh(): void;
   /** Reads the style sheet's colors anew. */
@@ -71,6 +74,7 @@ export function makeGrid(
   const widths = new Map<string, number>();
   let palette: Palette | null = null;
   const marksOf = keepMarks();
+  const patternsOf = keepPatternCells();
   let settling = 0;
   /** What the accessible grid lies over, what it is about to, and what it is to say. */
   let ariaGeometry: Geometry | null = null;
@@ -97,6 +101,7 @@ export function makeGrid(
     const { arrows, fence } = sync.arrows;
     return {
       ...{ cells, geometry, partial, cellValues },
+      patterns: patternsOf(sync.onText.thumbnails),
       arrows: curvesOf(arrows, view.arrows, cells, geometry, fence),
       marks: marksOf(sync.saved, view.marks, cells.count),
       on: editor.shown,
@@ -281,6 +286,7 @@ export function makeGrid(
       const geometry = port.geometry();
       return geometry && sceneOf(geometry);
     },
+    cellSide: () => port.geometry()?.cell ?? 0,
     zoom: port.zoom,
     zoomed: port.zoomed,
     rectOfPosition: port.rectOfPosition,

@@ -10,6 +10,7 @@ import { type BandBox, rectOf } from "./geometry";
 import { paintHandles } from "./handles";
 import { paintHeaders } from "./headers";
 import { paintMarks } from "./marks";
+import { paintPatterns } from "./patterns";
 import { levelOf, scaleOf } from "./scales";
 import type { Scene } from "./scene";
 import { eachVisible } from "./scene";
@@ -126,6 +127,7 @@ export function paintBands(context: Context, scene: Scene, palette: Palette): vo
   for (const b of bandsInView(scene)) {
     if (scene.cellValues && !isPlain(palette)) paintFills(context, scene, b, palette, scene.cellValues);
     else paintCells(context, scene, b, palette);
+    if (scene.patterns) paintPatterns(context, scene, b, palette, scene.patterns);
     paintMarks(context, scene, b, palette);
   }
 }

@@ -20,7 +20,10 @@ export function contextOf(canvas: HTMLCanvasElement): (CanvasRenderingContext2D 
 type PaintedScene = Scene & { palette: Palette };
 
 /** What has to be as it was for the cells to be painted as they were, but for those that changed. */
-const SAME = ["geometry", "cells", "cellValues", "marks", "width", "height", "ratio", "palette"] as const;
+const SAME = [
+  ...(["geometry", "cells", "cellValues", "patterns", "marks"] as const),
+  ...(["width", "height", "ratio", "palette"] as const),
+];
 
 /** The cells whose state differs between two scenes; null where everything has to be painted anew. */
 export function changedCells(before: PaintedScene | null, now: PaintedScene): BitSet | null {

@@ -2,6 +2,7 @@
 import { type BitSet, has } from "../model/bits";
 import type { CellValues } from "../model/cell_values";
 import type { Cells, Position } from "../model/cells";
+import type { PatternCells } from "../model/pattern_cells";
 import type { Curve } from "./arrows";
 import { columnsBetween, type Geometry, type Rect, rowsBetween } from "./geometry";
 import type { Path } from "./shapes";
@@ -13,6 +14,8 @@ export interface Scene {
   partial: BitSet;
   /** Values to color the cells by; null where the color tells whether a cell is selected. */
   cellValues: CellValues | null;
+  /** Small attention patterns to be drawn in the cells, where these are large enough. */
+  patterns?: PatternCells | null;
   arrows: readonly Curve[];
   /** The saved selections that are shown. */
   marks: readonly Mark[];

@@ -3,9 +3,10 @@
 import { atEnd, make } from "../dom/elements";
 import { type BitSet, fromWire, has } from "../model/bits";
 import { type CellValues, valueText } from "../model/cell_values";
-import { type Cells, nameOf, numberAt, type Position, wordOf } from "../model/cells";
+import { type Cells, nameOf, numberAt, type Position, positionOf, wordOf } from "../model/cells";
 import { thousands } from "../model/numbers";
-import type { SavedSelection } from "../model/wire";
+import type { Arrow, SavedSelection } from "../model/wire";
+import { carriedText } from "./arrows";
 
 export interface TooltipContent {
   cell: number;
@@ -19,6 +20,8 @@ export interface TooltipContent {
   note: string;
   /** Its number, where the cells are colored by one. */
   value: string;
+  /** What the arrows at it were found to carry on the task: "K from l0h1 carries ...". */
+  carried: readonly string[];
   /** The saved selections that have some of it. */
   saved: readonly Pick<SavedSelection, "name" | "color">[];
 }
@@ -31,6 +34,7 @@ export function tooltipOf(
   partial: BitSet,
   cellValues: CellValues | null,
   saved: readonly SavedSelection[],
+  arrows: readonly Arrow[] = [],
 ): TooltipContent | null {
   const cell = numberAt(cells, position);
   if (cell < 0) return null;
@@ -47,14 +51,26 @@ export function tooltipOf(
     count: tooltip ? `${thousands(tooltip.count)} parameter${tooltip.count === 1 ? "" : "s"}` : "",
     note: tooltip?.note ?? "",
     value: valueText(cellValues, cell),
+    carried: carriedAt(cells, cell, arrows),
     saved: saved.filter((item) => has(fromWire(item.cells, cells.count), cell)),
   };
 }
 
+/** What the arrows that come to a cell, and go from it, were found to carry. */
+export function carriedAt(cells: Cells, cell: number, arrows: readonly Arrow[]): string[] {
+  return arrows.flatMap((arrow) => {
+    const { source, target, kind } = arrow;
+    const other = positionOf(cells, source === cell ? target : source);
+    const text = carriedText(arrow);
+    if (!text || !other || (source !== cell && target !== cell)) return [];
+    return [`${kind} ${source === cell ? "to" : "from"} ${wordOf(cells, other)} ${text}`];
+  });
+}
+
 /** What a tooltip says beside the cell's name, in one line. */
-export function detailOf({ shapes, count, note, saved }: TooltipContent): string {
+export function detailOf({ shapes, count, note, carried, saved }: TooltipContent): string {
   const names = saved.map(({ name }) => name).join(", ");
-  return [count, ...shapes, note, names && `saved as ${names}`].filter(Boolean).join("; ");
+  return [count, ...shapes, note, ...carried, names && `saved as ${names}`].filter(Boolean).join("; ");
 }
 
 export interface Box {
@@ -99,7 +115,7 @@ export function makeTooltip(signal: AbortSignal): TooltipView {
   const draw = () => {
     if (!here || !element.parentElement) return;
     const { at, content } = here;
-    const { word, name, state, shapes, count, note, value, saved } = content;
+    const { word, name, state, shapes, count, note, value, carried, saved } = content;
     const text = JSON.stringify(here);
     if (text === drawn && !element.hidden) return;
     drawn = text;
@@ -109,6 +125,7 @@ export function makeTooltip(signal: AbortSignal): TooltipView {
       ...row("hg-title", make("code", { class: "hg-word" }, word), name),
       ...row("hg-muted", state.join(", ")),
       ...row("hg-value", value),
+      ...carried.flatMap((one) => row("", one)),
       ...shapes.flatMap((shape) => row("hg-shape", shape)),
       ...row("", count),
       ...row("hg-muted", note),

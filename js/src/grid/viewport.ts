@@ -4,8 +4,8 @@ import { make, on } from "../dom/elements";
 import type { Cells, Position } from "../model/cells";
 import { clamp } from "../model/numbers";
 import type { View, Zoom } from "../model/view";
-import { type Geometry, type Point, type Rect, rectOf } from "./geometry";
-import { arrange, mapPoint, stepped, wheeled } from "./zoom";
+import { type Geometry, LARGEST, type Point, type Rect, rectOf } from "./geometry";
+import { arrange, HUGEST, mapPoint, stepped, wheeled } from "./zoom";
 
 export interface Viewport {
   element: HTMLElement;
@@ -47,10 +47,12 @@ export function makeViewport(
 
   const lay = () => {
     if (room <= 0) return;
-    const { cells, zoom } = view;
-    geometry = arrange(cells, room, TALLEST, measure, zoom);
+    const { cells, zoom, patterns } = view;
+    // Patterns are looked at, and not only clicked: their cells take what room there is.
+    const most = patterns ? HUGEST : LARGEST;
+    geometry = arrange(cells, room, TALLEST, measure, zoom, most);
     if (geometry.height > TALLEST && typeof zoom !== "number")
-      geometry = arrange(cells, room - BAR, TALLEST, measure, zoom);
+      geometry = arrange(cells, room - BAR, TALLEST, measure, zoom, most);
     laid = cells;
     const { width, height } = geometry;
     const bars = { down: height > TALLEST ? BAR : 0, across: width > room ? BAR : 0 };

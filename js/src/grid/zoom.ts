@@ -24,13 +24,14 @@ function largest(least: number, most: number, holds: (size: number) => boolean):
   return low;
 }
 
-/** The layout at a zoom, in a room of so many pixels. */
+/** The layout at a zoom, in a room of so many pixels; `most` is the largest side of a cell that is chosen unasked. */
 export function arrange(
   cells: Cells,
   width: number,
   height: number,
   measure: Measure,
   zoom: Zoom = "auto",
+  most = LARGEST,
 ): Geometry {
   const at = (cell: number) => layOut(cells, cell, measure);
   if (typeof zoom === "number") return at(zoom);
@@ -38,9 +39,9 @@ export function arrange(
     const geometry = at(cell);
     return geometry.width <= width && geometry.height <= height;
   };
-  if (zoom === "whole") return at(largest(TINIEST, LARGEST, fits));
+  if (zoom === "whole") return at(largest(TINIEST, most, fits));
   const across = (cell: number) => at(cell).width <= width;
-  const whole = largest(COMFORTABLE, LARGEST, fits);
+  const whole = largest(COMFORTABLE, most, fits);
   if (fits(whole)) return at(whole);
   if (across(SMALLEST)) return at(largest(SMALLEST, COMFORTABLE, across));
   return at(across(SLIGHT) ? largest(SLIGHT, SMALLEST, across) : SMALLEST);

@@ -1,7 +1,7 @@
 /** The heads that one head composes with: those whose output it reads, and those that read its own. */
 
 import { make, OWN_KEYS } from "../dom/elements";
-import { isPlainArrow } from "../grid/arrows";
+import { carriedText, isPlainArrow } from "../grid/arrows";
 import { clamp, short } from "../model/numbers";
 import type { Arrow, Partners } from "../model/wire";
 
@@ -55,7 +55,7 @@ export function makeComposition(partners: Partners, cell: number, links: CellLin
     const { kind, value, z } = arrow;
     return make(
       "tr",
-      { class: isPlainArrow(arrow, fence) ? "hg-plain" : false },
+      { class: isPlainArrow(arrow, fence) ? "hg-plain" : false, title: carriedText(arrow) || undefined },
       make("td", {}, make("b", { class: `hg-kind hg-${kind}`, title: KINDS[kind] }, kind)),
       make(
         "th",

@@ -29,10 +29,28 @@ export interface InspectorContent {
   live: boolean;
   /** Whether a page without a kernel brought both readings of the cell, folded and raw. */
   hasBoth: boolean;
+  /** The tab of what the heads do on a text, where there is one. */
+  onText: TextTab | null;
+}
+
+/** What the inspector has to know of the tab that another module fills. */
+export interface TextTab {
+  /** Whether it is shown as long as no other was chosen. */
+  isFirst: boolean;
+  /** Whether its answer is still to come. */
+  isBusy: boolean;
+}
+
+/** What fills that tab, and says it as text. */
+export interface TextPanel {
+  element: HTMLElement;
+  text(): string;
 }
 
 export interface InspectorEvents extends CellLinks {
   normed(ln: Ln): void;
+  /** A tab was chosen. */
+  opened(tab: string): void;
   say(sentence: string): void;
 }
 
@@ -42,6 +60,7 @@ export interface Inspector {
 }
 
 const LABELS: Record<string, string> = {
+  live: "Live",
   ov: "OV",
   qk: "QK",
   mlp: "MLP",
@@ -57,21 +76,22 @@ const UNREAD = "The weights of this cell were not read, and there is no kernel t
 /** What a column of heads cannot have: the panel's padding and a thin scrollbar. */
 const BESIDES = 36;
 /** Tabs in the order of their likeness: a cell without the chosen one shows its nearest. */
-const LIKE = ["ov", "qk", "mlp", "composition", "weights"];
+const LIKE = ["live", "ov", "qk", "mlp", "composition", "weights"];
 
 /** The tab to show: the chosen one where it is there, or else the cell's own that is most like it. */
 export function nearestTab(wanted: string, there: readonly string[]): string {
   if (there.includes(wanted)) return wanted;
   const at = Math.max(0, LIKE.indexOf(wanted));
-  const own = LIKE.filter((name) => there.includes(name));
-  return (
-    own.sort((a, b) => Math.abs(LIKE.indexOf(a) - at) - Math.abs(LIKE.indexOf(b) - at))[0] ?? there[0] ?? ""
-  );
+  // The model is run for one that was chosen, and for no other.
+  const others = there.filter((name) => name !== "live");
+  const own = LIKE.filter((name) => others.includes(name));
+  const nearest = own.sort((a, b) => Math.abs(LIKE.indexOf(a) - at) - Math.abs(LIKE.indexOf(b) - at))[0];
+  return nearest ?? others[0] ?? there[0] ?? "";
 }
 
 /** The tabs that these answers fill. */
-export function tabsOf(summary: Summary | null, heads: HeadsSummary | null): TabShape[] {
-  const names = summary ? [...summary.tabs, "weights"] : [];
+export function tabsOf(summary: Summary | null, heads: HeadsSummary | null, hasText = false): TabShape[] {
+  const names = [...(hasText ? ["live"] : []), ...(summary ? [...summary.tabs, "weights"] : [])];
   return [
     ...names.map((name) => ({ name, label: LABELS[name] ?? name })),
     ...(heads
@@ -90,6 +110,7 @@ export function tabsOf(summary: Summary | null, heads: HeadsSummary | null): Tab
 export function makeInspector(
   settings: InspectorSettings,
   events: InspectorEvents,
+  textPanel: TextPanel,
   signal: AbortSignal,
 ): Inspector {
   const title = make("span", { class: "hg-word" });
@@ -134,6 +155,7 @@ export function makeInspector(
     body,
     (tab) => {
       settings.tab = tab;
+      events.opened(tab);
       show();
     },
     signal,
@@ -173,6 +195,7 @@ export function makeInspector(
   const contentOf = (tab: string): HTMLElement[] => {
     const heads = content?.heads;
     const note = (text: string) => make("p", { class: "hg-note" }, text);
+    if (tab === "live") return [textPanel.element];
     if (tab === "selected" && heads) {
       const nodes = makeComparison(heads, { ...view, titled: true }, events, fitting());
       return [...nodes, ...(content?.note ? [note(content.note)] : [])];
@@ -193,6 +216,7 @@ export function makeInspector(
   const copied = (): string => {
     const { tab } = current();
     const ln = `norms: ${content?.ln ?? ""}`;
+    if (tab === "live") return textPanel.text();
     if (tab === "selected" && content?.heads) return `${ln}\n\n${textOfComparison(content.heads)}`;
     if (!summary) return "";
     const head = `${summary.title}\t${summary.name}`;
@@ -202,11 +226,15 @@ export function makeInspector(
     return `${head}\t${ln}\n\n${circuitsOf(tab).map(textOfCircuit).join("\n\n")}`;
   };
   const current = () => {
-    const there = tabsOf(summary, content?.heads ?? null);
+    const { heads = null, onText, asked, live } = content ?? {};
+    const wanted = settings.tab || (onText?.isFirst ? "live" : "ov");
+    // Not alone and for a moment, where another tab is about to be there and shown.
+    const comes = summary === null && wanted !== "live" && live && asked;
+    const there = tabsOf(summary, heads, Boolean(onText) && !comes);
     return {
       there,
       tab: nearestTab(
-        settings.tab,
+        wanted,
         there.map(({ name }) => name),
       ),
     };
@@ -220,9 +248,11 @@ export function makeInspector(
     heading.hidden = !asked && !heads;
     setText(empty, asked ? (live ? WAIT : UNREAD) : live ? HINT : ALONE);
     // Without a kernel the selected heads may be all that there is, which is not what was asked about.
-    empty.hidden = there.length > 0 && (live || !asked || summary !== null);
+    empty.hidden = there.length > 0 && (live || !asked || summary !== null || tab === "live");
     body.hidden = there.length === 0;
-    tools.hidden = body.hidden || !hasNorms;
+    const isOnText = tab === "live";
+    body.classList.toggle("hg-on-text", isOnText);
+    tools.hidden = body.hidden || !hasNorms || isOnText;
     setText(title, isSelected ? `${heads?.n_heads} heads` : (asked?.title ?? ""));
     setText(name, isSelected ? "selected" : (asked?.name ?? ""));
     norms.element.hidden = !hasNorms;
@@ -232,11 +262,14 @@ export function makeInspector(
     else body.removeAttribute("tabindex");
     const pending = isSelected
       ? Boolean(heads?.pending)
-      : Boolean(asked && (!content.summary || content.summary.pending.some((name) => name === tab)));
-    const stale = isSelected ? pending : Boolean(asked && !content.summary);
+      : isOnText
+        ? Boolean(content.onText?.isBusy)
+        : Boolean(asked && (!content.summary || content.summary.pending.some((name) => name === tab)));
+    const stale = isSelected ? pending : isOnText ? false : Boolean(asked && !content.summary);
     body.ariaBusy = String(pending && live);
     element.classList.toggle("hg-stale", stale && live);
-    draw(tab, pending ? (live ? WAIT : LOST) : "");
+    // The panel of a text says itself what it waits for.
+    draw(tab, pending && !isOnText ? (live ? WAIT : LOST) : "");
   };
   const draw = (tab: string, waiting: string) => {
     const shown =
@@ -246,7 +279,9 @@ export function makeInspector(
           ? [summary?.locations, summary?.notes]
           : tab === "composition"
             ? [summary?.partners, summary?.cell]
-            : circuitsOf(tab);
+            : tab === "live"
+              ? []
+              : circuitsOf(tab);
     // Answers come in parts; what did not change stays, with its place, its focus and what was opened.
     const key = JSON.stringify([tab, settings.sign, waiting, shown]);
     if (key === drawn) return;

@@ -25,8 +25,6 @@ export function visible(token: string): string {
 /** One chip; the stronger its logit, the stronger its ground. */
 export function chip(token: string, value?: number, strength = 0): HTMLElement {
   const exact = JSON.stringify(token);
-  const shown = visible(token);
-  const blank = shown.startsWith("·");
   return make(
     "span",
     {
@@ -34,8 +32,14 @@ export function chip(token: string, value?: number, strength = 0): HTMLElement {
       title: value === undefined ? exact : `${exact}  logit ${short(value)}`,
       style: `--hg-strength:${Math.round(100 * clamp(strength, 0, 1))}%`,
     },
-    ...(blank ? [make("i", {}, "·"), shown.slice(1)] : [shown]),
+    ...marked(token),
   );
+}
+
+/** A token as it is shown, with the mark of its first blank paler than the rest. */
+export function marked(token: string): (Node | string)[] {
+  const shown = visible(token);
+  return shown.startsWith("·") ? [make("i", {}, "·"), shown.slice(1)] : [shown];
 }
 
 /** The tokens of one side and one sign, strongest first. */

@@ -10,6 +10,7 @@ import { atEnd, freshId } from "../dom/elements";
 import { type BitSet, equal, fromText, fromWire, has, toText, union, without } from "./bits";
 import { type CellValues, readValues } from "./cell_values";
 import { type Cells, readSpec } from "./cells";
+import { LIVE_TRAITS, LiveSync } from "./live_sync";
 import type {
   Arrows,
   Command,
@@ -45,6 +46,7 @@ const COLORS: Trait[] = ["spec", "colors", "recolor"];
 const OTHERS: Trait[] = [
   ...(["text", "focus", "summary", "selected_heads", "arrows", "progress"] as const),
   ...(["completions", "saved", "precomputed"] as const),
+  ...LIVE_TRAITS,
 ];
 
 /** The name of this page in its commands; no two pages have the same. */
@@ -62,10 +64,16 @@ export class Sync {
   partial!: BitSet;
   /** The colors of the cells; null where they have none, or where those of another question are there. */
   cellValues!: CellValues | null;
+  /** What heads do on a text. */
+  readonly onText: LiveSync;
   readonly #model: Model;
 
   constructor(model: Model) {
     this.#model = model;
+    this.onText = new LiveSync(
+      (trait) => this.#read(trait),
+      (trait, value) => this.#write(trait, value),
+    );
     this.#reread("spec");
   }
 

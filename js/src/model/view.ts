@@ -15,7 +15,7 @@ export type Sign = 1 | -1;
 
 /** The settings of the inspector, which stay from cell to cell. */
 export interface InspectorSettings {
-  /** The tab that was chosen last, whether or not the present cell has it. */
+  /** The tab that was chosen last, whether or not the present cell has it; "" before one was. */
   tab: string;
   sign: Sign;
   /** Whether the scores are explained. */
@@ -46,6 +46,8 @@ export interface View extends CursorState {
   /** Where the cursor was in the stacks that were shown before. */
   cursors: Map<string, CursorState>;
   zoom: Zoom;
+  /** Whether the cells show attention patterns. */
+  patterns: boolean;
   /** The names of the saved selections that are shown. */
   marks: string[];
   hover: Position | null;
@@ -70,12 +72,13 @@ export function newView(all: Cells, stack: string): View {
   const cells = cellsOf(all, stack);
   return {
     ...startOf(cells),
-    inspector: { tab: "ov", sign: 1, explains: false },
+    inspector: { tab: "", sign: 1, explains: false },
     arrows: { shown: true, z: ARROWS.z, kinds: { Q: true, K: true, V: true } },
     stack,
     cells,
     cursors: new Map(),
     zoom: "auto",
+    patterns: false,
     marks: [],
     hover: null,
     anchor: null,

@@ -7,8 +7,8 @@ import { small } from "../specs";
 const cells = small();
 const valuesOf = (more = {}) => readValues(colors(Array(cells.count).fill(0.5), more), cells)!;
 const metrics = [
-  { name: "copying", label: "copying score", help: "how much it copies" },
-  { name: "norm", label: "OV norm", help: "" },
+  { name: "copying", label: "copying score", help: "how much it copies", live: false },
+  { name: "norm", label: "OV norm", help: "", live: false },
 ];
 const state = (more: Partial<ColorState> = {}): ColorState => ({
   metrics,
@@ -17,17 +17,26 @@ const state = (more: Partial<ColorState> = {}): ColorState => ({
   error: "",
   progress: { label: "", done: 0, total: 0 },
   live: true,
+  patterns: { isThere: false, isOn: false, note: "" },
   ...more,
 });
 
 function menuOf() {
   const sent: string[] = [];
-  const colorBy = makeColorBy((metric) => sent.push(metric), new AbortController().signal);
-  const menu = colorBy.element.querySelector("select")!;
+  const events = {
+    recolor: (metric: string) => sent.push(metric),
+    patterns: (on: boolean) => sent.push(`patterns ${on}`),
+  };
+  const colorBy = makeColorBy(events, new AbortController().signal);
+  const [drawing, menu] = [...colorBy.element.querySelectorAll("select")] as [
+    HTMLSelectElement,
+    HTMLSelectElement,
+  ];
   return {
     ...colorBy,
     sent,
     menu,
+    drawing,
     shown: () => menu.querySelectorAll("option")[menu.selectedIndex]?.textContent,
     pick: (metric: string) => {
       menu.value = metric;
@@ -47,7 +56,7 @@ describe("the menu of colors", () => {
   it("has the progress of what is computed between the menu and its error, and stops it", () => {
     const { element, update, sent } = menuOf();
     const bar = element.querySelector<HTMLElement>(".hg-progress")!;
-    expect([[...element.children].indexOf(bar), bar.hidden]).toEqual([1, true]);
+    expect([[...element.children].indexOf(bar), bar.hidden]).toEqual([2, true]);
     update(state({ metric: "norm", progress: { label: "reading every head", done: 1, total: 3 } }));
     expect(bar.hidden).toBe(false);
     bar.querySelector("button")!.click();
@@ -118,6 +127,40 @@ describe("the menu of colors", () => {
   it("says why there are no colors", () => {
     const { element, update } = menuOf();
     update(state({ error: "W_O has NaN." }));
-    expect(element.querySelector("[role=status]")!.textContent).toBe("W_O has NaN.");
+    expect(element.querySelector(".hg-error")!.textContent).toBe("W_O has NaN.");
+  });
+
+  it("has what is of the text under a heading of its own", () => {
+    const { update, menu, pick, sent } = menuOf();
+    update(state({ metrics: [{ name: "effect", label: "effect", help: "", live: true }, ...metrics] }));
+    expect([...menu.options].map(({ text }) => text)).toEqual(["none", "copying score", "OV norm", "effect"]);
+    expect(menu.querySelector("optgroup")!.label).toBe("on this text");
+    expect(menu.querySelector("optgroup")!.textContent).toBe("effect");
+    pick("effect");
+    expect(sent).toEqual(["effect"]);
+  });
+});
+
+describe("the menu of what cells show", () => {
+  it("is there where the model can be run, whether or not there are metrics", () => {
+    const { element, update, drawing } = menuOf();
+    update(state());
+    expect(drawing.closest("label")!.hidden).toBe(true);
+    update(state({ metrics: [], patterns: { isThere: true, isOn: true, note: "of 41 tokens" } }));
+    expect([element.hidden, drawing.closest("label")!.hidden, drawing.value]).toEqual([
+      ...[false, false],
+      "patterns",
+    ]);
+    expect(element.querySelector(".hg-patterns-note")!.textContent).toBe("of 41 tokens");
+  });
+
+  it("asks for patterns, and for none of them", () => {
+    const { update, drawing, sent } = menuOf();
+    update(state({ patterns: { isThere: true, isOn: false, note: "" } }));
+    for (const value of ["patterns", ""]) {
+      drawing.value = value;
+      drawing.dispatchEvent(new Event("change"));
+    }
+    expect(sent).toEqual(["patterns true", "patterns false"]);
   });
 });

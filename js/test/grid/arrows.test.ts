@@ -24,6 +24,17 @@ const ALL = [
   arrow(head(1, 0), head(2, 1), Number.NaN, "V"),
 ];
 
+describe("an arrow that was tested", () => {
+  it("fades where it carries no more than random writes do, and only there", () => {
+    const tested = [
+      { ...ALL[0]!, carries: 0.1, stands_out: false },
+      { ...ALL[1]!, carries: -2, stands_out: true },
+    ];
+    expect(curvesOf(tested, choice(), cells, geometry).map(({ idle }) => idle)).toEqual([false, true]);
+    expect(curvesOf(ALL, choice(), cells, geometry).some(({ idle }) => idle)).toBe(false);
+  });
+});
+
 describe("the arrows that are drawn", () => {
   it("are those at or above the threshold, strongest first", () => {
     expect(passing(ALL, choice(), cells).map(zOf)).toEqual([9, 4]);

@@ -4,6 +4,7 @@ import { detailOf, makeTooltip, placed, type TooltipContent, tooltipOf } from ".
 import { assign, empty } from "../../src/model/bits";
 import type { CellValues } from "../../src/model/cell_values";
 import { readSpec } from "../../src/model/cells";
+import { arrow } from "../fixtures";
 import { on, specOf } from "../specs";
 
 /** 2 layers of 3 heads, whose cells have tooltips; head 1 of layer 0 is absent. */
@@ -55,8 +56,22 @@ describe("what a tooltip says", () => {
       count: "1,784 parameters",
       note: "3 heads share W_K and W_V",
       value: "",
+      carried: [],
       saved: [],
     });
+  });
+
+  it("is what the arrows at a cell were found to carry on the task", () => {
+    const arrows = [
+      { ...arrow(4, 9, 8, "K"), carries: -1.49, stands_out: true },
+      { ...arrow(9, 4, 8, "V"), carries: 0.02 },
+      arrow(5, 9, 8, "Q"),
+      { ...arrow(3, 5, 8, "Q"), carries: 1 },
+    ];
+    expect(tooltipOf(cells, head(1, 1), none, none, null, [], arrows)!.carried).toEqual([
+      "K from l0h1 carries −1.49 of the metric, more than every random write as large",
+      "V to l0h1 carries 0.0200 of the metric, as random writes do",
+    ]);
   });
 
   it("tells layers apart by the tooltip of their row", () => {

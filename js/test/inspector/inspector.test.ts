@@ -13,6 +13,7 @@ const content = (more: Partial<InspectorContent> = {}): InspectorContent => ({
   hasNorms: true,
   live: true,
   hasBoth: false,
+  onText: null,
   ...more,
 });
 const heads = {
@@ -30,10 +31,18 @@ function inspectorOf() {
     name: String,
     go: () => {},
     normed: (ln: string) => said.push(ln),
+    opened: (tab: string) => said.push(`opened ${tab}`),
     say: (sentence: string) => said.push(sentence),
   };
+  const panel = document.createElement("div");
+  panel.textContent = "a pattern";
   const { inspector: settings } = newView(small(), "");
-  const inspector = makeInspector(settings, events, new AbortController().signal);
+  const inspector = makeInspector(
+    settings,
+    events,
+    { element: panel, text: () => "" },
+    new AbortController().signal,
+  );
   document.body.replaceChildren(inspector.element);
   const all = <T extends HTMLElement>(selector: string) => [
     ...inspector.element.querySelectorAll<T>(selector),
@@ -87,6 +96,20 @@ describe("the inspector", () => {
     expect([inspector.tabs(), inspector.shown()]).toEqual([["Weights"], "Weights"]);
     inspector.update(content());
     expect(inspector.shown()).toBe("Composition");
+  });
+
+  it("begins with the tab of a text where a head has one, which is shown once it is asked for", () => {
+    inspector.update(content({ onText: { isFirst: false, isBusy: false } }));
+    expect([inspector.tabs(), inspector.shown()]).toEqual([["Live", "OV", "Composition", "Weights"], "OV"]);
+    inspector.update(content({ onText: { isFirst: true, isBusy: true } }));
+    expect([inspector.shown(), inspector.body().textContent, inspector.body().ariaBusy]).toEqual([
+      ...["Live", "a pattern", "true"],
+    ]);
+    inspector.choose(1);
+    expect([inspector.shown(), inspector.said]).toEqual(["OV", ["opened ov"]]);
+    inspector.choose(0);
+    inspector.update(content({ summary: summary({ tabs: [], circuits: [] }) }));
+    expect(inspector.shown()).toBe("Weights");
   });
 
   it("names the new cell at once, is busy, and keeps the last answer until the next one is there", () => {

@@ -9,13 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from headgrid.demo.prompts import PROMPTS, NamePrompts, Prompt, name_prompts, repeated_tokens
+from headgrid.demo.prompts import PROMPTS, AnsweredPrompt, NamePrompts, name_prompts, repeated_tokens
 from headgrid.torch_state import shielded
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-__all__ = ["FOLDER", "PROMPTS", "NamePrompts", "Prompt", "demo", "name_prompts", "repeated_tokens"]
+__all__ = ["FOLDER", "PROMPTS", "AnsweredPrompt", "NamePrompts", "demo", "name_prompts", "repeated_tokens"]
 
 FOLDER = Path(__file__).parent / "model"
 """Where the shipped files are: also a checkpoint folder for whatever reads one."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 
-class Prompt(NamedTuple):
+class AnsweredPrompt(NamedTuple):
     """A text and the word that should come next."""
 
     text: str
@@ -23,17 +23,17 @@ class Prompt(NamedTuple):
 
 
 PROMPTS = {
-    "name": Prompt("when mary and john went to the store , john gave a drink to", "mary"),
-    "name, the other way": Prompt("when mary and john went to the store , mary gave a drink to", "john"),
-    "capital": Prompt("the capital of france is", "paris"),
-    "sound": Prompt("the dog says", "woof"),
-    "young": Prompt("a kitten is a young", "cat"),
-    "opposite": Prompt("the opposite of hot is", "cold"),
-    "color": Prompt("the colour of snow is", "white"),
-    "number": Prompt("after three comes", "four"),
-    "day": Prompt("the day after monday is", "tuesday"),
-    "month": Prompt("the month after january is", "february"),
-    "plural": Prompt("one mouse , two", "mice"),
+    "name": AnsweredPrompt("when mary and john went to the store , john gave a drink to", "mary"),
+    "name, the other way": AnsweredPrompt("when mary and john went to the store , mary gave a drink to", "john"),
+    "capital": AnsweredPrompt("the capital of france is", "paris"),
+    "sound": AnsweredPrompt("the dog says", "woof"),
+    "young": AnsweredPrompt("a kitten is a young", "cat"),
+    "opposite": AnsweredPrompt("the opposite of hot is", "cold"),
+    "color": AnsweredPrompt("the colour of snow is", "white"),
+    "number": AnsweredPrompt("after three comes", "four"),
+    "day": AnsweredPrompt("the day after monday is", "tuesday"),
+    "month": AnsweredPrompt("the month after january is", "february"),
+    "plural": AnsweredPrompt("one mouse , two", "mice"),
 }
 """One prompt for each kind of sentence that the model knows (two for the name task)."""
 

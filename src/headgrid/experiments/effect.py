@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class ModeEffect:
+class EffectOfMode:
     """The effect of a set in one mode.
 
     Attributes:
@@ -59,8 +59,8 @@ class ModeEffect:
 
 
 @dataclass(frozen=True, eq=False)
-class Effect(Mapping[str, ModeEffect]):
-    """The effect of one set of heads and neurons on a task: a mapping from mode to `ModeEffect`.
+class Effect(Mapping[str, EffectOfMode]):
+    """The effect of one set of heads and neurons on a task: a mapping from mode to `EffectOfMode`.
 
     An effect is the metric after the intervention minus the metric before it, in the metric's units. "patch" begins at
     the corrupted run, or at the clean one in the direction "noise"; the other modes at the clean run.
@@ -76,7 +76,7 @@ class Effect(Mapping[str, ModeEffect]):
     """
 
     selection: Selection
-    modes: Mapping[EffectMode, ModeEffect]
+    modes: Mapping[EffectMode, EffectOfMode]
     metric: str
     clean: float
     corrupted: float | None
@@ -84,7 +84,7 @@ class Effect(Mapping[str, ModeEffect]):
     receipt: Receipt
     notes: tuple[str, ...] = field(default=())
 
-    def __getitem__(self, mode: str) -> ModeEffect:
+    def __getitem__(self, mode: str) -> EffectOfMode:
         for name, found in self.modes.items():
             if name == mode:
                 return found
@@ -199,7 +199,7 @@ def effect(
     masks = {
         where: torch.stack([torch.tensor([n in one[where] for n in pool[where]]) for one in every]) for where in numbers
     }
-    found: dict[EffectMode, ModeEffect] = {}
+    found: dict[EffectMode, EffectOfMode] = {}
     for mode in of:
         base, values = runs.score(replacements.base(mode)), replacements.values(mode)
         each = torch.stack([
@@ -210,7 +210,7 @@ def effect(
         rows = each[:, 0].mean(0)
         low, high = interval(rows, seed=seed)
         spread = float(each[:, 0].mean(-1).std()) if len(each) > 1 else None
-        found[mode] = ModeEffect(mode, rows, float(rows.mean()), float(low), float(high), spread,
+        found[mode] = EffectOfMode(mode, rows, float(rows.mean()), float(low), float(high), spread,
                                  each[:, 1:].mean((0, 2)))  # fmt: skip
     return Effect(
         chosen, found, task.metric_name, float(runs.score().mean()),
@@ -257,7 +257,7 @@ def random_sets(
 
 
 def _notes(
-    task: Task, found: Mapping[EffectMode, ModeEffect], asked: int, n: int, chosen: ActivationNumbers,
+    task: Task, found: Mapping[EffectMode, EffectOfMode], asked: int, n: int, chosen: ActivationNumbers,
     pool: ActivationNumbers,
 ) -> tuple[str, ...]:  # fmt: skip
     said = []

@@ -12,6 +12,7 @@ from headgrid.circuits import strings
 from headgrid.circuits.norms import LNS
 from headgrid.circuits.progress import Progress
 from headgrid.experiments.effects import Effects
+from headgrid.experiments.task import Task
 from headgrid.models import dissect
 from headgrid.selection.masks import ParamMasks
 from headgrid.selection.selection import Selectable, Selection
@@ -38,9 +39,13 @@ class HeadGrid(StateWidget):
         model: a transformers model or config, or an `Anatomy`.
         tokenizer: its tokenizer, for what is shown as tokens; without it they are ids.
         select: what to select at first; nothing by default.
+        task: what the model is asked, a `headgrid.Task`, for what heads do on a text; none by default.
 
     Attributes:
         selection: the selected parts. Set it to a selection, a text or a list of texts; `observe` it to follow clicks.
+        task: what the model is asked: a `headgrid.Task`, or None; `observe` it to follow texts that are typed. A
+            TypeError for anything else; a ValueError for tokens that the model does not have, and where there is no
+            model to run.
         saved: selections with a name: `grid.saved["induction"] = "l0h1 | l1h2"`; see `Saved`.
         anatomy: the model's anatomy.
         model: the model that was given, or None for a config or an anatomy.
@@ -55,7 +60,9 @@ class HeadGrid(StateWidget):
         Selection('none')
     """
 
-    def __init__(self, model: Any, tokenizer: Any = None, *, select: Selectable = "none") -> None:
+    def __init__(
+        self, model: Any, tokenizer: Any = None, *, select: Selectable = "none", task: Task | None = None
+    ) -> None:
         strings.tokenizer(tokenizer)
         self.model: torch.nn.Module | None = model if isinstance(model, torch.nn.Module) else None
         weights = None if self.model is None else Weights(self.model)
@@ -67,6 +74,8 @@ class HeadGrid(StateWidget):
         silent = silent_cells.silent_cells(cells, self.model)
         state = GridState(cells, self.anatomy.select(select), silent)
         super().__init__(state, Scheduler(state, weights, tokenizer))
+        if task is not None:
+            self.task = task
 
     def select(self, what: Selectable) -> Selection:
         """Select what a text, a list of texts, (layer, head) pairs or a selection names; every view follows.
@@ -144,6 +153,7 @@ class HeadGrid(StateWidget):
         """
         with self._lock:
             new = type(self)(self.anatomy if self.model is None else self.model, self.tokenizer, select=self.selection)
+            new.task = self.task
             self._hand_over(new)
         return new
 

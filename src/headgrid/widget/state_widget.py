@@ -13,13 +13,14 @@ from typing import Any, TypeVar, cast
 
 import traitlets
 
+from headgrid.experiments.task import Task
 from headgrid.selection.selection import Selectable, Selection
 from headgrid.widget.compute.scheduler import Scheduler
 from headgrid.widget.state.grid_state import GridState
 from headgrid.widget.state.saved import Saved
 from headgrid.widget.transaction import TransactionWidget
 from headgrid.widget.wire import empty, validate
-from headgrid.widget.wire.schema import Complete, Focus, QueryError, Recolor
+from headgrid.widget.wire.schema import Complete, Focus, LiveQuery, Prompt, QueryError, Recolor
 from headgrid.widget.wire.validate import Message, Receiver
 
 T = TypeVar("T")
@@ -36,6 +37,19 @@ class _Selection(traitlets.TraitType[Selection, Selectable]):
         JupyterLab has messages of widgets handled by a thread of their own, so that a busy cell does not hold them up.
         """
         obj._select(value)
+
+
+class _Task(traitlets.TraitType[Any, Any]):
+    """A trait that takes a task or None, and gives the one that the grid has now."""
+
+    def get(self, obj: Any, cls: Any = None) -> Task | None:
+        """The task that the model is asked now."""
+        found: Task | None = obj._state.task
+        return found
+
+    def set(self, obj: Any, value: Any) -> None:
+        """Set it, and have all that follows done."""
+        obj._give_task(value)
 
 
 def _dict(default: Any = None) -> traitlets.Dict[str, Any]:
@@ -67,6 +81,7 @@ class StateWidget(TransactionWidget):
     _scheduler: Scheduler
 
     selection = _Selection()
+    task = _Task()
 
     spec: traitlets.Dict[str, Any] = traitlets.Dict(read_only=True).tag(sync=True)
     cells = traitlets.Bytes().tag(sync=True)
@@ -97,6 +112,7 @@ class StateWidget(TransactionWidget):
         self._state, self._scheduler = state, scheduler
         self.set_trait("spec", scheduler.spec())
         self.set_trait("saved", state.saved)
+        self.set_trait("task_state", dict(state.task_state))
         state.binding = _Binding(self)
         # whatever follows from it is written before the browser is told; it counts its views where that starts at 0
         super().__init__(selection=state.selection, _view_count=0)
@@ -107,6 +123,8 @@ class StateWidget(TransactionWidget):
         """Write what the state shows to its trait."""
         if trait == "saved":
             self._tell_saved()
+        elif trait == "task":
+            self._notify_trait("task", *value)
         else:
             self.set_trait(trait, dict(value) if isinstance(value, dict) else value)
 
@@ -122,6 +140,14 @@ class StateWidget(TransactionWidget):
     def _select(self, value: Selectable) -> None:
         chosen = self._state.anatomy.select(value)
         self._change(lambda state: state.history.change(chosen))
+
+    def _give_task(self, value: Any) -> None:
+        """Have another task, and then tell observers of it."""
+        task, was = self._scheduler.live.checked(value), self._state.task
+        self._transact(
+            lambda: self._scheduler.live.give(task),
+            lambda _: None if task is was else self._notify_trait("task", was, task),
+        )
 
     def _change(self, move: Callable[[GridState], object]) -> None:
         """Change what is selected, write all that follows from it, and then tell observers of it."""
@@ -180,6 +206,7 @@ class StateWidget(TransactionWidget):
         state = self._state  # an interrupt may have come between a trait of the browser's and what the state has of it
         state.focus, state.recolor = cast(Focus, self.focus), cast(Recolor, self.recolor)
         state.complete = cast(Complete, self.complete)
+        state.prompt, state.live_query = cast(Prompt, self.prompt), cast(LiveQuery, self.live_query)
         self._scheduler.resume()
 
     # ---- browser -> Python
@@ -262,6 +289,16 @@ class StateWidget(TransactionWidget):
     def _on_recolor(self, change: Any) -> None:
         self._state.recolor = change["new"]
         self._scheduler.coloring.recolor()
+
+    @traitlets.observe("prompt")
+    def _on_prompt(self, change: Any) -> None:
+        self._state.prompt = change["new"]
+        self._scheduler.live.prompt()
+
+    @traitlets.observe("live_query")
+    def _on_live_query(self, change: Any) -> None:
+        self._state.live_query = change["new"]
+        self._scheduler.live.refresh()
 
     # ---- its life
 

@@ -18,7 +18,7 @@ import headgrid as hg
 from headgrid.widget.wire import schema, validate
 from headgrid.widget.wire.schema import pack, unpack
 
-WRITTEN_BY_THE_BROWSER = {"complete", "commands", "focus", "recolor"}
+WRITTEN_BY_THE_BROWSER = {"complete", "commands", "focus", "recolor", "prompt", "live_query"}
 
 
 @pytest.fixture
@@ -144,6 +144,37 @@ def test_a_command_that_cannot_be_understood_is_not_waited_for(grid: hg.HeadGrid
     assert (grid.history["done"], "no list but a text" in said(grid)) == (7, True)
 
 
+PROMPT = {"n": 1, "text": "the dog says", "contrast": ""}
+ASKS = {"n": 1, "row": 0, "panel": True, "thumbnails": False}
+
+
+@pytest.mark.parametrize(
+    ("trait", "bad", "why"),
+    [
+        ("prompt", 3, "a prompt that is no numbered text but a number"),
+        ("prompt", {**PROMPT, "n": -1}, "a prompt whose 'n' is no number from 0 on"),
+        ("prompt", {**PROMPT, "text": None}, "a prompt whose 'text' is no text"),
+        ("prompt", {**PROMPT, "contrast": "x" * 300_000}, "a prompt of 300,000 characters, where there is room for"),
+        ("prompt", {"n": 1, "text": "the"}, "a prompt whose 'contrast' is no text"),
+        ("live_query", "all", "a query of what heads do that is no numbered row but a text"),
+        ("live_query", {**ASKS, "row": -1}, "a query of what heads do whose 'row' is no number from 0 on"),
+        ("live_query", {**ASKS, "row": True}, "a query of what heads do whose 'row' is no number from 0 on"),
+        ("live_query", {**ASKS, "panel": 1}, "a query of what heads do whose 'panel' is neither true nor false"),
+        ("live_query", {"n": 1, "row": 0, "panel": True}, "whose 'thumbnails' is neither true nor false"),
+    ],
+    ids=repr,
+)
+def test_a_text_and_a_row_come_in_one_form(grid: hg.HeadGrid, trait: str, bad: Any, why: str) -> None:
+    before = dict(getattr(grid, trait))
+    grid.set_state({trait: bad})
+    valid(grid)
+    assert why in said(grid)
+    assert getattr(grid, trait) == before
+    good = PROMPT if trait == "prompt" else ASKS
+    grid.set_state({trait: {**good, "more": 1}})
+    assert getattr(grid, trait) == good
+
+
 def nested(depth: int) -> Any:
     found: Any = 0
     for _ in range(depth):
@@ -197,7 +228,8 @@ scalars = st.one_of(
     st.binary(max_size=12),
     st.binary(max_size=12).map(memoryview),
 )
-FIELDS = ("n", "text", "at", "cell", "ln", "metric", "do", "name", "value", "by", "off", "items", "error", "message")
+FIELDS = ("n", "text", "at", "cell", "ln", "metric", "do", "name", "value", "by", "off", "items", "error", "message",
+          "contrast", "row", "panel", "thumbnails")  # fmt: skip
 anything = st.recursive(
     scalars,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(FIELDS) | st.text(), inner, max_size=7),
@@ -221,6 +253,10 @@ likely = {
     ),
     "recolor": st.fixed_dictionaries({"n": number, "metric": st.sampled_from(["", "ov_norm"]), "ln": st.just("raw")}),
     "commands": st.lists(commands | anything, max_size=5),
+    "prompt": st.fixed_dictionaries({"n": number, "text": st.text(max_size=4), "contrast": st.just("")}),
+    "live_query": st.fixed_dictionaries(
+        {"n": number, "row": number, "panel": st.booleans(), "thumbnails": st.booleans()}
+    ),
     "_view_count": st.integers(-1, 3),
 }
 traits = st.sampled_from(

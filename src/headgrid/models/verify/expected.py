@@ -13,7 +13,7 @@ import numpy as np
 from headgrid.anatomy.anatomy import Anatomy, Bools, Slot
 from headgrid.anatomy.roles import ROLES
 from headgrid.anatomy.slots import canvas_shape
-from headgrid.models.verify.watch import Entries
+from headgrid.models.verify.watch import MarkedEntries
 
 SIDES = ("query", "key", "value", "output", "block")
 """The sides that are proven of each head; `block` is one statement about all heads of a layer."""
@@ -121,7 +121,7 @@ class Layer:
         return None if letter is None else (int(self.stack.kv_head_of[head]) if letter == "g" else head) - slot.first
 
 
-def on_canvas(entries: Entries, shape: Sequence[int], canvas: Sequence[int]) -> tuple[Bools, bool]:
+def on_canvas(entries: MarkedEntries, shape: Sequence[int], canvas: Sequence[int]) -> tuple[Bools, bool]:
     """Entries of a parameter on a canvas, and whether they are all there along the axes that the canvas lacks."""
     if len(entries) == 1 and entries[0].ndim == len(shape):
         closed = tuple(i for i, size in enumerate(canvas) if size != shape[i])

@@ -12,7 +12,7 @@ import torch
 from headgrid.anatomy.anatomy import Bools
 from headgrid.anatomy.slots import canvas_shape
 from headgrid.models.verify.expected import Layer, on_canvas
-from headgrid.models.verify.watch import Entries, Site, Use
+from headgrid.models.verify.watch import MarkedEntries, Site, Use
 
 
 @dataclass(eq=False)
@@ -37,7 +37,7 @@ class Found:
 
     n_heads: int
     reached: dict[tuple[str, str], Bools] = field(default_factory=dict)
-    strays: dict[tuple[str, str], dict[int, list[list[Entries]]]] = field(default_factory=dict)
+    strays: dict[tuple[str, str], dict[int, list[list[MarkedEntries]]]] = field(default_factory=dict)
     whole: dict[tuple[str, str], Bools] = field(default_factory=dict)
     errors: dict[int, float] = field(default_factory=dict)
     sum_error: float = float("nan")

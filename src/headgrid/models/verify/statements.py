@@ -12,7 +12,7 @@ from headgrid.anatomy.anatomy import Bools, count_of
 from headgrid.anatomy.slots import canvas_shape
 from headgrid.models.verify.expected import SIDES, Layer, index, numbered, on_canvas, spelled
 from headgrid.models.verify.findings import Found
-from headgrid.models.verify.watch import ANYWHERE, BEFORE, LAST, Entries
+from headgrid.models.verify.watch import ANYWHERE, BEFORE, LAST, MarkedEntries
 
 TOLERANCE = 1e-4
 """The largest relative error at which two sums of float32 numbers count as equal."""
@@ -49,7 +49,7 @@ class Check:
         return spelled(self.stack, self.layer, self.head)
 
 
-def _opened(every: Sequence[Entries], shape: Sequence[int]) -> list[int]:
+def _opened(every: Sequence[MarkedEntries], shape: Sequence[int]) -> list[int]:
     """The shape of the smallest array over a parameter in which these entries are told apart."""
     if any(len(entries) != len(shape) for entries in every) or len(shape) == 1:
         return list(shape)

@@ -23,7 +23,7 @@ from headgrid.models.verify.frozen import FROZEN
 LAST, BEFORE, ANYWHERE = range(3)
 """At which positions an entry acts: the last one, those before it, or any, known or not."""
 
-Entries = tuple[Bools, ...]
+MarkedEntries = tuple[Bools, ...]
 """Entries of a parameter: an array of its shape, or one along each of its axes, of which they are the outer product."""
 
 _SOFTMAX = {F.softmax, torch.softmax, torch.Tensor.softmax, torch.special.softmax}
@@ -73,7 +73,9 @@ class Use:
                 return self.args[0], stored, None, 1
         return None
 
-    def reaches(self, name: str, gradient: torch.Tensor, rows: int, lengths: Iterable[int]) -> list[list[Entries]]:
+    def reaches(
+        self, name: str, gradient: torch.Tensor, rows: int, lengths: Iterable[int]
+    ) -> list[list[MarkedEntries]]:
         """Which entries of a parameter a gradient of the output reaches, for each row of the batch.
 
         Args:
@@ -100,7 +102,7 @@ class Use:
         lengths: Iterable[int],
         *,
         reads_first: bool = False,
-    ) -> list[list[Entries]]:
+    ) -> list[list[MarkedEntries]]:
         """A weight's gradient is a sum of outer products over positions, so it need not be computed."""
 
         def nonzero(tensor: torch.Tensor) -> Bools:
@@ -112,7 +114,7 @@ class Use:
         known = acts.shape[1] in lengths
         found = []
         for row in range(rows):
-            at: list[Entries] = []
+            at: list[MarkedEntries] = []
             for positions in (slice(-1, None), slice(0, -1), slice(None)):
                 here = acts[row, positions] if known or positions == slice(None) else acts[row, :0]
                 into = reads[row, positions][: len(here)][np.any(here, axis=-1)]
@@ -123,7 +125,7 @@ class Use:
 
     def _through_any(
         self, parameter: torch.nn.Parameter, gradient: torch.Tensor, rows: int, lengths: Iterable[int]
-    ) -> list[list[Entries]]:
+    ) -> list[list[MarkedEntries]]:
         """Any other call is made again by itself, and differentiated once for each row and kind of position."""
         again = self.function(*map(self._cut, self.args), **{key: self._cut(arg) for key, arg in self.kwargs.items()})
         split = gradient.reshape(self.watch.rows, -1, *gradient.shape[1:])  # rows of one example may lie side by side
@@ -134,7 +136,7 @@ class Use:
             places[LAST], places[BEFORE] = places[BEFORE], places[LAST]
         found = []
         for row in range(rows):
-            at: list[Entries] = []
+            at: list[MarkedEntries] = []
             for place, (start, length) in places.items():
                 part = torch.zeros_like(split)
                 if place == ANYWHERE:

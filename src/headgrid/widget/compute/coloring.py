@@ -7,8 +7,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from headgrid.widget.compute import to_wire
+import torch
+
+from headgrid.widget.compute import task_numbers, to_wire
+from headgrid.widget.compute.shared_copy import SharedCopy
 from headgrid.widget.compute.summary_cache import SummaryCache
+from headgrid.widget.compute.task_numbers import TaskNumbers
 from headgrid.widget.compute.worker import Turn, Worker
 from headgrid.widget.state import cell_colors
 from headgrid.widget.state.cell_colors import Quantity
@@ -31,10 +35,16 @@ class Coloring:
         state: the grid.
         cache: reads the weights.
         worker: runs what a browser asks for.
+        model, shared: its model, which a caller's own thread runs, and the copy that the worker runs.
     """
 
-    def __init__(self, state: GridState, cache: SummaryCache, worker: Worker) -> None:
+    def __init__(
+        self, state: GridState, cache: SummaryCache, worker: Worker, model: torch.nn.Module | None = None,
+        shared: SharedCopy | None = None,
+    ) -> None:  # fmt: skip
         self._state, self._cache, self._worker = state, cache, worker
+        self._model, self._shared = model, shared
+        self._numbers = TaskNumbers(state.index)
         # how many changes of the weights had been seen before what the colors show was computed; -1 where they show
         # nothing of the weights, or say already that these have changed
         self._changes = -1
@@ -43,7 +53,9 @@ class Coloring:
     def quantities(self) -> Sequence[Quantity]:
         """The metrics that the grid can be colored by."""
         has_heads = any(layers.cells("head").size for layers in self._state.index.stacks.values())
-        return cell_colors.QUANTITIES if self._cache.readable and has_heads else ()
+        if not (self._cache.readable and has_heads):
+            return ()
+        return (*task_numbers.offered(self._state.task), *cell_colors.QUANTITIES)
 
     def snapshot(self) -> Callable[[], None]:
         """A function that restores the present state."""
@@ -110,6 +122,22 @@ class Coloring:
             self.recolor()
         else:
             self._idle()
+
+    def task_changed(self) -> None:
+        """Color the cells anew where they show a number of the task, or take the colors away if there is none now."""
+        self._numbers.forget()
+        colors = self._state.colors
+        if colors["metric"] not in task_numbers.NAMES:
+            return
+        self.stop()
+        what = next((one for one in self.quantities if one.name == colors["metric"]), None)
+        base: Colors = {**NO_COLORS, "recolor": self._state.recolor["n"]}
+        if what is None:
+            self._show(base)
+        else:
+            asked: Recolor = {"n": self._state.recolor["n"], "metric": what.name, "ln": "folded"}
+            failed = partial(self._failed, {**base, "metric": what.name})
+            self._worker.submit("colors", partial(self._compute, asked, what), failed)
 
     def stop(self) -> None:
         """Drop the scan that is running for colors."""
@@ -185,5 +213,20 @@ class Coloring:
         """
         self._cache.recheck((), True, lambda: None)
         changes = self._cache.changes
+        if what.live:
+            return self._of_task(what, changes, tell, cancelled, label, diverging), changes
         scans = self._cache.scans(what.family, ln, tell, cancelled)
         return cell_colors.of_scans(self._state.index, what, scans, label, diverging), changes
+
+    def _of_task(
+        self, what: Quantity, changes: int, tell: Callable[[int, int], object], cancelled: Callable[[], bool] | None,
+        label: str | None, diverging: bool | None,
+    ) -> Colors:  # fmt: skip
+        """The colors of a number of every head on the task."""
+        task = self._state.task
+        if task is None or self._model is None or self._shared is None:
+            raise ValueError(f"{what.label!r} is a number of a task, and there is none: set grid.task")
+        model = self._model if cancelled is None else self._shared.get()
+        version = self._shared.version(changes)
+        numbers, said = self._numbers.read(what.name, model, task, version, tell, cancelled)
+        return cell_colors.of_task(self._state.index, what, numbers, label, diverging, said)

@@ -29,6 +29,8 @@ def arrows_of(pairs: Iterable[Pair], stack: str, index: CellIndex) -> list[Arrow
             "kind": KINDS[pair.kind],
             "value": _digits(pair.value),
             "z": _digits(pair.z),
+            "carries": None,
+            "stands_out": False,
         }
         for pair in pairs
         if math.isfinite(pair.value) and math.isfinite(pair.z)

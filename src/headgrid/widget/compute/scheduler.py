@@ -12,13 +12,15 @@ from headgrid.torch_state import shielded
 from headgrid.weights import Weights
 from headgrid.widget.compute import ipython_events, silent_cells, to_wire, weight_location
 from headgrid.widget.compute.coloring import Coloring
+from headgrid.widget.compute.live import Live
 from headgrid.widget.compute.selected_heads import SelectedHeads, still_true
+from headgrid.widget.compute.shared_copy import SharedCopy
 from headgrid.widget.compute.summary_cache import CellSummary, SummaryCache
 from headgrid.widget.compute.worker import Turn, Worker
 from headgrid.widget.state.grid_spec import spec
 from headgrid.widget.state.grid_state import GridState
 from headgrid.widget.wire.empty import NO_ARROWS, NO_HEADS, NO_PROGRESS, no_partners
-from headgrid.widget.wire.schema import GridSpec, Summary
+from headgrid.widget.wire.schema import Arrows, GridSpec, Summary
 
 PATIENCE = 3.0
 """Seconds for which a cell of a notebook without a browser waits for what its grid shows."""
@@ -40,6 +42,7 @@ class Scheduler:
         cache: reads the weights.
         worker: runs what takes long.
         coloring: colors the cells.
+        live: reads what heads do on the task.
         watched: whether anybody may look: until then nothing is computed for a selection.
         compared: the selected heads that are compared, and the age of the cache that this was asked with.
     """
@@ -49,7 +52,9 @@ class Scheduler:
         self._model = None if weights is None else weights.model
         self.cache = SummaryCache(weights, tokenizer, state.index)
         self.worker = Worker(state.lock)
-        self.coloring = Coloring(state, self.cache, self.worker)
+        shared = None if self._model is None else SharedCopy(self._model)
+        self.coloring = Coloring(state, self.cache, self.worker, self._model, shared)
+        self.live = Live(state, self._model, tokenizer, shared, self.cache, self.worker, self.coloring)
         self.watched = self._waits = self._asleep = False
         self.compared: tuple[SelectedHeads, int] | None = None
         self._age = self.cache.age  # of what is shown of the cell in focus
@@ -62,11 +67,13 @@ class Scheduler:
 
     def snapshot(self) -> Callable[[], None]:
         """A function that restores the present state."""
-        before, restore_coloring = (self._age, self.watched, self._asleep), self.coloring.snapshot()
+        before = self._age, self.watched, self._asleep
+        restore_coloring, restore_live = self.coloring.snapshot(), self.live.snapshot()
 
         def restore() -> None:
             self._age, self.watched, self._asleep = before
             restore_coloring()
+            restore_live()
 
         return restore
 
@@ -75,6 +82,7 @@ class Scheduler:
         self._asleep, self.watched, self.compared = True, False, None
         self.worker.rest()
         self.cache.forget()
+        self.live.sleep()
         self._state.show("progress", NO_PROGRESS)
 
     def watch(self) -> None:
@@ -86,7 +94,7 @@ class Scheduler:
     def wake(self) -> None:
         """Somebody looks: what was stopped is asked for again."""
         slept = self._asleep
-        self._asleep = False
+        self._asleep, self.live.awake = False, True
         self.watch()
         if slept:
             self._age = self.cache.age  # what is shown stays, unless the weights changed in the meantime
@@ -106,11 +114,13 @@ class Scheduler:
             state.show_completions()
         self.compared = None
         self.compare()
+        self.live.resume()
 
     def close(self) -> None:
         """Stop everything for good."""
         self.worker.close()
         self.cache.forget()
+        self.live.sleep()
 
     def _wait_at_the_end(self) -> None:
         """In a notebook that runs without a browser, to be saved as a page, what is computed is part of the cell."""
@@ -127,12 +137,14 @@ class Scheduler:
         """Have read what follows from another selection, and whether what is shown is still true."""
         self.refresh()
         self.compare()
+        self.live.refresh()
         self.recheck()
 
     def focus(self) -> None:
         """Show what is known of the cell that the browser asks about, and have the rest read."""
         self._focus()
         self.compare()
+        self.live.refresh()
 
     def _focus(self) -> None:
         """Show what was read of the cell before, and have the worker see whether it is still true, or read it."""
@@ -226,7 +238,11 @@ class Scheduler:
 
     def _compose(self, now: SelectedHeads, turn: Turn) -> None:
         found = now.arrows(self.cache, self._state.index, turn.cancelled)
-        turn.show(partial(self._state.show, "arrows", found))
+        turn.show(partial(self._show_arrows, found))
+
+    def _show_arrows(self, found: Arrows) -> None:
+        self._state.show("arrows", self.live.carried(found))
+        self.live.refresh()
 
     def _not_composed(self, error: Exception) -> None:
         self._state.show("arrows", {**NO_ARROWS, "note": f"No arrows: {to_wire.said(error)}"})
@@ -250,14 +266,17 @@ class Scheduler:
 
     def _recheck(self, turn: Turn) -> None:
         silent, changes = self._changes(turn.check)
-        if self._seen_anew or self.coloring.outdated(changes) or (silent != self._state.silent).any():
+        if self._seen_anew or self._outdated(changes) or (silent != self._state.silent).any():
             turn.show(partial(self._show_changes, silent, changes))
+
+    def _outdated(self, changes: int) -> bool:
+        return self.coloring.outdated(changes) or self.live.outdated(changes)
 
     def _changes(self, check: Callable[[], object]) -> tuple[Bools, int]:
         """The cells that write nothing now, and how many changes of the weights were seen."""
         compared = self.compared[0].cells if self.compared else ()
         cells = (self._state.focus["cell"], *compared)
-        self.cache.recheck(cells, bool(self._state.colors["metric"]), check)
+        self.cache.recheck(cells, bool(self._state.colors["metric"]) or self.live.shows, check)
         return silent_cells.silent_cells(self._state.cells, self._model, check=check), self.cache.changes
 
     def _show_changes(self, silent: Bools, changes: int) -> None:
@@ -272,6 +291,7 @@ class Scheduler:
                 self._focus()
             self._age = self.cache.age
             self.compare()
+            self.live.weights_changed(changes)
 
         self._state.binding.run(change)
 

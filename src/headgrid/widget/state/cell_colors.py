@@ -29,8 +29,9 @@ class Quantity:
         name: what a user types and the browser sends: its name in `Scan.metrics()`.
         label: what a menu and a legend show.
         help: what it measures, in one sentence.
-        family: what `headgrid.scan` has to read for it.
+        family: what `headgrid.scan` has to read for it; "" for a number of the task.
         ends: of the scale, where the number has ends of its own; the scale diverges if they have two signs.
+        live: whether it is of what heads do on the task, and not of the weights alone.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Quantity:
     help: str
     family: str
     ends: tuple[float, float] | None = None
+    live: bool = False
 
 
 def _of_circuit(kind: str, what: str) -> tuple[Quantity, ...]:
@@ -94,7 +96,7 @@ def quantity(what: str, offered: Sequence[Quantity]) -> Quantity:
 
 def metrics(offered: Sequence[Quantity]) -> list[Metric]:
     """The menu of these."""
-    return [{"name": one.name, "label": one.label, "help": one.help} for one in offered]
+    return [{"name": one.name, "label": one.label, "help": one.help, "live": one.live} for one in offered]
 
 
 def of_scans(
@@ -123,6 +125,28 @@ def of_scans(
         raise ValueError(reasons or f"no head of this model has a {what.label}")
     painted = _painted(values, what.label if label is None else label, diverging, what.ends)
     return {**painted, "metric": what.name, "ln": next(scan.ln for scan in scans.values())}
+
+
+def of_task(
+    index: CellIndex, what: Quantity, numbers: Floats, label: str | None, diverging: bool | None, said: str
+) -> Colors:
+    """The colors of one number of every head on the task.
+
+    Args:
+        index: the cells.
+        what: the number.
+        numbers: `[n_cells]`, NaN where there is none.
+        label, diverging: what the legend shows; None for what the number has.
+        said: what the legend adds, such as the base rate.
+
+    Raises:
+        ValueError: when no head has the number.
+    """
+    if not np.isfinite(numbers).any():
+        raise ValueError(f"no head of this model has a number of {what.label!r} on this task")
+    painted = _painted(numbers, what.label if label is None else label, diverging, what.ends)
+    added = ", ".join(filter(None, [said, painted["range"]]))
+    return {**painted, "metric": what.name, "range": added}
 
 
 def of_array(

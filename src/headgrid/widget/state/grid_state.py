@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar, get_args
 
 from headgrid.anatomy.anatomy import Bools
+from headgrid.experiments.task import Task
 from headgrid.selection.selection import Selection
 from headgrid.widget.state import query, saved
 from headgrid.widget.state.cell_index import CellIndex
@@ -26,18 +27,30 @@ from headgrid.widget.wire.schema import (
     Focus,
     HeadsSummary,
     History,
+    LiveQuery,
+    LiveView,
     ProgressState,
+    Prompt,
     QueryError,
     Recolor,
+    SelectionEffect,
     Summary,
+    TaskState,
     Text,
+    Thumbnails,
     pack,
 )
 
 T = TypeVar("T")
 
-ShownTrait = Literal["completions", "summary", "selected_heads", "arrows", "colors", "progress"]
+ShownTrait = Literal[
+    "completions", "summary", "selected_heads", "arrows", "colors", "progress", "task_state", "live", "thumbnails",
+    "effect",
+]  # fmt: skip
 """The traits whose values `GridState.show` sets."""
+
+KEPT = tuple(trait for trait in get_args(ShownTrait) if trait != "completions")
+"""Those that an interrupted change takes back; completions answer whoever types."""
 
 
 class Binding(Protocol):
@@ -80,8 +93,10 @@ class GridState:
         saved: the selections with a name.
         answered: the number of the last query that was answered.
         silent: the cells whose output weights were all zero when they were last read.
-        focus, recolor, complete: what the browser asked for last.
-        completions, summary, selected_heads, arrows, colors, progress: what is shown; `show` sets them.
+        task: what the model is asked; None for nothing.
+        focus, recolor, complete, prompt, live_query: what the browser asked for last.
+        completions, summary, selected_heads, arrows, colors, progress, task_state, live, thumbnails, effect: what is
+            shown; `show` sets them.
     """
 
     def __init__(self, cells: Cells, selection: Selection | None = None, silent: Bools | None = None) -> None:
@@ -95,23 +110,32 @@ class GridState:
         self.focus: Focus = empty.NO_FOCUS
         self.recolor: Recolor = empty.NO_RECOLOR
         self.complete: Complete = empty.NO_COMPLETE
+        self.task: Task | None = None
+        self.prompt: Prompt = empty.NO_PROMPT
+        self.live_query: LiveQuery = empty.NO_LIVE_QUERY
         self.completions: CompletionList = empty.NO_COMPLETIONS
         self.summary: Summary = empty.NO_SUMMARY
         self.selected_heads: HeadsSummary = empty.NO_HEADS
         self.arrows: Arrows = empty.NO_ARROWS
         self.colors: Colors = empty.NO_COLORS
         self.progress: ProgressState = empty.NO_PROGRESS
+        self.task_state: TaskState = empty.NO_TASK
+        self.live: LiveView = empty.NO_LIVE
+        self.thumbnails: Thumbnails = empty.NO_THUMBNAILS
+        self.effect: SelectionEffect = empty.NO_EFFECT
         self._ledger = Ledger()
         self._coverage: tuple[Selection, Bools, Bools] | None = None
 
     def snapshot(self) -> Callable[[], None]:
         """A function that restores the present of everything that Python writes; what the browser asked for stays."""
         history, saved, ledger, answered = self.history.now, self.saved.state, self._ledger.state, self.answered
-        shown = self.summary, self.selected_heads, self.arrows, self.colors, self.progress
+        task, shown = self.task, {trait: getattr(self, trait) for trait in KEPT}
 
         def restore() -> None:
             self.history.now, self.saved.state, self._ledger.state, self.answered = history, saved, ledger, answered
-            self.summary, self.selected_heads, self.arrows, self.colors, self.progress = shown
+            self.task = task
+            for trait, value in shown.items():
+                setattr(self, trait, value)
 
         return restore
 

@@ -12,7 +12,7 @@ from typing import Any, cast, get_args
 
 from headgrid.anatomy.anatomy import count_of
 from headgrid.widget.wire.commands import ParsedCommand, decoded
-from headgrid.widget.wire.schema import Command, Complete, Do, Focus, Ln, QueryError, Recolor
+from headgrid.widget.wire.schema import Command, Complete, Do, Focus, LiveQuery, Ln, Prompt, QueryError, Recolor
 
 MOST = 2**53 - 1
 """The largest number that a browser counts exactly."""
@@ -129,6 +129,20 @@ def _recolor(value: object, *_: object) -> dict[str, Any]:
     return dict(Recolor(n=n, metric=metric, ln=_ln(fields, "color")))
 
 
+def _prompt(value: object, *_: object) -> dict[str, Any]:
+    fields = _struct(value, "a prompt", "no numbered text")
+    text, contrast = (_text(fields, name, "prompt", LONGEST) for name in ("text", "contrast"))
+    return dict(Prompt(n=_number(fields, "n", "prompt"), text=text, contrast=contrast))
+
+
+def _live_query(value: object, *_: object) -> dict[str, Any]:
+    what = "query of what heads do"
+    fields = _struct(value, f"a {what}", "no numbered row")
+    n, row = _number(fields, "n", what), _number(fields, "row", what)
+    panel, thumbnails = _flag(fields, "panel", what), _flag(fields, "thumbnails", what)
+    return dict(LiveQuery(n=n, row=row, panel=panel, thumbnails=thumbnails))
+
+
 def _commands(value: object, receiver: Receiver, found: Message) -> list[Command]:
     if not isinstance(value, list):
         raise RefusedError(f"commands that are no list but {_kind(value)}")
@@ -169,6 +183,8 @@ READERS: dict[str, Reader] = {
     "complete": _complete,
     "focus": _focus,
     "recolor": _recolor,
+    "prompt": _prompt,
+    "live_query": _live_query,
     "commands": _commands,
 }
 
@@ -197,6 +213,13 @@ def _text(fields: dict[str, Any], name: str, of: str, longest: int) -> str:
         raise RefusedError(f"a {of} of {count_of(len(value), 'character')}, where there is room for {longest:,}")
     # half of a pair of surrogates, which no message could carry back
     return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _flag(fields: dict[str, Any], name: str, of: str) -> bool:
+    value = fields.get(name)
+    if not isinstance(value, bool):
+        raise RefusedError(f"a {of} whose {name!r} is neither true nor false")
+    return value
 
 
 def _ln(fields: dict[str, Any], of: str) -> Ln:

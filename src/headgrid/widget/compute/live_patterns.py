@@ -1,0 +1,186 @@
+"""What some heads attend to on one row, in the words of the wire: a byte for each query and key, and head types."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+
+from headgrid.circuits.strings import TokenStrings
+from headgrid.experiments.attention import PASS
+from headgrid.experiments.head_types import NAMES, TypeMeasure
+from headgrid.experiments.patterns import (
+    PatternReader,
+    StackTokens,
+    Visible,
+    batch_rows,
+    heads_of,
+    reading_of,
+    shuffled,
+)
+from headgrid.experiments.runs import Runs
+from headgrid.experiments.task import Task
+from headgrid.selection.activations import Where
+from headgrid.selection.points import ActivationNumbers
+from headgrid.widget.compute import to_wire
+from headgrid.widget.wire.schema import TypeScore
+
+DRAWS = 10
+"""The shuffles that the base of a type score is a mean over."""
+
+TYPES = {
+    "previous": "previous token", "current": "current token", "first": "first token", "duplicate": "duplicate token",
+    "induction": "induction",
+}  # fmt: skip
+"""A type of heads -> how it is shown."""
+
+
+@dataclass(frozen=True, eq=False)
+class RowHeads:
+    """Some heads of one stack on one row.
+
+    Args:
+        model: the model.
+        task: that row alone.
+        text: the heads: "l0h1 | l1h2".
+
+    Raises:
+        ValueError: when one of them has no pattern of tokens; when the model cannot be run on the row.
+    """
+
+    model: torch.nn.Module
+    task: Task
+    text: str
+
+    @cached_property
+    def runs(self) -> Runs:
+        """The model on the row."""
+        return Runs(self.model, self.task)
+
+    @cached_property
+    def numbers(self) -> ActivationNumbers:
+        """The heads."""
+        return heads_of(self.runs.anatomy, self.text)
+
+    @cached_property
+    def read(self) -> tuple[dict[Where, torch.Tensor], Visible]:
+        """Their patterns `[1, n, query, key]`, and what each query sees."""
+        return PatternReader(self.runs, self.numbers).read(slice(0, 1))
+
+    @property
+    def stack(self) -> str:
+        """The stack that they are of."""
+        return next(iter(self.numbers))[1]
+
+    @property
+    def _spans(self) -> tuple[slice, slice]:
+        queries = reading_of(self.runs, self.stack)
+        keys = reading_of(self.runs, "encoder") if self.stack == "cross" else queries
+        return queries.span(0), keys.span(0)
+
+    @property
+    def triangle(self) -> bool:
+        """Whether no query sees a key behind it, so that the lower triangle is all there is."""
+        if self.stack == "cross":
+            return False
+        queries, keys = self._spans
+        return not any(bool(sees[0, queries, keys].triu(1).any()) for sees in self.read[1].values())
+
+    def bytes_of(self, triangle: bool) -> dict[tuple[int, int], bytes]:
+        """Layer and number of a head -> its pattern, without what only fills up the batch."""
+        queries, keys = self._spans
+        found = {}
+        for where, heads in self.numbers.items():
+            for i, number in enumerate(heads):
+                pattern = self.read[0][where][0, i, queries, keys]
+                found[where[2], number] = quantized(pattern, triangle)
+        return found
+
+    def tokens(self) -> tuple[list[str], list[str]]:
+        """The tokens of the row, and of the keys where these are another text."""
+        main = strings_of(self.runs, reading_of(self.runs, self.stack), self._length(0))
+        if self.stack != "cross":
+            return main, []
+        return main, strings_of(self.runs, reading_of(self.runs, "encoder"), self._length(1))
+
+    def _length(self, axis: int) -> int:
+        return int(next(iter(self.read[0].values())).shape[2 + axis])
+
+    def scores(self) -> dict[tuple[int, int], list[TypeScore]]:
+        """Layer and number of a head -> how far it is of each type that this row can tell of; as `Attention.score`."""
+        if self.stack == "cross" or reading_of(self.runs, self.stack).ids is None:
+            return {(where[2], number): [] for where, heads in self.numbers.items() for number in heads}
+        own, base = type_scores(self.model, self.task, self.numbers, self.read)
+        return {
+            (where[2], number): [
+                {"name": TYPES[name], "value": _digits(own[name][where[2], number]),
+                 "base": _digits(base[name][where[2], number])}
+                for name in own
+                if math.isfinite(own[name][where[2], number]) and math.isfinite(base[name][where[2], number])
+            ]
+            for where, heads in self.numbers.items() for number in heads
+        }  # fmt: skip
+
+
+def type_scores(
+    model: torch.nn.Module, row: Task, numbers: ActivationNumbers, read: tuple[Mapping[Where, torch.Tensor], Visible],
+    names: Sequence[str] = NAMES, seed: int = 0,
+) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:  # fmt: skip
+    """Scores of heads of one stack on one row, and the same on shuffled tokens, `[n_layers, n_heads]` for each type.
+
+    Args:
+        model: the model.
+        row: a task of one row.
+        numbers: the heads.
+        read: their patterns, and what each query sees.
+        names: the types.
+        seed: of the shuffles.
+    """
+    copies = row.rows([0] * DRAWS)
+    runs = Runs(model, copies)
+    stack = next(iter(numbers))[1]
+    reading, found = reading_of(runs, stack), runs.anatomy.stack(stack)
+    one = reading_of(Runs(model, row), stack)
+    shape = found.n_layers, found.n_heads
+    own = {name: TypeMeasure(name, one, shape, numbers).tally(*read, slice(0, 1)).mean for name in names}  # type: ignore[arg-type]
+    own = {name: value for name, value in own.items() if value.isfinite().any()}
+    ids = shuffled(runs, (stack,), torch.Generator().manual_seed(seed))
+    reader, each = PatternReader(runs, numbers), batch_rows(runs, numbers, PASS)
+    sums = {name: torch.zeros(shape, dtype=torch.float64) for name in own}
+    for first in range(0, DRAWS, each):
+        rows = slice(first, min(first + each, DRAWS))
+        patterns, visible = reader.read(rows, {name: some[rows] for name, some in ids.items()})
+        for name in own:
+            measure = TypeMeasure(name, reading, shape, numbers)  # type: ignore[arg-type]
+            sums[name] += measure.tally(patterns, visible, rows).rows.sum(0)
+    return own, {name: total / DRAWS for name, total in sums.items()}
+
+
+def strings_of(runs: Runs, reading: StackTokens, n: int) -> list[str]:
+    """The tokens of the first row in strings, without what only fills up the batch; places where they are no text."""
+    if reading.ids is None:
+        return [f"[{i}]" for i in range(n)]
+    ids = reading.ids[0, reading.span(0)].tolist()
+    string = None if runs.task.tokenizer is None else TokenStrings(runs.task.tokenizer)
+    return [to_wire.word(one if string is None else string(one)) for one in ids]
+
+
+def quantized(pattern: torch.Tensor, triangle: bool = False) -> bytes:
+    """A byte for each entry of a pattern: 255 times its root, so that what is small can be told from nothing.
+
+    Args:
+        pattern: `[query, key]`.
+        triangle: whether to leave out what lies above the diagonal.
+    """
+    if not pattern.isfinite().all():
+        raise ValueError("A pattern has NaN or inf in its numbers on this text")
+    small = (pattern.clamp(0, 1).sqrt() * 255).round().to(torch.uint8).numpy()
+    return bytes(small[np.tril_indices(*small.shape[:1])].tobytes() if triangle else small.tobytes())
+
+
+def _digits(value: torch.Tensor) -> float:
+    return float(f"{float(value):.4g}")

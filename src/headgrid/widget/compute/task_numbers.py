@@ -1,0 +1,173 @@
+"""Numbers of every head on a task, by which cells are colored: effects, and how far each is of a known type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from headgrid.circuits.progress import Cancelled
+from headgrid.experiments.attention import attention
+from headgrid.experiments.effects import Effects
+from headgrid.experiments.patterns import bytes_of, heads_of
+from headgrid.experiments.runs import Runs
+from headgrid.experiments.sweep import sweep
+from headgrid.experiments.task import Task
+from headgrid.selection.points import text_of
+from headgrid.utils.arguments import Floats
+from headgrid.widget.compute.live_patterns import DRAWS
+from headgrid.widget.compute.live_task import OF_ANSWERS, metric_of
+from headgrid.widget.compute.shared_copy import WeightsStamp
+from headgrid.widget.state.cell_colors import Quantity
+from headgrid.widget.state.cell_index import CellIndex
+
+Tell = Callable[[int, int], object]
+
+TYPES = {
+    "previous": ("previous token", "the token before it"),
+    "duplicate": ("duplicate token", "earlier occurrences of the same token"),
+    "induction": ("induction", "the tokens after earlier occurrences of the same token"),
+    "first": ("first token", "the first token"),
+}
+"""The types of heads that cells are colored by: their label, and what such a head attends to."""
+
+PATTERN_BYTES = 2**29
+"""What the patterns of all heads may take: of a longer task the first rows are read."""
+
+EFFECTS = (
+    Quantity("effect", "effect of each head", "The change of the task's metric with zero in the place of what the "
+             "head writes, measured exactly for each.", "", live=True),
+    Quantity("attribution", "attribution", "The effect of each head, estimated for all at once by a gradient and "
+             "checked exactly for the largest.", "", live=True),
+)  # fmt: skip
+DIRECT = Quantity(
+    "direct", "direct attribution", "What the head itself writes along the direction of the answer, with all norms as "
+    "they stood.", "", live=True,
+)  # fmt: skip
+OF_TYPES = tuple(
+    Quantity(name, label, f"How much of its attention a head gives to {what}, on average over this text; base is the "
+             "same on shuffled tokens, on average over heads.", "", (0.0, 1.0), live=True)
+    for name, (label, what) in TYPES.items()
+)  # fmt: skip
+
+NAMES = tuple(one.name for one in (*EFFECTS, DIRECT, *OF_TYPES))
+"""The names of all of these."""
+
+
+def offered(task: Task | None) -> tuple[Quantity, ...]:
+    """What the grid can be colored by on a task; nothing without one."""
+    if task is None:
+        return ()
+    direct = (DIRECT,) if task.answers is not None and task.metric_name in OF_ANSWERS else ()
+    return (*EFFECTS, *direct, *OF_TYPES)
+
+
+@dataclass
+class TaskNumbers:
+    """The numbers of every head on a task, kept until the task or the weights change.
+
+    Args:
+        index: the cells.
+    """
+
+    index: CellIndex
+    _of: tuple[Task, WeightsStamp] | None = None
+    _kept: dict[str, tuple[Floats, str]] = field(default_factory=dict)
+
+    def read(
+        self, name: str, model: torch.nn.Module, task: Task, version: WeightsStamp, tell: Tell,
+        cancelled: Callable[[], bool] | None,
+    ) -> tuple[Floats, str]:  # fmt: skip
+        """One number of every head, `[n_cells]`, NaN where there is none, and what the legend adds.
+
+        Args:
+            name: of the quantity.
+            model, task: what is run.
+            version: of the weights, as they are now.
+            tell: called with what is done and the total.
+            cancelled: says whether to stop.
+
+        Raises:
+            ValueError: when no stack has the number, with the reason of the first.
+            Cancelled: when `cancelled` says so.
+        """
+        if self._of is None or self._of[0] is not task or self._of[1] != version:
+            self._of, self._kept = (task, version), {}
+        kept = self._kept
+        if name not in kept:
+            found = self._types(model, task, tell, cancelled) if name in TYPES else {
+                name: self._effects(name, model, task, tell, cancelled)
+            }  # fmt: skip
+            kept |= found
+        if name not in kept:
+            raise ValueError(_no_target(name))
+        return kept[name]
+
+    def forget(self) -> None:
+        """Forget what was computed."""
+        self._of, self._kept = None, {}
+
+    def _effects(self, name: str, model: torch.nn.Module, task: Task, tell: Tell, cancelled: Any) -> tuple[Floats, str]:
+        numbers, faults = np.full(self.index.n_cells, np.nan), list[Exception]()
+        off, measured = 0.0, 0
+        options: dict[str, Any] = {"method": {"effect": "zero"}.get(name, name), "progress": tell}
+        if name == "attribution":
+            alone = task.corrupted is None and task.n_rows == 1
+            options |= {"replaces": "zero" if alone else None}
+        for stack, layers in self.index.stacks.items():
+            cells = layers.cells("head")
+            if not cells.size:
+                continue
+            try:
+                found: Effects = sweep(model, task, stack=stack or None, cancelled=cancelled, **options)
+            except Cancelled:
+                raise
+            except Exception as fault:
+                faults.append(fault)
+                continue
+            values = found.values.numpy()
+            numbers[cells[:, : values.shape[1]]] = values
+            if found.errors is not None:
+                off, measured = max(off, found.errors), measured + len(found.exact)
+        if faults and not np.isfinite(numbers).any():
+            raise faults[0]
+        said = f", an estimate, off by up to {off:.2g} where {measured} were measured" if measured else ""
+        return numbers, f"on {metric_of(task)}{said}"
+
+    def _types(self, model: torch.nn.Module, task: Task, tell: Tell, cancelled: Any) -> dict[str, tuple[Floats, str]]:
+        """All types at once: what takes long is the patterns on shuffled tokens."""
+        found: dict[str, tuple[Floats, str]] = {}
+        faults: list[Exception] = []
+        runs = Runs(model, task)
+        heads = heads_of(runs.anatomy, None)
+        rows = max(1, min(task.n_rows, PATTERN_BYTES // bytes_of(runs, heads, 1)))
+        some = task if rows == task.n_rows else task.rows(slice(rows))
+        first = "" if rows == task.n_rows else f"first {rows} rows"
+        for stack, layers in self.index.stacks.items():
+            here = {where: numbers for where, numbers in heads.items() if where[1] == stack}
+            if not here or stack == "cross":
+                continue
+            text = " | ".join(text_of(("z", *where[1:]), numbers) for where, numbers in here.items())
+            recorded = attention(model, some, text, cancelled=cancelled)
+            for name in TYPES:
+                try:
+                    scores = recorded.score(name, draws=DRAWS, progress=tell, cancelled=cancelled)  # type: ignore[arg-type]
+                except ValueError as fault:  # no token has such a target
+                    faults.append(fault)
+                    continue
+                numbers = found[name][0] if name in found else np.full(self.index.n_cells, np.nan)
+                numbers[layers.cells("head")] = scores.values.numpy()
+                base = f"base {float(scores.shuffled.nanmean()):.2f}"
+                found[name] = numbers, ", ".join(filter(None, [base, first]))
+        if faults and not found:
+            raise faults[0]
+        return found
+
+
+def _no_target(name: str) -> str:
+    if name in ("duplicate", "induction"):
+        return f"No token of this text comes twice, and {TYPES[name][0]!r} is about those that do: take another text"
+    return f"No token of this text sees a target of the type {TYPES[name][0]!r} and another key: take a longer text"

@@ -1,0 +1,60 @@
+"""Grids of models that are run on texts: what a browser asks of them, and what it makes of the answers."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import headgrid as hg
+from headgrid.widget.wire.schema import HeadPattern, LiveView
+
+TEXT = "when mary and john went to the store , john gave a drink to"
+OTHER = "when mary and john went to the store , mary gave a drink to"
+
+
+def watched(model: Any = None, tokenizer: Any = None, **given: Any) -> hg.HeadGrid:
+    """A grid that somebody looks at, of the shipped model by default."""
+    grid = hg.HeadGrid(*(hg.demo() if model is None else (model, tokenizer)), **given)
+    grid.set_state({"_view_count": 1})
+    return grid
+
+
+def prompt(grid: hg.HeadGrid, n: int, text: str, contrast: str = "") -> None:
+    """What a browser sends whose user types a text."""
+    grid.set_state({"prompt": {"n": n, "text": text, "contrast": contrast}})
+
+
+def query(grid: hg.HeadGrid, n: int, row: int = 0, panel: bool = True, thumbnails: bool = False) -> None:
+    """What a browser sends whose user opens the panel, or chooses a row."""
+    grid.set_state({"live_query": {"n": n, "row": row, "panel": panel, "thumbnails": thumbnails}})
+
+
+def decoded(view: LiveView, head: HeadPattern) -> np.ndarray:
+    """The pattern that a browser makes of the bytes."""
+    n, m = len(view["tokens"]), len(view["keys"] or view["tokens"])
+    values = (np.frombuffer(head["values"], dtype=np.uint8) / 255) ** 2
+    if not view["triangle"]:
+        return values.reshape(n, m)
+    found = np.zeros((n, n))
+    found[np.tril_indices(n)] = values
+    return found
+
+
+class Gate:
+    """Stands in for a function of a module: it says that it has begun, and goes on when it is let."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, where: Any, name: str) -> None:
+        self.begun, self.go, self.calls = threading.Event(), threading.Event(), 0
+        self._original: Callable[..., Any] = getattr(where, name)
+        monkeypatch.setattr(where, name, self._call)
+
+    def _call(self, *given: Any, **named: Any) -> Any:
+        self.calls += 1
+        if self.calls == 1:
+            self.begun.set()
+            assert self.go.wait(60)
+        return self._original(*given, **named)
