@@ -84,6 +84,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
       asked: (what) => {
         if (what === "query") query.focus();
         else if (what === "help") toggleHelp();
+        else if (what === "look") look();
         else step(what);
       },
       changed: () => {
@@ -103,6 +104,12 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
   const query = makeQuery({ ask: askQuery, say, leave: grid.focus }, signal);
   const completing = makeCompleting(query, (text, at) => sync.complete(text, at), signal);
   const toggleHelp = () => help.toggle();
+  const look = () => {
+    view.looking = !view.looking;
+    say(view.looking ? "clicks look, and select nothing" : "clicks select");
+    grid.refresh();
+    showTools();
+  };
   const tools = makeTools(
     {
       undo: () => step("undo"),
@@ -110,6 +117,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
       clear: () => editor.clear(),
       all: () => editor.all(),
       invert: () => editor.invert(),
+      look: () => look(),
       zoom: grid.zoom,
       pictures: () => togglePictures(),
       help: toggleHelp,
@@ -199,7 +207,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
   const showTools = () => {
     const { live } = view;
     shownZoom = zoomState();
-    tools.update({ live, history: sync.history, zoomed: grid.zoomed() });
+    tools.update({ live, looking: view.looking, history: sync.history, zoomed: grid.zoomed() });
   };
   const contentOf = (position: Position | null): TooltipContent | null =>
     position &&

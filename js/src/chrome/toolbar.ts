@@ -10,6 +10,8 @@ export interface ToolEvents {
   clear(): void;
   all(): void;
   invert(): void;
+  /** Turns look mode on or off. */
+  look(): void;
   zoom(by: -1 | 0 | 1): void;
   /** Opens or closes the menu of pictures, under its button. */
   pictures(): void;
@@ -18,6 +20,8 @@ export interface ToolEvents {
 
 export interface ToolState {
   live: boolean;
+  /** Whether clicks look, and select nothing. */
+  looking: boolean;
   history: History;
   zoomed: { canGrow: boolean; canShrink: boolean; fits: boolean };
 }
@@ -46,6 +50,7 @@ export function makeTools(events: ToolEvents, signal: AbortSignal): Tools {
     );
   const undo = drawn(BACK, "Undo", events.undo);
   const redo = drawn(BACK, "Redo", events.redo, "matrix(-1 0 0 1 16 0)");
+  const look = button("Look", { "aria-pressed": "false" }, events.look, signal);
   const shrink = drawn("M3 8h10", "Smaller cells", () => events.zoom(-1));
   const fit = drawn(FIT, "Fit the grid", () => events.zoom(0));
   const grow = drawn("M3 8h10M8 3v10", "Larger cells", () => events.zoom(1));
@@ -83,7 +88,7 @@ export function makeTools(events: ToolEvents, signal: AbortSignal): Tools {
     "div",
     { class: "hg-tools", role: "toolbar", "aria-label": "Selection and view" },
     group("History", undo, redo),
-    group("Selection", ...edits.map(({ node }) => node)),
+    group("Selection", look, ...edits.map(({ node }) => node)),
     group("Zoom", shrink, fit, grow),
     group("More", make("span", { class: "hg-anchor" }, picture), help),
   );
@@ -92,11 +97,18 @@ export function makeTools(events: ToolEvents, signal: AbortSignal): Tools {
     element,
     picture,
     helped: (open) => help.setAttribute("aria-expanded", String(open)),
-    update: ({ live, history, zoomed }) => {
+    update: ({ live, looking, history, zoomed }) => {
       const set = (node: HTMLElement, can: boolean, title: string, why: string) =>
         setOff(node, !can, can ? title : `${title}: ${why}`);
       set(undo, live && history.undo > 0, "Undo (Ctrl+Z)", live ? "nothing was done yet" : LOST);
       set(redo, live && history.redo > 0, "Redo (Ctrl+Shift+Z)", live ? "nothing was undone" : LOST);
+      look.setAttribute("aria-pressed", String(looking));
+      set(
+        look,
+        live,
+        looking ? "Clicks look; press: they select (L)" : "Clicks select; press: they look (L)",
+        LOST,
+      );
       for (const { node, title } of edits) set(node, live, title, LOST);
       set(shrink, zoomed.canShrink, "Smaller cells (-)", "they are at their smallest");
       fit.title = zoomed.fits ? "Cells of a readable size (0)" : "Fit the whole grid (0)";

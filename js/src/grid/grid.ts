@@ -22,7 +22,7 @@ export interface GridEvents {
   detailId: string;
   /** The cursor went to a position; at once by a click, or on its way by a key. */
   visited(position: Position, byKey: boolean): void;
-  asked(what: "query" | "help" | "undo" | "redo"): void;
+  asked(what: "query" | "help" | "undo" | "redo" | "look"): void;
   /** Hover, cursor or brush changed. */
   changed(): void;
 }

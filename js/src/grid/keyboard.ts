@@ -22,7 +22,20 @@ export interface Key {
 export type Action =
   | { do: "move"; to: Position; extend: boolean }
   | { do: "zoom"; by: -1 | 0 | 1 }
-  | { do: "toggle" | "only" | "group" | "all" | "invert" | "undo" | "redo" | "query" | "help" | "escape" };
+  | {
+      do:
+        | "toggle"
+        | "only"
+        | "group"
+        | "all"
+        | "invert"
+        | "undo"
+        | "redo"
+        | "query"
+        | "help"
+        | "escape"
+        | "look";
+    };
 
 /** The cursor of a grid, and what its moves go by. */
 export interface Cursor {
@@ -42,7 +55,8 @@ export const KEYS: readonly [group: string, rows: Rows][] = [
   [
     "Mouse",
     [
-      ["Click", "switch a head on or off; on a header its whole row, column or block"],
+      ["Click", "select a head and look at it; on a selected one: look; again: take it out"],
+      ["Click a header", "its whole row, column or block, on or off"],
       [
         "Drag",
         "do to a block what a click does to its first cell: add from an empty one, remove from a selected one",
@@ -81,6 +95,7 @@ export const KEYS: readonly [group: string, rows: Rows][] = [
     [
       ["+, -", "larger or smaller cells"],
       ["0", "the whole grid; again: cells of a readable size"],
+      ["L", "look: clicks look, and select nothing; again: they select"],
       ["?", "this help"],
     ],
   ],
@@ -167,6 +182,7 @@ const ACTIONS: Record<string, Action> = {
   o: { do: "only" },
   g: { do: "group" },
   i: { do: "invert" },
+  l: { do: "look" },
   "/": { do: "query" },
   "?": { do: "help" },
   escape: { do: "escape" },

@@ -35,7 +35,7 @@ const isCell = ({ row, column }: Position) => row >= 0 && column >= 0;
 export function listenToPointer(target: PointerTarget, signal: AbortSignal): void {
   const { element, viewport, view, editor } = target;
   /** What the pointer went down on; null once that became a brush, or was given up. */
-  let pressed: { position: Position; at: { x: number; y: number } } | null = null;
+  let pressed: { position: Position; at: { x: number; y: number }; looks: boolean } | null = null;
   let pointer = { x: 0, y: 0 };
   /** The pointer that brushes; one brush at a time. */
   let captured = -1;
@@ -81,6 +81,11 @@ export function listenToPointer(target: PointerTarget, signal: AbortSignal): voi
     scrolling = requestAnimationFrame(scrollOn);
   };
 
+  /** Whether a click there only looks: in look mode, and on what is selected and was not looked at until now. */
+  const looksAt = (position: Position) =>
+    view.looking ||
+    (isCell(position) && editor.isOn(position) && !(view.visited && samePosition(position, view.cursor)));
+
   const startBrush = (position: Position, event: PointerEvent) => {
     editor.startBrush(position, event.altKey);
     if (!view.brush) return;
@@ -112,18 +117,18 @@ export function listenToPointer(target: PointerTarget, signal: AbortSignal): voi
     event.preventDefault();
     viewport.classList.add("hg-pointer-focus");
     element.focus({ preventScroll: true });
-    pressed = { position, at: pointer };
+    pressed = { position, at: pointer, looks: looksAt(position) };
     if (event.pointerType === "touch") {
       view.hover = position;
       clearTimeout(resting);
       if (isCell(position)) resting = window.setTimeout(() => rest(event), LONG);
       return target.changed();
     }
-    if (event.shiftKey && isCell(position)) {
+    if (event.shiftKey && isCell(position) && !view.looking) {
       pressed = null;
       editor.extend(position);
       target.released(position);
-    } else if (isCell(position)) {
+    } else if (isCell(position) && !pressed.looks) {
       startBrush(position, event);
     }
     target.pressed(position);
@@ -132,6 +137,7 @@ export function listenToPointer(target: PointerTarget, signal: AbortSignal): voi
   /** A finger has rested on a cell: from now on it brushes. */
   const rest = (event: PointerEvent) => {
     if (!pressed) return;
+    if (view.looking) return;
     startBrush(pressed.position, event);
     navigator.vibrate?.(12);
     target.pressed(pressed.position);
@@ -149,6 +155,15 @@ export function listenToPointer(target: PointerTarget, signal: AbortSignal): voi
       clearTimeout(resting);
     if (event.pointerType === "touch") return;
     const position = positionHere();
+    if (
+      pressed?.looks &&
+      !view.looking &&
+      isCell(pressed.position) &&
+      !samePosition(position, pressed.position)
+    ) {
+      startBrush(pressed.position, event); // a drag from what is selected takes out, as one from elsewhere adds
+      return stretch();
+    }
     if (samePosition(position, view.hover)) return;
     view.hover = position;
     element.style.cursor = position ? "pointer" : "";
@@ -168,7 +183,7 @@ export function listenToPointer(target: PointerTarget, signal: AbortSignal): voi
     else if (start && !brushing && view.live && samePosition(start.position, positionHere())) {
       // Only now it is known that the finger did not mean to scroll.
       if (event.pointerType === "touch") target.pressed(start.position);
-      editor.toggle(start.position);
+      if (!start.looks) editor.toggle(start.position);
     }
     if (event.pointerType === "touch") view.hover = null;
     if (start && (brush || samePosition(start.position, positionHere()))) target.released(start.position);
@@ -194,7 +209,7 @@ export function listenToPointer(target: PointerTarget, signal: AbortSignal): voi
     const position =
       event.detail === 0 && event.target instanceof HTMLElement ? target.positionOf(event.target) : null;
     if (!position) return;
-    editor.toggle(position);
+    if (!looksAt(position)) editor.toggle(position);
     target.pressed(position);
     target.released(position);
   });

@@ -44,6 +44,12 @@ export class Editor {
     this.#known = on;
   }
 
+  /** Whether a cell is selected. */
+  isOn(position: Position): boolean {
+    const n = numberAt(this.#view.cells, position);
+    return n >= 0 && has(this.#sync.on, n);
+  }
+
   toggle(position: Position): void {
     const next = toggle(this.#view.cells, this.#sync.on, position);
     this.#view.anchor = position;

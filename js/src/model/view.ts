@@ -46,6 +46,8 @@ export interface View extends CursorState {
   /** Where the cursor was in the stacks that were shown before. */
   cursors: Map<string, CursorState>;
   zoom: Zoom;
+  /** Whether clicks look at cells, and select nothing. */
+  looking: boolean;
   /** Whether the cells show attention patterns. */
   patterns: boolean;
   /** The names of the saved selections that are shown. */
@@ -78,6 +80,7 @@ export function newView(all: Cells, stack: string): View {
     cells,
     cursors: new Map(),
     zoom: "auto",
+    looking: false,
     patterns: false,
     marks: [],
     hover: null,

@@ -3,6 +3,7 @@ import { makeTools, type ToolState } from "../../src/chrome/toolbar";
 
 const STATE: ToolState = {
   live: true,
+  looking: false,
   history: { done: 0, undo: 1, redo: 0 },
   zoomed: { canGrow: true, canShrink: false, fits: true },
 };
@@ -13,7 +14,7 @@ function toolsOf(state: Partial<ToolState> = {}) {
   const events = {
     ...{ undo: note("undo"), redo: note("redo"), clear: note("clear"), all: note("all") },
     ...{ invert: note("invert"), zoom: note("zoom"), pictures: note("pictures") },
-    help: () => void did.push("help"),
+    ...{ look: note("look"), help: () => void did.push("help") },
   };
   const tools = makeTools(events, new AbortController().signal);
   document.body.replaceChildren(tools.element);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { layOut, rectOf } from "../../src/grid/geometry";
 import { listenToPointer } from "../../src/grid/pointer";
-import type { Position } from "../../src/model/cells";
+import { type Position, samePosition } from "../../src/model/cells";
 import type { Editor } from "../../src/model/editor";
 import { newView } from "../../src/model/view";
 import { measure, small } from "../specs";
@@ -16,9 +16,11 @@ function targetOf() {
   document.body.replaceChildren(element);
   const view = newView(cells, "");
   const toggled: Position[] = [];
+  const on: Position[] = [];
   const calls: string[] = [];
   const editor = {
     toggle: (position: Position) => toggled.push(position),
+    isOn: (position: Position) => on.some((one) => samePosition(one, position)),
     startBrush: (position: Position) => {
       view.brush = { from: position, to: position, add: true };
     },
@@ -45,7 +47,7 @@ function targetOf() {
     const given = { isPrimary: true, pointerType: "mouse", button: 0, bubbles: true, cancelable: true };
     element.dispatchEvent(new PointerEvent(type, { ...given, ...at, ...more }));
   };
-  return { fire, toggled, calls, view };
+  return { fire, toggled, calls, view, on };
 }
 
 describe("a pointer", () => {
@@ -78,5 +80,42 @@ describe("a pointer", () => {
     expect(view.hover).toEqual(CELL);
     fire("pointercancel", CELL, { pointerType: "touch" });
     expect([view.hover, toggled]).toEqual([null, []]);
+  });
+
+  it("looks at what is selected, and takes out what is looked at already", () => {
+    const { fire, calls, view, on } = targetOf();
+    on.push(CELL);
+    const click = () => {
+      fire("pointerdown", CELL);
+      fire("pointerup", CELL);
+    };
+    click();
+    expect(calls).toEqual(["pressed", "released"]);
+    Object.assign(view, { cursor: CELL, visited: true });
+    click();
+    expect(calls).toEqual(["pressed", "released", "pressed", "edited", "released"]);
+  });
+
+  it("drags from what is selected, though a click there would look", () => {
+    const { fire, calls, on } = targetOf();
+    on.push(CELL);
+    fire("pointerdown", CELL);
+    fire("pointermove", { ...CELL, column: 2 });
+    fire("pointerup", { ...CELL, column: 2 });
+    expect(calls).toEqual(["pressed", "edited", "released"]);
+  });
+
+  it("selects nothing in look mode", () => {
+    const { fire, calls, toggled, view } = targetOf();
+    view.looking = true;
+    for (const position of [CELL, HEADER]) {
+      fire("pointerdown", position);
+      fire("pointermove", { ...position, column: 3 });
+      fire("pointermove", position);
+      fire("pointerup", position);
+    }
+    expect(toggled).toEqual([]);
+    expect(calls).not.toContain("edited");
+    expect(calls).toContain("released");
   });
 });
