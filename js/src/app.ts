@@ -364,6 +364,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     if (isFirst) {
       retheme();
       setLive(!isDisconnected(el));
+      text.begin();
     }
     const columns = Math.max(0, ...sync.cells.bands.map((band) => band.columns.length));
     const split = splitWidth(width, columns);

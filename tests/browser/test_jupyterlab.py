@@ -44,15 +44,30 @@ def notebook(opened: Notebook) -> Notebook:
     return opened
 
 
-def test_a_click_selects_a_head_and_another_takes_it_back(notebook: Notebook) -> None:
+def test_a_click_selects_a_head_another_looks_at_it_and_the_next_takes_it_out(notebook: Notebook) -> None:
     cell(notebook.view(), "l1h2").click()
     holds(notebook, "l1h2")
     shows(notebook.view(), "l1h2")
     cell(notebook.view(), "l0 mlp").click()
     holds(notebook, "l1h2 | l0 mlp")
     cell(notebook.view(), "l1h2").click()
+    notebook.wait_until("grid.summary['title'] == 'l1h2'")
+    holds(notebook, "l1h2 | l0 mlp")
+    cell(notebook.view(), "l1h2").click()
     holds(notebook, "l0 mlp")
     shows(notebook.view(), "l0 mlp")
+
+
+def test_in_look_mode_clicks_look_and_select_nothing(notebook: Notebook) -> None:
+    look = notebook.view().get_by_role("button", name="Look", exact=True)
+    look.click()
+    for word in ("l0h3", "l1h1"):
+        cell(notebook.view(), word).click()
+        notebook.wait_until(f"grid.summary['title'] == '{word}'")
+    holds(notebook, "none")
+    look.click()
+    cell(notebook.view(), "l0h3").click()
+    holds(notebook, "l0h3")
 
 
 def test_shift_click_adds_the_block_from_the_last_cell(notebook: Notebook) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 
@@ -50,7 +51,7 @@ def type_text(view: Locator, text: str) -> None:
 
 
 def pattern(view: Locator) -> Locator:
-    return view.get_by_role("region", name="Attention pattern")
+    return view.get_by_role("group", name="Attention pattern")
 
 
 def query(view: Locator, number: int) -> Locator:
@@ -102,7 +103,7 @@ def test_heads_that_are_selected_stand_beside_it_and_one_is_made_big(view: Locat
 
 
 def test_the_effect_of_the_selection_is_shown_with_the_next_tokens_without_it(view: Locator) -> None:
-    effect = view.get_by_role("region", name="Effect of the selection")
+    effect = view.get_by_role("group", name="Effect of the selection")
     expect(effect).to_contain_text("l0h1")
     expect(effect.get_by_role("row").filter(has_text="zero")).to_contain_text(re.compile("−?\\d"))
     expect(effect.get_by_role("row").filter(has_text="without")).to_contain_text("%")
@@ -173,6 +174,25 @@ def test_cells_show_patterns_and_nothing_again(view: Locator, notebook: Notebook
     notebook.wait_until("not grid.live_query['thumbnails']")
 
 
+WITH_TASK = f"""
+task = hg.Task(hg.demo()[1], [{TEXT!r}, {TEXT.replace("john gave", "mary gave")!r}], answers=[" mary", " john"])
+other = hg.HeadGrid(*hg.demo(), task=task, select="l0h1 | l1h2")
+other
+"""
+
+
+def test_a_grid_with_a_task_opens_with_what_its_heads_do_and_goes_from_row_to_row(notebook: Notebook) -> None:
+    notebook.in_lab(f"panel.model.sharedModel.addCell({{ cell_type: 'code', source: {json.dumps(WITH_TASK)} }})")
+    notebook.run_all()
+    view = notebook.view(1)
+    expect(pattern(view)).to_contain_text("at ·to it looks at")
+    expect(view.get_by_role("group", name="Next tokens")).to_contain_text("mary")
+    view.get_by_role("button", name="Next row").click()
+    expect(view.get_by_role("group", name="Next tokens")).to_contain_text("john")
+    expect(view.get_by_text("row 2 of 2")).to_be_visible()
+    notebook.in_lab("panel.model.sharedModel.deleteCell(1)")
+
+
 @needs_axe
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_it_breaks_no_rule_of_accessibility_and_overflows_at_no_width(
@@ -181,7 +201,7 @@ def test_it_breaks_no_rule_of_accessibility_and_overflows_at_no_width(
     notebook.set_theme(dark)
     cell(view, "l1h2").click()
     expect(view).to_have_attribute("data-theme", "dark" if dark else "light")
-    expect(view.get_by_role("region", name="Effect of the selection")).to_contain_text("without")
+    expect(view.get_by_role("group", name="Effect of the selection")).to_contain_text("without")
     size = notebook.page.viewport_size
     assert size
     for width in (1600, 900, 600):

@@ -127,12 +127,14 @@ export function makeLivePanel(signal: AbortSignal): LivePanel {
   }, signal);
   const effect = make("section", {
     class: "hg-effect",
+    // No landmark: a page may have several grids.
+    role: "group",
     "aria-label": "Effect of the selection",
     hidden: true,
   });
   const pattern = make(
     "section",
-    { class: "hg-pattern", "aria-label": "Attention pattern" },
+    { class: "hg-pattern", role: "group", "aria-label": "Attention pattern" },
     make("div", { class: "hg-pattern-head" }, title, scores),
     line.element,
     other.element,

@@ -12,6 +12,8 @@ export interface TextView {
   panel: LivePanel;
   /** Asks for the description of a cell, and for what it does on the text where that is in sight. */
   inspect(cell: number): void;
+  /** A view was opened: where a task came with it, it begins with what the heads do on that. */
+  begin(): void;
   /** A tab of the inspector was chosen. */
   opened(tab: string): void;
   /** Shows what there is, for the cell that is looked at. */
@@ -43,6 +45,10 @@ export function makeTextView(sync: Sync, view: View, leave: () => void, signal: 
       const { tab } = view.inspector;
       const isFirst = tab === "" && (onText.query.panel || onText.task.rows.length > 0);
       onText.ask({ panel: (isFirst || tab === "live") && hasTextTab(sync, true, cell) });
+    },
+    begin: () => {
+      const isThere = view.live && onText.task.rows.length > 0 && hasTextTab(sync, true, sync.focus.cell);
+      if (isThere && view.inspector.tab === "") onText.ask({ panel: true });
     },
     opened: (tab) => {
       if (view.live) onText.ask({ panel: tab === "live" });
