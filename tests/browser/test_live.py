@@ -129,6 +129,7 @@ def test_the_keyboard_alone_types_a_text_looks_at_a_head_and_reads_its_numbers(n
     notebook.run("(grid.select('none'), setattr(grid, 'task', None))[0]")
     view = notebook.view()
     press = notebook.page.keyboard.press
+    expect(prompt(view)).to_have_value("")
     prompt(view).focus()
     notebook.page.keyboard.type(TEXT)
     press("Enter")

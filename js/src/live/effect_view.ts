@@ -1,4 +1,4 @@
-/** What the selection does on the task: the metric without it beside random sets of heads, and the next tokens. */
+/** What the selection does on the task: the metric without it beside other sets of as many heads, and the next tokens. */
 
 import { draw, make } from "../dom/elements";
 import { clamp, short } from "../model/numbers";
@@ -29,14 +29,14 @@ export function axisOf(modes: readonly ModeEffect[]): Axis {
   };
 }
 
-/** One line in words: "zero: −4.20 (−4.60 to −3.90); 3 random sets: −0.100 to 0.200". */
+/** One line in words: "zero: −4.20 (−4.60 to −3.90); 3 other sets: −0.100 to 0.200". */
 export function textOfMode({ mode, value, low, high, controls }: ModeEffect): string {
   const span = low === high ? "" : ` (${short(low)} to ${short(high)})`;
-  const sets = `${controls.length} random ${controls.length === 1 ? "set" : "sets"}`;
-  const random = controls.length
+  const sets = `${controls.length} other ${controls.length === 1 ? "set" : "sets"}`;
+  const others = controls.length
     ? `; ${sets}: ${short(Math.min(...controls))} to ${short(Math.max(...controls))}`
     : "";
-  return `${mode}: ${short(value)}${span}${random}`;
+  return `${mode}: ${short(value)}${span}${others}`;
 }
 
 function drawMode({ value, low, high, controls }: ModeEffect, axis: Axis): SVGElement {
@@ -68,7 +68,7 @@ function modeTable(modes: readonly ModeEffect[], metric: string): HTMLElement {
         "td",
         { class: "hg-dots-cell" },
         drawMode(mode, axis),
-        hidden(`${mode.controls.length} random sets`),
+        hidden(`${mode.controls.length} other sets`),
       ),
       make("td", { class: "hg-number" }, short(mode.value)),
     ),
@@ -79,7 +79,7 @@ function modeTable(modes: readonly ModeEffect[], metric: string): HTMLElement {
     make("span", {}, short(axis.low)),
     make("span", {}, short(axis.high)),
   );
-  const caption = `change of the ${metric || "metric"}; ● the selection, ○ random sets of as many heads`;
+  const caption = `change of the ${metric || "metric"}; ● the selection, ○ other sets of as many heads`;
   return make(
     "table",
     { class: "hg-effects" },

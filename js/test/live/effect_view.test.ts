@@ -16,7 +16,7 @@ describe("the effect of a selection", () => {
 
   it("is said mode by mode beside random sets", () => {
     const [zero, mean] = effect().modes;
-    expect(textOfMode(zero!)).toBe("zero: −4.20 (−4.60 to −3.90); 3 random sets: −0.100 to 0.200");
+    expect(textOfMode(zero!)).toBe("zero: −4.20 (−4.60 to −3.90); 3 other sets: −0.100 to 0.200");
     expect(textOfMode(mean!)).toBe("mean: −3.10");
   });
 
@@ -41,7 +41,7 @@ describe("the effect of a selection", () => {
     expect(textOfEffect(effect()).split("\n")).toEqual([
       "without l0h1 | l1h2",
       "It stands out.",
-      "logit difference, zero: −4.20 (−4.60 to −3.90); 3 random sets: −0.100 to 0.200",
+      "logit difference, zero: −4.20 (−4.60 to −3.90); 3 other sets: −0.100 to 0.200",
       "logit difference, mean: −3.10",
       "as it is: mary >99.9\u00a0%",
       "without: john 41.0\u00a0%",
