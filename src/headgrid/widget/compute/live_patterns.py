@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import torch
 
+from headgrid.circuits.progress import Progress, steps
 from headgrid.circuits.strings import TokenStrings
 from headgrid.experiments.attention import PASS
-from headgrid.experiments.head_types import NAMES, TypeMeasure
+from headgrid.experiments.head_types import NAMES, NamedType, TypeMeasure
 from headgrid.experiments.patterns import (
     PatternReader,
     StackTokens,
@@ -127,37 +128,69 @@ class RowHeads:
 
 
 def type_scores(
-    model: torch.nn.Module, row: Task, numbers: ActivationNumbers, read: tuple[Mapping[Where, torch.Tensor], Visible],
-    names: Sequence[str] = NAMES, seed: int = 0,
+    model: torch.nn.Module, task: Task, numbers: ActivationNumbers,
+    read: tuple[Mapping[Where, torch.Tensor], Visible] | None = None, names: Sequence[NamedType] = NAMES,
+    progress: Progress = False, cancelled: Callable[[], bool] | None = None, seed: int = 0,
 ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:  # fmt: skip
-    """Scores of heads of one stack on one row, and the same on shuffled tokens, `[n_layers, n_heads]` for each type.
+    """Scores of heads of one stack, and the same on shuffled tokens, `[n_layers, n_heads]` for each type.
+
+    They are those of `Attention.score`; all types are read from the same passes.
 
     Args:
-        model: the model.
-        row: a task of one row.
+        model, task: what is run.
         numbers: the heads.
-        read: their patterns, and what each query sees.
-        names: the types.
+        read: their patterns on all rows, and what each query sees, where these were read.
+        names: the types; those of which no token has a target are left out.
+        progress, cancelled: see `headgrid.circuits.progress`.
         seed: of the shuffles.
     """
-    copies = row.rows([0] * DRAWS)
-    runs = Runs(model, copies)
-    stack = next(iter(numbers))[1]
-    reading, found = reading_of(runs, stack), runs.anatomy.stack(stack)
-    one = reading_of(Runs(model, row), stack)
-    shape = found.n_layers, found.n_heads
-    own = {name: TypeMeasure(name, one, shape, numbers).tally(*read, slice(0, 1)).mean for name in names}  # type: ignore[arg-type]
-    own = {name: value for name, value in own.items() if value.isfinite().any()}
-    ids = shuffled(runs, (stack,), torch.Generator().manual_seed(seed))
-    reader, each = PatternReader(runs, numbers), batch_rows(runs, numbers, PASS)
-    sums = {name: torch.zeros(shape, dtype=torch.float64) for name in own}
-    for first in range(0, DRAWS, each):
-        rows = slice(first, min(first + each, DRAWS))
-        patterns, visible = reader.read(rows, {name: some[rows] for name, some in ids.items()})
-        for name in own:
-            measure = TypeMeasure(name, reading, shape, numbers)  # type: ignore[arg-type]
-            sums[name] += measure.tally(patterns, visible, rows).rows.sum(0)
-    return own, {name: total / DRAWS for name, total in sums.items()}
+    rows = list(range(task.n_rows))
+    first, copies = Runs(model, task), Runs(model, task.rows(rows * DRAWS))
+    ids = shuffled(copies, (next(iter(numbers))[1],), torch.Generator().manual_seed(seed))
+    tables = [_TypeTables(first, numbers, names, 1), _TypeTables(copies, numbers, names, DRAWS)]
+    if read is not None:
+        tables[0].add(*read, slice(0, task.n_rows))
+    todo = [
+        (table, part) for table in tables[read is not None :]
+        for part in _parts(table.runs, batch_rows(table.runs, numbers, PASS))
+    ]  # fmt: skip
+    for table, part in steps(todo, len(todo), "shuffled tokens", progress, cancelled):
+        given = {name: some[part] for name, some in ids.items()} if table is tables[1] else {}
+        table.add(*PatternReader(table.runs, numbers).read(part, given), part)
+    own, base = (table.means for table in tables)
+    there = [name for name in names if own[name].isfinite().any()]
+    return {name: own[name] for name in there}, {name: base[name] for name in there}
+
+
+class _TypeTables:
+    """Sums of scores over the rows of a task that is repeated some times, for each time by itself."""
+
+    def __init__(self, runs: Runs, numbers: ActivationNumbers, names: Sequence[NamedType], times: int) -> None:
+        stack = next(iter(numbers))[1]
+        found = runs.anatomy.stack(stack)
+        shape, self.runs = (found.n_layers, found.n_heads), runs
+        self._each = runs.task.n_rows // times
+        self._measures = {name: TypeMeasure(name, reading_of(runs, stack), shape, numbers) for name in names}
+        self._sums = {name: torch.zeros(times, *shape, dtype=torch.float64) for name in names}
+        self._counts = {name: torch.zeros(times, *shape, dtype=torch.float64) for name in names}
+
+    def add(self, patterns: Mapping[Where, torch.Tensor], visible: Visible, rows: slice) -> None:
+        """Add some rows."""
+        at = torch.arange(rows.start, rows.stop) // self._each
+        for name, measure in self._measures.items():
+            tally = measure.tally(patterns, visible, rows)
+            self._sums[name].index_add_(0, at, tally.sums.nan_to_num(0))
+            self._counts[name].index_add_(0, at, tally.counts)
+
+    @property
+    def means(self) -> dict[str, torch.Tensor]:
+        """The mean over destinations, and over times."""
+        return {name: (sums / self._counts[name]).mean(0) for name, sums in self._sums.items()}
+
+
+def _parts(runs: Runs, each: int) -> list[slice]:
+    n = runs.task.n_rows
+    return [slice(first, min(first + each, n)) for first in range(0, n, each)]
 
 
 def strings_of(runs: Runs, reading: StackTokens, n: int) -> list[str]:

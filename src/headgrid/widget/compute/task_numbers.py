@@ -10,15 +10,14 @@ import numpy as np
 import torch
 
 from headgrid.circuits.progress import Cancelled
-from headgrid.experiments.attention import attention
 from headgrid.experiments.effects import Effects
+from headgrid.experiments.head_types import NamedType
 from headgrid.experiments.patterns import bytes_of, heads_of
 from headgrid.experiments.runs import Runs
 from headgrid.experiments.sweep import sweep
 from headgrid.experiments.task import Task
-from headgrid.selection.points import text_of
 from headgrid.utils.arguments import Floats
-from headgrid.widget.compute.live_patterns import DRAWS
+from headgrid.widget.compute.live_patterns import type_scores
 from headgrid.widget.compute.live_task import OF_ANSWERS, metric_of
 from headgrid.widget.compute.shared_copy import WeightsStamp
 from headgrid.widget.state.cell_colors import Quantity
@@ -26,7 +25,7 @@ from headgrid.widget.state.cell_index import CellIndex
 
 Tell = Callable[[int, int], object]
 
-TYPES = {
+TYPES: dict[NamedType, tuple[str, str]] = {
     "previous": ("previous token", "the token before it"),
     "duplicate": ("duplicate token", "earlier occurrences of the same token"),
     "induction": ("induction", "the tokens after earlier occurrences of the same token"),
@@ -140,7 +139,6 @@ class TaskNumbers:
     def _types(self, model: torch.nn.Module, task: Task, tell: Tell, cancelled: Any) -> dict[str, tuple[Floats, str]]:
         """All types at once: what takes long is the patterns on shuffled tokens."""
         found: dict[str, tuple[Floats, str]] = {}
-        faults: list[Exception] = []
         runs = Runs(model, task)
         heads = heads_of(runs.anatomy, None)
         rows = max(1, min(task.n_rows, PATTERN_BYTES // bytes_of(runs, heads, 1)))
@@ -150,24 +148,19 @@ class TaskNumbers:
             here = {where: numbers for where, numbers in heads.items() if where[1] == stack}
             if not here or stack == "cross":
                 continue
-            text = " | ".join(text_of(("z", *where[1:]), numbers) for where, numbers in here.items())
-            recorded = attention(model, some, text, cancelled=cancelled)
-            for name in TYPES:
-                try:
-                    scores = recorded.score(name, draws=DRAWS, progress=tell, cancelled=cancelled)  # type: ignore[arg-type]
-                except ValueError as fault:  # no token has such a target
-                    faults.append(fault)
-                    continue
+            own, shuffles = type_scores(
+                model, some, here, names=tuple(TYPES), progress=tell, cancelled=cancelled
+            )  # fmt: skip
+            for name, scores in own.items():
                 numbers = found[name][0] if name in found else np.full(self.index.n_cells, np.nan)
-                numbers[layers.cells("head")] = scores.values.numpy()
-                base = f"base {float(scores.shuffled.nanmean()):.2f}"
+                numbers[layers.cells("head")] = scores.numpy()
+                base = f"base {float(shuffles[name].nanmean()):.2f}"
                 found[name] = numbers, ", ".join(filter(None, [base, first]))
-        if faults and not found:
-            raise faults[0]
         return found
 
 
 def _no_target(name: str) -> str:
+    label = next(said for one, (said, _) in TYPES.items() if one == name)
     if name in ("duplicate", "induction"):
-        return f"No token of this text comes twice, and {TYPES[name][0]!r} is about those that do: take another text"
-    return f"No token of this text sees a target of the type {TYPES[name][0]!r} and another key: take a longer text"
+        return f"No token of this text comes twice, and {label!r} is about those that do: take another text"
+    return f"No token of this text sees a target of the type {label!r} and another key: take a longer text"
