@@ -34,6 +34,15 @@ def test_a_typed_text_asks_for_what_the_model_itself_says_next() -> None:
     assert task.corrupted["input_ids"].tolist() == [tokenizer(OTHER)["input_ids"]]
 
 
+def test_the_text_of_a_row_sent_back_is_that_row() -> None:
+    model, tokenizer = hg.demo()
+    task = hg.Task.names(tokenizer, 3)
+    grid = hg.HeadGrid(model, tokenizer, task=task)
+    prompt(grid, 1, grid.task_state["rows"][2])
+    assert error(grid) == ""
+    assert grid.task.ids.tolist() == task.ids[2:].tolist()
+
+
 def test_without_a_tokenizer_a_text_is_ids() -> None:
     grid = watched(tiny.fresh(LLAMA))
     prompt(grid, 1, "5, 17 3\n30", "5 17 4 30")

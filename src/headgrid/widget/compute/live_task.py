@@ -100,7 +100,7 @@ def _ids(text: str, anatomy: Anatomy, tokenizer: Any, what: str) -> list[int]:
     elif not callable(tokenizer):
         raise ValueError("This tokenizer reads no text, it only shows tokens: give HeadGrid one of transformers")
     else:
-        found = [int(one) for one in tokenizer(text)["input_ids"]] if text.strip() else []
+        found = _read(text, tokenizer) if text.strip() else []
     if not found:
         raise ValueError(f"The {what} has no tokens: type at least one")
     if anatomy.n_ctx is not None and len(found) > anatomy.n_ctx:
@@ -113,6 +113,14 @@ def _ids(text: str, anatomy: Anatomy, tokenizer: Any, what: str) -> list[int]:
             + ("" if tokenizer is None else ": this is the tokenizer of another model")
         )
     return found
+
+
+def _read(text: str, tokenizer: Any) -> list[int]:
+    """The ids of a text. What the text begins with itself, as the rows of a task do, is not put before it again."""
+    whole = [int(one) for one in tokenizer(text)["input_ids"]]
+    if len(whole) > 1 and whole[0] == whole[1] and whole[0] in getattr(tokenizer, "all_special_ids", ()):
+        return [int(one) for one in tokenizer(text, add_special_tokens=False)["input_ids"]]
+    return whole
 
 
 def _numbers(text: str, d_vocab: int, what: str) -> list[int]:
