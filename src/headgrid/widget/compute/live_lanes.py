@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import partial
 
 from headgrid.experiments.task import Task
+from headgrid.widget.compute.arrow_effects import AT_ONCE, ends
 from headgrid.widget.compute.live_lane import LiveLane, Question, telling
 from headgrid.widget.compute.live_reader import LiveAnswers
 from headgrid.widget.compute.live_task import metric_of
 from headgrid.widget.compute.selection_effect import effects_of
-from headgrid.widget.compute.tested_arrows import AT_ONCE, ends
 from headgrid.widget.compute.thumbnails import thumbnails, too_many
 from headgrid.widget.compute.worker import Turn
 from headgrid.widget.wire.empty import NO_EFFECT, NO_PROGRESS, NO_THUMBNAILS

@@ -11,11 +11,11 @@ import torch
 from headgrid.experiments.runs import Runs
 from headgrid.experiments.task import Task
 from headgrid.widget.compute import live_task
+from headgrid.widget.compute.arrow_effects import EdgeEnds, ends, tested
 from headgrid.widget.compute.live_patterns import RowHeads
 from headgrid.widget.compute.next_tokens import next_tokens
 from headgrid.widget.compute.shared_copy import SharedCopy, WeightsStamp
 from headgrid.widget.compute.summary_cache import SummaryCache
-from headgrid.widget.compute.tested_arrows import EdgeEnds, ends, tested
 from headgrid.widget.compute.worker import Turn
 from headgrid.widget.state.cell_index import Component
 from headgrid.widget.state.grid_state import GridState

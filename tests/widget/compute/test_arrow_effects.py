@@ -8,7 +8,7 @@ from grids import LLAMA, settled
 from live_grids import TEXT, prompt, query, watched
 
 import headgrid as hg
-from headgrid.widget.compute import tested_arrows
+from headgrid.widget.compute import arrow_effects
 
 
 def word(grid: hg.HeadGrid, cell: int) -> str:
@@ -25,7 +25,7 @@ def test_an_arrow_carries_what_paths_says_of_its_edge() -> None:
     query(grid, 1)
     for arrow in settled(grid).arrows["arrows"]:
         receiver = f"{word(grid, arrow['target'])}.{arrow['kind'].lower()}"
-        found = hg.paths(model, task, word(grid, arrow["source"]), receiver, controls=tested_arrows.CONTROLS)
+        found = hg.paths(model, task, word(grid, arrow["source"]), receiver, controls=arrow_effects.CONTROLS)
         assert arrow["carries"] == pytest.approx(float(found.values[0]), rel=1e-3, abs=1e-6)
     assert [one["z"] for one in arrows] == [one["z"] for one in grid.arrows["arrows"]]
 
@@ -57,7 +57,7 @@ def test_a_model_without_direct_edges_says_so(monkeypatch: pytest.MonkeyPatch) -
     def none(*_: object, **__: object) -> None:
         raise ValueError("the stream of this model is no sum")
 
-    monkeypatch.setattr(tested_arrows, "paths", none)
+    monkeypatch.setattr(arrow_effects, "paths", none)
     grid = watched(select="l0h1 | l1h2")
     prompt(grid, 1, TEXT)
     query(grid, 1)
