@@ -67,6 +67,13 @@ class Model:
         self.on: frozenset[str] = frozenset()
         self.undone: list[frozenset[str]] = []
         self.before: deque[frozenset[str]] = deque(maxlen=200)
+        self.looked: str | None = None  # the cell, or the header, that was pressed last
+
+    def click(self, word: str) -> None:
+        """A click on what is selected looks at it, but for one on what is looked at already."""
+        if word not in self.on or self.looked == word:
+            self.switch(frozenset([word]), word not in self.on)
+        self.looked = word
 
     def set(self, on: frozenset[str]) -> None:
         if on != self.on:
@@ -99,7 +106,7 @@ def commands(seed: int, n: int, model: Model) -> Iterator[Command]:
         if kind == "click":
             word = dice.choice(WORDS)
             command["words"] = [word]
-            model.switch(frozenset([word]), word not in model.on)
+            model.click(word)
         elif kind == "brush":
             rows, columns = sorted(dice.choices([0, 1], k=2)), sorted(dice.choices(range(8), k=2))
             corners = [LAYERS[rows[0]][columns[0]], LAYERS[rows[1]][columns[1]]]
@@ -107,12 +114,17 @@ def commands(seed: int, n: int, model: Model) -> Iterator[Command]:
                 word for row in LAYERS[rows[0] : rows[1] + 1] for word in row[columns[0] : columns[1] + 1]
             )
             command |= {"words": corners, "alt": dice.random() < 0.2}
-            model.switch(block, not command["alt"] and corners[0] not in model.on)
+            if len(block) == 1 and not command["alt"]:
+                model.click(corners[0])
+            else:
+                model.switch(block, not command["alt"] and corners[0] not in model.on)
+            model.looked = corners[0]
         elif kind == "header":
             at = dice.randrange(10)
             row = frozenset(LAYERS[at]) if at < 2 else frozenset(line[at - 2] for line in LAYERS)
             command["words"] = [f"#data-row='{at}'" if at < 2 else f"#data-column='{at - 2}'"]
             model.switch(row, not row <= model.on)
+            model.looked = command["words"][0]
         elif kind in ("undo", "redo"):
             command = {"what": "key", "key": "z", "control": True, "shift": kind == "redo"}
             model.undo() if kind == "undo" else model.redo()
@@ -186,6 +198,7 @@ def at_rest(notebook: Notebook, hands: JSHandle, model: Model) -> Held:
     ):
         hands.evaluate(EACH, [[[command], on]])
         model.set(frozenset(on))
+        model.looked = "l1h2"
     inspector = notebook.view().get_by_role("group", name="Inspector")
     expect(inspector).to_contain_text("layer 1 head 2")
     expect(inspector.get_by_role("tabpanel")).to_have_attribute("aria-busy", "false")

@@ -117,7 +117,7 @@ export function listenToPointer(target: PointerTarget, signal: AbortSignal): voi
     event.preventDefault();
     viewport.classList.add("hg-pointer-focus");
     element.focus({ preventScroll: true });
-    pressed = { position, at: pointer, looks: looksAt(position) };
+    pressed = { position, at: pointer, looks: view.looking || (!event.altKey && looksAt(position)) };
     if (event.pointerType === "touch") {
       view.hover = position;
       clearTimeout(resting);
