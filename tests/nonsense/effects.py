@@ -66,9 +66,8 @@ for name, row in {
     "per_position": Row(lambda w, it: swept(it, "per_position", "mean"), each((("None", *TRUE, *FALSE), (2, 4)))),
     "direction": Row(lambda w, it: swept(it, "direction", "patch")),
     "positions": Row(lambda w, it: len(swept(it, "positions")), each((TRUE, 3), (FALSE, 2))),
-    "draws": Row(lambda w, it: hg.sweep(w.small, task(), "resample", draws=it).shape, each((ONE, (2, 4))), NUMBER,
-                 VERY_MANY),
-    "seed": Row(lambda w, it: swept(it, "seed"), each((ONE, (2, 4))), skip=VERY_MANY),
+    "draws": Row(lambda w, it: hg.sweep(w.small, task(), "resample", draws=it).shape, each((ONE, (2, 4))), NUMBER),
+    "seed": Row(lambda w, it: swept(it, "seed"), each((ONE, (2, 4)))),
     "replaces": Row(lambda w, it: swept(it, "replaces", "attribution"), {"None": (2, 4)}),
     "check": Row(lambda w, it: swept(it, "check", "attribution"), each((WHOLE, (2, 4)))),
     "batch_size": Row(lambda w, it: swept(it, "batch_size"), each((("None", *WHOLE), (2, 4))), NUMBER),
@@ -90,12 +89,12 @@ ROWS["effect(selection=it)"] = Row(lambda w, it: hg.effect(w.small, task(), it, 
 })  # fmt: skip
 for name, row in {
     "modes": Row(lambda w, it: effect(it, "modes"), {"None": 4}),
-    "controls": Row(lambda w, it: effect(it, "controls"), each((ONE, 1)), skip=VERY_MANY),
+    "controls": Row(lambda w, it: effect(it, "controls"), each((ONE, 1))),
     "reference": Row(lambda w, it: effect(it, "reference", "mean"), {"None": 1}),
     "per_position": Row(lambda w, it: effect(it, "per_position", "mean"), each((("None", *TRUE, *FALSE), 1))),
     "direction": Row(lambda w, it: effect(it, "direction", "patch")),
     "positions": Row(lambda w, it: effect(it, "positions"), each((("None", "-1", "1", "np.int64(1)"), 1))),
-    "draws": Row(lambda w, it: effect(it, "draws", "resample"), each((ONE, 1)), NUMBER, VERY_MANY),
+    "draws": Row(lambda w, it: effect(it, "draws", "resample"), each((ONE, 1)), NUMBER),
     "cancelled": Row(lambda w, it: effect(it, "cancelled"), {"None": 1}, skip=CALLABLE),
 }.items():  # fmt: skip
     ROWS[f"effect({name}=it)"] = row
@@ -121,7 +120,7 @@ for name, row in {
     "per_position": Row(lambda w, it: edges(it, "per_position"), each((("None", *TRUE, *FALSE), 1))),
     "positions": Row(lambda w, it: edges(it, "positions"), each(((*TRUE, *FALSE), 1))),
     "norms": Row(lambda w, it: edges(it, "norms")),
-    "controls": Row(lambda w, it: edges(it, "controls"), each((ONE, 1)), skip=VERY_MANY),
+    "controls": Row(lambda w, it: edges(it, "controls"), each((ONE, 1))),
     "seed": Row(lambda w, it: edges(it, "seed"), each((ONE, 1))),
     "memory": Row(lambda w, it: edges(it, "memory"), each((WHOLE, 1)), NUMBER),
     "batch_size": Row(lambda w, it: edges(it, "batch_size"), each((("None", *WHOLE), 1)), NUMBER),
@@ -139,5 +138,5 @@ ROWS["Composition.test(kinds=it)"] = Row(
     lambda w, it: len(hg.compose(w.small).test(w.small, task(), 1, kinds=it, controls=1)), own={"another": lambda: "z"}
 )
 ROWS["Composition.test(controls=it)"] = Row(
-    lambda w, it: len(hg.compose(w.small).test(w.small, task(), 1, controls=it)), each((ONE, 1)), skip=VERY_MANY
+    lambda w, it: len(hg.compose(w.small).test(w.small, task(), 1, controls=it)), each((ONE, 1))
 )

@@ -148,7 +148,7 @@ def composition_edges(
         TypeError, ValueError: for arguments that do not fit each other, as in `headgrid.paths`.
     """
     arguments.of_kind("composition", composition, Composition, "a Composition, as headgrid.compose makes it")
-    controls = arguments.integer("controls", controls, least=1, what="a number of random directions")
+    controls = arguments.integer("controls", controls, least=1, below=10_001, what="a number of random directions")
     pairs = composition.top(arguments.integer("n", n, least=1, what="a number of pairs"), kinds=kinds)
     if not pairs:
         raise ValueError("no pair of this composition is above random: there is nothing to try")

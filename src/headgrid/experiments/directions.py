@@ -133,7 +133,7 @@ def directions(
         Cancelled: when `cancelled` says so.
     """
     circuit = arguments.one_of("circuit", circuit, ("ov", "qk"))
-    keep, seed = arguments.flag("keep", keep), arguments.integer("seed", seed, least=0)
+    keep, seed = arguments.flag("keep", keep), arguments.integer("seed", seed, least=0, below=2**63)
     controls = arguments.integer("controls", controls, least=0, below=10_001, what="a number of random subspaces")
     memory = arguments.integer("memory", memory, least=1)
     progress, cancelled = arguments.progress(progress), arguments.function("cancelled", cancelled, STOP)

@@ -178,8 +178,9 @@ def effect(
     """
     progress, cancelled = arguments.progress(progress), arguments.function("cancelled", cancelled, STOP)
     direction = arguments.one_of("direction", direction, DIRECTIONS)
-    controls = arguments.integer("controls", controls, least=0)
-    seed, draws = arguments.integer("seed", seed, least=0), arguments.integer("draws", draws, least=1)
+    controls = arguments.integer("controls", controls, least=0, below=10_001, what="a number of random sets")
+    seed = arguments.integer("seed", seed, least=0, below=2**63)
+    draws = arguments.integer("draws", draws, least=1, below=10_001, what="a number of draws")
     runs = Runs(model, task, batch_size=batch_size)
     chosen = runs.anatomy.select(selection)
     numbers = named(runs.anatomy, chosen)

@@ -76,7 +76,8 @@ class Keeping:
         self._replacements = Replacements(
             self._interventions, reference=checked_reference_task(reference), direction="noise",
             per_position=checked_per_position(per_position),
-            draws=arguments.integer("draws", draws, least=1), seed=arguments.integer("seed", seed, least=0),
+            draws=arguments.integer("draws", draws, least=1, below=10_001, what="a number of draws"),
+            seed=arguments.integer("seed", seed, least=0, below=2**63),
         )  # fmt: skip
         self._values = self._replacements.values(self.mode)
         self._known: dict[bytes, torch.Tensor] = {}

@@ -84,7 +84,7 @@ def paths(
         raise ValueError("the method 'patch' takes results of another run: give Task(..., corrupted=[...])")
     direction = arguments.one_of("direction", direction, DIRECTIONS)
     norms = arguments.one_of("norms", norms, ("frozen", "recomputed"))
-    controls = arguments.integer("controls", controls, least=0, what="a number of random directions")
+    controls = arguments.integer("controls", controls, least=0, below=10_001, what="a number of random directions")
     seed = arguments.integer("seed", seed, least=0, below=2**63)
     memory = arguments.integer("memory", memory, least=1)
     progress, cancelled = arguments.progress(progress), arguments.function("cancelled", cancelled, STOP)

@@ -19,7 +19,7 @@ def repeated(tokenizer: Any, n: int, length: int, seed: int) -> tuple[torch.Tens
     length = arguments.integer(
         "length", length, least=2, below=len(choices) + 1, what="a number of tokens that all differ"
     )
-    generator = torch.Generator().manual_seed(arguments.integer("seed", seed, least=0))
+    generator = torch.Generator().manual_seed(arguments.integer("seed", seed, least=0, below=2**63))
     block = torch.stack([choices[torch.randperm(len(choices), generator=generator)[:length]] for _ in range(n)])
     bos = getattr(tokenizer, "bos_token_id", None)
     if bos is None:

@@ -97,14 +97,14 @@ def sweep(
                 "method 'direct' is of heads, MLPs and biases at the scored positions alone: it takes no unit, "
                 "positions or reference"
             )
-        return contributions(runs, singles.stack, seed=arguments.integer("seed", seed, least=0))
+        return contributions(runs, singles.stack, seed=arguments.integer("seed", seed, least=0, below=2**63))
     if positions and not task.aligned:
         raise ValueError("positions=True compares the same position of each row, and the rows differ in length")
     replacements = Replacements(
         Interventions(runs, singles.wanted, memory=arguments.integer("memory", memory, least=1)),
         reference=checked_reference_task(reference), per_position=checked_per_position(per_position),
-        direction=direction, draws=arguments.integer("draws", draws, least=1),
-        seed=arguments.integer("seed", seed, least=0),
+        direction=direction, draws=arguments.integer("draws", draws, least=1, below=10_001),
+        seed=arguments.integer("seed", seed, least=0, below=2**63),
     )  # fmt: skip
     if method == "gate":
         return fitted_gates(runs, singles.stack, singles.wanted, replacements, seeds=seeds, push=push, **watched)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar
@@ -21,7 +22,7 @@ EACH = 0.1
 Question = tuple[Any, ...]
 
 
-class LiveLane:
+class LiveLane(ABC):
     """One lane of the worker that reads what heads do on the task.
 
     Its methods are for the thread that changes the grid, with the state's lock held, but for those that take a `Turn`.
@@ -48,17 +49,17 @@ class LiveLane:
         return self._state.live_query["panel"]
 
     @property
+    @abstractmethod
     def pending(self) -> bool:
         """Whether what is shown is not the whole answer."""
-        raise NotImplementedError
 
+    @abstractmethod
     def ask(self, task: Task, row: int) -> None:
         """Have read what the view shows of a row now, if it is not what is read or shown already."""
-        raise NotImplementedError
 
+    @abstractmethod
     def clear(self, why: str = "") -> None:
         """Show that there is nothing, and why."""
-        raise NotImplementedError
 
     def stop(self) -> None:
         """Drop what is read."""
