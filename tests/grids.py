@@ -94,13 +94,13 @@ def sent(grid: hg.HeadGrid, monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:
     return states
 
 
-class Held:
-    """Stands in for a method of `SummaryCache`: it says that it has begun, and goes on when it is let."""
+class Gate:
+    """Stands in for a function of a module or class: it says that it has begun, and goes on when it is let."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, where: Any, name: str) -> None:
         self.begun, self.go, self.calls = threading.Event(), threading.Event(), 0
-        self._original: Callable[..., Any] = getattr(SummaryCache, name)
-        monkeypatch.setattr(SummaryCache, name, lambda *given, **named: self._call(*given, **named))
+        self._original: Callable[..., Any] = getattr(where, name)
+        monkeypatch.setattr(where, name, lambda *given, **named: self._call(*given, **named))
 
     def _call(self, *given: Any, **named: Any) -> Any:
         self.calls += 1
@@ -108,6 +108,13 @@ class Held:
             self.begun.set()
             assert self.go.wait(60)
         return self._original(*given, **named)
+
+
+class Held(Gate):
+    """Stands in for a method of `SummaryCache`, as a `Gate`."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+        super().__init__(monkeypatch, SummaryCache, name)
 
 
 def never() -> bool:

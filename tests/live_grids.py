@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pytest
 
 import headgrid as hg
 from headgrid.widget.wire.schema import HeadPattern, LiveView
@@ -42,19 +39,3 @@ def decoded(view: LiveView, head: HeadPattern) -> np.ndarray:
     found = np.zeros((n, n))
     found[np.tril_indices(n)] = values
     return found
-
-
-class Gate:
-    """Stands in for a function of a module: it says that it has begun, and goes on when it is let."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, where: Any, name: str) -> None:
-        self.begun, self.go, self.calls = threading.Event(), threading.Event(), 0
-        self._original: Callable[..., Any] = getattr(where, name)
-        monkeypatch.setattr(where, name, self._call)
-
-    def _call(self, *given: Any, **named: Any) -> Any:
-        self.calls += 1
-        if self.calls == 1:
-            self.begun.set()
-            assert self.go.wait(60)
-        return self._original(*given, **named)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import tiny
 import torch
-from grids import LLAMA, focus, settled
+from grids import LLAMA, Gate, focus, settled
 from hands import cell
-from live_grids import TEXT, Gate, decoded, prompt, query, watched
+from live_grids import TEXT, decoded, prompt, query, watched
 
 import headgrid as hg
 from headgrid.widget.compute import live_patterns, live_task, next_tokens
