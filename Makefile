@@ -12,7 +12,7 @@ node_ok = command -v npm >/dev/null 2>&1 && node -e 'process.exit(process.versio
 chromium_ok = { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null 2>&1
 without_node = echo "headgrid: skipped $(1): node 20 or newer is not installed (apt-get install nodejs npm, or https://nodejs.org)"
 
-.PHONY: help demo test quick pytest browser hooked vitest check format build clean chromium js
+.PHONY: help demo test quick pytest browser hooked vitest check lint format build clean chromium js
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -23,14 +23,14 @@ demo: $(STAMPS)/demo  ## set up, and open notebooks/01_first_look.ipynb in Jupyt
 
 # the browser's tests wait more than they compute: they run beside the others, and are printed after them
 test: $(STAMPS)/test $(STAMPS)/hooked chromium js  ## set up, and run every check and test, real browser included
-	@failed=; log=$$(mktemp); $(MAKE) --no-print-directory check || failed=" check"; \
+	@failed=; log=$$(mktemp); $(MAKE) --no-print-directory lint || failed=" lint"; \
 	$(MAKE) --no-print-directory browser >"$$log" 2>&1 & browser=$$!; trap "kill $$browser; exit 130" INT TERM; \
 	for step in pytest hooked vitest; do $(MAKE) --no-print-directory $$step || failed="$$failed $$step"; done; \
 	wait $$browser || failed="$$failed browser"; cat "$$log"; rm -f "$$log"; \
 	[ -z "$$failed" ] || { echo "headgrid: failed:$$failed; what is above says where"; exit 1; }; \
 	printf '\033[1m== all checks and tests passed\033[0m\n'
 
-quick: check  ## in between: the checks, and the tests that are quick, on one family of each kind
+quick: lint  ## in between: lint, types, and the tests that are quick, on the families that are least alike
 	$(call say,"running the quick tests")
 	@$(BIN)/python -m pytest -q -n auto --dist worksteal --ignore=tests/browser --ignore=tests/hooked --quick
 	@$(MAKE) --no-print-directory vitest
@@ -47,9 +47,12 @@ vitest: js  ## run the JavaScript tests
 	$(call say,"running the JavaScript tests")
 	@if $(node_ok); then cd js && npm test --silent; else $(call without_node,the JavaScript tests); fi
 
-check: $(STAMPS)/test js  ## lint and type-check Python and TypeScript, and read the layers
+check: lint  ## lint, type-check, and read the layers
+	@$(BIN)/python -m pytest -q tests/test_layers.py
+
+lint: $(STAMPS)/test js  ## lint and type-check Python and TypeScript
 	$(call say,"linting and type-checking")
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/python -m pytest -q tests/test_layers.py
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 	@if $(node_ok); then cd js && npm run check --silent; else $(call without_node,tsc and biome); fi
 
 format: $(STAMPS)/test js  ## let the formatters rewrite the code

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 # before transformers is imported: no test may reach for a model hub
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -25,7 +27,7 @@ settings.load_profile("headgrid")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--quick", action="store_true", help="leave out what is slow, and all families but one of each kind"
+        "--quick", action="store_true", help="leave out what is slow, and all families but a few that are least alike"
     )
 
 
@@ -45,13 +47,26 @@ def shared_models() -> Iterator[None]:
     assert not changed, f"tests of this module changed the models of {changed}: they are for tests that take tiny.fresh"
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With `--quick`, files of slow tests alone are not even imported."""
+    if config.option.quick and collection_path.suffix == ".py":
+        return "\npytestmark = pytest.mark.slow\n" in collection_path.read_text() or None
+    return None
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests are objects that stay: no collection of garbage reads them, and some tests ask for many."""
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """With `--quick`, what is worth running after every few lines."""
     if not config.option.quick:
         return
     import tiny
 
-    others = set(tiny.FAMILIES) - set(tiny.UNLIKE)
+    others = set(tiny.FAMILIES) - set(tiny.QUICK)
 
     def is_slow(item: pytest.Item) -> bool:
         given = item.callspec.params.values() if hasattr(item, "callspec") else ()

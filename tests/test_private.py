@@ -69,6 +69,7 @@ def test_no_module_reads_a_private_field_of_another(path: Path) -> None:
     assert list(private_imports(tree)) == []
 
 
+@pytest.mark.slow
 def test_every_exception_is_needed() -> None:
     read = {node.attr for path in FILES for node in private_reads(ast.parse(path.read_text()))}
     assert set(ALLOWED) <= read

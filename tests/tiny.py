@@ -265,6 +265,9 @@ UNLIKE = (
 )
 """Families whose anatomies are least alike: one of each kind."""
 
+QUICK = ("gpt2", "llama with grouped-query attention", "deepseek_v3", "t5")
+"""Those that `--quick` is run on."""
+
 
 def config(name: str) -> PretrainedConfig:
     kind, sizes = CONFIGS[name]

@@ -114,6 +114,7 @@ def test_raw_scores_are_those_of_transformer_lens(family: str) -> None:
         torch.testing.assert_close(ours.nan_to_num(), theirs, rtol=1e-4, atol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_many_heads_have_the_same_scores_through_gram_matrices(dtype: torch.dtype) -> None:
     model = larger(dtype)

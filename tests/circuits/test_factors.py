@@ -196,6 +196,7 @@ def configured(monkeypatch: pytest.MonkeyPatch, family: str, settings: dict[str,
     return tiny.fresh(family)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", SCALED)
 def test_scores_that_are_scaled_in_a_way_of_their_own(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     family, settings = SCALED[case]
@@ -295,6 +296,7 @@ def test_of_one_head_the_weights_of_others_are_not_read(family: str, ln: str) ->
             circuits.head(kind, 1, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_what_is_folded_is_no_worse_than_single_precision(dtype: torch.dtype) -> None:
     for family in ("gemma2", "deepseek_v3", "gpt2"):
@@ -521,6 +523,7 @@ def bridged(model: torch.nn.Module) -> Any:
 BRIDGED = ["gpt2", "gpt_neox", "gemma2", "gpt_neo", "gptj", "mpt", "phi3", "qwen3", "bloom", "olmo2", GROUPED]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", BRIDGED)
 def test_a_bridge_has_the_circuits_of_its_original(family: str) -> None:
     original = Circuits(Weights(tiny.fresh(family).float()))
@@ -532,6 +535,7 @@ def test_a_bridge_has_the_circuits_of_its_original(family: str) -> None:
         assert bridge.norms.notes == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["gpt2", "gemma2", GROUPED])
 def test_folding_the_weights_themselves_changes_no_circuit_but_centers_what_is_written(family: str) -> None:
     """TransformerLens' compatibility mode folds the norms before the blocks, and centers W_O where norms center."""

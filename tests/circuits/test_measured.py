@@ -88,6 +88,7 @@ def model_of(name: str) -> torch.nn.Module:
     return other(name) if name in OTHERS else tiny.model(name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*tiny.FAMILIES, *OTHERS])
 def test_every_layer_is_seen_and_is_of_the_kind_that_the_model_says(name: str) -> None:
     model = model_of(name)

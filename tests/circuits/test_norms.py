@@ -133,6 +133,7 @@ def test_the_final_norm_is_between_the_last_layer_and_what_reads_it(family: str)
             assert (family, stack.name) == ("llava", "vision")
 
 
+@pytest.mark.slow
 def test_gains_have_the_one_of_gemma_added_and_nothing_else_does() -> None:
     plus_one = set()
     for family in tiny.FAMILIES:

@@ -61,6 +61,7 @@ def check(found: TokenPairs, left: torch.Tensor, right: torch.Tensor, n: int) ->
 # ---- pairs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [1, 10, 333])
 @pytest.mark.parametrize("case", CASES)
 def test_the_pairs_are_the_largest_entries_of_the_whole_product(case: str, n: int) -> None:

@@ -95,6 +95,7 @@ def differences(given: Interventions, singles: Singles, old: Any, new: Any, base
     return (scored(1e-3) - scored(-1e-3)) / 2e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", ["head", "q", "k", "v", "mlp"])
 @pytest.mark.parametrize("family", UNLIKE)
 def test_an_estimate_is_the_exact_effect_of_a_small_change(family: str, unit: Any) -> None:

@@ -40,6 +40,7 @@ def fitted() -> Gates:
     return found
 
 
+@pytest.mark.slow
 def test_the_losses_are_those_of_z_times_the_gates(fitted: Gates) -> None:
     for seed in range(2):
         for push in range(2):
@@ -111,6 +112,7 @@ def test_a_table_has_both_gates_and_the_class_of_each_head(fitted: Gates) -> Non
     assert fitted["l1h2"] == float(fitted.values[1, 2])
 
 
+@pytest.mark.slow
 def test_what_has_no_loss_and_what_is_no_head_is_refused() -> None:
     task = hg.Task(TOKENIZER, REPEATED.ids, metric=lambda output: output.logits[:, 0, 0])
     with pytest.raises(ValueError, match="whether more of <lambda> is better is not known"):

@@ -53,6 +53,7 @@ def test_a_score_is_what_a_loop_over_destinations_gives(name: Any) -> None:
         assert scores.destinations.tolist() == [n, n]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", ["right", "left"])
 @pytest.mark.parametrize("name", NAMES)
 def test_padding_changes_no_score(name: Any, side: Any) -> None:
@@ -81,6 +82,7 @@ def test_an_induction_head_loses_its_score_with_the_order_of_the_tokens_and_a_pr
     assert "even attention" in str(previous)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_an_untrained_model_shows_nothing(seed: int) -> None:
     torch.manual_seed(seed)

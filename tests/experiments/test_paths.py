@@ -239,6 +239,7 @@ def test_edges_out_of_a_head_compose_to_its_effect_where_the_model_is_linear(met
 # ---- beside TransformerLens
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", ["q", "k", "v"])
 def test_with_norms_taken_anew_edges_are_those_of_transformer_lens(side: Any) -> None:
     patching = pytest.importorskip("transformer_lens.patching")

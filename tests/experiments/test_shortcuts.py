@@ -7,15 +7,18 @@ from typing import Any
 import pytest
 import tiny
 import torch
+import transformers
 
 from headgrid.experiments.copies import CopiedBatch
 from headgrid.experiments.runs import Runs
 from headgrid.experiments.sweep import sweep
 from headgrid.experiments.task import Task
 
-PLAIN = ({"input_ids"}, {"input_ids", "attention_mask"})
+OF_OTHER_INPUTS = ("bert", "electra", "bart", "whisper", "gemma3 with vision")
 DECODERS = [
-    family for family in tiny.FAMILIES if hasattr(tiny.model(family), "lm_head") and set(tiny.inputs(family)) in PLAIN
+    family
+    for family in tiny.FAMILIES
+    if type(tiny.config(family)) in transformers.AutoModelForCausalLM._model_mapping and family not in OF_OTHER_INPUTS
 ]
 
 

@@ -29,6 +29,7 @@ def test_repeated_tokens_need_the_previous_token_head_and_the_induction_head_alo
     assert found.curve[-1].faithfulness.value == 0
 
 
+@pytest.mark.slow
 def test_the_smallest_circuit_of_the_name_task_depends_on_the_metric() -> None:
     by_probability = smallest_circuit(MODEL, hg.Task.names(TOKENIZER, metric="prob"))
     by_logits = smallest_circuit(MODEL, hg.Task.names(TOKENIZER))
@@ -37,6 +38,7 @@ def test_the_smallest_circuit_of_the_name_task_depends_on_the_metric() -> None:
     assert any("not unique: another" in note for note in by_logits.notes)
 
 
+@pytest.mark.slow
 def test_it_is_the_smallest_of_all_sets() -> None:
     task = hg.Task.names(TOKENIZER, 10)
     found = smallest_circuit(MODEL, task, tolerance=0.05, per_position=False)

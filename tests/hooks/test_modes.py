@@ -281,6 +281,7 @@ def test_a_cache_is_read_by_texts(key: Any) -> None:
 # ---- reductions in half precision
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("masked", [True, False])
 @pytest.mark.parametrize("per_position", [True, False])

@@ -251,6 +251,7 @@ def test_queries_that_enter_a_product_with_positions_are_replaced_there_too_or_r
         run(tiny.model("deberta_v2"), "deberta_v2")
 
 
+@pytest.mark.slow
 def test_a_kernel_that_hides_its_steps_is_an_error_that_says_how_to_load_the_model() -> None:
     model = tiny.fresh(LLAMA, "flex_attention").float()
     with (

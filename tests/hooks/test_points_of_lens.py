@@ -69,6 +69,7 @@ def test_points_of_a_bridge_are_what_its_hooks_of_that_name_see(family: str) -> 
     assert compared(bridge(family), family, given) >= 7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("processed", [False, True])
 @pytest.mark.parametrize("family", ["gpt2", LLAMA, "gpt_neox"])
 @pytest.mark.filterwarnings("ignore")

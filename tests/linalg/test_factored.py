@@ -548,6 +548,7 @@ SPECTRA = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SPECTRA)
 @pytest.mark.parametrize("shape", [(400, 523), (523, 400)])
 def test_the_spectrum_of_a_dense_matrix_is_right_for(name: str, shape: tuple[int, int]) -> None:

@@ -19,6 +19,7 @@ def factors(values: torch.Tensor, seed: int) -> tuple[torch.Tensor, torch.Tensor
     return U * values.sqrt() @ turn, V * values.sqrt() @ turn
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("m", [7, 90, 1030, 2500])
 @pytest.mark.parametrize("k", [1, 24, 64, 65, 100, 150])
 @pytest.mark.parametrize("order", [(0, 1, 2), (0, 2, 1), (1, 0, 2), (2, 1, 0)], ids=str)

@@ -41,6 +41,7 @@ def test_an_anatomy_is_returned_as_it_is() -> None:
     assert hg.dissect(anatomy) is anatomy
 
 
+@pytest.mark.slow
 def test_an_anatomy_holds_no_reference_to_the_model() -> None:
     import gc
     import weakref

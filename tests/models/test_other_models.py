@@ -149,6 +149,7 @@ def test_a_bridge_is_recorded_and_ablated_as_by_its_own_hooks(family: str) -> No
     assert_close(cache["l1 out"], cached["blocks.1.hook_out"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["gpt2", LLAMA, "gemma2", "qwen3", "mistral", "phi3"])
 @pytest.mark.parametrize("no_processing", [True, False])
 def test_a_bridge_in_compatibility_mode_is_recorded_and_ablated_as_by_its_own_hooks(

@@ -109,6 +109,7 @@ def test_a_bridge_is_proven_like_the_model_that_it_is_put_around(family: str) ->
     assert proof.n_heads == verify(tiny.model(family)).n_heads
 
 
+@pytest.mark.slow
 def test_any_dtype_and_device_will_do_and_a_large_model_needs_no_weights() -> None:
     assert verify(tiny.fresh(GROUPED).bfloat16())
     assert verify(tiny.fresh(GROUPED).half())
@@ -315,6 +316,7 @@ def is_grouped(slot: Slot) -> bool:
 SIDE_OF_OWNER = {"q": "query", "k": "key", "v": "value", "o": "output"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", tiny.FAMILIES)
 def test_heads_in_another_order_are_caught_in_every_role_of_every_family(family: str) -> None:
     model = tiny.model(family)
@@ -513,6 +515,7 @@ def test_a_user_can_say_what_to_run_the_model_with() -> None:
         verify(tiny.model("gpt2"), inputs={"pixels": torch.zeros(1, 3)})
 
 
+@pytest.mark.slow
 def test_a_proof_leaves_no_graph_behind() -> None:
     """A hook that knew its own tensors would keep every pass of every proof, out of reach of the garbage collector."""
     assert hg.verify(tiny.fresh("gpt2"))

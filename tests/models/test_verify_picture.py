@@ -88,6 +88,7 @@ def over_all_scores(module: nn.Module, q: torch.Tensor, k: torch.Tensor, v: torc
     return s.softmax(-1) @ v * s.diagonal(dim1=-2, dim2=-1).sum(1, keepdim=True)[..., None]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("attend", "said"),
     [

@@ -125,6 +125,7 @@ def slips(model: nn.Module) -> list[Change]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FUZZED)
 def test_whatever_is_written_in_a_row_is_right_refused_or_a_finding(family: str) -> None:
     model = square() if family == "square" else tiny.model(family)
@@ -161,6 +162,7 @@ def masks(anatomy: Anatomy, text: str) -> dict[str, Any]:
 # ---- what lies in no head
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("other", ["attn.other", "mixer", "mlp.other"])
 @pytest.mark.parametrize(("role", "side"), [("W_Q", "query"), ("W_K", "key"), ("W_V", "value")])
 @pytest.mark.parametrize("family", [GROUPED, "llama with biases and tied embeddings"])

@@ -142,6 +142,7 @@ def test_settings_of_matplotlib_are_left_as_they_are(name: str) -> None:
     assert list(mpl.colormaps) == maps
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error:.*layout", "error:Glyph")
 @pytest.mark.parametrize("name", EACH)
 def test_everything_drawn_lies_inside_a_figure_of_its_own(name: str) -> None:
@@ -210,6 +211,7 @@ class TestGrid:
         assert mesh.colorbar.extend == "max"
         assert color_bar_of(ax).get_ylabel() == "norm\n1 to 4\n1 above, up to 400"
 
+    @pytest.mark.slow
     def test_a_narrow_range_is_not_stretched_and_is_written_down(self) -> None:
         mesh = mesh_of(ax := plots.grid([[4.9, 5.0], [4.95, 4.96]], ax=new_axes()))
         colors = mesh.to_rgba([4.9, 5.0])
@@ -337,6 +339,7 @@ class TestGrid:
         for (head, layer), text in cells.items():
             assert contrast(fills[layer, head], mpl.colors.to_rgba(text.get_color())) >= 4.5
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("shape", [(2, 4), (12, 12), (32, 64), (126, 128)])
     @pytest.mark.parametrize("size", [(1.5, 1.5), (6, 5)])
     def test_ticks_are_whole_heads_and_layers_and_do_not_overlap(

@@ -155,6 +155,7 @@ def test_another_library_and_an_empty_selection_are_refused() -> None:
         anatomy.select("none").code("torch")
 
 
+@pytest.mark.slow
 def test_a_snippet_is_as_long_as_the_places_and_not_as_the_entries() -> None:
     config = transformers.LlamaConfig(num_hidden_layers=2, hidden_size=4096, num_attention_heads=32)
     anatomy = hg.dissect(config)

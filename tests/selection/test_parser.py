@@ -140,6 +140,7 @@ def test_the_message_of_a_long_text_is_what_is_around_the_fault() -> None:
 HUGE = ["x" * 10**7, "l0 " + "y" * 10**7, "l0h1." + "z" * 10**7, "7" * 10**7, "l" + "7" * 10**7, "l0h1 " * 10**6]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", [*HUGE, "h.1." * 10**6], ids=lambda text: text[:6])
 def test_a_huge_word_has_a_short_error(text: str) -> None:
     start = time.process_time()
@@ -163,6 +164,7 @@ def one_by_one(anatomy: hg.Anatomy, terms: list[str]) -> hg.Selection:
     return hg.Selection(anatomy, found)
 
 
+@pytest.mark.slow
 def test_long_unions_are_the_unions_of_their_terms_and_quick() -> None:
     large = hg.dissect(LlamaConfig(num_hidden_layers=80, num_attention_heads=64, num_key_value_heads=8))
     rng = random.Random(0)

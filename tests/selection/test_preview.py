@@ -44,6 +44,7 @@ def test_masks_with_their_model_print_as_their_selection_does() -> None:
     )
 
 
+@pytest.mark.slow
 def test_heads_that_share_selected_keys_and_values_are_named_where_there_are_any() -> None:
     assert "are read by l1h[0,2] too" in printed(anatomy.select("l1h1"))
     assert "are read by l1g0 too" in printed(anatomy.select("l1h1.k"))

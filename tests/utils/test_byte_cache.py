@@ -37,6 +37,7 @@ def test_what_is_too_large_alone_is_not_kept_and_a_new_value_takes_the_place_of_
     assert (cache.get(owner, 0), cache.get(owner, 1)) == ("b", None)
 
 
+@pytest.mark.slow
 def test_what_an_owner_has_leaves_with_it() -> None:
     cache, kept, owner = ByteCache[object](10), Owner(), Owner()
     value = Owner()

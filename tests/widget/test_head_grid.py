@@ -214,6 +214,7 @@ def test_a_grid_of_16128_heads_stays_small_on_the_wire() -> None:
     assert size(state) < 50_000
 
 
+@pytest.mark.slow
 def test_a_click_on_16128_heads_is_answered_in_6_kb(monkeypatch: pytest.MonkeyPatch) -> None:
     grid = large()
     rng = np.random.default_rng(0)
@@ -712,6 +713,7 @@ def test_python_has_the_last_word_on_colors_that_wait_for_the_loop() -> None:
     assert (grid.colors["metric"], grid.progress["total"]) == ("qk_top", 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("read", [False, True])
 def test_a_closed_grid_lets_go_of_its_model(read: bool) -> None:
     model = tiny.fresh(LLAMA)

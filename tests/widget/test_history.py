@@ -302,6 +302,7 @@ def test_a_cell_that_is_absent_cannot_be_switched_on() -> None:
     assert (on(grid), text(grid), grid.history["undo"]) == ([], "none", 0)
 
 
+@pytest.mark.slow
 def test_a_click_that_another_thread_takes_and_a_selection_of_python_leave_one_state(grid: hg.HeadGrid) -> None:
     # as JupyterLab has it, which gives messages of widgets to a thread beside the one that runs cells
     taken, chosen = threading.Event(), threading.Event()

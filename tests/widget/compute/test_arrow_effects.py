@@ -15,6 +15,7 @@ def word(grid: hg.HeadGrid, cell: int) -> str:
     return str(grid._state.cells.describe(cell)[0])
 
 
+@pytest.mark.slow
 def test_an_arrow_carries_what_paths_says_of_its_edge() -> None:
     model, tokenizer = hg.demo()
     task = hg.Task.names(tokenizer, n=4)
@@ -30,6 +31,7 @@ def test_an_arrow_carries_what_paths_says_of_its_edge() -> None:
     assert [one["z"] for one in arrows] == [one["z"] for one in grid.arrows["arrows"]]
 
 
+@pytest.mark.slow
 def test_another_task_tests_anew_and_none_takes_it_back() -> None:
     grid = watched(select="l0h1 | l1h2")
     prompt(grid, 1, TEXT)
@@ -43,6 +45,7 @@ def test_another_task_tests_anew_and_none_takes_it_back() -> None:
     assert all(arrow["carries"] is None for arrow in settled(grid).arrows["arrows"])
 
 
+@pytest.mark.slow
 def test_arrows_are_tested_some_at_a_time_until_all_are(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("headgrid.widget.compute.live_lanes.AT_ONCE", 2)
     grid = watched(tiny.fresh(LLAMA), select="l0h1 | l0h4 | l1h2 | l2h3")

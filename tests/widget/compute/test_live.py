@@ -69,6 +69,7 @@ def test_heads_that_see_ahead_and_heads_that_see_another_text_are_sent_whole() -
     assert decoded(view, view["heads"][0]).sum(1) == pytest.approx(np.ones(5), abs=0.03)
 
 
+@pytest.mark.slow
 def test_eight_heads_are_shown_and_all_are_counted() -> None:
     grid = watched(tiny.fresh(LLAMA), select="l0h* | l1h*")
     prompt(grid, 1, "5 7 9")
@@ -134,6 +135,7 @@ def test_what_is_asked_of_an_old_text_is_dropped(monkeypatch: pytest.MonkeyPatch
     assert decoded(view, view["heads"][0]).shape == (4, 4)
 
 
+@pytest.mark.slow
 def test_the_effect_is_that_of_effect() -> None:
     model, tokenizer = hg.demo()
     task = hg.Task.names(tokenizer, n=6)
@@ -181,6 +183,7 @@ def test_nothing_selected_has_no_effect_and_what_is_no_head_says_so() -> None:
     assert grid.effect["modes"][0]["controls"] == [], "there is no other MLP in the layer"
 
 
+@pytest.mark.slow
 def test_forward_passes_of_others_never_see_the_hooks_of_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     model, tokenizer = hg.demo()
     grid = watched(model, tokenizer, task=hg.Task.names(tokenizer, n=40), select="l0h1 | l1h2")

@@ -29,6 +29,7 @@ def test_the_checker_of_these_tests_finds_what_is_wrong() -> None:
     assert not fits({"top": "abc"}, schema.Tokens)
 
 
+@pytest.mark.slow
 @every_family
 @pytest.mark.parametrize("ln", ["folded", "raw"])
 def test_every_answer_is_what_the_wire_says_and_nothing_fails(family: str, ln: schema.Ln) -> None:

@@ -52,6 +52,7 @@ LOOKS: dict[str, Callable[[hg.HeadGrid], object]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LOOKS)
 def test_the_hatch_of_what_writes_nothing_follows_the_weights_both_ways(name: str, monkeypatch: Any) -> None:
     model = tiny.fresh(LLAMA)
@@ -141,6 +142,7 @@ def test_heads_side_by_side_and_their_sum_are_read_anew_when_one_of_them_changed
     assert arrows["arrows"]
 
 
+@pytest.mark.slow
 def test_no_weight_is_read_on_the_thread_that_takes_the_messages(monkeypatch: Any) -> None:
     model = tiny.fresh(LLAMA)
     grid = hg.HeadGrid(model)
@@ -179,6 +181,7 @@ def test_no_weight_is_read_on_the_thread_that_takes_the_messages(monkeypatch: An
     assert grid.summary["circuits"] == fresh.summary["circuits"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("family", "words"),
     [("gpt2", ["l1h2", "l1 mlp"]), ("deepseek_v3", ["l1h2", "l1e3"]), ("gpt_oss", ["l1h2", "l1e3"])],

@@ -4,6 +4,7 @@ import re
 import xml.etree.ElementTree as ET
 
 import numpy as np
+import pytest
 import tiny
 
 import headgrid as hg
@@ -30,6 +31,7 @@ def test_names_are_text_and_never_html() -> None:
     assert "<b>" not in html
 
 
+@pytest.mark.slow
 def test_many_cells_in_colors_are_shown_without_and_it_says_so() -> None:
     config = tiny.config("gpt2")
     config.n_layer, config.n_head, config.n_embd = 126, 128, 1024

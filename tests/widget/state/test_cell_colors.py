@@ -225,6 +225,7 @@ def test_nothing_takes_the_colors_away() -> None:
     assert grid.colors == NO_COLORS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ln", ["folded", "raw"])
 @pytest.mark.parametrize("what", cell_colors.QUANTITIES, ids=lambda what: what.name)
 def test_every_number_of_the_menu_is_that_of_a_scan(what: cell_colors.Quantity, ln: schema.Ln) -> None:

@@ -122,6 +122,7 @@ def test_cells_that_the_browser_sends_come_back_as_they_were(family: str, data: 
     clicked_cells_come_back(family, data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", tiny.UNLIKE)
 @given(data=st.data())
 @settings(max_examples=40)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 
+import pytest
 import tiny
 
 import headgrid as hg
@@ -23,6 +24,7 @@ def test_grids_of_equal_models_share_their_cells_and_anatomy() -> None:
     assert one._scheduler.cache._versions.of("").anatomy is one.anatomy
 
 
+@pytest.mark.slow
 def test_models_of_one_shape_that_differ_in_anything_do_not() -> None:
     one, other = cells_of(hg.dissect(tiny.config("gpt2"))), cells_of(hg.dissect(tiny.config(LLAMA)))
     assert one is not other
@@ -31,6 +33,7 @@ def test_models_of_one_shape_that_differ_in_anything_do_not() -> None:
     assert cells_of(hg.dissect(other_head)) is not one
 
 
+@pytest.mark.slow
 def test_what_is_shared_goes_with_the_last_grid_that_has_it() -> None:
     grid = hg.HeadGrid(tiny.config("opt"))
     held = weakref.ref(grid._state.cells)

@@ -139,6 +139,7 @@ def test_a_label_that_is_no_text_is_refused_and_nothing_changes(wrong: Any) -> N
     assert "before" in str(grid.to_html())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hostile", [*HOSTILE, "</script><script>alert(1)</script>", "x" * 10**6, "$\\frac$", " ", ""])
 def test_any_text_is_a_label_of_the_widget_a_page_and_every_picture(hostile: str) -> None:
     grid = hg.HeadGrid(tiny.config("gpt2"))

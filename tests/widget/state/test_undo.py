@@ -92,6 +92,7 @@ def test_a_step_shares_what_did_not_change_with_the_step_before(anatomy: hg.Anat
     assert len({id(step.parts["W_Q"]) for step in steps if "W_Q" in step.parts}) == 5
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_a_history_is_two_stacks(data: st.DataObject) -> None:
     anatomy = hg.dissect(tiny.model(LLAMA))

@@ -88,6 +88,7 @@ CHOOSING = ("query", "only", "python")
 STEPS = ["click", "click", "undo", "query", "only", "python", "post", "hear"]
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_hands_get_what_they_want_in_whatever_way_messages_are_merged(data: st.DataObject) -> None:
     """The kernel gets messages in any merging, its answers come late, and Python selects in between."""

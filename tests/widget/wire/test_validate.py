@@ -182,6 +182,7 @@ def nested(depth: int) -> Any:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trait", sorted({*schema.TRAITS, "_view_count", "tooltip", "layout", "_dom_classes"}))
 @pytest.mark.parametrize("garbage", ["deep", "long", "large", "inner"])
 def test_depth_and_size_do_no_harm(grid: hg.HeadGrid, trait: str, garbage: str) -> None:

@@ -37,6 +37,8 @@ class Live:
         cache: knows how often weights were seen to change.
         worker: runs the model.
         coloring: colors the cells, by numbers of the task too.
+        recheck: has the weights looked at once the worker has nothing else to do: what is read of weights that nobody
+            has looked at yet would not be seen to be outdated.
 
     Attributes:
         awake: whether anybody may look: while nobody does, nothing is read.
@@ -44,10 +46,10 @@ class Live:
 
     def __init__(
         self, state: GridState, model: torch.nn.Module | None, tokenizer: Any, shared: SharedCopy | None,
-        cache: SummaryCache, worker: Worker, coloring: Coloring,
+        cache: SummaryCache, worker: Worker, coloring: Coloring, recheck: Callable[[], None],
     ) -> None:  # fmt: skip
         self._state, self._model, self._tokenizer, self._shared = state, model, tokenizer, shared
-        self._worker, self._coloring, self.awake = worker, coloring, True
+        self._worker, self._coloring, self._recheck, self.awake = worker, coloring, recheck, True
         self._reader = LiveReader(state, shared, cache)
         self._patterns = PatternLane(state, worker, self._reader)
         others = (one(state, worker, self._reader) for one in (ThumbnailLane, EffectLane, EdgeLane))
@@ -107,10 +109,10 @@ class Live:
 
     def snapshot(self) -> Callable[[], None]:
         """A function that restores the present state; what was asked for is asked again."""
-        last, changes = self._patterns.last, self._reader.changes
+        last, versions = self._patterns.last, dict(self._reader.versions)
 
         def restore() -> None:
-            self._patterns.last, self._reader.changes = last, changes
+            self._patterns.last, self._reader.versions = last, versions
             for lane in self._lanes:
                 lane.asked = None
 
@@ -137,17 +139,14 @@ class Live:
         """Whether anything is shown that depends on the weights."""
         return self._state.task is not None and any(lane.wanted for lane in self._lanes)
 
-    def outdated(self, changes: int) -> bool:
-        """Whether what is shown is of weights that have changed since.
+    @property
+    def outdated(self) -> bool:
+        """Whether what is shown is of weights that have changed since."""
+        return self.shows and self._reader.outdated
 
-        Args:
-            changes: how many changes of the weights were seen.
-        """
-        return self.shows and 0 <= self._reader.changes < changes
-
-    def weights_changed(self, changes: int) -> None:
+    def weights_changed(self) -> None:
         """Read anew what is shown, if weights have changed since it was read."""
-        if self.outdated(changes):
+        if self.outdated:
             self._forget()
             self.refresh()
 
@@ -157,7 +156,7 @@ class Live:
 
     def _forget(self) -> None:
         self._reader.forget()
-        self._reader.changes = -1
+        self._reader.versions.clear()
         for lane in self._lanes:
             lane.stop()
 
@@ -180,3 +179,5 @@ class Live:
                 lane.clear(why)
             else:
                 lane.ask(task, row)
+        if self.shows:
+            self._recheck()

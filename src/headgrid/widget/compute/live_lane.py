@@ -88,7 +88,6 @@ class LiveLane(ABC):
     def answer(self, asked: Question, show: Callable[[], None]) -> None:
         """Show an answer, if it is still asked for."""
         if self.asked == asked:
-            self._reader.shown()
             show()
 
 

@@ -76,19 +76,22 @@ class LiveReader:
         cache: knows how often weights were seen to change.
 
     Attributes:
-        changes: how many changes of the weights had been seen when what is shown was read; -1 for nothing.
+        versions: lane of the worker -> of which version the weights were that its last answer was read of.
     """
 
     def __init__(self, state: GridState, shared: SharedCopy | None, cache: SummaryCache) -> None:
         self._state, self._shared, self._cache = state, shared, cache
         self._answers = LiveAnswers()
-        self.changes = -1
+        self.versions: dict[str, WeightsStamp | None] = {}
 
     # ---- for any thread
 
-    def shown(self) -> None:
-        """Something is shown that was read with the weights as they were last seen."""
-        self.changes = self._cache.changes
+    @property
+    def outdated(self) -> bool:
+        """Whether anything was read of weights that have changed since."""
+        assert self._shared is not None
+        now = self._shared.version(self._cache.changes) if self.versions else None
+        return any(version != now for version in self.versions.values())
 
     def carried(self, arrows: Arrows) -> Arrows:
         """Arrows with what those of them carry that were tested before."""
@@ -148,6 +151,7 @@ class LiveReader:
             answers = self._fresh()
             found = read(answers)
             if self.unchanged(answers):
+                self.versions[turn.lane] = answers.version
                 return found
         self.forget()
         raise ValueError("The weights change while the model runs, so there is no answer: ask again once they rest")

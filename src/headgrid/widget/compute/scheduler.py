@@ -54,7 +54,7 @@ class Scheduler:
         self.worker = Worker(state.lock)
         shared = None if self._model is None else SharedCopy(self._model)
         self.coloring = Coloring(state, self.cache, self.worker, self._model, shared)
-        self.live = Live(state, self._model, tokenizer, shared, self.cache, self.worker, self.coloring)
+        self.live = Live(state, self._model, tokenizer, shared, self.cache, self.worker, self.coloring, self.recheck)
         self.watched = self._waits = self._asleep = False
         self.compared: tuple[SelectedHeads, int] | None = None
         self._age = self.cache.age  # of what is shown of the cell in focus
@@ -270,7 +270,7 @@ class Scheduler:
             turn.show(partial(self._show_changes, silent, changes))
 
     def _outdated(self, changes: int) -> bool:
-        return self.coloring.outdated(changes) or self.live.outdated(changes)
+        return self.coloring.outdated(changes) or self.live.outdated
 
     def _changes(self, check: Callable[[], object]) -> tuple[Bools, int]:
         """The cells that write nothing now, and how many changes of the weights were seen."""
@@ -291,7 +291,7 @@ class Scheduler:
                 self._focus()
             self._age = self.cache.age
             self.compare()
-            self.live.weights_changed(changes)
+            self.live.weights_changed()
 
         self._state.binding.run(change)
 
