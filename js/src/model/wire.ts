@@ -1,6 +1,6 @@
 // Generated from src/headgrid/widget/wire/schema.py by `python -m headgrid.widget.wire.schema`. Do not edit.
 
-export const VERSION = 7;
+export const VERSION = 8;
 
 /** A set of cells: cell i is bit i % 8 of byte i // 8. Python's bytes arrive as a DataView. */
 export type Bits = DataView;
@@ -238,6 +238,28 @@ export interface HeadsSummary {
   pending: boolean;
 }
 
+export interface HeadsTable {
+  columns: Metric[];
+  cells: number[];
+  values: Bits;
+  note: string;
+  ln: "folded" | "raw";
+  pending: boolean;
+}
+
+export interface CodeQuery {
+  n: number;
+  library: "torch" | "transformer_lens" | "nnsight" | "devinterp" | "causalab";
+}
+
+export interface Code {
+  query: number;
+  library: "torch" | "transformer_lens" | "nnsight" | "devinterp" | "causalab";
+  selection: string;
+  text: string;
+  error: string;
+}
+
 export interface Arrows {
   arrows: Arrow[];
   baseline: number;
@@ -399,6 +421,16 @@ export interface Wire {
   thumbnails: Thumbnails;
   /** Python writes */
   effect: SelectionEffect;
+  /** Python writes */
+  heads_table: HeadsTable;
+  /** the browser writes */
+  code_query: CodeQuery;
+  /** Python writes */
+  code: Code;
   /** Python writes, into files only: summaries that can be shown without a kernel */
   precomputed: Summary[];
+  /** Python writes, into files only: of each stack, the patterns of all heads */
+  precomputed_live: LiveView[];
+  /** Python writes, into files only: metrics that cells can be colored by */
+  precomputed_colors: Colors[];
 }

@@ -106,7 +106,12 @@ class StateWidget(TransactionWidget):
     live = _dict(empty.NO_LIVE)
     thumbnails = _dict(empty.NO_THUMBNAILS)
     effect = _dict(empty.NO_EFFECT)
+    heads_table = _dict(empty.NO_TABLE)
+    code_query = _dict(empty.NO_CODE_QUERY)
+    code = _dict(empty.NO_CODE)
     precomputed: traitlets.List[Any] = traitlets.List().tag(sync=True)
+    precomputed_live: traitlets.List[Any] = traitlets.List().tag(sync=True)
+    precomputed_colors: traitlets.List[Any] = traitlets.List().tag(sync=True)
 
     def __init__(self, state: GridState, scheduler: Scheduler) -> None:
         self._state, self._scheduler = state, scheduler

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from headgrid.widget.wire.schema import (
     Arrows,
+    Code,
+    CodeQuery,
     Colors,
     Complete,
     CompletionList,
     Focus,
     HeadsSummary,
+    HeadsTable,
     LiveQuery,
     LiveView,
     Partners,
@@ -29,6 +32,11 @@ NO_SUMMARY: Summary = {
     "circuits": [], "partners": None, "pending": [],
 }  # fmt: skip
 NO_HEADS: HeadsSummary = {"heads": [], "n_heads": 0, "summed": None, "ln": "folded", "pending": False}
+NO_TABLE: HeadsTable = {
+    "columns": [], "cells": [], "values": b"", "note": "", "ln": "folded", "pending": False,
+}  # fmt: skip
+NO_CODE_QUERY: CodeQuery = {"n": 0, "library": "torch"}
+NO_CODE: Code = {"query": 0, "library": "torch", "selection": "none", "text": "", "error": ""}
 NO_ARROWS: Arrows = {"arrows": [], "baseline": 0.0, "fence": None, "note": ""}
 NO_RECOLOR: Recolor = {"n": 0, "metric": "", "ln": "folded"}
 NO_COLORS: Colors = {

@@ -25,11 +25,12 @@ import numpy.typing as npt
 from headgrid.anatomy.anatomy import Provenance
 from headgrid.selection.words import CellKind
 
-VERSION = 7
+VERSION = 8
 
 Ln = Literal["folded", "raw"]
 Tab = Literal["ov", "qk", "mlp", "composition"]
 Composes = Literal["Q", "K", "V"]
+Library = Literal["torch", "transformer_lens", "nnsight", "devinterp", "causalab"]
 Do = Literal["undo", "redo", "edit", "only", "query", "save", "recall", "remove", "tint"]
 
 
@@ -335,6 +336,34 @@ class HeadsSummary(TypedDict):
     pending: bool
 
 
+class HeadsTable(TypedDict):
+    """All selected heads with the metrics that are known of them; nothing where no head is selected."""
+
+    columns: list[Metric]  # those of `GridSpec.metrics` that have been computed, of the weights and of the text
+    cells: list[int]  # a row for each
+    values: bytes  # little-endian float32, row by row; NaN where there is none
+    note: str  # why rows or columns are missing: "the first 1,024 of 16,128 selected heads"; "" where none are
+    ln: Ln
+    pending: bool
+
+
+class CodeQuery(TypedDict):
+    """The code that the user wants the selection as."""
+
+    n: int  # counts up; 0 before the first
+    library: Library
+
+
+class Code(TypedDict):
+    """A runnable snippet that has the selection. A browser drops it when `query` is not the last that it asked for."""
+
+    query: int  # the `n` of the `CodeQuery` that it answers
+    library: Library
+    selection: str  # of which it is: "l0h1 | l1h2"
+    text: str
+    error: str  # why there is none; "" where there is
+
+
 class Arrows(TypedDict):
     """Composition among the selected heads, strongest first; drawn on the grid."""
 
@@ -522,15 +551,23 @@ TRAITS: dict[str, tuple[Any, str]] = {
     "live": (LiveView, "Python writes"),
     "thumbnails": (Thumbnails, "Python writes"),
     "effect": (SelectionEffect, "Python writes"),
+    "heads_table": (HeadsTable, "Python writes"),
+    "code_query": (CodeQuery, "the browser writes"),
+    "code": (Code, "Python writes"),
     "precomputed": (list[Summary], "Python writes, into files only: summaries that can be shown without a kernel"),
+    "precomputed_live": (
+        list[LiveView],
+        "Python writes, into files only: of each stack, the patterns of all heads",
+    ),
+    "precomputed_colors": (list[Colors], "Python writes, into files only: metrics that cells can be colored by"),
 }
 
 
 STRUCTS = (
     Row, Column, Tooltip, Handle, Band, StackTab, Metric, GridSpec, QueryError, Complete, Completion, CompletionList,
     Command, History, SavedSelection, SavedSelections, Text, Focus, Recolor, WeightLocation, Score, Tokens, Direction,
-    TokenPair, Circuit, Arrow, Partners, Summary, SelectedHead, HeadsSummary, Arrows, Colors,
-    Prompt, LiveQuery, TaskState, NextToken, TypeScore, HeadPattern, LiveView, Thumbnails, ModeEffect,
+    TokenPair, Circuit, Arrow, Partners, Summary, SelectedHead, HeadsSummary, HeadsTable, CodeQuery, Code, Arrows,
+    Colors, Prompt, LiveQuery, TaskState, NextToken, TypeScore, HeadPattern, LiveView, Thumbnails, ModeEffect,
     SelectionEffect, ProgressState,
 )  # fmt: skip
 """What the traits are made of, each after what it uses."""
