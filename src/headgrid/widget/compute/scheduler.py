@@ -11,6 +11,7 @@ from headgrid.anatomy.anatomy import Bools
 from headgrid.torch_state import shielded
 from headgrid.weights import Weights
 from headgrid.widget.compute import ipython_events, silent_cells, to_wire, weight_location
+from headgrid.widget.compute.code_writer import CodeWriter
 from headgrid.widget.compute.coloring import Coloring
 from headgrid.widget.compute.live import Live
 from headgrid.widget.compute.selected_heads import SelectedHeads, still_true
@@ -43,6 +44,7 @@ class Scheduler:
         worker: runs what takes long.
         coloring: colors the cells.
         live: reads what heads do on the task.
+        code: writes the selection as code.
         watched: whether anybody may look: until then nothing is computed for a selection.
         compared: the selected heads that are compared, and the age of the cache that this was asked with.
     """
@@ -55,6 +57,7 @@ class Scheduler:
         shared = None if self._model is None else SharedCopy(self._model)
         self.coloring = Coloring(state, self.cache, self.worker, self._model, shared)
         self.live = Live(state, self._model, tokenizer, shared, self.cache, self.worker, self.coloring, self.recheck)
+        self.code = CodeWriter(state, self.worker)
         self.watched = self._waits = self._asleep = False
         self.compared: tuple[SelectedHeads, int] | None = None
         self._age = self.cache.age  # of what is shown of the cell in focus
@@ -115,6 +118,7 @@ class Scheduler:
         self.compared = None
         self.compare()
         self.live.resume()
+        self.code.resume()
 
     def close(self) -> None:
         """Stop everything for good."""

@@ -21,11 +21,14 @@ from headgrid.widget.wire import empty
 from headgrid.widget.wire.commands import Ledger, ParsedCommand
 from headgrid.widget.wire.schema import (
     Arrows,
+    Code,
+    CodeQuery,
     Colors,
     Complete,
     CompletionList,
     Focus,
     HeadsSummary,
+    HeadsTable,
     History,
     LiveQuery,
     LiveView,
@@ -45,7 +48,7 @@ T = TypeVar("T")
 
 ShownTrait = Literal[
     "completions", "summary", "selected_heads", "arrows", "colors", "progress", "task_state", "live", "thumbnails",
-    "effect",
+    "effect", "heads_table", "code",
 ]  # fmt: skip
 """The traits whose values `GridState.show` sets."""
 
@@ -94,9 +97,9 @@ class GridState:
         answered: the number of the last query that was answered.
         silent: the cells whose output weights were all zero when they were last read.
         task: what the model is asked; None for nothing.
-        focus, recolor, complete, prompt, live_query: what the browser asked for last.
-        completions, summary, selected_heads, arrows, colors, progress, task_state, live, thumbnails, effect: what is
-            shown; `show` sets them.
+        focus, recolor, complete, prompt, live_query, code_query: what the browser asked for last.
+        completions, summary, selected_heads, arrows, colors, progress, task_state, live, thumbnails, effect,
+            heads_table, code: what is shown; `show` sets them.
     """
 
     def __init__(self, cells: Cells, selection: Selection | None = None, silent: Bools | None = None) -> None:
@@ -113,6 +116,7 @@ class GridState:
         self.task: Task | None = None
         self.prompt: Prompt = empty.NO_PROMPT
         self.live_query: LiveQuery = empty.NO_LIVE_QUERY
+        self.code_query: CodeQuery = empty.NO_CODE_QUERY
         self.completions: CompletionList = empty.NO_COMPLETIONS
         self.summary: Summary = empty.NO_SUMMARY
         self.selected_heads: HeadsSummary = empty.NO_HEADS
@@ -123,6 +127,8 @@ class GridState:
         self.live: LiveView = empty.NO_LIVE
         self.thumbnails: Thumbnails = empty.NO_THUMBNAILS
         self.effect: SelectionEffect = empty.NO_EFFECT
+        self.heads_table: HeadsTable = empty.NO_TABLE
+        self.code: Code = empty.NO_CODE
         self._ledger = Ledger()
         self._coverage: tuple[Selection, Bools, Bools] | None = None
 
