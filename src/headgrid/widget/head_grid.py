@@ -23,6 +23,7 @@ from headgrid.widget.compute.scheduler import Scheduler
 from headgrid.widget.export import fallback
 from headgrid.widget.state.grid_spec import cells_of
 from headgrid.widget.state.grid_state import GridState
+from headgrid.widget.state.head_values import HeadValues
 from headgrid.widget.state_widget import StateWidget
 from headgrid.widget.wire.schema import TRAITS, Band, Ln
 
@@ -80,13 +81,16 @@ class HeadGrid(StateWidget):
     def select(self, what: Selectable) -> Selection:
         """Select what a text, a list of texts, (layer, head) pairs or a selection names; every view follows.
 
+        A text may say heads by the values that they are colored by now: `top 10`, `bottom 3`, `> 0.6`, `top 10 - l0`.
+
         Returns:
             The new selection.
 
         Raises:
-            SelectionError: when the text does not parse or names what the model does not have; nothing changes then.
+            SelectionError: when the text does not parse or names what the model does not have; where it is about values
+                and no head has one; nothing changes then.
         """
-        self.selection = self.anatomy.select(what)
+        self.selection = what
         return self.selection
 
     def undo(self) -> Selection:
@@ -140,6 +144,48 @@ class HeadGrid(StateWidget):
             label = f"{what.metric}: {what.method}" if label is None else label
             what = what.to_colors()
         self._scheduler.coloring.color_by(what, label, diverging, arguments.one_of("ln", ln, LNS))
+
+    def top(self, k: int, largest: bool = True) -> Selection:
+        """The k heads with the largest of the values that the cells are colored by now, in all stacks: a new selection.
+
+        Of equal values those of earlier layers count first. `grid.select("top 10")` selects them.
+
+        Args:
+            k: how many; all that have a value where these are fewer.
+            largest: whether the largest are meant; else the smallest.
+
+        Raises:
+            ValueError: when the cells have no colors, or no head has a value.
+        """
+        k, largest = arguments.integer("k", k, least=0, what="a number of heads"), arguments.flag("largest", largest)
+        return self._valued().top(k, largest)
+
+    def where(self, *, min: float | None = None, max: float | None = None) -> Selection:
+        """The heads whose value is at least `min`, at most `max`, or both: of what the cells are colored by now.
+
+        `grid.select("> 0.6")` selects those above.
+
+        Raises:
+            ValueError: when neither is given; when the cells have no colors, or no head has a value.
+
+        Example:
+            >>> grid.color_by("copying_score")
+            >>> grid.select(grid.where(min=0.3) - "l0")
+            Selection('l1h2')
+        """
+        bounds = {"min": (">=", min), "max": ("<=", max)}
+        given = [(sign, arguments.number(name, bound)) for name, (sign, bound) in bounds.items() if bound is not None]
+        if not given:
+            raise ValueError("where takes a bound: where(min=0.5), where(max=-0.5), or both")
+        heads = self._valued()
+        first, *others = [heads.where(sign, bound) for sign, bound in given]
+        return first & others[0] if others else first
+
+    def _valued(self) -> HeadValues:
+        heads = self._state.head_values
+        if heads.missing:
+            raise ValueError(heads.missing)
+        return heads
 
     def copy(self) -> HeadGrid:
         """A grid of its own of the same model, with the same selection, saved selections and colors.

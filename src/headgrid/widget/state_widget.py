@@ -143,7 +143,7 @@ class StateWidget(TransactionWidget):
             other.saved.take_over(self.saved)
 
     def _select(self, value: Selectable) -> None:
-        chosen = self._state.anatomy.select(value)
+        chosen = self._state.selected(value)
         self._change(lambda state: state.history.change(chosen))
 
     def _give_task(self, value: Any) -> None:

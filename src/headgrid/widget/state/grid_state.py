@@ -11,10 +11,11 @@ from typing import Any, Literal, Protocol, TypeVar, get_args
 
 from headgrid.anatomy.anatomy import Bools
 from headgrid.experiments.task import Task
-from headgrid.selection.selection import Selection
+from headgrid.selection.selection import Selectable, Selection
 from headgrid.widget.state import query, saved
 from headgrid.widget.state.cell_index import CellIndex
 from headgrid.widget.state.cells import Cells
+from headgrid.widget.state.head_values import HeadValues
 from headgrid.widget.state.saved import Saved
 from headgrid.widget.state.undo import UndoHistory
 from headgrid.widget.wire import empty
@@ -154,7 +155,7 @@ class GridState:
 
     def show_completions(self) -> None:
         """Show what may stand at the caret of the text that is being typed."""
-        self.show("completions", query.completed(self.anatomy, self.complete))
+        self.show("completions", query.completed(self.head_values, self.complete))
 
     def _save(self, change: Callable[[], None]) -> None:
         self.binding.run(change, lambda _: self.binding.show("saved", self.saved))
@@ -165,6 +166,15 @@ class GridState:
     def selection(self) -> Selection:
         """What is selected."""
         return self.history.selection
+
+    @property
+    def head_values(self) -> HeadValues:
+        """The heads by the values that they are colored by now."""
+        return HeadValues(self.cells, self.index, self.colors)
+
+    def selected(self, what: Selectable) -> Selection:
+        """What `Anatomy.select` makes of something; a text may have words for values too. Errors as of both."""
+        return self.head_values.select(what) if isinstance(what, str) else self.anatomy.select(what)
 
     def coverage(self) -> tuple[Bools, Bools]:
         """The cells that are on, and those of which some parts are selected, each `[n_cells]`."""
@@ -230,7 +240,7 @@ class GridState:
     def _query(self, n: int, text: str) -> QueryError | None:
         """Select what a text says, or say why it selects nothing."""
         self.answered = max(self.answered, n)  # two pages may count alike
-        found = query.read(self.anatomy, text)
+        found = query.read(self.head_values, text)
         if not isinstance(found, Selection):
             return found
         self.history.change(found)
