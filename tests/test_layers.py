@@ -65,7 +65,8 @@ ORDER = {
     "headgrid.widget": "__init__ / wire / state / compute / export transaction / state_widget / head_grid",
     "headgrid.widget.wire": "__init__ / schema / commands empty / validate",
     "headgrid.widget.state": """
-        __init__ / tooltips cell_index undo / cells cell_colors / grid_spec saved head_values / query / grid_state
+        __init__ / tooltips cell_index undo / cells cell_colors / grid_spec counts head_values / query saved /
+        grid_state
     """,
     "headgrid.widget.compute": """
         __init__ / ipython_events silent_cells weight_location weight_versions worker

@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol, TypeVar, get_args
 from headgrid.anatomy.anatomy import Bools
 from headgrid.experiments.task import Task
 from headgrid.selection.selection import Selectable, Selection
-from headgrid.widget.state import query, saved
+from headgrid.widget.state import counts, query, saved
 from headgrid.widget.state.cell_index import CellIndex
 from headgrid.widget.state.cells import Cells
 from headgrid.widget.state.head_values import HeadValues
@@ -186,7 +186,7 @@ class GridState:
         """The selection in words, with the reason why the last query, or anything else, was refused."""
         return {
             "selection": str(self.selection),
-            "counts": self.cells.counts(*self.coverage()),
+            "counts": counts.said(self.cells, self.selection.parts, *self.coverage()),
             "n_selected": self.selection.n_params,
             "n_params": self.anatomy.n_params,
             "query": self.answered,
