@@ -71,8 +71,8 @@ ORDER = {
     "headgrid.widget.compute": """
         __init__ / ipython_events silent_cells weight_location weight_versions worker
         shared_copy / to_wire / composition_to_wire next_tokens code_writer / live_patterns live_task summary_cache /
-        selection_effect selected_heads task_numbers arrow_effects thumbnails / coloring live_reader / live_lane /
-        live_lanes pattern_lane / live / scheduler
+        selection_effect selected_heads task_numbers arrow_effects thumbnails / coloring live_reader / live_lane
+        heads_table / live_lanes pattern_lane / live / scheduler
     """,
     "headgrid.widget.export": """
         __init__ / precompute shapes widget_state / geometry marks nbconvert png scene svg / arrows cells /

@@ -233,8 +233,9 @@ class HeadGrid(StateWidget):
         from headgrid.widget.export import files
 
         self._scheduler.recheck_now()
+        table = self._scheduler.table.whole()
         with self._lock:
-            traits = self.get_state([trait for trait in TRAITS if trait in self.keys])
+            traits = {**self.get_state([trait for trait in TRAITS if trait in self.keys]), "heads_table": table}
         return files.to_html(self._state, self._scheduler.cache, traits, path, progress)
 
     def to_svg(self, path: FilePath | None = None, *, marks: Sequence[str] = ()) -> str | None:

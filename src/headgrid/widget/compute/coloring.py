@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from headgrid.utils.arguments import Floats
 from headgrid.widget.compute import task_numbers, to_wire
 from headgrid.widget.compute.shared_copy import SharedCopy
 from headgrid.widget.compute.summary_cache import SummaryCache
@@ -36,6 +37,9 @@ class Coloring:
         cache: reads the weights.
         worker: runs what a browser asks for.
         model, shared: its model, which a caller's own thread runs, and the copy that the worker runs.
+
+    Attributes:
+        changed: called when other numbers are known of the heads, or other colors shown.
     """
 
     def __init__(
@@ -45,6 +49,7 @@ class Coloring:
         self._state, self._cache, self._worker = state, cache, worker
         self._model, self._shared = model, shared
         self._numbers = TaskNumbers(state.index)
+        self.changed: Callable[[], object] = lambda: None
         # how many changes of the weights had been seen before what the colors show was computed; -1 where they show
         # nothing of the weights, or say already that these have changed
         self._changes = -1
@@ -56,6 +61,12 @@ class Coloring:
         if not (self._cache.readable and has_heads):
             return ()
         return (*task_numbers.offered(self._state.task), *cell_colors.QUANTITIES)
+
+    def known_numbers(self) -> dict[str, Floats]:
+        """Name of a number of the task -> the numbers that were read, each `[n_cells]`, if they are still true."""
+        if self._shared is None:
+            return {}
+        return self._numbers.known(self._state.task, self._shared.version(self._cache.changes))
 
     def snapshot(self) -> Callable[[], None]:
         """A function that restores the present state."""
@@ -128,6 +139,7 @@ class Coloring:
         self._numbers.forget()
         colors = self._state.colors
         if colors["metric"] not in task_numbers.NAMES:
+            self.changed()
             return
         self.stop()
         what = next((one for one in self.quantities if one.name == colors["metric"]), None)
@@ -185,6 +197,7 @@ class Coloring:
     def _show(self, found: Colors, changes: int = -1) -> None:
         self._changes = changes
         self._state.show("colors", found)
+        self.changed()
 
     def _compute(self, asked: Recolor, what: Quantity, turn: Turn) -> None:
         found, changes = self._computed(what, asked["ln"], self.telling(turn.show), turn.cancelled)

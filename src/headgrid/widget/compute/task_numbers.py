@@ -105,6 +105,12 @@ class TaskNumbers:
             raise ValueError(_no_target(name))
         return kept[name]
 
+    def known(self, task: Task | None, version: WeightsStamp) -> dict[str, Floats]:
+        """The numbers of a task that are kept and still true, each `[n_cells]`."""
+        if self._of is None or self._of[0] is not task or self._of[1] != version:
+            return {}
+        return {name: numbers for name, (numbers, _) in self._kept.items()}
+
     def forget(self) -> None:
         """Forget what was computed."""
         self._of, self._kept = None, {}
