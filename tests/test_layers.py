@@ -75,8 +75,8 @@ ORDER = {
         heads_table / live_lanes pattern_lane / live / scheduler
     """,
     "headgrid.widget.export": """
-        __init__ / precompute shapes widget_state / geometry marks nbconvert png scene svg / arrows cells /
-        headers legend / figure / fallback html / files
+        __init__ / precompute precompute_live shapes widget_state / geometry marks nbconvert png scene svg /
+        arrows cells / headers legend / figure / fallback html / files
     """,
     "headgrid.demo": "name_task / prompts / __init__",
 }

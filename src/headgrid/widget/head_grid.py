@@ -223,6 +223,10 @@ class HeadGrid(StateWidget):
     def to_html(self, path: FilePath | None = None, progress: Progress = False) -> str | None:
         """The grid as a page that works offline, with what the inspector says of the selected cells.
 
+        With a task it has the attention patterns of all heads on the row that is shown, up to 4 MB; beyond that those
+        of the looked-at and the selected heads. It has every metric that was computed of heads, and in models of at
+        most 200 heads all those of the weights. The page says what it has.
+
         Args:
             path: where to write it; without, it is returned. So for `to_svg` and `to_png`.
             progress: who is told of each cell that is read; True shows a bar.
@@ -231,12 +235,13 @@ class HeadGrid(StateWidget):
             FileNotFoundError, IsADirectoryError: when there is no such folder, or when the path is one.
         """
         from headgrid.widget.export import files
+        from headgrid.widget.export.precompute_live import PageSources
 
         self._scheduler.recheck_now()
-        table = self._scheduler.table.whole()
         with self._lock:
-            traits = {**self.get_state([trait for trait in TRAITS if trait in self.keys]), "heads_table": table}
-        return files.to_html(self._state, self._scheduler.cache, traits, path, progress)
+            traits = self.get_state([trait for trait in TRAITS if trait in self.keys])
+        sources = PageSources(self.model, self._scheduler.coloring, self._scheduler.table)
+        return files.to_html(self._state, self._scheduler.cache, traits, path, progress, sources)
 
     def to_svg(self, path: FilePath | None = None, *, marks: Sequence[str] = ()) -> str | None:
         """The grid as it is now, as an SVG picture; `path` and errors as of `to_html`.

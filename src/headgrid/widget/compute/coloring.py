@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from headgrid.circuits.norms import LNS
 from headgrid.utils.arguments import Floats
 from headgrid.widget.compute import task_numbers, to_wire
 from headgrid.widget.compute.shared_copy import SharedCopy
@@ -62,11 +63,36 @@ class Coloring:
             return ()
         return (*task_numbers.offered(self._state.task), *cell_colors.QUANTITIES)
 
-    def known_numbers(self) -> dict[str, Floats]:
-        """Name of a number of the task -> the numbers that were read, each `[n_cells]`, if they are still true."""
+    def known_numbers(self) -> dict[str, tuple[Floats, str]]:
+        """Name of a number of the task -> what was read, `[n_cells]`, and what a legend adds, if it is still true."""
         if self._shared is None:
             return {}
         return self._numbers.known(self._state.task, self._shared.version(self._cache.changes))
+
+    def every(self, compute: bool) -> list[Colors]:
+        """The colors of every metric that was computed, for a page, and for any thread.
+
+        Args:
+            compute: whether to compute those of the weights that were not, with norms folded.
+        """
+        found: list[Colors] = []
+        known, index = self.known_numbers(), self._state.index
+        for what in self.quantities:
+            if what.live:
+                if what.name in known:
+                    numbers, said = known[what.name]
+                    found.append(cell_colors.of_task(index, what, numbers, None, None, said))
+                continue
+            for ln in LNS:
+                scans = self._cache.known_scans(ln).get(what.family)
+                try:
+                    if compute and ln == LNS[0]:
+                        scans = self._cache.scans(what.family, ln)
+                    if scans:
+                        found.append(cell_colors.of_scans(index, what, scans))
+                except Exception:  # there is no such number of this model, as its menu says when it is chosen
+                    continue
+        return found
 
     def snapshot(self) -> Callable[[], None]:
         """A function that restores the present state."""

@@ -142,7 +142,7 @@ class TableOfHeads:
         self._absorb(ln)
         quantities, state = self._coloring.quantities, self._state
         known = {name: values for (at, name), values in self._columns.items() if at == ln}
-        known |= self._coloring.known_numbers()
+        known |= {name: numbers for name, (numbers, _) in self._coloring.known_numbers().items()}
         notes = list(dict.fromkeys(to_wire.sentence(why) for (at, _), why in self._failed.items() if at == ln))
         if any(one.name not in known and (one.live or not self._small) for one in quantities):
             notes.append(MORE)

@@ -105,11 +105,11 @@ class TaskNumbers:
             raise ValueError(_no_target(name))
         return kept[name]
 
-    def known(self, task: Task | None, version: WeightsStamp) -> dict[str, Floats]:
-        """The numbers of a task that are kept and still true, each `[n_cells]`."""
+    def known(self, task: Task | None, version: WeightsStamp) -> dict[str, tuple[Floats, str]]:
+        """What `read` has given of a task and is still true, by name."""
         if self._of is None or self._of[0] is not task or self._of[1] != version:
             return {}
-        return {name: numbers for name, (numbers, _) in self._kept.items()}
+        return dict(self._kept)
 
     def forget(self) -> None:
         """Forget what was computed."""
