@@ -314,6 +314,7 @@ export interface TypeScore {
   name: string;
   value: number;
   base: number;
+  against: string;
 }
 
 export interface HeadPattern {

@@ -11,6 +11,7 @@ from hands import cell
 from live_grids import TEXT, decoded, prompt, query, watched
 
 import headgrid as hg
+from headgrid.experiments.head_types import BY_PLACE
 from headgrid.widget.compute import live_patterns, live_task, next_tokens
 from headgrid.widget.compute.live import Live
 
@@ -37,8 +38,20 @@ def test_patterns_and_types_are_those_of_attention(row: int) -> None:
             name = next(key for key, said in live_patterns.TYPES.items() if said == score["name"])
             whole = expected.score(name, draws=live_patterns.DRAWS)
             assert score["value"] == pytest.approx(float(whole.values[layer, number]), rel=1e-3)
-            assert score["base"] == pytest.approx(float(whole.shuffled[layer, number]), rel=1e-3)
+            base = whole.evenly if name in BY_PLACE else whole.shuffled
+            assert score["base"] == pytest.approx(float(base[layer, number]), rel=1e-3)
+            assert score["against"] == ("even attention" if name in BY_PLACE else "shuffled tokens")
+        margins = [score["value"] - score["base"] for score in head["scores"]]
+        assert margins == sorted(margins, reverse=True)
         assert {"previous token", "first token"} <= {score["name"] for score in head["scores"]}
+
+
+def test_the_heads_of_the_shipped_model_show_the_types_that_they_are_known_for() -> None:
+    grid = watched(select="l0h1 | l1h2")
+    prompt(grid, 1, 2 * "the dog says a kitten and mary went ")
+    query(grid, 1)
+    first = {head["title"]: head["scores"][0]["name"] for head in settled(grid).live["heads"]}
+    assert first == {"l0h1": "previous token", "l1h2": "induction"}
 
 
 def test_the_next_tokens_are_the_models() -> None:

@@ -67,6 +67,10 @@ def test_the_base_rate_stands_beside_a_type() -> None:
     grid.color_by("induction")
     base = float(hg.attention(model, task).score("induction").shuffled.nanmean())
     assert grid.colors["range"].startswith(f"base {base:.2f}, ")
+    grid.color_by("previous")
+    even = float(hg.attention(model, task).score("previous").evenly.nanmean())
+    assert grid.colors["range"].startswith(f"base {even:.2f}, ")
+    grid.color_by("induction")
     assert values(grid)[1, 2] == np.nanmax(values(grid)), "l1h2 is the induction head"
 
 

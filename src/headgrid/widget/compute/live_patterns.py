@@ -13,7 +13,7 @@ import torch
 from headgrid.circuits.progress import Progress, steps
 from headgrid.circuits.strings import TokenStrings
 from headgrid.experiments.attention import PASS
-from headgrid.experiments.head_types import NAMES, NamedType, TypeMeasure
+from headgrid.experiments.head_types import BY_PLACE, NAMES, NamedType, TypeMeasure
 from headgrid.experiments.patterns import (
     PatternReader,
     StackTokens,
@@ -31,7 +31,11 @@ from headgrid.widget.compute import to_wire
 from headgrid.widget.wire.schema import TypeScore
 
 DRAWS = 10
-"""The shuffles that the base of a type score is a mean over."""
+"""The shuffles that the base of a type of tokens is a mean over."""
+
+EVEN, SHUFFLED = "even attention", "shuffled tokens"
+"""What types are compared with: those of places with a head that attends evenly to all that it sees, as a head of such
+a type attends in the same way to tokens in any order; those of tokens with the same head on shuffled tokens."""
 
 TYPES = {
     "previous": "previous token", "current": "current token", "first": "first token", "duplicate": "duplicate token",
@@ -112,29 +116,50 @@ class RowHeads:
         return int(next(iter(self.read[0].values())).shape[2 + axis])
 
     def scores(self) -> dict[tuple[int, int], list[TypeScore]]:
-        """Layer and number of a head -> how far it is of each type that this row can tell of; as `Attention.score`."""
+        """Layer and number of a head -> how far it is of each type that this row can tell of; as `Attention.score`.
+
+        What is most above its base comes first.
+        """
         if self.stack == "cross" or reading_of(self.runs, self.stack).ids is None:
             return {(where[2], number): [] for where, heads in self.numbers.items() for number in heads}
         own, base = type_scores(self.model, self.task, self.numbers, self.read)
         return {
-            (where[2], number): [
-                {"name": TYPES[name], "value": _digits(own[name][where[2], number]),
-                 "base": _digits(base[name][where[2], number])}
-                for name in own
-                if math.isfinite(own[name][where[2], number]) and math.isfinite(base[name][where[2], number])
-            ]
+            (where[2], number): _ordered(own, base, (where[2], number))
             for where, heads in self.numbers.items() for number in heads
         }  # fmt: skip
+
+
+def against(name: NamedType) -> str:
+    """What the scores of a type are compared with."""
+    return EVEN if name in BY_PLACE else SHUFFLED
+
+
+def _ordered(
+    own: Mapping[NamedType, torch.Tensor], base: Mapping[NamedType, torch.Tensor], at: tuple[int, int]
+) -> list[TypeScore]:
+    """The scores of one head that are known with their base, those first that are most above it."""
+    found: list[TypeScore] = [
+        {
+            "name": TYPES[name],
+            "value": _digits(own[name][at]),
+            "base": _digits(base[name][at]),
+            "against": against(name),
+        }
+        for name in own
+        if math.isfinite(own[name][at]) and math.isfinite(base[name][at])
+    ]
+    return sorted(found, key=lambda one: one["base"] - one["value"])
 
 
 def type_scores(
     model: torch.nn.Module, task: Task, numbers: ActivationNumbers,
     read: tuple[Mapping[Where, torch.Tensor], Visible] | None = None, names: Sequence[NamedType] = NAMES,
     progress: Progress = False, cancelled: Callable[[], bool] | None = None, seed: int = 0,
-) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:  # fmt: skip
-    """Scores of heads of one stack, and the same on shuffled tokens, `[n_layers, n_heads]` for each type.
+) -> tuple[dict[NamedType, torch.Tensor], dict[NamedType, torch.Tensor]]:  # fmt: skip
+    """Scores of heads of one stack, and their base rates, `[n_layers, n_heads]` for each type.
 
-    They are those of `Attention.score`; all types are read from the same passes.
+    They are those of `Attention.score`; all types are read from the same passes. The base rate of a type that is about
+    places is that of even attention, of one that is about tokens that of shuffled tokens: see `against`.
 
     Args:
         model, task: what is run.
@@ -147,17 +172,23 @@ def type_scores(
     rows = list(range(task.n_rows))
     first, copies = Runs(model, task), Runs(model, task.rows(rows * DRAWS))
     ids = shuffled(copies, (next(iter(numbers))[1],), torch.Generator().manual_seed(seed))
-    tables = [_TypeTables(first, numbers, names, 1), _TypeTables(copies, numbers, names, DRAWS)]
+    of_tokens = [name for name in names if against(name) == SHUFFLED]
+    even = _TypeTables(first, numbers, [name for name in names if against(name) == EVEN], 1)
+    tables = [_TypeTables(first, numbers, names, 1), _TypeTables(copies, numbers, of_tokens, DRAWS)]
     if read is not None:
         tables[0].add(*read, slice(0, task.n_rows))
+        even.add(None, read[1], slice(0, task.n_rows))
     todo = [
-        (table, part) for table in tables[read is not None :]
+        (table, part) for table in tables[read is not None : 1 + bool(of_tokens)]
         for part in _parts(table.runs, batch_rows(table.runs, numbers, PASS))
     ]  # fmt: skip
     for table, part in steps(todo, len(todo), "shuffled tokens", progress, cancelled):
         given = {name: some[part] for name, some in ids.items()} if table is tables[1] else {}
-        table.add(*PatternReader(table.runs, numbers).read(part, given), part)
-    own, base = (table.means for table in tables)
+        patterns, visible = PatternReader(table.runs, numbers).read(part, given)
+        table.add(patterns, visible, part)
+        if table is tables[0]:
+            even.add(None, visible, part)
+    own, base = tables[0].means, {**tables[1].means, **even.means}
     there = [name for name in names if own[name].isfinite().any()]
     return {name: own[name] for name in there}, {name: base[name] for name in there}
 
@@ -174,8 +205,8 @@ class _TypeTables:
         self._sums = {name: torch.zeros(times, *shape, dtype=torch.float64) for name in names}
         self._counts = {name: torch.zeros(times, *shape, dtype=torch.float64) for name in names}
 
-    def add(self, patterns: Mapping[Where, torch.Tensor], visible: Visible, rows: slice) -> None:
-        """Add some rows."""
+    def add(self, patterns: Mapping[Where, torch.Tensor] | None, visible: Visible, rows: slice) -> None:
+        """Add some rows; without patterns, those of even attention."""
         at = torch.arange(rows.start, rows.stop) // self._each
         for name, measure in self._measures.items():
             tally = measure.tally(patterns, visible, rows)
@@ -183,7 +214,7 @@ class _TypeTables:
             self._counts[name].index_add_(0, at, tally.counts)
 
     @property
-    def means(self) -> dict[str, torch.Tensor]:
+    def means(self) -> dict[NamedType, torch.Tensor]:
         """The mean over destinations, and over times."""
         return {name: (sums / self._counts[name]).mean(0) for name, sums in self._sums.items()}
 

@@ -17,7 +17,7 @@ from headgrid.experiments.runs import Runs
 from headgrid.experiments.sweep import sweep
 from headgrid.experiments.task import Task
 from headgrid.utils.arguments import Floats
-from headgrid.widget.compute.live_patterns import type_scores
+from headgrid.widget.compute.live_patterns import EVEN, SHUFFLED, against, type_scores
 from headgrid.widget.compute.live_task import OF_ANSWERS, metric_of
 from headgrid.widget.compute.shared_copy import WeightsStamp
 from headgrid.widget.state.cell_colors import Quantity
@@ -46,9 +46,10 @@ DIRECT = Quantity(
     "direct", "direct attribution", "What the head itself writes along the direction of the answer, with all norms as "
     "they stood.", "", live=True,
 )  # fmt: skip
+BASES = {EVEN: "what even attention gives", SHUFFLED: "the same on shuffled tokens"}
 OF_TYPES = tuple(
-    Quantity(name, label, f"How much of its attention a head gives to {what}, on average over this text; base is the "
-             "same on shuffled tokens, on average over heads.", "", (0.0, 1.0), live=True)
+    Quantity(name, label, f"How much of its attention a head gives to {what}, on average over this text; base is "
+             f"{BASES[against(name)]}, on average over heads.", "", (0.0, 1.0), live=True)
     for name, (label, what) in TYPES.items()
 )  # fmt: skip
 
@@ -154,13 +155,13 @@ class TaskNumbers:
             here = {where: numbers for where, numbers in heads.items() if where[1] == stack}
             if not here or stack == "cross":
                 continue
-            own, shuffles = type_scores(
+            own, chance = type_scores(
                 model, some, here, names=tuple(TYPES), progress=tell, cancelled=cancelled
             )  # fmt: skip
             for name, scores in own.items():
                 numbers = found[name][0] if name in found else np.full(self.index.n_cells, np.nan)
                 numbers[layers.cells("head")] = scores.numpy()
-                base = f"base {float(shuffles[name].nanmean()):.2f}"
+                base = f"base {float(chance[name].nanmean()):.2f}"
                 found[name] = numbers, ", ".join(filter(None, [base, first]))
         return found
 

@@ -431,7 +431,8 @@ class TypeScore(TypedDict):
 
     name: str  # "previous token"
     value: float
-    base: float  # the same on shuffled tokens
+    base: float  # what chance gives
+    against: str  # what that is: "even attention" for types that are about places, else "shuffled tokens"
 
 
 class HeadPattern(TypedDict):
@@ -440,7 +441,7 @@ class HeadPattern(TypedDict):
     cell: int
     title: str  # "l1h2"
     values: bytes  # a byte for each query and key that `LiveView.triangle` says: 255 times the root of the attention
-    scores: list[TypeScore]
+    scores: list[TypeScore]  # what is most above its base first
 
 
 class LiveView(TypedDict):
