@@ -86,7 +86,7 @@ class Coloring:
             for ln in LNS:
                 scans = self._cache.known_scans(ln).get(what.family)
                 try:
-                    if compute and ln == LNS[0]:
+                    if scans is None and compute and ln == LNS[0]:
                         scans = self._cache.scans(what.family, ln)
                     if scans:
                         found.append(cell_colors.of_scans(index, what, scans))
