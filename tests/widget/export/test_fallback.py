@@ -20,6 +20,7 @@ def test_a_viewer_without_widgets_gets_the_picture_of_the_grid() -> None:
     ET.fromstring(svg.group())
     assert LIGHT.on in svg.group()
     assert "l0 mlp" in svg.group()
+    assert "colors" not in html, "there are none"
 
 
 def test_names_are_text_and_never_html() -> None:

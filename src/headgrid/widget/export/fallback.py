@@ -60,9 +60,10 @@ def html(
     A picture of many cells shows what is selected and not their colors, which would make it large.
     """
     silent = np.zeros_like(on) if zero is None else zero
-    painted = colors if colors is not None and colors["label"] and len(on) <= MOST_COLORED else None
+    label = colors["label"] if colors is not None else ""
+    painted = colors if label and len(on) <= MOST_COLORED else None
     scene = Scene(title, selection, counts, bands, absent, silent, on, partial, painted)
-    left_out = f"<p>The colors ({escape(colors['label'])}) are in the widget.</p>" if colors and not painted else ""
+    left_out = f"<p>The colors ({escape(label)}) are in the widget.</p>" if label and not painted else ""
     return f'<div style="max-width:100%;overflow:auto">{figure.to_svg(scene)}</div>{left_out}'
 
 
