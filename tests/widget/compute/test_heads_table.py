@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import random
+
 import numpy as np
 import pytest
 import tiny
 import torch
-from grids import LLAMA, Held, focus, settled
-from live_grids import OTHER, TEXT, watched
+from grids import LLAMA, Held, focus, on, settled
+from hands import ask, cell
+from live_grids import OTHER, TEXT, prompt, query, watched
 
 import headgrid as hg
 from headgrid.widget.compute import heads_table
@@ -162,3 +165,34 @@ def test_a_page_has_all_of_it() -> None:
     assert grid.heads_table == NO_TABLE, "nobody looks"
     table = grid._scheduler.table.whole()
     assert ([one["name"] for one in table["columns"]], len(table["cells"])) == (WEIGHTS, 2)
+
+
+@pytest.mark.slow
+def test_whatever_is_done_it_is_of_the_selection_and_has_the_numbers_of_the_colors() -> None:
+    grid, draw = watched(), random.Random(1)
+    heads = [f"l{layer}h{head}" for layer in (0, 1) for head in range(4)]
+    for n in range(1, 121):
+        match draw.randrange(7):
+            case 0:
+                grid.select(draw.sample(heads, draw.randrange(1, 6)))
+            case 1:
+                grid.select("none")
+            case 2:
+                metric, ln = draw.choice(["", "ov_norm", "effect", "previous"]), draw.choice(["folded", "raw"])
+                grid.set_state({"recolor": {"n": n, "metric": metric, "ln": ln}})
+            case 3:
+                prompt(grid, n, draw.choice([TEXT, OTHER, "the dog says"]))
+            case 4:
+                ask(grid, n, draw.choice(["top 3", "> 0.1", "bottom 2", "top 2 - l0"]))
+            case 5:
+                focus(grid, n, draw.choice(heads), draw.choice(["folded", "raw"]))
+            case 6:
+                query(grid, n, panel=draw.random() < 0.5)
+        if n % 12:
+            continue
+        found, colors, ln = rows(grid), grid.colors, grid.heads_table["ln"]
+        assert (list(found), ln) == (on(grid), grid.focus["ln"])
+        if colors["metric"] and not colors["error"] and colors["ln"] in ("", ln):
+            values = np.frombuffer(colors["values"], dtype="<f4")
+            for word, row in found.items():
+                assert row[colors["metric"]] == pytest.approx(float(values[cell(grid, word)]), rel=1e-5)
