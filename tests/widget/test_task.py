@@ -67,16 +67,17 @@ def test_a_copy_has_the_task_and_goes_its_own_way() -> None:
     assert hg.HeadGrid(tiny.config(LLAMA)).copy().task is None
 
 
-def test_an_interrupt_takes_a_task_back(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("at", ["thumbnails", "task_state", "spec"])
+def test_an_interrupt_takes_a_task_back(at: str, monkeypatch: pytest.MonkeyPatch) -> None:
     grid = watched(select="l1h2")
     prompt(grid, 1, TEXT)
     query(grid, 1)
-    before = settled(grid).task, dict(grid.task_state), dict(grid.live)
+    before = settled(grid).task, dict(grid.task_state), dict(grid.live), grid.spec
     show = grid._state.binding.show
 
     def interrupted(trait: str, value: Any) -> None:
         show(trait, value)
-        if trait == "thumbnails":
+        if trait == at:
             raise KeyboardInterrupt
 
     other = hg.Task(grid.tokenizer, ["the dog says"])
@@ -84,7 +85,7 @@ def test_an_interrupt_takes_a_task_back(monkeypatch: pytest.MonkeyPatch) -> None
         patched.setattr(grid._state.binding, "show", interrupted)
         with pytest.raises(KeyboardInterrupt):
             grid.task = other
-    assert (settled(grid).task, grid.task_state, grid.live) == before
+    assert (settled(grid).task, grid.task_state, grid.live, grid.spec) == before
     grid.task = other
     assert decoded(settled(grid).live, grid.live["heads"][0]).shape == (4, 4)
 

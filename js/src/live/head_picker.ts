@@ -19,16 +19,18 @@ export function makeHeadPicker(picked: (cell: number) => void, signal: AbortSign
   const note = make("p", { class: "hg-note" });
   const element = make("div", { class: "hg-picker" }, row, note);
   const roving = rovingFocus(row, signal);
-  let drawn: unknown[] = [];
+  let drawn: readonly Pattern[] = [];
+  let inks: Ramp | null = null;
   let nodes: HTMLElement[] = [];
 
-  const makeOne = (pattern: Pattern, ramp: Ramp | null) => {
-    const canvas = make("canvas", { "aria-hidden": "true" });
+  const draw = (node: HTMLElement, pattern: Pattern, ramp: Ramp | null) =>
     drawSquares(
-      canvas,
+      node.querySelector("canvas")!,
       squaresOf(pattern, poolingOf(Math.max(pattern.queries, pattern.keys), 3 * SIDE), false),
       ramp,
     );
+  const makeOne = (pattern: Pattern) => {
+    const canvas = make("canvas", { "aria-hidden": "true" });
     const label = pattern.cell < 0 ? "average" : pattern.title;
     const node = make(
       "button",
@@ -42,14 +44,20 @@ export function makeHeadPicker(picked: (cell: number) => void, signal: AbortSign
   return {
     element,
     update: (patterns, big, heads, ramp) => {
-      const key = [ramp, ...patterns];
-      if (key.length !== drawn.length || key.some((part, k) => part !== drawn[k])) {
-        drawn = key;
+      const same = (one: Pattern, other: Pattern | undefined) =>
+        one.cell === other?.cell && one.title === other.title;
+      // A button stays where its head does: one that is made anew between press and release takes no click.
+      if (patterns.length !== drawn.length || patterns.some((pattern, k) => !same(pattern, drawn[k]))) {
+        const kept = patterns.map((pattern) => drawn.findIndex((before) => same(pattern, before)));
         roving.keep(() => {
-          nodes = patterns.map((pattern) => makeOne(pattern, ramp));
+          nodes = patterns.map((pattern, k) => nodes[kept[k]!] ?? makeOne(pattern));
           row.replaceChildren(...nodes);
         });
+        drawn = kept.map((k) => drawn[k]!);
       }
+      for (const [k, node] of nodes.entries())
+        if (patterns[k] !== drawn[k] || ramp !== inks) draw(node, patterns[k]!, ramp);
+      [drawn, inks] = [patterns, ramp];
       for (const [k, node] of nodes.entries())
         node.setAttribute("aria-pressed", String(patterns[k]!.cell === big.cell));
       element.hidden = patterns.length < 2;

@@ -54,8 +54,13 @@ export class LiveSync {
     return this.prompt.n > this.task.prompt;
   }
 
-  /** What is asked for, by whichever view. */
+  /** What is asked for, by whichever view. Of a task with fewer rows than the one it was chosen of, the last row is. */
   get query(): LiveQuery {
+    const asked = this.#asked;
+    return { ...asked, row: Math.min(asked.row, Math.max(0, this.task.rows.length - 1)) };
+  }
+
+  get #asked(): LiveQuery {
     return { n: 0, row: 0, panel: false, thumbnails: false, ...this.#read("live_query") };
   }
 
@@ -82,7 +87,7 @@ export class LiveSync {
 
   /** Asks for something else to be shown; what is left out stays. Does nothing where that is what was asked last. */
   ask(more: Partial<Omit<LiveQuery, "n">>): void {
-    const last = this.query;
+    const last = this.#asked;
     const next = { ...last, ...more };
     if (JSON.stringify(next) === JSON.stringify(last)) return;
     this.#write("live_query", { ...next, n: last.n + 1 });

@@ -27,6 +27,14 @@ describe("what heads do on a text", () => {
     expect(host.state.live_query).toEqual({ n: 2, row: 3, panel: true, thumbnails: false });
   });
 
+  it("is about the last row of a task that has fewer than the one before", () => {
+    const { host, onText } = onTextOf({ task_state: task({ rows: ["the dog", "the cat"] }) });
+    onText.ask({ row: 1 });
+    expect(onText.query.row).toBe(1);
+    host.tell("task_state", task({ rows: ["a kitten"] }));
+    expect(onText.query.row).toBe(0);
+  });
+
   it("is dropped where it answers an older question", () => {
     const { host, onText } = onTextOf({ live: liveView(["a"], [], { query: 1 }) });
     onText.ask({ panel: true });
@@ -46,7 +54,7 @@ describe("what heads do on a text", () => {
       values: new DataView(new ArrayBuffer(0)),
       note: "",
     };
-    const { onText } = onTextOf({ thumbnails });
+    const { onText } = onTextOf({ thumbnails, task_state: task({ rows: ["the dog", "the cat"] }) });
     onText.ask({ thumbnails: true });
     onText.ask({ panel: true });
     expect(onText.thumbnails?.size).toBe(1);

@@ -8,7 +8,7 @@ was being computed is asked for again. An ordinary error of an observer takes no
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import Any, TypeVar
 
 import anywidget
@@ -20,12 +20,12 @@ T = TypeVar("T")
 
 DERIVED = (
     "selection", "cells", "partial", "text", "history", "summary", "selected_heads", "arrows", "colors", "progress",
-    "task_state", "live", "thumbnails", "effect", "heads_table", "code",
+    "task_state", "live", "thumbnails", "effect", "heads_table", "code", "spec",
 )  # fmt: skip
 """The traits that Python writes, and that change. What a browser wrote last is what it asks, and stays."""
 
 SENT = [trait for trait in TRAITS if trait != "spec" and not trait.startswith("precomputed")]
-"""The traits that are sent to a browser whose state may not be the true one."""
+"""The traits that are sent to a browser whose state may not be the true one; the grid spec is, if it was taken back."""
 
 
 class TransactionWidget(anywidget.AnyWidget):
@@ -84,26 +84,27 @@ class TransactionWidget(anywidget.AnyWidget):
             except BaseException:
                 self._torn = True
                 restore_sending()
+                taken_back: set[str] = set()
                 if done:
                     self._adopt()
                 else:
-                    restore()
-                self._send_all()
+                    taken_back = restore()
+                self._send_all(taken_back & {"spec"})
                 raise
             return found
 
-    def _send_all(self) -> None:
+    def _send_all(self, more: Set[str] = frozenset()) -> None:
         """Ask again for what is not answered, and send everything."""
         self._resume()
-        self.send_state(SENT)
+        self.send_state([*SENT, *more])
         self._torn = False
 
-    def _snapshot_traits(self) -> Callable[[], None]:
-        """A function that restores the present traits and the state behind them."""
+    def _snapshot_traits(self) -> Callable[[], set[str]]:
+        """A function that restores the present traits and the state behind them, and says which traits it restored."""
         restore_state = self._snapshot()
         before = {name: self._trait_values[name] for name in DERIVED if name in self._trait_values}
 
-        def restore() -> None:
+        def restore() -> set[str]:
             restore_state()
             values = self._trait_values
             seen = {name: values[name] for name in before if values.get(name) is not before[name]}
@@ -111,6 +112,7 @@ class TransactionWidget(anywidget.AnyWidget):
             for name in seen.keys() - {"selection"}:  # whose observers come last, and were not told
                 change = {"name": name, "old": seen[name], "new": values[name], "owner": self, "type": "change"}
                 traitlets.HasTraits.notify_change(self, traitlets.Bunch(change))
+            return set(seen)
 
         return restore
 

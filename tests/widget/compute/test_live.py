@@ -266,12 +266,14 @@ def test_a_fault_is_said_and_the_last_answer_stays(monkeypatch: pytest.MonkeyPat
     assert (settled(grid).live["error"], grid.live["heads"][0]["title"]) == ("", "l1h2")
 
 
-def test_a_row_that_is_not_there_is_said() -> None:
-    grid = watched()
+def test_of_a_task_with_fewer_rows_than_the_last_one_the_last_row_is_shown() -> None:
+    model, tokenizer = hg.demo()
+    grid = watched(model, tokenizer, task=hg.Task(tokenizer, [TEXT, "the dog says"], padding="left"), select="l1h2")
+    query(grid, 1, row=1, thumbnails=True)
+    assert (settled(grid).live["row"], len(grid.live["tokens"])) == (1, 4)
     prompt(grid, 1, TEXT)
-    query(grid, 5, row=3, thumbnails=True)
-    assert settled(grid).live["error"] == "There is no row 3: the task has rows 0 to 0"
-    assert (grid.live["query"], grid.thumbnails["query"]) == (5, 5)
+    assert (settled(grid).live["row"], len(grid.live["tokens"]), grid.live["error"]) == (0, 15, "")
+    assert (grid.thumbnails["row"], grid.effect["row"]) == (0, 0)
 
 
 def test_who_sleeps_forgets_and_who_wakes_shows_it_still() -> None:

@@ -164,20 +164,15 @@ class Live:
         """Have read what the view shows of the present task, row, focus and selection, if it is not what it was."""
         if not self.awake:
             return
-        task, row = self._state.task, self._state.live_query["row"]
-        why = (
-            ""
-            if task is None or row < task.n_rows
-            else f"There is no row {row}: the task has rows 0 to {task.n_rows - 1}"
-        )
+        task = self._state.task
         for lane in self._lanes:
-            if task is None or why or not lane.wanted:
+            if task is None or not lane.wanted:
                 lane.stop()
             if not lane.wanted:
                 continue
-            if task is None or why:
-                lane.clear(why)
-            else:
-                lane.ask(task, row)
+            if task is None:
+                lane.clear()
+            else:  # a task of fewer rows may have come after a row was chosen
+                lane.ask(task, min(self._state.live_query["row"], task.n_rows - 1))
         if self.shows:
             self._recheck()

@@ -58,8 +58,8 @@ class LiveLane(ABC):
         """Have read what the view shows of a row now, if it is not what is read or shown already."""
 
     @abstractmethod
-    def clear(self, why: str = "") -> None:
-        """Show that there is nothing, and why."""
+    def clear(self) -> None:
+        """Show that there is nothing."""
 
     def stop(self) -> None:
         """Drop what is read."""

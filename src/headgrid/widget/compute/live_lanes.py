@@ -33,9 +33,9 @@ class ThumbnailLane(LiveLane):
         """Whether they are being read."""
         return self._state.thumbnails["pending"]
 
-    def clear(self, why: str = "") -> None:
+    def clear(self) -> None:
         """Show that there are none, and why."""
-        note = (why or "There is no text yet: type one, or set grid.task") if self.wanted else ""
+        note = "There is no text yet: type one, or set grid.task" if self.wanted else ""
         self._show(self._state.live_query["row"] if self.wanted else 0, {**NO_THUMBNAILS, "note": note})
 
     def stop(self) -> None:
@@ -92,9 +92,9 @@ class EffectLane(LiveLane):
         """Whether more of it is still to come."""
         return self._state.effect["pending"]
 
-    def clear(self, why: str = "") -> None:
-        """Show that there is none, and why."""
-        self._state.show("effect", {**NO_EFFECT, "error": why if self.wanted else ""})
+    def clear(self) -> None:
+        """Show that there is none."""
+        self._state.show("effect", NO_EFFECT)
 
     def ask(self, task: Task, row: int) -> None:
         """Have the effect of the selection read, if it is not what is read or shown."""
@@ -138,7 +138,7 @@ class EdgeLane(LiveLane):
         """Whether any arrow is not tested."""
         return any(arrow["carries"] is None for arrow in self._state.arrows["arrows"])
 
-    def clear(self, why: str = "") -> None:
+    def clear(self) -> None:
         """Take back what arrows carried."""
         arrows = self._state.arrows
         if any(arrow["carries"] is not None for arrow in arrows["arrows"]):

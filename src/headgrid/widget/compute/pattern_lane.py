@@ -34,11 +34,11 @@ class PatternLane(LiveLane):
         """Whether what is shown is not the whole answer."""
         return self._state.live["pending"]
 
-    def clear(self, why: str = "") -> None:
-        """Show that there is nothing, and why."""
+    def clear(self) -> None:
+        """Show that there is nothing."""
         self.last = NO_LIVE
         shown = self._numbered(NO_LIVE, self._state.live_query["row"]) if self.wanted else NO_LIVE
-        self._state.show("live", {**shown, "error": why})
+        self._state.show("live", shown)
 
     def ask(self, task: Task, row: int) -> None:
         """Have the patterns read that are not, and show those that are."""

@@ -41,6 +41,8 @@ class SharedCopy:
                 ) from fault
         for one, other in zip(self._model.modules(), self._copy.modules(), strict=True):
             other.training = one.training
+            if _is_compiled(other.__dict__.get("forward"), type(other)):
+                del other.forward
         return self._copy
 
     def forget(self) -> None:
@@ -64,3 +66,13 @@ class SharedCopy:
             itertools.chain(other.parameters(), other.buffers()),
         )
         return all(one is two for one, two in tensors)
+
+
+def _is_compiled(forward: object, kind: type[torch.nn.Module]) -> bool:
+    """Whether what stands in a module's way is its own class's `forward`, compiled.
+
+    After `model.forward = torch.compile(model.forward)` a copy has a function that calls the modules of the model, and
+    would never come by its own.
+    """
+    bound = getattr(forward, "_torchdynamo_orig_callable", None)
+    return getattr(bound, "__func__", None) is kind.forward
