@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
 from headgrid.anatomy.anatomy import Anatomy, Stack
+from headgrid.utils.frozen import kept
 
 MAIN = "text"
 """The name in a text of the stack that has none, where there are others: a vision-language model's language model."""
@@ -38,7 +38,7 @@ def modules_of(anatomy: Anatomy, path: str) -> dict[str, tuple[str, ...]]:
     return {module: inside for module, inside in every.items() if len(path) > 1 and module.endswith(f".{path}")}
 
 
-@lru_cache(maxsize=8)
+@kept
 def modules(anatomy: Anatomy) -> dict[str, tuple[str, ...]]:
     """Every module that has parameters, and every parameter -> its parameters, under their own names or tied ones."""
     found: dict[str, list[str]] = {}

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from functools import lru_cache
 
 from headgrid.anatomy.anatomy import Anatomy, Stack
 from headgrid.selection import parts
 from headgrid.selection.lexer import Lexer, short
 from headgrid.selection.union import Piece, Union, piece, side
 from headgrid.selection.words import BY_AXIS, NUMBERED, squeezed
+from headgrid.utils.frozen import kept
 
 DEEPEST = 50
 """How deep parentheses and complements may be nested: far beyond use, and within Python's own stack."""
@@ -167,7 +167,7 @@ class Expression(Lexer, ABC):
         self.word(found)
 
 
-@lru_cache(maxsize=4096)
+@kept
 def _numbered_piece(stack: Stack, word: str, suffix: str | None) -> Piece | None:
     """The piece that a numbered word and its suffix name, as they are typed; None where there is none."""
     word = _AS_PRINTED[squeezed(word)]

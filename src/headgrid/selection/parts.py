@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 from headgrid.anatomy.anatomy import Anatomy, Bools, Stack
 from headgrid.anatomy.roles import rank, role_of
+from headgrid.utils.frozen import kept
 
 Parts = dict[str, Bools]
 """Key of a role -> which of its parts, shape as in `Anatomy.exists`; never an array without a True."""
@@ -198,7 +198,7 @@ _ANY_AND_ALL: dict[tuple[int, int], tuple[weakref.ref[Bools], weakref.ref[Bools]
 """The results of `any_and_all` for arrays that cannot change, for as long as they live."""
 
 
-@lru_cache(maxsize=4096)
+@kept
 def existing(stack: Stack, role: str, letter: str) -> Bools:
     """Which numbered pieces have parts of this role, shape `[n_layers, numbers]`."""
     return np.asarray(_numbered(stack, stack.exists[role], role, letter).any(axis=-1))

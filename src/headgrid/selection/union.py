@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from headgrid.anatomy.roles import bare, rank, role_of
 from headgrid.selection import parts
 from headgrid.selection.parts import Parts
 from headgrid.selection.words import LAYER_WORDS, SIDES
+from headgrid.utils.frozen import kept
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +53,7 @@ class Piece:
         return bool(there[np.ix_(layers, known)].any())
 
 
-@lru_cache(maxsize=512)
+@kept
 def piece(stack: Stack, word: str) -> Piece:
     """The piece that a word after a layer names."""
     said = LAYER_WORDS[word]
@@ -66,7 +66,7 @@ def count(stack: Stack, word: str) -> int:
     return heads.get(LAYER_WORDS[word].axis) or int(piece(stack, word).there.shape[1])
 
 
-@lru_cache(maxsize=512)
+@kept
 def side(stack: Stack, word: str, suffix: str) -> Piece | None:
     """The piece that a word with a suffix such as `.q` or `.w_q` names; None where no role has it."""
     whole = piece(stack, word)
@@ -74,7 +74,7 @@ def side(stack: Stack, word: str, suffix: str) -> Piece | None:
     return _piece(stack, whole.letter, tuple(roles)) if roles else None
 
 
-@lru_cache(maxsize=512)
+@kept
 def _piece(stack: Stack, letter: str, roles: tuple[str, ...]) -> Piece:
     every = [parts.existing(stack, role, letter) for role in roles]
     there = np.zeros((stack.n_layers, max((one.shape[1] for one in every), default=0)), np.bool_)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
+from functools import wraps
 from types import MappingProxyType
-from typing import Any, TypeVar, cast
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,7 @@ import numpy.typing as npt
 K = TypeVar("K")
 V = TypeVar("V")
 S = TypeVar("S")
+P = ParamSpec("P")
 
 
 def read_only(found: Mapping[K, V]) -> dict[K, V]:
@@ -52,3 +54,21 @@ class Frozen:
 
     def __deepcopy__(self: S, _: dict[int, Any]) -> S:
         return self
+
+
+def kept(read: Callable[Concatenate[S, P], V]) -> Callable[Concatenate[S, P], V]:
+    """A function of a frozen value and of what names a part of it, whose results the value keeps: they go when it goes.
+
+    A cache of the function's own would hold the last values, each as large as its model has heads, for good.
+    """
+    name = f"{read.__module__}.{read.__qualname__}"
+
+    @wraps(read)
+    def known(value: S, /, *args: P.args, **kwargs: P.kwargs) -> V:
+        try:
+            return value.__dict__[name][args]  # type: ignore[no-any-return]
+        except KeyError:
+            assert not kwargs
+            return cast(V, value.__dict__.setdefault(name, {}).setdefault(args, read(value, *args, **kwargs)))
+
+    return known
