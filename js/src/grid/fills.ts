@@ -78,7 +78,7 @@ export function paintFills(
     context.lineWidth = lineWidth;
     context.stroke(path);
   };
-  if (roomy) stroke(edges!, palette.edge, 1);
+  if (area.rowHeight >= 9) stroke(edges!, palette.edge, 1);
   context.fillStyle = palette.muted;
   context.fill(dots!);
   for (const [color, { stripes, corners, ticks }] of upon) {

@@ -146,7 +146,7 @@ export function makeViewport(
         ...{ x: 0, y: 0, width: element.clientWidth, height: element.clientHeight },
       };
       const at = { x: rect.x + rect.width / 2, y: rect.y + rect.height / 2 };
-      const whole = fits() || view.zoom === "whole" ? "auto" : "whole";
+      const whole = view.zoom === "whole" ? "readable" : "whole";
       zoomTo(by === 0 ? whole : stepped(geometry.cell, by), at);
     },
     zoomed,

@@ -31,7 +31,7 @@ export const HANDLES = [[18, 10, 5], [12, 9, 4], [6, 7, 4], [0, 4, 2]] as const;
 export const HANDLE_RADII = [[12, 4], [9, 3]] as const;
 
 /** Cells that carry their own label, as those of the embeddings do: how high, how much wider than the label. */
-export const LABELED = {"height": 26, "padding": 24, "gap": 6} as const;
+export const LABELED = {"height": 24, "padding": 24, "gap": 6} as const;
 
 /** Room for a frame around the outermost cells. */
 export const RING = 3;

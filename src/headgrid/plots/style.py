@@ -60,14 +60,14 @@ class Palette:
 
 LIGHT = Palette(
     text="#1c2128", muted="#59636e", ground="#ffffff", surface="#f6f8fa", line="#d4dae1", rule="#8a939d",
-    cell="#e9edf2", edge="#ccd3db", on="#0a5fb4", mark="#ffffff", partial="#4f9be0", hatch="#8f99a5", group="#98a2ad",
+    cell="#e9edf2", edge="#8b949f", on="#0a5fb4", mark="#ffffff", partial="#4f9be0", hatch="#8f99a5", group="#98a2ad",
     plus="#0a5fb4", minus="#b8560d", q="#b3450a", k="#08736a", v="#99209a",
     error="#b3261e", warn="#7a4b00", warn_ground="#fff3d6", warn_line="#e3bb62",
 )  # fmt: skip
 
 DARK = Palette(
     text="#e6e9ee", muted="#9aa5b1", ground="#15181d", surface="#1d2127", line="#333941", rule="#6b7580",
-    cell="#2a3038", edge="#3d4550", on="#58a6f2", mark="#0b1a2a", partial="#4189cd", hatch="#66717d", group="#67727e",
+    cell="#2a3038", edge="#65707d", on="#58a6f2", mark="#0b1a2a", partial="#4189cd", hatch="#66717d", group="#67727e",
     plus="#58a6f2", minus="#f0994a", q="#ff9d5c", k="#3fd0bd", v="#ec8bea",
     error="#ff8f85", warn="#f2c979", warn_ground="#352a14", warn_line="#77602d",
 )  # fmt: skip
@@ -118,7 +118,7 @@ HANDLES = ((18, 10, 5), (12, 9, 4), (6, 7, 4), (0, 4, 2))
 HANDLE_RADII = ((12, 4), (9, 3))
 """The least side of a cell, and the radius of the corners of a handle beside it."""
 
-LABELED = {"height": 26, "padding": 24, "gap": 6}
+LABELED = {"height": 24, "padding": 24, "gap": 6}
 """Cells that carry their own label, as those of the embeddings do: how high, how much wider than the label."""
 
 RING = 3
