@@ -39,6 +39,8 @@ export interface Frame {
 
 /** The width from which the query and the prompt stand side by side. */
 export const ROOMY_WIDTH = 860;
+/** The width below which rows break. */
+export const TIGHT_WIDTH = 500;
 
 export function makeFrame(parts: FrameParts): Frame {
   const { name, badge, notice, start, inspector, prompt } = parts;
@@ -68,6 +70,8 @@ export function makeFrame(parts: FrameParts): Frame {
     fit: (room, wide, width) => {
       element.classList.toggle("hg-wide", wide);
       element.classList.toggle("hg-roomy", width >= ROOMY_WIDTH);
+      element.classList.toggle("hg-tight", width < TIGHT_WIDTH);
+      element.style.setProperty("--hg-width", `${width}px`);
       element.style.setProperty("--hg-room", `${room}px`);
     },
     looked: (isLooked) => {

@@ -41,7 +41,7 @@ export interface Grid {
   picture(): Scene | null;
   /** Smaller cells, the whole grid, larger cells. */
   zoom(by: -1 | 0 | 1): void;
-  /** What zooming could do, and whether the whole grid is in sight. */
+  /** What zooming could do, and whether the whole grid is asked for. */
   zoomed(): { canGrow: boolean; canShrink: boolean; fits: boolean };
   /** Where a position is on the page, in client coordinates; null where it is not in sight. */
   rectOfPosition(position: Position): DOMRect | null;

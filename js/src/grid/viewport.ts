@@ -87,10 +87,13 @@ export function makeViewport(
     changed();
   };
 
-  const fits = () => !geometry || (geometry.width <= room && geometry.height <= TALLEST);
   const zoomed = () => {
     const cell = geometry?.cell ?? 1;
-    return { canGrow: stepped(cell, 1) > cell, canShrink: stepped(cell, -1) < cell, fits: fits() };
+    return {
+      canGrow: stepped(cell, 1) > cell,
+      canShrink: stepped(cell, -1) < cell,
+      fits: view.zoom === "whole",
+    };
   };
 
   const reveal = (position: Position) => {

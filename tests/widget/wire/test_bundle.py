@@ -39,7 +39,7 @@ def test_the_wires_types_are_those_of_python() -> None:
 @pytest.mark.parametrize(
     ("names", "limit"),
     [
-        # saved with every widget, and parsed before the first paint; 16 kB of it are the histogram, the lens and the start
+        # saved with every widget, and parsed before the first paint; 16 kB of it are histogram, lens and start
         (("widget.js",), 148_000),
         (("widget.js", "widget.css"), 182_000),
         (("offline.js",), 6_000),  # in files only
