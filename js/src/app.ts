@@ -23,9 +23,9 @@ import { makeTextView } from "./live/text_view";
 import { makeLooking } from "./looking";
 import { Editor } from "./model/editor";
 import { followKernel, isDisconnected, noticeOf } from "./model/kernel";
-import { cellsOf, stackHolding, stackTabs, tally, tallyText } from "./model/stacks";
+import { stackHolding, stackTabs, tally, tallyText } from "./model/stacks";
 import { type Model, Sync, type Trait } from "./model/sync";
-import { newView, showStack } from "./model/view";
+import { newView, showCells, showStack } from "./model/view";
 import { ViewColors } from "./model/view_colors";
 import { makeReadout } from "./readout";
 
@@ -263,19 +263,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
   };
 
   sync.follow(signal, (trait) => {
-    if (trait === "spec") {
-      const { live, focused, inspector, arrows, marks } = view;
-      // The same cells, some of which write nothing now, or do again; or a grid of another shape, where all begins anew.
-      if (view.cells.count === sync.cells.count) view.cells = cellsOf(sync.cells, view.stack);
-      else
-        Object.assign(view, newView(sync.cells, holding(view.stack)), {
-          live,
-          focused,
-          inspector,
-          arrows,
-          marks,
-        });
-    }
+    if (trait === "spec") showCells(view, sync.cells, () => holding(view.stack));
     // The traits of one message come one by one, in any order: they are shown once all of them are there.
     if (changed.push(trait) === 1) queueMicrotask(showChanged);
   });

@@ -62,7 +62,7 @@ export function makeColoring(
       const patterns = patternChoice(onText, cellSide);
       const hasMetrics = metrics.length > 0;
       colorBy.update({ metrics, cellValues, metric, error, progress, live, patterns });
-      legend.update({ cellValues, ranking, isScaled, theme, live, hasMetrics, word });
+      legend.update({ cellValues, whole: sync.cellValues, ranking, isScaled, theme, live, hasMetrics, word });
       start.update({ live, hasText: onText.task.available, cellValues, ranking, metrics, word });
     },
   };

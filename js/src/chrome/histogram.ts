@@ -10,6 +10,8 @@ import { makeEndSlider } from "./end_slider";
 export interface HistogramState {
   /** With the ends of the scale as this view has them. */
   cellValues: CellValues;
+  /** The ends of the scale as they came. */
+  whole: ScaleEnds;
   ranking: Ranking;
   threshold: number;
   theme: string;
@@ -111,11 +113,11 @@ export function makeHistogram(events: HistogramEvents, signal: AbortSignal): His
   let drawn: unknown[] = [];
 
   /** What does not change while the threshold is dragged. */
-  const drawBars = ({ cellValues, ranking, theme }: HistogramState) => {
+  const drawBars = ({ cellValues, whole, ranking, theme }: HistogramState) => {
     const now = [cellValues, ranking, theme];
     if (now.every((one, k) => one === drawn[k])) return;
     drawn = now;
-    ends = axisOf(cellValues, ranking, cellValues.values);
+    ends = axisOf(whole, ranking, cellValues.values);
     const values = ranking.order.map((n) => cellValues.values[n]!);
     const bins = binsOf(values, ends.low, ends.high, BINS);
     const most = Math.max(1, ...bins);

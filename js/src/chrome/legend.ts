@@ -36,6 +36,8 @@ export function startCount({ order }: Ranking): number {
 export interface LegendState {
   /** The values, with the ends of the scale as this view has them. */
   cellValues: CellValues | null;
+  /** The ends of the scale as they came. */
+  whole: ScaleEnds | null;
   ranking: Ranking | null;
   /** Whether this view chose the ends. */
   isScaled: boolean;
@@ -184,10 +186,10 @@ export function makeLegend(events: LegendEvents, signal: AbortSignal): Legend {
     roving.keep(() => list.replaceChildren(...buttons));
   };
   const show = () => {
-    const { cellValues, ranking, theme, live } = state!;
+    const { cellValues, whole, ranking, theme, live } = state!;
     if (!cellValues || !ranking?.order.length) return;
     const count = countFrom(ranking, threshold);
-    histogram.update({ cellValues, ranking, threshold, theme });
+    histogram.update({ cellValues, whole: whole ?? cellValues, ranking, threshold, theme });
     setText(amount, amountOf(count, ranking.noun));
     setText(sign, signOf(ranking));
     if (!least.matches(":focus")) least.value = String(Number(threshold.toPrecision(3)));

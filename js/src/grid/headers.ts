@@ -3,9 +3,9 @@
 import type { Palette } from "../dom/theme";
 import { groupAt, handleAt, samePosition } from "../model/cells";
 import { fullnessOf } from "../model/fullness";
-import { HEAD, RING, ROOMY, SIDE, STRIDES, UPRIGHT } from "../model/style";
+import { AXIS, HEAD, RING, ROOMY, ROWS, SIDE, STRIDES, UPRIGHT } from "../model/style";
 import { isOneOfMany, isUpright, labelStride } from "./columns";
-import { AXIS, type BandBox, headTop, rectOf, rowsBetween } from "./geometry";
+import { type BandBox, headTop, rectOf, rowsBetween } from "./geometry";
 import type { Scene } from "./scene";
 import type { Context } from "./shapes";
 
@@ -80,7 +80,7 @@ function paintColumns(context: Context, scene: Scene, b: number, palette: Palett
   const top = headTop(area, scroll.y);
   const bottom = head.y + head.height - HEAD.foot;
   // Below the name of the axis.
-  const middle = area.caption ? head.y + head.height / 2 : head.y + head.height - 8;
+  const middle = area.caption ? head.y + head.height / 2 : head.y + head.height - HEAD.number;
   context.fillStyle = palette.ground;
   // While the head rests in its place, the rings of the first row may reach into it.
   const resting = top === area.top ? RING : 0;
@@ -134,7 +134,7 @@ function paintColumnAxis(context: Context, scene: Scene, b: number, top: number,
   const { kind } = scene.cells.bands[b]!.columns[first]!;
   context.textAlign = "left";
   context.fillStyle = palette.muted;
-  context.fillText(kind, Math.max(area.lefts[first]!, scroll.x + geometry.side), top + 6.5);
+  context.fillText(kind, Math.max(area.lefts[first]!, scroll.x + geometry.side), top + HEAD.name);
 }
 
 /** The name of what the numbers of the rows count, on its end beside those that are in sight. */
@@ -146,7 +146,7 @@ function paintRowAxis(context: Context, scene: Scene, b: number, start: number, 
   context.rotate(-Math.PI / 2);
   context.textAlign = "center";
   context.fillStyle = palette.muted;
-  context.fillText("layer", 0, 0.5);
+  context.fillText(ROWS, 0, 0.5);
   context.restore();
 }
 

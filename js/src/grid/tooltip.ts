@@ -129,6 +129,8 @@ export function makeTooltip(signal: AbortSignal): TooltipView {
   let warm = 0;
   let here: { at: Box; content: TooltipContent } | null = null;
   let picture: () => CardPicture = () => ({});
+  /** What it has to show already, so that it is not painted twice. */
+  let made: CardPicture | null = null;
   /** Whether the keyboard brought it, whose Escape means the grid then. */
   let isKeys = false;
   /** What was drawn, as text: while it stays the same nothing is laid out. */
@@ -143,7 +145,8 @@ export function makeTooltip(signal: AbortSignal): TooltipView {
     drawn = text;
     const row = (kind: string, ...inside: (Node | string)[]) =>
       inside.some((one) => one !== "") ? [make("div", { class: kind }, ...inside)] : [];
-    const { pattern, lens } = picture();
+    const { pattern, lens } = made ?? picture();
+    made = null;
     const said = [
       ...row("hg-title", make("code", { class: "hg-word" }, word), name),
       ...row("hg-muted", state.join(", ")),
@@ -212,7 +215,8 @@ export function makeTooltip(signal: AbortSignal): TooltipView {
         hide();
         cell = content.cell;
         here = { at, content };
-        timer = window.setTimeout(draw, shown().lens ? AT_ONCE : performance.now() < warm ? NEXT : RESTING);
+        made = shown();
+        timer = window.setTimeout(draw, made.lens ? AT_ONCE : performance.now() < warm ? NEXT : RESTING);
       } else if (here) {
         here = { at, content };
         if (!element.hidden) draw();

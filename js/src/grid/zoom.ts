@@ -35,7 +35,7 @@ export function arrange(
   zoom: Zoom = "whole",
   most = LARGEST,
 ): Geometry {
-  const at = (cell: number) => layOut(cells, cell, measure);
+  const at = (cell: number) => layOut(cells, cell, measure, true);
   if (typeof zoom === "number") return at(zoom);
   const fits = (cell: number) => {
     const geometry = at(cell);

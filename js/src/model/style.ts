@@ -44,8 +44,14 @@ export const BRACKET = 17;
 /** The column of row labels: the least width of a label, what is added to it, and how far it stands off the cells. */
 export const SIDE = {"least": 16, "padding": 12, "inset": 10} as const;
 
-/** The row of column labels: its least height, what an upright label needs beside its length, and where that begins. */
-export const HEAD = {"least": 18, "padding": 8, "foot": 5} as const;
+/** The width of the name of what the rows count, which stands on its end beside their labels. */
+export const AXIS = 13;
+
+/** That name; the columns' is their kind, such as "head". */
+export const ROWS = "layer";
+
+/** The row of column labels: its least height, and with the name of the axis over the labels; how far the middle of a number is then off its foot, and the middle of the name off its top; what an upright label needs beside its length, and where that begins. */
+export const HEAD = {"least": 18, "named": 26, "number": 8, "name": 6.5, "padding": 8, "foot": 5} as const;
 
 /** How far apart labels have to be that stand on their end. */
 export const UPRIGHT = 11;

@@ -106,3 +106,10 @@ export function showStack(view: View, all: Cells, stack: string): void {
   const cursor = view.cursors.get(stack) ?? startOf(cells);
   Object.assign(view, { ...cursor, stack, cells, hover: null, anchor: null, base: null, brush: null });
 }
+
+/** Shows cells that came anew: the same ones, some of which write nothing now, or others, with which all begins anew. */
+export function showCells(view: View, all: Cells, stack: () => string): void {
+  const { live, focused, inspector, arrows, marks } = view;
+  if (view.cells.count === all.count) view.cells = cellsOf(all, view.stack);
+  else Object.assign(view, newView(all, stack()), { live, focused, inspector, arrows, marks });
+}

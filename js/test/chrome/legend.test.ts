@@ -32,7 +32,13 @@ function legendOf(cellValues: LegendState["cellValues"], more: Partial<LegendSta
     new AbortController().signal,
   );
   const state = (values: LegendState["cellValues"]): LegendState => ({
-    ...{ cellValues: values, ranking: values && rankingOf(values, cells), isScaled: false, theme: "light" },
+    ...{
+      cellValues: values,
+      whole: values,
+      ranking: values && rankingOf(values, cells),
+      isScaled: false,
+      theme: "light",
+    },
     ...{ live: true, hasMetrics: true, word: (cell) => `cell${cell}` },
     ...more,
   });

@@ -29,7 +29,7 @@ describe("the size of the cells", () => {
   });
 
   it("goes a little below that where it saves scrolling sideways", () => {
-    const width = layOut(wide, 6, measure).width;
+    const width = layOut(wide, 6, measure, true).width;
     expect(arrange(wide, width, 500, measure, "readable").cell).toBe(6);
   });
 

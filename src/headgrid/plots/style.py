@@ -133,8 +133,16 @@ TITLE = 20
 SIDE = {"least": 16, "padding": 12, "inset": 10}
 """The column of row labels: the least width of a label, what is added to it, and how far it stands off the cells."""
 
-HEAD = {"least": 18, "padding": 8, "foot": 5}
-"""The row of column labels: its least height, what an upright label needs beside its length, and where that begins."""
+AXIS = 13
+"""The width of the name of what the rows count, which stands on its end beside their labels."""
+
+ROWS = "layer"
+"""That name; the columns' is their kind, such as "head"."""
+
+HEAD = {"least": 18, "named": 26, "number": 8, "name": 6.5, "padding": 8, "foot": 5}
+"""The row of column labels: its least height, and with the name of the axis over the labels; how far the middle of a
+number is then off its foot, and the middle of the name off its top; what an upright label needs beside its length, and
+where that begins."""
 
 UPRIGHT = 11
 """How far apart labels have to be that stand on their end."""
