@@ -29,7 +29,7 @@ const STEPS: Record<string, number> = {
   End: Number.POSITIVE_INFINITY,
 };
 
-/** `axis` is the element that is as wide as the axis. */
+/** `axis` is the element that is as wide as the axis. Without a name it is for the pointer alone, beside one that has one. */
 export function makeEndSlider(
   kind: string,
   name: string,
@@ -38,14 +38,8 @@ export function makeEndSlider(
   events: EndSliderEvents,
   signal: AbortSignal,
 ): EndSlider {
-  const element = make("div", {
-    class: `hg-end ${kind}`,
-    role: "slider",
-    tabindex: 0,
-    "aria-label": name,
-    title,
-    ...OWN_KEYS,
-  });
+  const named = name ? { role: "slider", tabindex: 0, "aria-label": name, ...OWN_KEYS } : {};
+  const element = make("div", { class: `hg-end ${kind}`, title, ...named });
   let ends = { low: 0, high: 1 };
   let dragging = -1;
   const valueAt = (x: number) => {
@@ -100,6 +94,7 @@ export function makeEndSlider(
       ends = { low, high };
       const share = high > low ? clamp((value - low) / (high - low), 0, 1) : 0.5;
       element.style.left = `${(100 * share).toFixed(3)}%`;
+      if (!name) return;
       element.ariaValueMin = String(low);
       element.ariaValueMax = String(high);
       element.ariaValueNow = String(value);

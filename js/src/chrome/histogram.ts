@@ -96,7 +96,7 @@ export function makeHistogram(events: HistogramEvents, signal: AbortSignal): His
   const thresholdOf = (side: 1 | -1) =>
     makeEndSlider(
       `hg-cut${side < 0 ? " hg-other" : ""}`,
-      side < 0 ? "Threshold below zero" : "Threshold",
+      side < 0 ? "" : "Threshold",
       "Drag to where heads are to be chosen",
       axis,
       {

@@ -62,8 +62,11 @@ export const STRIDES = [1, 2, 5, 10, 20] as const;
 /** The kinds of columns that are many, which stand close together as squares, and what a block of them is called. */
 export const BLOCKS = {"head": "heads", "expert": "experts"} as const;
 
-/** Around a selected cell that is colored by its value: the width of a line of the text's color, and within that of one of the ground's. */
+/** Around a selected cell that is colored by its value: the width of a line of the color of what is selected, and within that of one of the ground's. */
 export const FRAME = {"roomy": [2.5, 1.5], "small": [1.5, 0.75]} as const;
+
+/** The least side of a cell whose frame has the color of what is selected; a smaller one is all frame, which would look like a value, and has the text's. */
+export const FRAMED = 7;
 
 /** The radius of the dot in the middle of a cell without a value. */
 export const DOT = {"roomy": 1.25, "small": 0.75} as const;

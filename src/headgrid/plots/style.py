@@ -156,8 +156,12 @@ BLOCKS = {"head": "heads", "expert": "experts"}
 # ---- marks
 
 FRAME = {"roomy": (2.5, 1.5), "small": (1.5, 0.75)}
-"""Around a selected cell that is colored by its value: the width of a line of the text's color, and within that of one
-of the ground's."""
+"""Around a selected cell that is colored by its value: the width of a line of the color of what is selected, and within
+that of one of the ground's."""
+
+FRAMED = 7
+"""The least side of a cell whose frame has the color of what is selected; a smaller one is all frame, which would look
+like a value, and has the text's."""
 
 DOT = {"roomy": 1.25, "small": 0.75}
 """The radius of the dot in the middle of a cell without a value."""
