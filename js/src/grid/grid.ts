@@ -170,6 +170,8 @@ export function makeGrid(
   };
   const visit = (position: Position, byKey: boolean) => {
     view.byKey = byKey;
+    // A pointer that rests says nothing any more, until it moves.
+    if (byKey) view.hover = null;
     point(position);
     if (byKey) port.reveal(position);
     events.visited(position, byKey);

@@ -209,6 +209,36 @@ describe("the tooltip", () => {
     expect(hidden()).toBe(true);
   });
 
+  it("comes at once with a lens, which it paints once for a cell that stays as it is", () => {
+    const { tooltip, hidden } = setUp();
+    let painted = 0;
+    const picture = () => {
+      painted++;
+      return { lens: document.createElement("canvas") };
+    };
+    for (let k = 0; k < 3; k++) tooltip.show(box, content(9), picture);
+    vi.advanceTimersByTime(1);
+    tooltip.show(box, content(9), picture);
+    expect([hidden(), painted, tooltip.element.querySelectorAll("canvas").length]).toEqual([false, 1, 1]);
+    tooltip.show(box, content(9, { state: ["selected"] }), picture);
+    expect(painted).toBe(2);
+  });
+
+  it("leaves Escape to the grid where keys brought it", () => {
+    const { tooltip, root } = setUp();
+    let heard = 0;
+    root.addEventListener("keydown", () => heard++);
+    const pressEscape = () =>
+      root.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape", bubbles: true, composed: true }));
+    for (const byKeys of [true, false]) {
+      tooltip.show(null, null);
+      tooltip.show(box, content(9), () => ({ lens: document.createElement("canvas") }), byKeys);
+      vi.advanceTimersByTime(1);
+      pressEscape();
+      expect([byKeys, heard]).toEqual([byKeys, 1]);
+    }
+  });
+
   it("does not come for a pointer that moves on", () => {
     const { rest, hidden } = setUp();
     for (const cell of [7, 8, 9]) rest(cell, 200);
