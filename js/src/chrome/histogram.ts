@@ -74,6 +74,11 @@ export function makeHistogram(events: HistogramEvents, signal: AbortSignal): His
   const scaled = (side: "low" | "high", value: number) => {
     const { low, high } = state!.cellValues;
     const gap = (ends.high - ends.low) / 200;
+    if (state!.ranking.twoSided) {
+      // Both ends at once: zero keeps the color between the two sides.
+      const far = clamp(side === "low" ? -value : value, gap, Math.max(-ends.low, ends.high));
+      return events.scaled({ low: -far, high: far });
+    }
     if (side === "low") events.scaled({ low: clamp(value, ends.low, high - gap), high });
     else events.scaled({ low, high: clamp(value, low + gap, ends.high) });
   };

@@ -172,8 +172,15 @@ describe("the threshold of the legend", () => {
 });
 
 describe("the ends of the scale", () => {
-  it("are moved by keys, stay apart, and are reset", () => {
+  it("move together where the scale has two sides, so that zero keeps its color", () => {
     const legend = legendOf(ofHeads(SPREAD));
+    key(legend.slider("Low end of the colors"), "ArrowRight", { shiftKey: true });
+    expect(legend.scaled.at(-1)!.low).toBeCloseTo(-0.8);
+    expect(legend.scaled.at(-1)!.high).toBeCloseTo(0.8);
+  });
+
+  it("are moved by keys, stay apart, and are reset", () => {
+    const legend = legendOf(ofHeads(SPREAD, { diverging: false }));
     key(legend.slider("High end of the colors"), "ArrowLeft", { shiftKey: true });
     expect(legend.scaled.at(-1)!.low).toBe(-1);
     expect(legend.scaled.at(-1)!.high).toBeCloseTo(0.8);
