@@ -2,36 +2,32 @@
 import { makeAnnouncer } from "./chrome/announce";
 import { makeArrowBar } from "./chrome/arrow_bar";
 import { makeBadge } from "./chrome/badge";
-import { makeColorBy } from "./chrome/color_by";
 import { makeCommands } from "./chrome/commands";
 import { makeCompleting } from "./chrome/completion";
+import { makeFrame } from "./chrome/frame";
 import { makeHelp } from "./chrome/help";
-import { makeLegend } from "./chrome/legend";
 import { makeQuery } from "./chrome/query";
 import { makeSaved } from "./chrome/saved";
 import { followWidth, splitWidth } from "./chrome/splitter";
 import { makeStatus } from "./chrome/status";
 import { makeTools } from "./chrome/toolbar";
+import { makeColoring } from "./coloring";
 import { atEnd, make, setText } from "./dom/elements";
 import { makeTabs } from "./dom/tabs";
 import { followTheme } from "./dom/theme";
 import { makeSaveMenu } from "./export/save_menu";
 import { makeGrid } from "./grid/grid";
-import { detailOf, makeTooltip, type TooltipContent, tooltipOf } from "./grid/tooltip";
-import { inspectorContent, type ViewFocus } from "./inspector/content";
+import { makeTooltip } from "./grid/tooltip";
 import { makeInspector } from "./inspector/inspector";
-import { patternChoice } from "./live/content";
 import { makeTextView } from "./live/text_view";
-import { valueText } from "./model/cell_values";
-import { nameOf, numberAt, type Position, positionOf, wordOf } from "./model/cells";
+import { makeLooking } from "./looking";
 import { Editor } from "./model/editor";
 import { followKernel, isDisconnected, noticeOf } from "./model/kernel";
-import { cellsOf, stackHolding, stackTabs, tally, tallyText } from "./model/stacks";
-import { type Ln, type Model, Sync, type Trait } from "./model/sync";
-import { newView, showStack } from "./model/view";
-
-/** Keys that are held down ask for one description, not for one per cell. */
-const SETTLED = 80;
+import { stackHolding, stackTabs, tally, tallyText } from "./model/stacks";
+import { type Model, Sync, type Trait } from "./model/sync";
+import { newView, showCells, showStack } from "./model/view";
+import { ViewColors } from "./model/view_colors";
+import { makeReadout } from "./readout";
 
 export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): void {
   const sync = new Sync(model);
@@ -41,36 +37,22 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
   const { say } = announcer;
   const editor = new Editor(sync, view, say);
   const { onText } = sync;
-  const colorBy = makeColorBy(
-    {
-      recolor: (metric) => sync.recolor(metric),
-      patterns: (thumbnails) => onText.ask({ thumbnails }),
-    },
-    signal,
-  );
+  const colors = new ViewColors(sync, view);
   const status = makeStatus();
   const badge = makeBadge(signal);
   const name = make("span", { class: "hg-model" });
   const notice = make("p", { class: "hg-notice", role: "status" });
-  let asking = 0;
   /** The number of this view's query that is not answered yet; -1 where there is none. */
   let asked = -1;
   let shownZoom = "";
   /** The width that the grid has. */
   let room = 0;
-  /** The cell that this view inspects while there is no kernel. */
-  let viewFocus: ViewFocus = sync.focus;
-
-  const inspect = (position: Position, byKey: boolean) => {
-    const cell = numberAt(view.cells, position);
-    clearTimeout(asking);
-    if (cell < 0) return;
-    if (!view.live) {
-      viewFocus = { ...viewFocus, cell };
-      showInspector();
-    } else if (byKey) asking = window.setTimeout(() => text.inspect(cell), SETTLED);
-    else text.inspect(cell);
-  };
+  const looking = makeLooking(sync, view, {
+    inspect: (cell) => text.inspect(cell),
+    show: (stack) => show(stack),
+    visit: (position) => grid.visit(position),
+    changed: () => showInspector(),
+  });
   const commands = makeCommands(sync, announcer);
   const step = (what: "undo" | "redo") => view.live && commands.step(what);
 
@@ -78,9 +60,10 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     sync,
     view,
     editor,
+    colors,
     {
       detailId: status.detailId,
-      visited: inspect,
+      visited: looking.inspect,
       asked: (what) => {
         if (what === "query") query.focus();
         else if (what === "help") toggleHelp();
@@ -129,7 +112,11 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
   const togglePictures = makeSaveMenu(tools.picture, { sync, view, grid, say }, signal);
   const panel = make("div", {}, grid.element);
   const tabs = makeTabs("Stacks", panel, (stack) => show(stack), signal);
-  const legend = makeLegend();
+  const recolored = () => {
+    grid.refresh();
+    showColors();
+  };
+  const coloring = makeColoring(sync, view, editor, colors, { look: looking.go, recolored }, signal);
   const arrowBar = makeArrowBar(
     view.arrows,
     () => {
@@ -138,7 +125,6 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     },
     signal,
   );
-  const left = make("div", { class: "hg-left" }, tabs.element, panel, legend.element, arrowBar.element);
   const saved = makeSaved(
     view.marks,
     { command: commands.ask, finished: announcer.done, shown: grid.refresh, say },
@@ -148,10 +134,10 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
   const inspector = makeInspector(
     view.inspector,
     {
-      word: (cell) => cellText(wordOf, cell),
-      name: (cell) => cellText(nameOf, cell),
-      go: (cell) => go(cell),
-      normed: (ln) => normed(ln),
+      word: looking.word,
+      name: looking.name,
+      go: looking.go,
+      normed: looking.normed,
       opened: text.opened,
       say,
     },
@@ -159,49 +145,14 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     signal,
   );
   const tooltip = makeTooltip(signal);
-  const root = make(
-    "div",
-    { class: "headgrid" },
-    make(
-      "div",
-      { class: "hg-top" },
-      make("div", { class: "hg-identity" }, name, badge.button),
-      tools.element,
-    ),
-    badge.note,
-    help.element,
-    query.element,
-    text.prompt,
-    make("div", { class: "hg-rows" }, colorBy.element, saved.element),
-    make("div", { class: "hg-main" }, left, make("div", { class: "hg-aside" }, inspector.element)),
-    status.element,
-    notice,
-    announcer.element,
-    tooltip.element,
-  );
+  const showStatus = makeReadout({ sync, view, editor, colors, grid, status, tooltip });
+  const frame = makeFrame({
+    ...{ name, badge, notice, tools, query, tabs, saved, inspector, help, status },
+    ...{ prompt: text.prompt, grid: panel, colors: coloring.colorBy, arrows: arrowBar },
+    ...{ legend: coloring.legend, start: coloring.start, over: [announcer, tooltip] },
+  });
+  const root = frame.element;
 
-  const cellText = (what: typeof wordOf, cell: number) => {
-    const position = positionOf(sync.cells, cell);
-    return position ? what(sync.cells, position) : "";
-  };
-  /** Takes cursor and inspector to a cell, in whichever stack it is. */
-  const go = (cell: number) => {
-    const holds = (stack: string) => positionOf(cellsOf(sync.cells, stack), cell) !== null;
-    const stack = [view.stack, ...sync.cells.stacks.map(({ name }) => name)].find(holds);
-    if (stack === undefined) return;
-    show(stack);
-    const position = positionOf(view.cells, cell);
-    if (position) grid.visit(position);
-  };
-  const normed = (ln: Ln) => {
-    if (!view.live) {
-      viewFocus = { ...viewFocus, ln };
-      return showInspector();
-    }
-    const { metric } = sync;
-    sync.inspect(sync.focus.cell, ln);
-    if (metric) sync.recolor(metric, ln);
-  };
   const showTabs = () => tabs.update(stackTabs(sync.cells, sync.on, sync.partial), view.stack);
   const zoomState = () => JSON.stringify([grid.zoomed(), grid.cellSide()]);
   const showTools = () => {
@@ -209,28 +160,10 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     shownZoom = zoomState();
     tools.update({ live, looking: view.looking, history: sync.history, zoomed: grid.zoomed() });
   };
-  const contentOf = (position: Position | null): TooltipContent | null =>
-    position &&
-    tooltipOf(view.cells, position, sync.on, sync.partial, sync.cellValues, sync.saved, sync.arrows.arrows);
-  const showStatus = () => {
-    const { cells } = view;
-    const position = view.hover ?? (view.focused ? view.cursor : null);
-    const brush = editor.brushText;
-    const value = position ? valueText(sync.cellValues, numberAt(cells, position)) : "";
-    const hover = brush ? null : view.hover;
-    const hovered = contentOf(hover);
-    tooltip.show(hover && hovered && grid.rectOfPosition(hover), hovered);
-    const described = hover ? null : contentOf(position);
-    const here = position && {
-      word: wordOf(cells, position),
-      name: nameOf(cells, position) + (value && `, ${value}`),
-      detail: described ? detailOf(described) : "",
-    };
-    status.update(brush ? { word: "", name: brush } : here, sync.text);
-  };
   const showInspector = () => {
-    inspector.update(inspectorContent(sync, view.live, viewFocus));
-    text.show(view.live ? sync.focus.cell : viewFocus.cell);
+    frame.looked(looking.isLooking);
+    inspector.update(looking.content());
+    text.show(looking.cell);
   };
   /** Cells that show patterns may be larger. */
   const showPatterns = () => {
@@ -243,13 +176,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     showColors();
   };
   const showArrows = () => arrowBar.update(sync.arrows, view.cells);
-  const showColors = () => {
-    const { cells, cellValues, metric, colorError: error, progress } = sync;
-    const { live } = view;
-    const patterns = patternChoice(onText, grid.cellSide());
-    colorBy.update({ metrics: cells.metrics, cellValues, metric, error, progress, live, patterns });
-    legend.update(cellValues, root.dataset.theme ?? "light");
-  };
+  const showColors = () => coloring.update(root.dataset.theme ?? "light", grid.cellSide());
   const showSaved = () => {
     const { selection, error } = sync.text;
     saved.update({
@@ -287,7 +214,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
   };
   const setLive = (live: boolean) => {
     if (view.live === live) return;
-    viewFocus = sync.focus;
+    looking.keep();
     view.live = live;
     view.brush = null;
     showAll();
@@ -336,19 +263,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
   };
 
   sync.follow(signal, (trait) => {
-    if (trait === "spec") {
-      const { live, focused, inspector, arrows, marks } = view;
-      // The same cells, some of which write nothing now, or do again; or a grid of another shape, where all begins anew.
-      if (view.cells.count === sync.cells.count) view.cells = cellsOf(sync.cells, view.stack);
-      else
-        Object.assign(view, newView(sync.cells, holding(view.stack)), {
-          live,
-          focused,
-          inspector,
-          arrows,
-          marks,
-        });
-    }
+    if (trait === "spec") showCells(view, sync.cells, () => holding(view.stack));
     // The traits of one message come one by one, in any order: they are shown once all of them are there.
     if (changed.push(trait) === 1) queueMicrotask(showChanged);
   });
@@ -369,7 +284,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     const columns = Math.max(0, ...sync.cells.bands.map((band) => band.columns.length));
     const split = splitWidth(width, columns);
     room = split.room;
-    root.classList.toggle("hg-wide", split.wide);
+    frame.fit(room, split.wide, width);
     view.patterns = onText.query.thumbnails;
     grid.fitTo(room);
     showTools();
@@ -377,7 +292,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
   };
   followWidth(root, resize, signal);
   atEnd(signal, () => {
-    clearTimeout(asking);
+    looking.end();
     root.remove();
   });
   showAll();

@@ -284,11 +284,12 @@ describe("what stands around the grid", () => {
     return { host, button, find, tell, labeled: (label: string) => find(`[aria-label='${label}']`) };
   }
 
-  it("opens the help, before the box, and gives the focus to the grid when it goes", () => {
+  it("opens the help, over the panel, and gives the focus to the grid when it goes", () => {
     const { button, find } = pieces();
     button("? Help").click();
     const help = find("[role=dialog]");
-    expect([help.hidden, help.nextElementSibling?.className]).toEqual([false, "hg-query"]);
+    // Over the panel, and over no cell.
+    expect([help.hidden, help.parentElement?.className]).toEqual([false, "hg-aside"]);
     expect(document.activeElement).toBe(help);
     help.dispatchEvent(new KeyboardEvent("keydown", { key: "?", cancelable: true }));
     expect([help.hidden, document.activeElement]).toEqual([true, find("[role=grid]")]);

@@ -313,7 +313,7 @@ def test_a_notebook_s_grids_work_offline(grid: hg.HeadGrid, opened: Opened, tmp_
     screenshot(page, "offline-notebook")
 
 
-def test_a_large_grid_scrolls_without_a_kernel(opened: Opened, tmp_path: Path) -> None:
+def test_a_large_grid_opens_whole_and_scrolls_without_a_kernel(opened: Opened, tmp_path: Path) -> None:
     config = hg.demo()[0].config
     config.n_layer, config.n_head, config.n_embd = 126, 128, 1024
     path = tmp_path / "large.html"
@@ -321,6 +321,8 @@ def test_a_large_grid_scrolls_without_a_kernel(opened: Opened, tmp_path: Path) -
     page = opened(path)
     expect(view(page).get_by_text("No kernel: this is the last state")).to_be_visible()
     port = view(page).locator(".hg-viewport")
+    assert port.evaluate("node => node.scrollHeight <= node.clientHeight")  # it opens whole
+    view(page).get_by_role("button", name="Fit the grid").click()
     port.evaluate("node => node.scrollTo(0, 1e6)")
     assert port.evaluate("node => node.scrollTop") > 0
     assert path.stat().st_size < 400_000

@@ -1,4 +1,4 @@
-/** The row that chooses which composition arrows are drawn. It belongs to the view. */
+/** The row that chooses which composition arrows are drawn. It belongs to the view, and has its place before there are any. */
 
 import { keepKeys, make, OWN_KEYS, on, setText } from "../dom/elements";
 import { highestZ, isPlainArrow, passing, within } from "../grid/arrows";
@@ -12,6 +12,8 @@ export interface ArrowBar {
   element: HTMLElement;
   update(arrows: Arrows, cells: Cells): void;
 }
+
+const HINT = "Select two or more heads: arrows show how strongly they compose.";
 
 export function makeArrowBar(choice: ArrowChoice, changed: () => void, signal: AbortSignal): ArrowBar {
   const check = (label: string, title: string, isOn: boolean, set: (on: boolean) => void, mark = "") => {
@@ -58,10 +60,10 @@ export function makeArrowBar(choice: ArrowChoice, changed: () => void, signal: A
       `hg-kind hg-${kind}`,
     ),
   );
-  const element = make(
+  const row = make(
     "div",
     { class: "hg-row hg-arrows", role: "group", "aria-label": "Composition arrows", hidden: true },
-    check("composition arrows", "Draw arrows between the selected heads", choice.shown, (on) => {
+    check("arrows", "Draw composition arrows between the selected heads", choice.shown, (on) => {
       choice.shown = on;
     }),
     ...kinds,
@@ -69,12 +71,18 @@ export function makeArrowBar(choice: ArrowChoice, changed: () => void, signal: A
     make("div", { class: "hg-slider" }, make("label", {}, least, slider), amount),
     said,
   );
-  keepKeys(element, signal);
+  const hint = make("p", { class: "hg-muted" }, HINT);
+  const element = make("div", { class: "hg-arrow-slot", hidden: true }, row, hint);
+  keepKeys(row, signal);
   return {
     element,
     update: ({ arrows: all, fence, note }, cells) => {
       const arrows = within(all, cells);
-      element.hidden = arrows.length === 0;
+      row.hidden = arrows.length === 0;
+      hint.hidden = !row.hidden;
+      setText(hint, note || HINT);
+      // Where no weights can be read there never are any.
+      element.hidden = row.hidden && !note && cells.metrics.length === 0;
       slider.max = String(Math.max(choice.z, highestZ(arrows)));
       slider.value = String(choice.z);
       setText(least, `z ≥ ${choice.z.toFixed(1)}`);

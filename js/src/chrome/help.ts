@@ -15,6 +15,7 @@ const AROUND: typeof KEYS = [
     "Text box",
     [
       ["Enter", "select what it says"],
+      ["top 10, > 0.6", "the largest of what colors the cells, or those above a value"],
       ["↑, ↓", "choose a completion, or an earlier text"],
       ["Escape", "back to the grid"],
     ],
@@ -33,6 +34,14 @@ const AROUND: typeof KEYS = [
       ["Name", "select it again"],
       ["Dot", "show it on the grid; two or more are compared"],
       ["Delete", "to its ×; there, or with Enter: remove it"],
+    ],
+  ],
+  [
+    "Colors",
+    [
+      ["←, →", "on the line: one head more or fewer; on an end of the scale: move it"],
+      ["Delete", "back to where it was; or a double click"],
+      ["Click", "in the list: look at a head, and select nothing"],
     ],
   ],
   [

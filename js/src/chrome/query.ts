@@ -24,7 +24,7 @@ export interface QueryBox {
   update(text: Text, live: boolean): void;
 }
 
-const HINT = "l1h2 | l0 mlp";
+const HINT = "e.g. l1h2 | l0 mlp, top 10, or > 0.6";
 
 /** What the box shows for a selection; an empty box stands for nothing. */
 export function shownText(selection: string): string {

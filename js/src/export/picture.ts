@@ -160,7 +160,7 @@ function entriesOf(scene: Scene, palette: Palette, caption: Caption, measure: Me
       if (!cellValues) return fill(context, palette.on, (path) => box(path, side));
       const [line, gap] = FRAME.roomy;
       stroke(context, palette.ground, gap, line + gap / 2);
-      stroke(context, palette.cursor, line, line / 2);
+      stroke(context, palette.on, line, line / 2);
     });
   if (some((i) => has(partial, i)))
     add(LEGEND.partial, (context) =>

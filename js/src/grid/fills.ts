@@ -3,7 +3,7 @@
 import type { Palette } from "../dom/theme";
 import { has } from "../model/bits";
 import type { CellValues } from "../model/cell_values";
-import { BEYOND, DOT, FRAME, HATCH, ROOMY } from "../model/style";
+import { BEYOND, DOT, FRAME, FRAMED, HATCH, ROOMY } from "../model/style";
 import { levelOf, scaleOf } from "./scales";
 import type { Scene } from "./scene";
 import { eachVisible } from "./scene";
@@ -78,7 +78,7 @@ export function paintFills(
     context.lineWidth = lineWidth;
     context.stroke(path);
   };
-  if (roomy) stroke(edges!, palette.edge, 1);
+  if (area.rowHeight >= 9) stroke(edges!, palette.edge, 1);
   context.fillStyle = palette.muted;
   context.fill(dots!);
   for (const [color, { stripes, corners, ticks }] of upon) {
@@ -90,5 +90,6 @@ export function paintFills(
     stroke(ticks, color, 1.75);
   }
   stroke(gaps!, palette.ground, gap);
-  stroke(frames!, palette.cursor, line);
+  // Blue, as what is selected is without colors too; a cell that is all frame would look like a blue value.
+  stroke(frames!, area.rowHeight >= FRAMED ? palette.on : palette.text, line);
 }

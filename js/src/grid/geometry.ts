@@ -1,7 +1,7 @@
 /** Where everything lies, in CSS pixels of the scrolled content. Pure: text widths come from outside. */
 import { type Cells, handlesOf, isLabeled, type Position } from "../model/cells";
 import { clamp } from "../model/numbers";
-import { BAND_GAP, BRACKET, CAPTION, HEAD, LABELED, RING, SIDE } from "../model/style";
+import { AXIS, BAND_GAP, BRACKET, CAPTION, HEAD, LABELED, RING, ROOMY, SIDE } from "../model/style";
 import { type ColumnBoxes, columnsOf, gapOf, isUpright, type Measure } from "./columns";
 
 export interface Rect {
@@ -35,8 +35,10 @@ export interface Geometry {
   /** The side of a head's square. */
   cell: number;
   gap: number;
-  /** The width of the row headers. */
+  /** The width of the row headers, the name of their axis included. */
   side: number;
+  /** The room for the sums of rows and columns beside small cells; 0 where there are none. */
+  sums: number;
   bands: BandBox[];
   width: number;
   height: number;
@@ -46,12 +48,16 @@ export interface Geometry {
 export const SMALLEST = 7;
 export const LARGEST = 34;
 
-/** The geometry for heads of one size. */
-export function layOut(cells: Cells, cell: number, measure: Measure): Geometry {
+/** The length of the largest sum, with what keeps it off the cells. */
+const SUMS = 18;
+
+/** The geometry for heads of one size; `withSums` leaves room for the sums of rows and columns, where cells are small. */
+export function layOut(cells: Cells, cell: number, measure: Measure, withSums = false): Geometry {
   const gap = gapOf(cell);
   const rowed = cells.bands.filter((band) => !isLabeled(band));
   const labels = rowed.flatMap((band) => band.rows.map((row) => measure(row.label)));
-  const side = rowed.length ? Math.ceil(Math.max(SIDE.least, ...labels)) + SIDE.padding : 2;
+  const side = rowed.length ? Math.ceil(Math.max(SIDE.least, ...labels)) + SIDE.padding + AXIS : 2;
+  const sums = withSums && cell < ROOMY ? SUMS : 0;
   let y = RING;
   const bands = cells.bands.map((band, b) => {
     const labeled = isLabeled(band);
@@ -64,21 +70,24 @@ export function layOut(cells: Cells, cell: number, measure: Measure): Geometry {
     const top = y + (b ? BAND_GAP : 0);
     const caption = columns.blocks.length ? CAPTION : 0;
     const bracket = columns.groups.length ? BRACKET : 0;
-    const labels = Math.ceil(Math.max(HEAD.least, ...upright.map((w) => w + HEAD.padding)));
+    const labels = Math.ceil(
+      Math.max(caption ? HEAD.least : HEAD.named, ...upright.map((w) => w + HEAD.padding)),
+    );
     const head = labeled ? 0 : caption + bracket + labels;
     const rowHeight = labeled ? LABELED.height : cell;
     const pitch = rowHeight + (labeled ? LABELED.gap : gap);
     const rows = top + head;
     const bottom = rows + band.rows.length * pitch - (pitch - rowHeight);
-    y = bottom;
+    y = bottom + (labeled ? 0 : sums);
     return { top, head, caption, bracket, rows, rowHeight, pitch, bottom, labeled, ...columns };
   });
   return {
     cell,
     gap,
     side,
+    sums,
     bands,
-    width: Math.max(0, ...bands.map((band) => band.right)) + RING,
+    width: Math.max(0, ...bands.map((band) => band.right + (band.labeled ? 0 : sums))) + RING,
     height: y + RING,
   };
 }

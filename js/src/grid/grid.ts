@@ -7,14 +7,17 @@ import type { Editor } from "../model/editor";
 import { keepPatternCells } from "../model/pattern_cells";
 import type { Sync } from "../model/sync";
 import type { View } from "../model/view";
+import type { ViewColors } from "../model/view_colors";
 import { AriaGrid, type AriaGridState, setAttribute } from "./aria_grid";
 import { curvesOf } from "./arrows";
 import { type Geometry, rectOf, unionOf } from "./geometry";
 import { type Action, actionOf, isVertical } from "./keyboard";
+import { makeLens } from "./lens";
 import { keepMarks } from "./marks";
 import { contextOf, PaintedCells } from "./painted_cells";
 import { listenToPointer } from "./pointer";
 import type { Scene } from "./scene";
+import type { CardPicture } from "./tooltip";
 import { makeViewport, type Viewport } from "./viewport";
 
 export interface GridEvents {
@@ -38,12 +41,14 @@ export interface Grid {
   picture(): Scene | null;
   /** Smaller cells, the whole grid, larger cells. */
   zoom(by: -1 | 0 | 1): void;
-  /** What zooming could do, and whether the whole grid is in sight. */
+  /** What zooming could do, and whether the whole grid is asked for. */
   zoomed(): { canGrow: boolean; canShrink: boolean; fits: boolean };
   /** Where a position is on the page, in client coordinates; null where it is not in sight. */
   rectOfPosition(position: Position): DOMRect | null;
   /** The side of a head's square, in pixels; 0 before layout. */
   cellSide(): number;
+  /** What stands in a tooltip beside what it says of a cell: its pattern, and its neighbors where cells are small. */
+  pictureOf(position: Position): CardPicture;
   /** Draws again in the next frame. */
   refresh(): void;
   /** Reads the style sheet's colors anew. */
@@ -57,6 +62,7 @@ export function makeGrid(
   sync: Sync,
   view: View,
   editor: Editor,
+  colors: ViewColors,
   events: GridEvents,
   signal: AbortSignal,
 ): Grid {
@@ -70,6 +76,7 @@ export function makeGrid(
   });
   const context = contextOf(canvas);
   const painted = new PaintedCells();
+  const lens = makeLens();
   const ariaGrid = new AriaGrid(grid, freshId(), events.detailId);
   const widths = new Map<string, number>();
   let palette: Palette | null = null;
@@ -96,8 +103,9 @@ export function makeGrid(
 
   /** Everything that is drawn, at its full size, without cursor and hover. */
   const sceneOf = (geometry: Geometry): Scene => {
-    const { partial, cellValues } = sync;
+    const { partial } = sync;
     const { cells } = view;
+    const cellValues = colors.values;
     const { arrows, fence } = sync.arrows;
     return {
       ...{ cells, geometry, partial, cellValues },
@@ -161,6 +169,9 @@ export function makeGrid(
     changed();
   };
   const visit = (position: Position, byKey: boolean) => {
+    view.byKey = byKey;
+    // A pointer that rests says nothing any more, until it moves.
+    if (byKey) view.hover = null;
     point(position);
     if (byKey) port.reveal(position);
     events.visited(position, byKey);
@@ -251,7 +262,10 @@ export function makeGrid(
       cells: () => view.cells,
       geometry: port.geometry,
       positionOf: (node) => ariaGrid.positionOf(node),
-      pressed: point,
+      pressed: (position) => {
+        view.byKey = false;
+        point(position);
+      },
       released: (position) => events.visited(position, false),
       changed,
     },
@@ -290,5 +304,9 @@ export function makeGrid(
     zoom: port.zoom,
     zoomed: port.zoomed,
     rectOfPosition: port.rectOfPosition,
+    pictureOf: (position) => {
+      const geometry = port.geometry();
+      return geometry && palette ? lens.pictureOf(sceneOf(geometry), position, palette, measure) : {};
+    },
   };
 }

@@ -3,7 +3,7 @@
 import type { Palette } from "../dom/theme";
 import { groupAt, handleAt, samePosition } from "../model/cells";
 import { fullnessOf } from "../model/fullness";
-import { HEAD, RING, ROOMY, SIDE, STRIDES, UPRIGHT } from "../model/style";
+import { AXIS, HEAD, RING, ROOMY, ROWS, SIDE, STRIDES, UPRIGHT } from "../model/style";
 import { isOneOfMany, isUpright, labelStride } from "./columns";
 import { type BandBox, headTop, rectOf, rowsBetween } from "./geometry";
 import type { Scene } from "./scene";
@@ -71,14 +71,16 @@ function fillUpright(context: Context, label: string, x: number, bottom: number)
 
 /** Column headers, held at the top while their band is in view. */
 function paintColumns(context: Context, scene: Scene, b: number, palette: Palette): void {
-  const { cells, geometry, scroll, width, hover } = scene;
+  const { cells, geometry, scroll, width, hover, cursor } = scene;
   const band = cells.bands[b]!;
   const area = geometry.bands[b]!;
   const { columns, handleHeaders } = fullnessOf(cells, scene.on)[b]!;
   const measure = (text: string) => context.measureText(text).width;
   const head = rectOf(geometry, { band: b, row: -1, column: -1 }, scroll);
   const top = headTop(area, scroll.y);
-  const [middle, bottom] = [head.y + head.height / 2, head.y + head.height - HEAD.foot];
+  const bottom = head.y + head.height - HEAD.foot;
+  // Below the name of the axis.
+  const middle = area.caption ? head.y + head.height / 2 : head.y + head.height - HEAD.number;
   context.fillStyle = palette.ground;
   // While the head rests in its place, the rings of the first row may reach into it.
   const resting = top === area.top ? RING : 0;
@@ -87,7 +89,9 @@ function paintColumns(context: Context, scene: Scene, b: number, palette: Palett
   for (const [c, shape] of band.columns.entries())
     if (isOneOfMany(shape) && !blocks.has(shape.kind))
       blocks.set(shape.kind, [c, labelStride(band, shape.kind, geometry.cell + geometry.gap, measure)]);
-  const at = hover?.band === b ? hover : null;
+  // What is looked at has its number too, where nothing is pointed at.
+  const near = hover ?? cursor;
+  const at = near?.band === b ? near : null;
   const group = at?.row === -2 ? groupAt(band, at.column) : null;
   context.textBaseline = "middle";
   context.textAlign = "center";
@@ -110,14 +114,40 @@ function paintColumns(context: Context, scene: Scene, b: number, palette: Palett
       continue;
     }
     const [first, stride] = blocks.get(band.columns[column]!.kind) ?? [0, 1];
-    const near = at && at.row > -2 && at.column >= 0 && Math.abs(at.column - column) < stride;
-    if (stride > 1 && at?.column !== column && (near || (column - first) % stride)) continue;
+    const isNear = at && at.row > -2 && at.column >= 0 && Math.abs(at.column - column) < stride;
+    if (stride > 1 && at?.column !== column && (isNear || (column - first) % stride)) continue;
     // Beside an upright label, which is that of a handle or of a lone column, a number can do without its own.
     if (taken.some((other) => Math.abs(x - other) < UPRIGHT / 2 + measure(label) / 2) && !hovered) continue;
     context.fillText(label, x, middle);
   }
+  paintColumnAxis(context, scene, b, head.y, palette);
   if (area.bracket) paintBrackets(context, scene, b, palette);
   if (area.caption) paintCaptions(context, scene, area, top, palette);
+}
+
+/** The name of what the numbers of the columns count, over the first of them; where there are captions, they say it. */
+function paintColumnAxis(context: Context, scene: Scene, b: number, top: number, palette: Palette): void {
+  const { geometry, scroll } = scene;
+  const area = geometry.bands[b]!;
+  const first = scene.cells.bands[b]!.columns.findIndex(isOneOfMany);
+  if (first < 0 || area.caption) return;
+  const { kind } = scene.cells.bands[b]!.columns[first]!;
+  context.textAlign = "left";
+  context.fillStyle = palette.muted;
+  context.fillText(kind, Math.max(area.lefts[first]!, scroll.x + geometry.side), top + HEAD.name);
+}
+
+/** The name of what the numbers of the rows count, on its end beside those that are in sight. */
+function paintRowAxis(context: Context, scene: Scene, b: number, start: number, palette: Palette): void {
+  const { scroll, height, geometry } = scene;
+  const end = Math.min(geometry.bands[b]!.bottom, scroll.y + height);
+  context.save();
+  context.translate(scroll.x + AXIS / 2, (Math.max(start, geometry.bands[b]!.rows) + end) / 2);
+  context.rotate(-Math.PI / 2);
+  context.textAlign = "center";
+  context.fillStyle = palette.muted;
+  context.fillText(ROWS, 0, 0.5);
+  context.restore();
 }
 
 /** Every how many rows have their number written: as many as there is room for, in round steps. */
@@ -127,7 +157,8 @@ export function rowStride(pitch: number): number {
 
 /** Row headers, held at the left. */
 function paintRows(context: Context, scene: Scene, b: number, palette: Palette): void {
-  const { cells, geometry, scroll, height, hover } = scene;
+  const { cells, geometry, scroll, height, cursor } = scene;
+  const hover = scene.hover ?? cursor;
   const band = cells.bands[b]!;
   const area = geometry.bands[b]!;
   const { rows } = fullnessOf(cells, scene.on)[b]!;
@@ -148,6 +179,7 @@ function paintRows(context: Context, scene: Scene, b: number, palette: Palette):
     context.fillStyle = hovered || rows[row] === 2 ? palette.text : palette.muted;
     context.fillText(band.rows[row]!.label, scroll.x + geometry.side - SIDE.inset, y + 0.5);
   }
+  paintRowAxis(context, scene, b, start, palette);
 }
 
 function paintCorner(context: Context, scene: Scene, b: number, palette: Palette): void {

@@ -3,7 +3,7 @@
 import { isPlain, type Palette } from "../dom/theme";
 import { has } from "../model/bits";
 import { numberAt, type Position } from "../model/cells";
-import { RING, ROOMY } from "../model/style";
+import { RING } from "../model/style";
 import { paintArrows } from "./draw_arrows";
 import { paintFills } from "./fills";
 import { type BandBox, rectOf } from "./geometry";
@@ -14,7 +14,11 @@ import { paintPatterns } from "./patterns";
 import { levelOf, scaleOf } from "./scales";
 import type { Scene } from "./scene";
 import { eachVisible } from "./scene";
-import { box, type Context, hatch, ring, triangle } from "./shapes";
+import { box, type Context, hatch, lookedAt, ring, triangle } from "./shapes";
+import { paintSums } from "./sums";
+
+/** The least side of a cell that has an edge. */
+const EDGED = 9;
 
 /** The cells of one band, gathered by state so that each state is filled once. */
 function paintCells(context: Context, scene: Scene, b: number, palette: Palette): void {
@@ -28,15 +32,13 @@ function paintCells(context: Context, scene: Scene, b: number, palette: Palette)
     if (!isOn && has(partial, n)) triangle(corner!, rect);
     if (has(cells.zero, n)) hatch(isOn ? stripesOn! : stripes!, rect);
   });
-  // Small cells are told apart by their fill alone, unless the system forbids a fill.
-  const bordered = area.rowHeight >= ROOMY || isPlain(palette);
-  context.fillStyle = bordered ? palette.cell : palette.edge;
+  context.fillStyle = palette.cell;
   context.fill(off!);
-  if (bordered) {
-    context.lineWidth = 1;
-    context.strokeStyle = palette.edge;
-    context.stroke(edges!);
-  }
+  context.lineWidth = 1;
+  context.strokeStyle = palette.edge;
+  // The smallest have no room for an edge of their own, unless the system forbids a fill: one is around all of them.
+  if (area.rowHeight >= EDGED || isPlain(palette)) context.stroke(edges!);
+  else outline(context, scene, area, palette);
   context.fillStyle = palette.on;
   context.fill(full!);
   context.lineWidth = 1;
@@ -46,6 +48,20 @@ function paintCells(context: Context, scene: Scene, b: number, palette: Palette)
   context.stroke(stripesOn!);
   context.fillStyle = palette.partial;
   context.fill(corner!);
+}
+
+/** The edge around all cells of a band. */
+function outline(
+  context: Context,
+  scene: Scene,
+  { lefts, right, rows, bottom }: BandBox,
+  palette: Palette,
+): void {
+  const path = scene.path();
+  path.rect(lefts[0]! - 0.5, rows - 0.5, right - lefts[0]! + 1, bottom - rows + 1);
+  context.strokeStyle = palette.edge;
+  context.lineWidth = 1;
+  context.stroke(path);
 }
 
 function paintLabels(context: Context, scene: Scene, b: number, palette: Palette): void {
@@ -77,13 +93,10 @@ function paintMark(context: Context, scene: Scene, palette: Palette, headers: bo
   }
   if (cursor && isHeader(cursor) === headers && (headers || numberAt(scene.cells, cursor) >= 0)) {
     const rect = rectOf(geometry, cursor, scroll);
-    if (!focused) {
-      if (!headers) ring(context, scene.path(), rect, palette.hover, 1, 1);
-      return;
-    }
-    const inside = headers ? -1.5 : 0.5;
-    ring(context, scene.path(), rect, palette.ground, inside, 3.5);
-    ring(context, scene.path(), rect, palette.cursor, headers ? inside : 1.25, 2);
+    if (!headers) lookedAt(context, scene.path, rect, palette, focused);
+    if (!headers || !focused) return;
+    ring(context, scene.path(), rect, palette.ground, -1.5, 3.5);
+    ring(context, scene.path(), rect, palette.cursor, -1.5, 2);
   }
 }
 
@@ -141,6 +154,7 @@ export function paintOver(context: Context, scene: Scene, palette: Palette): voi
     const area = geometry.bands[b]!;
     if (area.labeled) paintLabels(context, scene, b, palette);
     if (area.handleLefts.length) paintHandles(context, scene, b, palette);
+    paintSums(context, scene, b, palette);
   }
   paintArrows(context, scene, palette);
   if (frame) ring(context, scene.path(), frame, palette.cursor, 1.5, 1.5);

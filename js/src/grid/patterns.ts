@@ -1,5 +1,6 @@
 /** Paints the small attention patterns of heads into their cells; what the cell says else is left around them as a frame. */
 
+import { make } from "../dom/elements";
 import type { Palette } from "../dom/theme";
 import { has } from "../model/bits";
 import type { PatternCells } from "../model/pattern_cells";
@@ -76,4 +77,19 @@ export function paintPatterns(
     context.fill(path);
   }
   context.globalAlpha = 1;
+}
+
+/** A head's pattern as a picture of its own. */
+export function thumbnail(values: Uint8Array, size: number, palette: Palette): HTMLCanvasElement {
+  const canvas = make("canvas", { class: "hg-pattern", width: size, height: size });
+  const context = canvas.getContext("2d");
+  if (!context) return canvas;
+  context.fillStyle = palette.ground;
+  context.fillRect(0, 0, size, size);
+  context.fillStyle = palette.on;
+  for (const [k, value] of values.entries()) {
+    context.globalAlpha = value / 255;
+    context.fillRect(k % size, Math.floor(k / size), 1, 1);
+  }
+  return canvas;
 }

@@ -1,4 +1,5 @@
 /** The shapes that cells are made of. */
+import type { Palette } from "../dom/theme";
 import { tier } from "../model/numbers";
 import { HATCH, RADII } from "../model/style";
 import type { Rect } from "./geometry";
@@ -76,6 +77,22 @@ export function ring(
   context.strokeStyle = color;
   context.lineWidth = lineWidth;
   context.stroke(path);
+}
+
+/**
+ * The ring around the cell that is looked at: outside of it, in black and white, so that no cell's own frame or fill can
+ * be taken for it, however small the cell and whatever its color. Wider while the keyboard is on it.
+ */
+export function lookedAt(
+  context: Context,
+  path: () => Path,
+  rect: Rect,
+  palette: Pick<Palette, "ground" | "cursor">,
+  focused: boolean,
+): void {
+  ring(context, path(), rect, palette.ground, 0.75, 1.5);
+  ring(context, path(), rect, palette.cursor, 2, focused ? 2.5 : 1.5);
+  ring(context, path(), rect, palette.ground, focused ? 3.75 : 3.25, 1);
 }
 
 /** The sign of a selected cell that is colored by its value: in a corner, clear of arrows. */

@@ -20,6 +20,8 @@ export interface TooltipContent {
   note: string;
   /** Its number, where the cells are colored by one. */
   value: string;
+  /** "3rd of 144" by that number; "" where there is none. */
+  place: string;
   /** What the arrows at it were found to carry on the task: "K from l0h1 carries ...". */
   carried: readonly string[];
   /** The saved selections that have some of it. */
@@ -35,6 +37,7 @@ export function tooltipOf(
   cellValues: CellValues | null,
   saved: readonly SavedSelection[],
   arrows: readonly Arrow[] = [],
+  place = "",
 ): TooltipContent | null {
   const cell = numberAt(cells, position);
   if (cell < 0) return null;
@@ -51,6 +54,7 @@ export function tooltipOf(
     count: tooltip ? `${thousands(tooltip.count)} parameter${tooltip.count === 1 ? "" : "s"}` : "",
     note: tooltip?.note ?? "",
     value: valueText(cellValues, cell),
+    place,
     carried: carriedAt(cells, cell, arrows),
     saved: saved.filter((item) => has(fromWire(item.cells, cells.count), cell)),
   };
@@ -68,9 +72,9 @@ export function carriedAt(cells: Cells, cell: number, arrows: readonly Arrow[]):
 }
 
 /** What a tooltip says beside the cell's name, in one line. */
-export function detailOf({ shapes, count, note, carried, saved }: TooltipContent): string {
+export function detailOf({ place, shapes, count, note, carried, saved }: TooltipContent): string {
   const names = saved.map(({ name }) => name).join(", ");
-  return [count, ...shapes, note, ...carried, names && `saved as ${names}`].filter(Boolean).join("; ");
+  return [place, count, ...shapes, note, ...carried, names && `saved as ${names}`].filter(Boolean).join("; ");
 }
 
 export interface Box {
@@ -83,7 +87,13 @@ export interface Box {
 /** Between a tooltip and its cell, in pixels. */
 const GAP = 10;
 
-/** Where a tooltip stands: below its cell and to the right, or on the other side where that would leave the room. */
+/** A cell with its neighbors, which no tooltip is to cover. */
+export function neighborhood({ left, top, right, bottom }: Box): Box {
+  const [x, y] = [Math.min(right - left, 40), Math.min(bottom - top, 40)];
+  return { left: left - x, top: top - y, right: right + x, bottom: bottom + y };
+}
+
+/** Where a tooltip stands: below a place and to the right, or on the other side where that would leave the room. */
 export function placed(at: Box, width: number, height: number, room: Box): [left: number, top: number] {
   const right = at.right + GAP;
   const below = at.bottom + GAP;
@@ -95,12 +105,21 @@ export function placed(at: Box, width: number, height: number, room: Box): [left
 export interface TooltipView {
   element: HTMLElement;
   /** The pointer is on a cell, whose rectangle in the window is `at`, or on none. */
-  show(at: Box | null, content: TooltipContent | null): void;
+  show(at: Box | null, content: TooltipContent | null, picture?: () => CardPicture, byKeys?: boolean): void;
+}
+
+/** What a tooltip shows beside what it says. */
+export interface CardPicture {
+  /** The attention pattern of the head. */
+  pattern?: HTMLElement | null;
+  /** What is around the cell, where cells are small: then the tooltip comes at once, because it is what one reads by. */
+  lens?: HTMLElement | null;
 }
 
 /** How long a pointer rests on a cell until its tooltip comes, in milliseconds; and on the next one. */
 const RESTING = 350;
 const NEXT = 120;
+const AT_ONCE = 0;
 
 export function makeTooltip(signal: AbortSignal): TooltipView {
   const element = make("div", { class: "hg-tooltip", "aria-hidden": "true", hidden: true });
@@ -109,22 +128,29 @@ export function makeTooltip(signal: AbortSignal): TooltipView {
   /** Until when the next cell's tooltip comes soon, because one has just been there. */
   let warm = 0;
   let here: { at: Box; content: TooltipContent } | null = null;
+  let picture: () => CardPicture = () => ({});
+  /** What it has to show already, so that it is not painted twice. */
+  let made: CardPicture | null = null;
+  /** Whether the keyboard brought it, whose Escape means the grid then. */
+  let isKeys = false;
   /** What was drawn, as text: while it stays the same nothing is laid out. */
   let drawn = "";
 
   const draw = () => {
     if (!here || !element.parentElement) return;
     const { at, content } = here;
-    const { word, name, state, shapes, count, note, value, carried, saved } = content;
+    const { word, name, state, shapes, count, note, value, place, carried, saved } = content;
     const text = JSON.stringify(here);
     if (text === drawn && !element.hidden) return;
     drawn = text;
     const row = (kind: string, ...inside: (Node | string)[]) =>
       inside.some((one) => one !== "") ? [make("div", { class: kind }, ...inside)] : [];
-    element.replaceChildren(
+    const { pattern, lens } = made ?? picture();
+    made = null;
+    const said = [
       ...row("hg-title", make("code", { class: "hg-word" }, word), name),
       ...row("hg-muted", state.join(", ")),
-      ...row("hg-value", value),
+      ...row("hg-value", value && place ? `${value}, ${place}` : value),
       ...carried.flatMap((one) => row("", one)),
       ...shapes.flatMap((shape) => row("hg-shape", shape)),
       ...row("", count),
@@ -132,7 +158,9 @@ export function makeTooltip(signal: AbortSignal): TooltipView {
       ...saved.flatMap((one) =>
         row("hg-saved-in", make("i", { style: `background:${colorOf(one.color)}` }), one.name),
       ),
-    );
+    ];
+    element.classList.toggle("hg-pictured", Boolean(pattern));
+    element.replaceChildren(...(lens ? [lens] : []), ...(pattern ? [pattern] : []), make("div", {}, ...said));
     element.hidden = false;
     const root = element.parentElement.getBoundingClientRect();
     // Within the window and the widget: an output of a notebook cuts off, or scrolls to, what is beyond it.
@@ -143,7 +171,7 @@ export function makeTooltip(signal: AbortSignal): TooltipView {
       right: Math.min(root.right, clientWidth) - 4,
       bottom: Math.min(root.bottom, clientHeight) - 4,
     };
-    const [left, top] = placed(at, element.offsetWidth, element.offsetHeight, room);
+    const [left, top] = placed(neighborhood(at), element.offsetWidth, element.offsetHeight, room);
     const { clientLeft, clientTop } = element.parentElement;
     element.style.left = `${left - root.left - clientLeft}px`;
     element.style.top = `${top - root.top - clientTop}px`;
@@ -169,7 +197,7 @@ export function makeTooltip(signal: AbortSignal): TooltipView {
     hide();
     // A tooltip that is there is what Escape takes away, and not the selection.
     const inside = element.parentElement && event.composedPath().includes(element.parentElement);
-    if (inside && (event as KeyboardEvent).key === "Escape") {
+    if (inside && !isKeys && (event as KeyboardEvent).key === "Escape") {
       event.stopPropagation();
       event.preventDefault();
     }
@@ -178,7 +206,8 @@ export function makeTooltip(signal: AbortSignal): TooltipView {
 
   return {
     element,
-    show: (at, content) => {
+    show: (at, content, shown = () => ({}), byKeys = false) => {
+      [picture, isKeys] = [shown, byKeys];
       if (!at || !content) {
         hide();
         cell = -1;
@@ -186,7 +215,8 @@ export function makeTooltip(signal: AbortSignal): TooltipView {
         hide();
         cell = content.cell;
         here = { at, content };
-        timer = window.setTimeout(draw, performance.now() < warm ? NEXT : RESTING);
+        made = shown();
+        timer = window.setTimeout(draw, made.lens ? AT_ONCE : performance.now() < warm ? NEXT : RESTING);
       } else if (here) {
         here = { at, content };
         if (!element.hidden) draw();

@@ -87,10 +87,13 @@ export function makeViewport(
     changed();
   };
 
-  const fits = () => !geometry || (geometry.width <= room && geometry.height <= TALLEST);
   const zoomed = () => {
     const cell = geometry?.cell ?? 1;
-    return { canGrow: stepped(cell, 1) > cell, canShrink: stepped(cell, -1) < cell, fits: fits() };
+    return {
+      canGrow: stepped(cell, 1) > cell,
+      canShrink: stepped(cell, -1) < cell,
+      fits: view.zoom === "whole",
+    };
   };
 
   const reveal = (position: Position) => {
@@ -146,7 +149,7 @@ export function makeViewport(
         ...{ x: 0, y: 0, width: element.clientWidth, height: element.clientHeight },
       };
       const at = { x: rect.x + rect.width / 2, y: rect.y + rect.height / 2 };
-      const whole = fits() || view.zoom === "whole" ? "auto" : "whole";
+      const whole = view.zoom === "whole" ? "readable" : "whole";
       zoomTo(by === 0 ? whole : stepped(geometry.cell, by), at);
     },
     zoomed,

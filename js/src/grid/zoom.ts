@@ -8,6 +8,8 @@ import { columnNear, type Geometry, LARGEST, layOut, type Point, SMALLEST } from
 const COMFORTABLE = 20;
 /** The sizes that can be chosen. The smallest can still be told apart, and clicked with care. */
 export const TINIEST = 2;
+/** The smallest that is chosen unasked, so that the whole of a large model is seen at once. */
+export const LEAST = 3;
 export const HUGEST = 56;
 const STEPS = [2, 3, 4, 5, 7, 9, 12, 16, 20, 26, 34, 44, 56];
 /** Cells this small are chosen unasked only where they save scrolling sideways. */
@@ -30,16 +32,16 @@ export function arrange(
   width: number,
   height: number,
   measure: Measure,
-  zoom: Zoom = "auto",
+  zoom: Zoom = "whole",
   most = LARGEST,
 ): Geometry {
-  const at = (cell: number) => layOut(cells, cell, measure);
+  const at = (cell: number) => layOut(cells, cell, measure, true);
   if (typeof zoom === "number") return at(zoom);
   const fits = (cell: number) => {
     const geometry = at(cell);
     return geometry.width <= width && geometry.height <= height;
   };
-  if (zoom === "whole") return at(largest(TINIEST, most, fits));
+  if (zoom === "whole") return at(largest(LEAST, most, fits));
   const across = (cell: number) => at(cell).width <= width;
   const whole = largest(COMFORTABLE, most, fits);
   if (fits(whole)) return at(whole);

@@ -43,3 +43,8 @@ export function valueText(cellValues: CellValues | null, n: number): string {
     ? `${cellValues.label}: ${LEGEND.missing}`
     : `${cellValues.label} ${short(value)}`;
 }
+
+/** "0.98", the value of one cell. */
+export function numberOf({ values }: CellValues, n: number): string {
+  return short(values[n]!);
+}

@@ -112,6 +112,13 @@ export class Editor {
     this.#write(invert(this.#view.cells, this.#sync.on), "selection inverted");
   }
 
+  /** These cells alone, or as well as what is selected; `what` says which they are. */
+  choose(members: readonly number[], what: string, add: boolean): void {
+    const base = add ? this.#sync.on : nothing(this.#view.cells);
+    this.#view.base = null;
+    this.#write(assign(base, members, true), `${what} ${add ? "added" : "selected"}`, !add);
+  }
+
   /** How many cells a running drag covers, in words. */
   get brushText(): string {
     const { brush, cells } = this.#view;

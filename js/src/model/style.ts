@@ -31,7 +31,7 @@ export const HANDLES = [[18, 10, 5], [12, 9, 4], [6, 7, 4], [0, 4, 2]] as const;
 export const HANDLE_RADII = [[12, 4], [9, 3]] as const;
 
 /** Cells that carry their own label, as those of the embeddings do: how high, how much wider than the label. */
-export const LABELED = {"height": 26, "padding": 24, "gap": 6} as const;
+export const LABELED = {"height": 24, "padding": 24, "gap": 6} as const;
 
 /** Room for a frame around the outermost cells. */
 export const RING = 3;
@@ -44,8 +44,14 @@ export const BRACKET = 17;
 /** The column of row labels: the least width of a label, what is added to it, and how far it stands off the cells. */
 export const SIDE = {"least": 16, "padding": 12, "inset": 10} as const;
 
-/** The row of column labels: its least height, what an upright label needs beside its length, and where that begins. */
-export const HEAD = {"least": 18, "padding": 8, "foot": 5} as const;
+/** The width of the name of what the rows count, which stands on its end beside their labels. */
+export const AXIS = 13;
+
+/** That name; the columns' is their kind, such as "head". */
+export const ROWS = "layer";
+
+/** The row of column labels: its least height, and with the name of the axis over the labels; how far the middle of a number is then off its foot, and the middle of the name off its top; what an upright label needs beside its length, and where that begins. */
+export const HEAD = {"least": 18, "named": 26, "number": 8, "name": 6.5, "padding": 8, "foot": 5} as const;
 
 /** How far apart labels have to be that stand on their end. */
 export const UPRIGHT = 11;
@@ -56,8 +62,11 @@ export const STRIDES = [1, 2, 5, 10, 20] as const;
 /** The kinds of columns that are many, which stand close together as squares, and what a block of them is called. */
 export const BLOCKS = {"head": "heads", "expert": "experts"} as const;
 
-/** Around a selected cell that is colored by its value: the width of a line of the text's color, and within that of one of the ground's. */
+/** Around a selected cell that is colored by its value: the width of a line of the color of what is selected, and within that of one of the ground's. */
 export const FRAME = {"roomy": [2.5, 1.5], "small": [1.5, 0.75]} as const;
+
+/** The least side of a cell whose frame has the color of what is selected; a smaller one is all frame, which would look like a value, and has the text's. */
+export const FRAMED = 7;
 
 /** The radius of the dot in the middle of a cell without a value. */
 export const DOT = {"roomy": 1.25, "small": 0.75} as const;

@@ -2,13 +2,14 @@
 
 import type { BitSet } from "./bits";
 import { type Cells, endCell, type Position } from "./cells";
+import type { ScaleEnds } from "./ranking";
 import type { Brush } from "./selection";
 import { cellsOf } from "./stacks";
 import { ARROWS } from "./style";
 import type { Arrow } from "./wire";
 
-/** "auto": cells of a readable size, which may have to be scrolled. "whole": the whole grid. A number: that size. */
-export type Zoom = "auto" | "whole" | number;
+/** "whole": the whole grid. "readable": cells of a readable size, which may have to be scrolled. A number: that size. */
+export type Zoom = "whole" | "readable" | number;
 
 /** Which side of a singular direction the inspector shows: the largest logits, or the smallest. */
 export type Sign = 1 | -1;
@@ -46,6 +47,8 @@ export interface View extends CursorState {
   /** Where the cursor was in the stacks that were shown before. */
   cursors: Map<string, CursorState>;
   zoom: Zoom;
+  /** The ends of the scale of the colors that were chosen here, and the metric whose they are. */
+  scale: (ScaleEnds & { of: string }) | null;
   /** Whether clicks look at cells, and select nothing. */
   looking: boolean;
   /** Whether the cells show attention patterns. */
@@ -58,6 +61,8 @@ export interface View extends CursorState {
   /** The cells as they were before Shift began to extend, so that a block can shrink again. */
   base: BitSet | null;
   brush: Brush | null;
+  /** Whether a key took the cursor where it is. */
+  byKey: boolean;
   /** Whether the grid has the keyboard. */
   focused: boolean;
   /** Whether the kernel answers; without it the widget shows its last state. */
@@ -79,7 +84,8 @@ export function newView(all: Cells, stack: string): View {
     stack,
     cells,
     cursors: new Map(),
-    zoom: "auto",
+    zoom: "whole",
+    scale: null,
     looking: false,
     patterns: false,
     marks: [],
@@ -87,6 +93,7 @@ export function newView(all: Cells, stack: string): View {
     anchor: null,
     base: null,
     brush: null,
+    byKey: false,
     focused: false,
     live: true,
   };
@@ -98,4 +105,11 @@ export function showStack(view: View, all: Cells, stack: string): void {
   const cells = cellsOf(all, stack);
   const cursor = view.cursors.get(stack) ?? startOf(cells);
   Object.assign(view, { ...cursor, stack, cells, hover: null, anchor: null, base: null, brush: null });
+}
+
+/** Shows cells that came anew: the same ones, some of which write nothing now, or others, with which all begins anew. */
+export function showCells(view: View, all: Cells, stack: () => string): void {
+  const { live, focused, inspector, arrows, marks } = view;
+  if (view.cells.count === all.count) view.cells = cellsOf(all, view.stack);
+  else Object.assign(view, newView(all, stack()), { live, focused, inspector, arrows, marks });
 }

@@ -1,6 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { toWire } from "../../dev/bytes";
-import { detailOf, makeTooltip, placed, type TooltipContent, tooltipOf } from "../../src/grid/tooltip";
+import {
+  detailOf,
+  makeTooltip,
+  neighborhood,
+  placed,
+  type TooltipContent,
+  tooltipOf,
+} from "../../src/grid/tooltip";
 import { assign, empty } from "../../src/model/bits";
 import type { CellValues } from "../../src/model/cell_values";
 import { readSpec } from "../../src/model/cells";
@@ -56,6 +63,7 @@ describe("what a tooltip says", () => {
       count: "1,784 parameters",
       note: "3 heads share W_K and W_V",
       value: "",
+      place: "",
       carried: [],
       saved: [],
     });
@@ -127,6 +135,25 @@ describe("where a tooltip stands", () => {
   const room = { left: 0, top: 0, right: 500, bottom: 300 };
   const at = (x: number, y: number) => ({ left: x, top: y, right: x + 20, bottom: y + 20 });
 
+  it("covers no neighbor of its cell, on whichever side it stands", () => {
+    for (const [x, y] of [
+      [40, 50],
+      [400, 50],
+      [40, 240],
+      [400, 240],
+    ] as const) {
+      const cell = at(x, y);
+      const [left, top] = placed(neighborhood(cell), 120, 60, room);
+      const [wide, tall] = [cell.right - cell.left, cell.bottom - cell.top];
+      const beside = left >= cell.right + wide || left + 120 <= cell.left - wide;
+      expect([x, y, beside || top >= cell.bottom + tall || top + 60 <= cell.top - tall]).toEqual([
+        x,
+        y,
+        true,
+      ]);
+    }
+  });
+
   it("is below and to the right of its cell", () => {
     expect(placed(at(40, 50), 200, 100, room)).toEqual([70, 80]);
   });
@@ -180,6 +207,36 @@ describe("the tooltip", () => {
     expect(tooltip.element.querySelector("code")!.textContent).toBe("l1h1");
     tooltip.show(null, null);
     expect(hidden()).toBe(true);
+  });
+
+  it("comes at once with a lens, which it paints once for a cell that stays as it is", () => {
+    const { tooltip, hidden } = setUp();
+    let painted = 0;
+    const picture = () => {
+      painted++;
+      return { lens: document.createElement("canvas") };
+    };
+    for (let k = 0; k < 3; k++) tooltip.show(box, content(9), picture);
+    vi.advanceTimersByTime(1);
+    tooltip.show(box, content(9), picture);
+    expect([hidden(), painted, tooltip.element.querySelectorAll("canvas").length]).toEqual([false, 1, 1]);
+    tooltip.show(box, content(9, { state: ["selected"] }), picture);
+    expect(painted).toBe(2);
+  });
+
+  it("leaves Escape to the grid where keys brought it", () => {
+    const { tooltip, root } = setUp();
+    let heard = 0;
+    root.addEventListener("keydown", () => heard++);
+    const pressEscape = () =>
+      root.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape", bubbles: true, composed: true }));
+    for (const byKeys of [true, false]) {
+      tooltip.show(null, null);
+      tooltip.show(box, content(9), () => ({ lens: document.createElement("canvas") }), byKeys);
+      vi.advanceTimersByTime(1);
+      pressEscape();
+      expect([byKeys, heard]).toEqual([byKeys, 1]);
+    }
   });
 
   it("does not come for a pointer that moves on", () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { type Geometry, hit, LARGEST, layOut, rectOf, SMALLEST } from "../../src/grid/geometry";
-import { arrange, HUGEST, mapPoint, stepped, TINIEST, wheeled } from "../../src/grid/zoom";
+import { arrange, HUGEST, LEAST, mapPoint, stepped, TINIEST, wheeled } from "../../src/grid/zoom";
 import { readSpec } from "../../src/model/cells";
 import { measure, small, specOf } from "../specs";
 
@@ -12,22 +12,31 @@ describe("the size of the cells", () => {
     expect(arrange(small(), 900, 500, measure).cell).toBe(LARGEST);
   });
 
-  it("shrinks to fit the width, but not below what can be clicked", () => {
+  it("shrinks until the whole grid fits, down to three pixels", () => {
     const fitting = arrange(wide, 600, 500, measure);
     expect(fitting.width).toBeLessThanOrEqual(600);
     expect(layOut(wide, fitting.cell + 1, measure).width).toBeGreaterThan(600);
-    expect(arrange(wide, 100, 500, measure).cell).toBe(SMALLEST);
+    expect(arrange(wide, 100, 500, measure).cell).toBe(LEAST);
+    expect(arrange(huge, 652, 560, measure)).toMatchObject({ cell: LEAST, sums: expect.any(Number) });
+  });
+
+  it("is readable where that is asked for, and then scrolls", () => {
+    const fitting = arrange(wide, 600, 500, measure, "readable");
+    expect(fitting.width).toBeLessThanOrEqual(600);
+    expect(layOut(wide, fitting.cell + 1, measure).width).toBeGreaterThan(600);
+    expect(arrange(wide, 100, 500, measure, "readable").cell).toBe(SMALLEST);
+    expect(arrange(huge, 652, 560, measure, "readable").cell).toBe(SMALLEST);
   });
 
   it("goes a little below that where it saves scrolling sideways", () => {
-    const width = layOut(wide, 6, measure).width;
-    expect(arrange(wide, width, 500, measure).cell).toBe(6);
+    const width = layOut(wide, 6, measure, true).width;
+    expect(arrange(wide, width, 500, measure, "readable").cell).toBe(6);
   });
 
   it("fits the height too as long as the cells stay comfortable", () => {
     const { height } = layOut(wide, 24, measure);
-    expect(arrange(wide, 2000, height, measure).cell).toBe(24);
-    expect(arrange(wide, 2000, 200, measure).cell).toBe(20);
+    expect(arrange(wide, 2000, height, measure, "readable").cell).toBe(24);
+    expect(arrange(wide, 2000, 200, measure, "readable").cell).toBe(20);
   });
 
   it("shows the whole of a huge model where that is asked for", () => {

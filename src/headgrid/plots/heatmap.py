@@ -189,7 +189,7 @@ def _frame(ax: Axes, chosen: npt.NDArray[np.bool_], pitch: float) -> None:
     ]
     if rectangles:
         frames = PatchCollection(
-            rectangles, facecolor="none", edgecolor=LIGHT.text, linewidth=line, joinstyle="miter",
+            rectangles, facecolor="none", edgecolor=LIGHT.on, linewidth=line, joinstyle="miter",
             label=LEGEND["selected"],
         )  # fmt: skip
         # seen on dark cells as on light
@@ -212,7 +212,7 @@ def _legend(ax: Axes, cells: Floats, beyond: npt.NDArray[np.bool_], chosen: npt.
     if beyond.any():
         entries[LEGEND["beyond"]] = mark([(-0.5, 1), (1, 1), (1, -0.5)], 7)
     if chosen.any():
-        entries[LEGEND["selected"]] = Patch(facecolor=LIGHT.cell, edgecolor=LIGHT.text, linewidth=1.5)
+        entries[LEGEND["selected"]] = Patch(facecolor=LIGHT.cell, edgecolor=LIGHT.on, linewidth=1.5)
     if entries:
         ax.legend(
             handles=list(entries.values()),

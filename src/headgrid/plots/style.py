@@ -60,14 +60,14 @@ class Palette:
 
 LIGHT = Palette(
     text="#1c2128", muted="#59636e", ground="#ffffff", surface="#f6f8fa", line="#d4dae1", rule="#8a939d",
-    cell="#e9edf2", edge="#ccd3db", on="#0a5fb4", mark="#ffffff", partial="#4f9be0", hatch="#8f99a5", group="#98a2ad",
+    cell="#e9edf2", edge="#8b949f", on="#0a5fb4", mark="#ffffff", partial="#4f9be0", hatch="#8f99a5", group="#98a2ad",
     plus="#0a5fb4", minus="#b8560d", q="#b3450a", k="#08736a", v="#99209a",
     error="#b3261e", warn="#7a4b00", warn_ground="#fff3d6", warn_line="#e3bb62",
 )  # fmt: skip
 
 DARK = Palette(
     text="#e6e9ee", muted="#9aa5b1", ground="#15181d", surface="#1d2127", line="#333941", rule="#6b7580",
-    cell="#2a3038", edge="#3d4550", on="#58a6f2", mark="#0b1a2a", partial="#4189cd", hatch="#66717d", group="#67727e",
+    cell="#2a3038", edge="#65707d", on="#58a6f2", mark="#0b1a2a", partial="#4189cd", hatch="#66717d", group="#67727e",
     plus="#58a6f2", minus="#f0994a", q="#ff9d5c", k="#3fd0bd", v="#ec8bea",
     error="#ff8f85", warn="#f2c979", warn_ground="#352a14", warn_line="#77602d",
 )  # fmt: skip
@@ -118,7 +118,7 @@ HANDLES = ((18, 10, 5), (12, 9, 4), (6, 7, 4), (0, 4, 2))
 HANDLE_RADII = ((12, 4), (9, 3))
 """The least side of a cell, and the radius of the corners of a handle beside it."""
 
-LABELED = {"height": 26, "padding": 24, "gap": 6}
+LABELED = {"height": 24, "padding": 24, "gap": 6}
 """Cells that carry their own label, as those of the embeddings do: how high, how much wider than the label."""
 
 RING = 3
@@ -133,8 +133,16 @@ TITLE = 20
 SIDE = {"least": 16, "padding": 12, "inset": 10}
 """The column of row labels: the least width of a label, what is added to it, and how far it stands off the cells."""
 
-HEAD = {"least": 18, "padding": 8, "foot": 5}
-"""The row of column labels: its least height, what an upright label needs beside its length, and where that begins."""
+AXIS = 13
+"""The width of the name of what the rows count, which stands on its end beside their labels."""
+
+ROWS = "layer"
+"""That name; the columns' is their kind, such as "head"."""
+
+HEAD = {"least": 18, "named": 26, "number": 8, "name": 6.5, "padding": 8, "foot": 5}
+"""The row of column labels: its least height, and with the name of the axis over the labels; how far the middle of a
+number is then off its foot, and the middle of the name off its top; what an upright label needs beside its length, and
+where that begins."""
 
 UPRIGHT = 11
 """How far apart labels have to be that stand on their end."""
@@ -148,8 +156,12 @@ BLOCKS = {"head": "heads", "expert": "experts"}
 # ---- marks
 
 FRAME = {"roomy": (2.5, 1.5), "small": (1.5, 0.75)}
-"""Around a selected cell that is colored by its value: the width of a line of the text's color, and within that of one
-of the ground's."""
+"""Around a selected cell that is colored by its value: the width of a line of the color of what is selected, and within
+that of one of the ground's."""
+
+FRAMED = 7
+"""The least side of a cell whose frame has the color of what is selected; a smaller one is all frame, which would look
+like a value, and has the text's."""
 
 DOT = {"roomy": 1.25, "small": 0.75}
 """The radius of the dot in the middle of a cell without a value."""

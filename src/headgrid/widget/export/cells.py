@@ -45,10 +45,10 @@ def framed(rects: Rects, radius: float, edge: str, fill: str) -> Iterator[Boxes]
     yield Boxes(insets(rects, 1), fill, max(0.0, radius - 1))
 
 
-def selected(rects: Rects, radius: float, roomy: bool) -> tuple[list[Boxes], Rects]:
+def selected(rects: Rects, radius: float, roomy: bool, ink: str = INK.on) -> tuple[list[Boxes], Rects]:
     """The frame of cells that are selected while their color means a value, and what remains inside it."""
     line, gap = style.FRAME["roomy" if roomy else "small"]
-    frame = [Boxes(rects, INK.text, radius), Boxes(insets(rects, line), INK.ground, max(0.0, radius - line))]
+    frame = [Boxes(rects, ink, radius), Boxes(insets(rects, line), INK.ground, max(0.0, radius - line))]
     return frame, insets(rects, line + gap)
 
 
@@ -75,7 +75,7 @@ def _values(
     level, on, zero, partial = scene.levels[n], scene.on[n], scene.zero[n], scene.partial[n] & ~scene.on[n]
     if box.roomy:
         yield Boxes(rects[~on], INK.edge, radius)
-    frame, inside = selected(rects[on], radius, box.roomy)
+    frame, inside = selected(rects[on], radius, box.roomy, INK.on if box.height >= style.FRAMED else INK.text)
     yield from frame
     fills, room = np.array([*scene.palette, INK.cell])[level], rects.copy()  # -1, no value, is the last
     room[on] = inside

@@ -132,7 +132,7 @@ def lay_out(bands: Sequence[Band], cell: float, measure: Measure = width_of) -> 
     rowed = [band for band in bands if not is_labeled(band)]
     stacks = {band["stack"] for band in rowed}
     labels = [measure(row["label"]) for band in rowed for row in band["rows"]]
-    side = math.ceil(max(style.SIDE["least"], *labels)) + style.SIDE["padding"] if rowed else 2
+    side = math.ceil(max(style.SIDE["least"], *labels)) + style.SIDE["padding"] + style.AXIS if rowed else 2
     found: list[BandBox] = []
     y, first, shown = float(style.RING), 0, None
     for band in bands:
@@ -186,7 +186,7 @@ def _band_box(
         upright = [columns[c]["label"] for c in range(len(columns)) if is_upright(box, c, gap, measure)]
         upright += [handle["label"] for handle in band["handles"]]
         labels = [measure(label) + style.HEAD["padding"] for label in upright]
-        rows += caption + bracket + math.ceil(max([style.HEAD["least"], *labels]))
+        rows += caption + bracket + math.ceil(max([style.HEAD["least" if caption else "named"], *labels]))
     bottom = rows + len(band["rows"]) * pitch - (pitch - height)
     return BandBox(**{**vars(box), "rows": rows, "bottom": bottom})
 

@@ -56,7 +56,12 @@ def _columns(scene: Scene, geometry: Geometry, box: BandBox) -> Iterator[Shape]:
     """The labels of handles and columns: upright ones first of the handles, and as many of the others as fit."""
     on, there = states(scene, box)
     columns, bottom = box.band["columns"], box.rows - style.HEAD["foot"]
-    middle = (box.top + box.caption + box.bracket + box.rows) / 2
+    head = box.top + box.caption + box.bracket
+    # below the name of the axis, where no caption says it
+    middle = (head + box.rows) / 2 if box.caption else box.rows - style.HEAD["number"]
+    many = next((c for c, one in enumerate(columns) if one["kind"] in style.BLOCKS), None)
+    if many is not None and not box.caption:
+        yield Words(box.lefts[many], head + style.HEAD["name"], columns[many]["kind"], INK.muted)
     full, taken = fullness(on.T, there.T), list[float]()
     for handle, left in zip(box.band["handles"], box.handles, strict=True):
         mine = handle["columns"]
@@ -81,7 +86,8 @@ def _columns(scene: Scene, geometry: Geometry, box: BandBox) -> Iterator[Shape]:
 
 
 def _rows(scene: Scene, geometry: Geometry, box: BandBox) -> Iterator[Shape]:
-    full = fullness(*states(scene, box))
+    full, name = fullness(*states(scene, box)), style.ROWS
+    yield Words(style.AXIS / 2, (box.rows + box.bottom + width_of(name)) / 2, name, INK.muted, upright=True)
     stride = next((n for n in style.STRIDES if n * box.pitch >= style.ROOMY), style.STRIDES[-1])
     for r, row in enumerate(box.band["rows"]):
         if r % stride == 0:
