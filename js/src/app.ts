@@ -298,6 +298,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     focus: showInspector,
     summary: showInspector,
     selected_heads: showInspector,
+    heads_table: showInspector,
     precomputed: showInspector,
     completions: () => completing.update(sync.completions),
     prompt: showInspector,

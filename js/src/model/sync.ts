@@ -10,6 +10,7 @@ import { atEnd, freshId } from "../dom/elements";
 import { type BitSet, equal, fromText, fromWire, has, toText, union, without } from "./bits";
 import { type CellValues, readValues } from "./cell_values";
 import { type Cells, readSpec } from "./cells";
+import { type HeadRows, readHeadRows } from "./head_rows";
 import { LIVE_TRAITS, LiveSync } from "./live_sync";
 import type {
   Arrows,
@@ -45,7 +46,7 @@ const COLORS: Trait[] = ["spec", "colors", "recolor"];
 /** The traits that are read when they are needed, and not cached here. */
 const OTHERS: Trait[] = [
   ...(["text", "focus", "summary", "selected_heads", "arrows", "progress"] as const),
-  ...(["completions", "saved", "precomputed"] as const),
+  ...(["completions", "saved", "precomputed", "heads_table", "code"] as const),
   ...LIVE_TRAITS,
 ];
 
@@ -67,6 +68,9 @@ export class Sync {
   /** What heads do on a text. */
   readonly onText: LiveSync;
   readonly #model: Model;
+  #rows: HeadRows | null = null;
+  /** What the rows were read from. */
+  #rowsOf: unknown[] = [];
 
   constructor(model: Model) {
     this.#model = model;
@@ -156,6 +160,19 @@ export class Sync {
     const { ln } = this.focus;
     const pending = rest.pending || still.length < heads.length || (rest.ln ?? ln) !== ln;
     return { summed: null, ln, ...rest, heads: still, n_heads, pending };
+  }
+
+  /** The metrics of all selected heads, without those that were deselected since; null where there are none. */
+  get headRows(): HeadRows | null {
+    const table = this.#read("heads_table");
+    const { ln } = this.focus;
+    const key = [table, this.on, ln];
+    // The same object as long as nothing changed, so that who shows it can tell.
+    if (key.some((part, k) => part !== this.#rowsOf[k])) {
+      this.#rowsOf = key;
+      this.#rows = readHeadRows(table, this.on, ln);
+    }
+    return this.#rows;
   }
 
   /** Composition among the selected heads, without the arrows of those that were deselected since. */
