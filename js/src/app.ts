@@ -15,6 +15,7 @@ import { makeTools } from "./chrome/toolbar";
 import { atEnd, make, setText } from "./dom/elements";
 import { makeTabs } from "./dom/tabs";
 import { followTheme } from "./dom/theme";
+import { makeCopyMenu } from "./export/copy_menu";
 import { makeSaveMenu } from "./export/save_menu";
 import { makeGrid } from "./grid/grid";
 import { detailOf, makeTooltip, type TooltipContent, tooltipOf } from "./grid/tooltip";
@@ -101,7 +102,8 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     asked = sync.command("query", "", text);
     return asked;
   };
-  const query = makeQuery({ ask: askQuery, say, leave: grid.focus }, signal);
+  const copier = makeCopyMenu(sync.code, say, signal);
+  const query = makeQuery({ ask: askQuery, say, leave: grid.focus }, copier.element, signal);
   const completing = makeCompleting(query, (text, at) => sync.complete(text, at), signal);
   const toggleHelp = () => help.toggle();
   const look = () => {
@@ -268,6 +270,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     setText(notice, noticeOf(view.live, sync.version));
     root.classList.toggle("hg-no-kernel", !view.live);
     query.update(sync.text, view.live);
+    copier.update(sync.text.selection, view.live);
     completing.update(sync.completions);
     showTabs();
     showStatus();
@@ -312,6 +315,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     },
     live: showInspector,
     effect: showInspector,
+    code: copier.answered,
     thumbnails: () => showPatterns(),
   };
   /** The traits that changed and are not shown yet. */

@@ -10,8 +10,9 @@ import { atEnd, freshId } from "../dom/elements";
 import { type BitSet, equal, fromText, fromWire, has, toText, union, without } from "./bits";
 import { type CellValues, readValues } from "./cell_values";
 import { type Cells, readSpec } from "./cells";
+import { CodeSync } from "./code_sync";
 import { type HeadRows, readHeadRows } from "./head_rows";
-import { LIVE_TRAITS, LiveSync } from "./live_sync";
+import { LIVE_TRAITS, LiveSync, type ReadTrait, type WriteTrait } from "./live_sync";
 import type {
   Arrows,
   Command,
@@ -67,6 +68,8 @@ export class Sync {
   cellValues!: CellValues | null;
   /** What heads do on a text. */
   readonly onText: LiveSync;
+  /** The selection as code. */
+  readonly code: CodeSync;
   readonly #model: Model;
   #rows: HeadRows | null = null;
   /** What the rows were read from. */
@@ -74,10 +77,10 @@ export class Sync {
 
   constructor(model: Model) {
     this.#model = model;
-    this.onText = new LiveSync(
-      (trait) => this.#read(trait),
-      (trait, value) => this.#write(trait, value),
-    );
+    const read: ReadTrait = (trait) => this.#read(trait);
+    const write: WriteTrait = (trait, value) => this.#write(trait, value);
+    this.onText = new LiveSync(read, write);
+    this.code = new CodeSync(read, write);
     this.#reread("spec");
   }
 
