@@ -71,11 +71,13 @@ export function makeHeatMap(events: HeatMapEvents, signal: AbortSignal): HeatMap
   let squares: Squares | null = null;
   let layout: HeatMapLayout = { pooling: 1, square: 0, labeled: false };
   let drawn: unknown[] = [];
+  /** The labels of the query and the key. */
+  let marked: Element[] = [];
 
   const labelsOf = (tokens: readonly string[]) =>
     layout.labeled ? tokens.map((token) => make("span", {}, make("bdi", {}, visible(token)))) : [];
   const draw = () => {
-    if (!state) return;
+    if (!state || element.hidden) return;
     const { pattern, tokens, keys, withoutFirst } = state;
     const letters = Math.max(...tokens.slice(0, MANY).map((token) => visible(token).length));
     layout = layOutMap(pattern.queries, pattern.keys, element.clientWidth || SIDE + LABELS, letters);
@@ -91,21 +93,24 @@ export function makeHeatMap(events: HeatMapEvents, signal: AbortSignal): HeatMap
     head.replaceChildren(...labelsOf(keys));
     grid.classList.toggle("hg-labeled", labeled);
   };
+  /** Moved and not laid out anew: the pattern below is not painted again. */
+  const place = (node: HTMLElement, left: number, top: number, width: number, height: number) => {
+    node.style.transform = `translate(${left}px,${top}px)`;
+    node.style.width = `${width}px`;
+    node.style.height = `${height}px`;
+  };
   const frame = () => {
     if (!state || !squares) return;
     const { pattern, tokens, keys, query, key } = state;
     const { pooling, square } = layout;
     const at = Math.floor(query / pooling);
     const last = pattern.triangle ? at + 1 : squares.columns;
-    row.style.cssText = `top:${at * square}px;width:${last * square}px;height:${square}px`;
+    place(row, 0, at * square, last * square, square);
     cell.hidden = key < 0;
-    cell.style.cssText = `top:${at * square}px;left:${Math.floor(key / pooling) * square}px;width:${square}px;height:${square}px`;
-    for (const [labels, marked] of [
-      [side, query],
-      [head, key],
-    ] as const)
-      for (const [k, label] of [...labels.children].entries())
-        label.classList.toggle("hg-marked", k === marked);
+    if (key >= 0) place(cell, Math.floor(key / pooling) * square, at * square, square, square);
+    for (const label of marked) label.classList.remove("hg-marked");
+    marked = [side.children[query], head.children[key]].filter((label) => label !== undefined);
+    for (const label of marked) label.classList.add("hg-marked");
     const said =
       key < 0
         ? poolingText(pattern.queries, pattern.keys, pooling)

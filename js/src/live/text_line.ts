@@ -1,6 +1,6 @@
 /** The tokens of a text as chips: one of them is the query, and the keys are colored by what it attends to. */
 
-import { make, OWN_KEYS, on } from "../dom/elements";
+import { make, OWN_KEYS, on, perFrame } from "../dom/elements";
 import { marked } from "../inspector/tokens";
 import { isSpecial } from "./patterns";
 
@@ -56,6 +56,8 @@ export function makeTextLine(purpose: string, events: TextEvents | null, signal:
   let shown = -1;
   /** How each token is marked. */
   let drawn: string[] = [];
+  /** How all of them are to be marked. */
+  let marks: TextMarks | null = null;
 
   const chipOf = (token: string, k: number) =>
     make(
@@ -120,6 +122,49 @@ export function makeTextLine(purpose: string, events: TextEvents | null, signal:
     );
   }
 
+  const paint = (k: number) => {
+    if (!marks) return;
+    const { query, locked, strength, withoutFirst } = marks;
+    const chip = chips[k]!;
+    const isQuery = k === query;
+    const step = Math.round(STEPS * strength(k));
+    const isOut = k === 0 && withoutFirst;
+    // Muted, but to be read on a strong color too.
+    const isPale = (isOut || isSpecial(tokens[k]!)) && step < 0.4 * STEPS;
+    const mark = [step, isQuery, isQuery && locked, isOut, isPale].join();
+    if (mark === drawn[k]) return;
+    drawn[k] = mark;
+    chip.style.setProperty("--hg-strength", `${(100 * step) / STEPS}%`);
+    chip.classList.toggle("hg-query-token", isQuery);
+    chip.classList.toggle("hg-locked", isQuery && locked);
+    chip.classList.toggle("hg-left-out", isOut);
+    chip.classList.toggle("hg-pale", isPale);
+    if (events) chip.ariaSelected = String(isQuery && locked);
+  };
+  /** The first chip that ends below a height: chips stand in lines, one below the other. */
+  const firstBelow = (height: number) => {
+    let [low, high] = [0, chips.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      const { offsetTop, offsetHeight } = chips[middle]!;
+      if (offsetTop + offsetHeight > height) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  };
+  const paintSeen = () => {
+    const { scrollTop, clientHeight } = element;
+    // Where nothing has a size yet, all is taken to be in sight.
+    const isAll = clientHeight === 0 || element.scrollHeight <= clientHeight + 1;
+    const first = isAll ? 0 : firstBelow(scrollTop);
+    const bottom = scrollTop + clientHeight;
+    const seen: number[] = [];
+    for (let k = first; k < chips.length && (isAll || chips[k]!.offsetTop < bottom); k++) seen.push(k);
+    // Read first and written then, so that the lines are laid out once.
+    for (const k of seen) paint(k);
+  };
+  on(element, "scroll", perFrame(paintSeen, signal), signal, { passive: true });
+
   return {
     element,
     update: (next) => {
@@ -136,26 +181,15 @@ export function makeTextLine(purpose: string, events: TextEvents | null, signal:
         chips.at(-1)?.focus({ preventScroll: true });
       }
     },
-    mark: ({ query, locked, strength, withoutFirst }) => {
-      for (const [k, chip] of chips.entries()) {
-        const isQuery = k === query;
-        const step = Math.round(STEPS * strength(k));
-        const isOut = k === 0 && withoutFirst;
-        // Muted, but to be read on a strong color too.
-        const isPale = (isOut || isSpecial(tokens[k]!)) && step < 0.4 * STEPS;
-        const mark = [step, isQuery, isQuery && locked, isOut, isPale].join();
-        // Of a thousand tokens a pointer that moves changes a few.
-        if (mark === drawn[k]) continue;
-        drawn[k] = mark;
-        chip.style.setProperty("--hg-strength", `${(100 * step) / STEPS}%`);
-        chip.classList.toggle("hg-query-token", isQuery);
-        chip.classList.toggle("hg-locked", isQuery && locked);
-        chip.classList.toggle("hg-left-out", isOut);
-        chip.classList.toggle("hg-pale", isPale);
-        if (events) chip.ariaSelected = String(isQuery && locked);
-      }
+    mark: (next) => {
+      const before = marks?.query ?? -1;
+      marks = next;
+      const { query } = next;
+      // Of a thousand tokens those in sight are painted; the query is known to those who do not see them.
+      for (const k of [before, query]) if (chips[k]) paint(k);
+      paintSeen();
       if (!events) return;
-      const isHere = chips.some((chip) => chip.matches(":focus")) || element.matches(":hover");
+      const isHere = element.matches(":focus-within, :hover");
       if (!isHere) setStop(Math.max(0, query));
       // A long text scrolls to its query, unless that was chosen here.
       const chip = chips[query];
