@@ -267,10 +267,10 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     setText(name, sync.cells.model);
     name.title = sync.cells.model;
     badge.update(sync.cells.provenance, sync.cells.provenanceNote);
-    setText(notice, noticeOf(view.live, sync.version));
+    setText(notice, noticeOf(view.live, sync.version, sync.isPage));
     root.classList.toggle("hg-no-kernel", !view.live);
     query.update(sync.text, view.live);
-    copier.update(sync.text.selection, view.live);
+    copier.update(sync.text.selection, view.live && !sync.isPage);
     completing.update(sync.completions);
     showTabs();
     showStatus();

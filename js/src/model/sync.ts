@@ -30,6 +30,8 @@ import type {
 
 /** What headgrid uses of anywidget's model. */
 export interface Model {
+  /** Whether it stands in for a kernel on a page that has none: it does commands, and computes nothing. */
+  readonly isPage?: boolean;
   get(name: string): unknown;
   set(name: string, value: unknown): void;
   save_changes(): void;
@@ -88,6 +90,11 @@ export class Sync {
   #read<K extends Trait>(trait: K): Partial<Wire[K]> | undefined {
     const value = this.#model.get(trait);
     return value && typeof value === "object" ? (value as Partial<Wire[K]>) : undefined;
+  }
+
+  /** Whether there is no kernel, and the page itself does what it can. */
+  get isPage(): boolean {
+    return this.#model.isPage === true;
   }
 
   /** The version of the wire that Python speaks. */
