@@ -111,7 +111,7 @@ export function makeComposition(partners: Partners, cell: number, links: CellLin
               make("th", { scope: "col" }, "head"),
               make(
                 "td",
-                { "aria-hidden": "true" },
+                { class: "hg-z-axis", "aria-hidden": "true" },
                 make(
                   "div",
                   { class: "hg-z-names" },

@@ -46,11 +46,13 @@ export function makeArcView(events: HeatMapEvents, signal: AbortSignal): ArcView
   let most = 1;
   let rows: RowSpan = { first: 0, end: 0 };
   let drawn: unknown[] = [];
+  /** The room that there is: to ask for it in each frame would lay the page out in each. */
+  let room = { width: 0, height: 0, top: 0 };
   let marked: Element[] = [];
 
   const paint = (canvas: HTMLCanvasElement, choice: ArcChoice | null) => {
     const ratio = window.devicePixelRatio || 1;
-    const width = Math.max(0, sheet.clientWidth - 2 * SIDE);
+    const width = Math.max(0, room.width - 2 * SIDE);
     const height = (rows.end - rows.first) * ROW;
     const [across, down] = [Math.round(width * ratio), Math.round(height * ratio)];
     if (canvas.width !== across || canvas.height !== down)
@@ -94,8 +96,8 @@ export function makeArcView(events: HeatMapEvents, signal: AbortSignal): ArcView
     const count = Math.max(tokens.length, keys.length);
     sheet.style.height = `${count * ROW}px`;
     port.style.maxHeight = `${MOST_ROWS * ROW}px`;
-    rows = rowsInSight(count, port.scrollTop, port.clientHeight || MOST_ROWS * ROW);
-    const parts = [pattern, tokens, keys, withoutFirst, ramp, rows.first, rows.end, sheet.clientWidth];
+    rows = rowsInSight(count, room.top, room.height || MOST_ROWS * ROW);
+    const parts = [pattern, tokens, keys, withoutFirst, ramp, rows.first, rows.end, room.width];
     if (parts.every((part, k) => part === drawn[k])) return;
     drawn = parts;
     most = mostOf(pattern, withoutFirst);
@@ -122,6 +124,10 @@ export function makeArcView(events: HeatMapEvents, signal: AbortSignal): ArcView
   const show = () => {
     draw();
     point();
+  };
+  const remeasure = () => {
+    room = { width: sheet.clientWidth, height: port.clientHeight, top: port.scrollTop };
+    show();
   };
   const placeOf = (target: EventTarget | null) => {
     const at = (target as HTMLElement | null)?.closest<HTMLElement>("[data-at]")?.dataset.at;
@@ -154,8 +160,8 @@ export function makeArcView(events: HeatMapEvents, signal: AbortSignal): ArcView
     },
     signal,
   );
-  on(port, "scroll", perFrame(show, signal), signal, { passive: true });
-  const observer = new ResizeObserver(show);
+  on(port, "scroll", perFrame(remeasure, signal), signal, { passive: true });
+  const observer = new ResizeObserver(remeasure);
   observer.observe(element);
   atEnd(signal, () => observer.disconnect());
 

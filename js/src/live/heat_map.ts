@@ -71,6 +71,8 @@ export function makeHeatMap(events: HeatMapEvents, signal: AbortSignal): HeatMap
   let squares: Squares | null = null;
   let layout: HeatMapLayout = { pooling: 1, square: 0, labeled: false };
   let drawn: unknown[] = [];
+  /** The width that there is: to ask for it in each frame would lay the page out in each. */
+  let width = 0;
   /** The labels of the query and the key. */
   let marked: Element[] = [];
 
@@ -80,7 +82,7 @@ export function makeHeatMap(events: HeatMapEvents, signal: AbortSignal): HeatMap
     if (!state || element.hidden) return;
     const { pattern, tokens, keys, withoutFirst } = state;
     const letters = Math.max(...tokens.slice(0, MANY).map((token) => visible(token).length));
-    layout = layOutMap(pattern.queries, pattern.keys, element.clientWidth || SIDE + LABELS, letters);
+    layout = layOutMap(pattern.queries, pattern.keys, width || SIDE + LABELS, letters);
     const { pooling, square, labeled } = layout;
     const key = [pattern, withoutFirst, ramp, pooling, square, labeled, tokens, keys];
     if (!key.some((part, k) => part !== drawn[k])) return;
@@ -143,6 +145,7 @@ export function makeHeatMap(events: HeatMapEvents, signal: AbortSignal): HeatMap
     signal,
   );
   const observer = new ResizeObserver(() => {
+    width = element.clientWidth;
     draw();
     frame();
   });
@@ -154,6 +157,7 @@ export function makeHeatMap(events: HeatMapEvents, signal: AbortSignal): HeatMap
     update: (next, colors) => {
       state = next;
       ramp = colors;
+      width ||= element.clientWidth;
       draw();
       frame();
     },

@@ -1,6 +1,6 @@
 /** The tokens of a text as chips: one of them is the query, and the keys are colored by what it attends to. */
 
-import { make, OWN_KEYS, on, perFrame } from "../dom/elements";
+import { atEnd, make, OWN_KEYS, on, perFrame } from "../dom/elements";
 import { marked } from "../inspector/tokens";
 import { isSpecial } from "./patterns";
 
@@ -141,29 +141,47 @@ export function makeTextLine(purpose: string, events: TextEvents | null, signal:
     chip.classList.toggle("hg-pale", isPale);
     if (events) chip.ariaSelected = String(isQuery && locked);
   };
-  /** The first chip that ends below a height: chips stand in lines, one below the other. */
-  const firstBelow = (height: number) => {
-    let [low, high] = [0, chips.length];
+  /** Where the chips are, which is measured once for each layout: to ask while they change would lay them out anew. */
+  let layout: { tops: number[]; line: number; height: number } | null = null;
+  let scrolled = 0;
+  const measured = () => {
+    if (!layout) {
+      scrolled = element.scrollTop;
+      layout = {
+        tops: chips.map((chip) => chip.offsetTop),
+        line: chips[0]?.offsetHeight ?? 0,
+        height: element.clientHeight,
+      };
+    }
+    return layout;
+  };
+  /** The first chip at a height or below: chips stand in lines, one below the other. */
+  const firstBelow = (tops: readonly number[], height: number) => {
+    let [low, high] = [0, tops.length];
     while (low < high) {
       const middle = (low + high) >> 1;
-      const { offsetTop, offsetHeight } = chips[middle]!;
-      if (offsetTop + offsetHeight > height) high = middle;
+      if (tops[middle]! > height) high = middle;
       else low = middle + 1;
     }
     return low;
   };
   const paintSeen = () => {
-    const { scrollTop, clientHeight } = element;
-    // Where nothing has a size yet, all is taken to be in sight.
-    const isAll = clientHeight === 0 || element.scrollHeight <= clientHeight + 1;
-    const first = isAll ? 0 : firstBelow(scrollTop);
-    const bottom = scrollTop + clientHeight;
-    const seen: number[] = [];
-    for (let k = first; k < chips.length && (isAll || chips[k]!.offsetTop < bottom); k++) seen.push(k);
-    // Read first and written then, so that the lines are laid out once.
-    for (const k of seen) paint(k);
+    const { tops, line, height } = measured();
+    // Where nothing has a size, all is taken to be in sight.
+    const end = height ? firstBelow(tops, scrolled + height) : chips.length;
+    for (let k = height ? firstBelow(tops, scrolled - line - 1) : 0; k < end; k++) paint(k);
   };
-  on(element, "scroll", perFrame(paintSeen, signal), signal, { passive: true });
+  const scrolls = () => {
+    scrolled = element.scrollTop;
+    paintSeen();
+  };
+  const observer = new ResizeObserver(() => {
+    layout = null;
+    paintSeen();
+  });
+  observer.observe(element);
+  atEnd(signal, () => observer.disconnect());
+  on(element, "scroll", perFrame(scrolls, signal), signal, { passive: true });
 
   return {
     element,
@@ -172,7 +190,7 @@ export function makeTextLine(purpose: string, events: TextEvents | null, signal:
       const focused = element.querySelector(":focus") !== null;
       tokens = next;
       chips = next.map(chipOf);
-      [stop, shown, drawn] = [-1, -1, []];
+      [stop, shown, drawn, layout] = [-1, -1, [], null];
       // The blanks between chips are for those who copy them.
       element.replaceChildren(...chips.flatMap((chip) => [chip, " "]));
       if (events) for (const chip of chips) chip.tabIndex = -1;
@@ -185,15 +203,18 @@ export function makeTextLine(purpose: string, events: TextEvents | null, signal:
       const before = marks?.query ?? -1;
       marks = next;
       const { query } = next;
+      const isHere = events !== null && element.matches(":focus-within, :hover");
+      const { tops, line, height } = measured();
+      const top = tops[query] ?? 0;
+      // A long text scrolls to its query where that is not in sight, unless it was chosen here.
+      const isOut = top < scrolled || top + line > scrolled + height;
+      if (events && height && !isHere && query !== shown && isOut)
+        element.scrollTop = scrolled = Math.max(0, top - height / 2);
       // Of a thousand tokens those in sight are painted; the query is known to those who do not see them.
       for (const k of [before, query]) if (chips[k]) paint(k);
       paintSeen();
       if (!events) return;
-      const isHere = element.matches(":focus-within, :hover");
       if (!isHere) setStop(Math.max(0, query));
-      // A long text scrolls to its query, unless that was chosen here.
-      const chip = chips[query];
-      if (chip && !isHere && query !== shown) element.scrollTop = chip.offsetTop - element.clientHeight / 2;
       shown = query;
     },
   };
