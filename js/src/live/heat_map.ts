@@ -89,7 +89,8 @@ export function makeHeatMap(events: HeatMapEvents, signal: AbortSignal): HeatMap
     drawn = key;
     squares = squaresOf(pattern, pooling, withoutFirst);
     drawSquares(canvas, squares, ramp);
-    canvas.style.cssText = `width:${squares.columns * square}px;height:${squares.rows * square}px`;
+    for (const node of [canvas, plot])
+      node.style.cssText = `width:${squares.columns * square}px;height:${squares.rows * square}px`;
     element.style.setProperty("--hg-square", `${square}px`);
     side.replaceChildren(...labelsOf(tokens));
     head.replaceChildren(...labelsOf(keys));
