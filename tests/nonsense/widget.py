@@ -53,6 +53,35 @@ ROWS["grid.color_by(diverging=it)"] = Row(
 )
 for what in ("ov_norm", [[1.0] * 4] * 3):  # an array has no norms to fold, and what is none is refused all the same
     ROWS[f"grid.color_by({what!r:.9}, ln=it)"] = Row(lambda w, it, what=what: colors(w, what, ln=it), own=LN)
+
+
+def ranked(w: SimpleNamespace) -> Any:
+    """The grid, in the colors of the numbers 0 to 11."""
+    w.grid.color_by(np.arange(12.0).reshape(3, 4))
+    return w.grid
+
+
+def named(text: str) -> Any:
+    """Whether a selection is this one."""
+    return lambda found: str(found) == text
+
+
+REAL = (*ONE, "1.0", "0.5", "np.float32(0.5)")
+ROWS["grid.top(it)"] = Row(
+    lambda w, it: ranked(w).top(it), each((ONE, named("l2h3")), (("10**30", "10**5000"), named("l*h*")))
+)
+ROWS["grid.top(1, largest=it)"] = Row(
+    lambda w, it: ranked(w).top(1, largest=it), each((TRUE, named("l2h3")), (FALSE, named("l0h0")))
+)
+ROWS["grid.where(min=it)"] = Row(
+    lambda w, it: ranked(w).where(min=it),
+    each((REAL, named("l0h1-3 | l1-2h*")), (("-1", "-10**30"), named("l*h*")), (("10**30",), named("none"))),
+)
+ROWS["grid.where(max=it)"] = Row(
+    lambda w, it: ranked(w).where(max=it, min=-1),
+    each((ONE, named("l0h0-1")), (("1.0",), named("l0h0-1")), (("0.5", "np.float32(0.5)"), named("l0h0")),
+         (("-1", "-10**30"), named("none")), (("10**30",), named("l*h*")), (("None",), named("l*h*"))),
+)  # fmt: skip
 ROWS["grid.plot(it)"] = Row(lambda w, it: w.grid.plot(it).get_xlabel(), {"None": "head"}, SEVERAL)
 ROWS["grid.plot(nonsense=it)"] = Row(lambda w, it: w.grid.plot(nonsense=it))
 ROWS["grid.to_html(progress=it)"] = Row(

@@ -54,7 +54,7 @@ def test_selecting_in_python_moves_the_cells_in_one_message(monkeypatch: pytest.
     assert on(grid) == ["l0h1"]
     assert states == [{"cells", "partial", "text", "history"}]
     assert grid.text["selection"] == "l0h1 | l2 mlp n3"
-    assert grid.text["counts"] == "1 head, parts of 2 heads and 1 MLP"
+    assert grid.text["counts"] == "1 head, parts of 1 MLP; the head's K and V also serve heads 0, 2"
     assert (grid.text["n_selected"], grid.text["n_params"]) == (grid.selection.n_params, grid.anatomy.n_params)
 
 

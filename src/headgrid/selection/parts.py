@@ -7,7 +7,7 @@ equal dictionaries, and a selection of heads costs nothing for the neurons of a 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -102,6 +102,13 @@ def heads(stack: Stack, chosen: Bools) -> Parts:
 def siblings(anatomy: Anatomy, chosen: Parts) -> Parts:
     """The heads that read chosen key or value weights, of which no query or output weight is chosen."""
     found: Parts = {}
+    for stack, bits in sibling_heads(anatomy, chosen):
+        found = union(found, heads(stack, bits))
+    return found
+
+
+def sibling_heads(anatomy: Anatomy, chosen: Parts) -> Iterator[tuple[Stack, Bools]]:
+    """The same of each stack that has any key or value weight chosen, `[n_layers, n_heads]`."""
     for stack in anatomy.stacks:
         if stack.n_kv_heads < stack.n_heads:
             of_heads = [chosen[key] for key in stack.roles("q", "o") if key in chosen]
@@ -109,8 +116,7 @@ def siblings(anatomy: Anatomy, chosen: Parts) -> Parts:
             if shared:
                 readers = np.logical_or.reduce(shared)[:, stack.kv_head_of]
                 own = np.logical_or.reduce(of_heads) if of_heads else np.zeros_like(readers)
-                found = union(found, heads(stack, readers & ~own))
-    return found
+                yield stack, np.asarray(readers & ~own)
 
 
 def spread(stack: Stack, chosen: Bools, role: str, letter: str) -> Bools:

@@ -23,6 +23,7 @@ from headgrid.widget.compute.scheduler import Scheduler
 from headgrid.widget.export import fallback
 from headgrid.widget.state.grid_spec import cells_of
 from headgrid.widget.state.grid_state import GridState
+from headgrid.widget.state.head_values import HeadValues
 from headgrid.widget.state_widget import StateWidget
 from headgrid.widget.wire.schema import TRAITS, Band, Ln
 
@@ -80,13 +81,16 @@ class HeadGrid(StateWidget):
     def select(self, what: Selectable) -> Selection:
         """Select what a text, a list of texts, (layer, head) pairs or a selection names; every view follows.
 
+        A text may say heads by the values that they are colored by now: `top 10`, `bottom 3`, `> 0.6`, `top 10 - l0`.
+
         Returns:
             The new selection.
 
         Raises:
-            SelectionError: when the text does not parse or names what the model does not have; nothing changes then.
+            SelectionError: when the text does not parse or names what the model does not have; where it is about values
+                and no head has one; nothing changes then.
         """
-        self.selection = self.anatomy.select(what)
+        self.selection = what
         return self.selection
 
     def undo(self) -> Selection:
@@ -141,6 +145,48 @@ class HeadGrid(StateWidget):
             what = what.to_colors()
         self._scheduler.coloring.color_by(what, label, diverging, arguments.one_of("ln", ln, LNS))
 
+    def top(self, k: int, largest: bool = True) -> Selection:
+        """The k heads with the largest of the values that the cells are colored by now, in all stacks: a new selection.
+
+        Of equal values those of earlier layers count first. `grid.select("top 10")` selects them.
+
+        Args:
+            k: how many; all that have a value where these are fewer.
+            largest: whether the largest are meant; else the smallest.
+
+        Raises:
+            ValueError: when the cells have no colors, or no head has a value.
+        """
+        k, largest = arguments.integer("k", k, least=0, what="a number of heads"), arguments.flag("largest", largest)
+        return self._valued().top(k, largest)
+
+    def where(self, *, min: float | None = None, max: float | None = None) -> Selection:
+        """The heads whose value is at least `min`, at most `max`, or both: of what the cells are colored by now.
+
+        `grid.select("> 0.6")` selects those above.
+
+        Raises:
+            ValueError: when neither is given; when the cells have no colors, or no head has a value.
+
+        Example:
+            >>> grid.color_by("copying_score")
+            >>> grid.select(grid.where(min=0.3) - "l0")
+            Selection('l1h2')
+        """
+        bounds = {"min": (">=", min), "max": ("<=", max)}
+        given = [(sign, arguments.number(name, bound)) for name, (sign, bound) in bounds.items() if bound is not None]
+        if not given:
+            raise ValueError("where takes a bound: where(min=0.5), where(max=-0.5), or both")
+        heads = self._valued()
+        first, *others = [heads.where(sign, bound) for sign, bound in given]
+        return first & others[0] if others else first
+
+    def _valued(self) -> HeadValues:
+        heads = self._state.head_values
+        if heads.missing:
+            raise ValueError(heads.missing)
+        return heads
+
     def copy(self) -> HeadGrid:
         """A grid of its own of the same model, with the same selection, saved selections and colors.
 
@@ -177,6 +223,10 @@ class HeadGrid(StateWidget):
     def to_html(self, path: FilePath | None = None, progress: Progress = False) -> str | None:
         """The grid as a page that works offline, with what the inspector says of the selected cells.
 
+        With a task it has the attention patterns of all heads on the row that is shown, up to 4 MB; beyond that those
+        of the looked-at and the selected heads. It has every metric that was computed of heads, and in models of at
+        most 200 heads all those of the weights. The page says what it has.
+
         Args:
             path: where to write it; without, it is returned. So for `to_svg` and `to_png`.
             progress: who is told of each cell that is read; True shows a bar.
@@ -185,11 +235,13 @@ class HeadGrid(StateWidget):
             FileNotFoundError, IsADirectoryError: when there is no such folder, or when the path is one.
         """
         from headgrid.widget.export import files
+        from headgrid.widget.export.precompute_live import PageSources
 
         self._scheduler.recheck_now()
         with self._lock:
             traits = self.get_state([trait for trait in TRAITS if trait in self.keys])
-        return files.to_html(self._state, self._scheduler.cache, traits, path, progress)
+        sources = PageSources(self.model, self._scheduler.coloring, self._scheduler.table)
+        return files.to_html(self._state, self._scheduler.cache, traits, path, progress, sources)
 
     def to_svg(self, path: FilePath | None = None, *, marks: Sequence[str] = ()) -> str | None:
         """The grid as it is now, as an SVG picture; `path` and errors as of `to_html`.

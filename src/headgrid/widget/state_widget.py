@@ -20,7 +20,7 @@ from headgrid.widget.state.grid_state import GridState
 from headgrid.widget.state.saved import Saved
 from headgrid.widget.transaction import TransactionWidget
 from headgrid.widget.wire import empty, validate
-from headgrid.widget.wire.schema import Complete, Focus, LiveQuery, Prompt, QueryError, Recolor
+from headgrid.widget.wire.schema import CodeQuery, Complete, Focus, LiveQuery, Prompt, QueryError, Recolor
 from headgrid.widget.wire.validate import Message, Receiver
 
 T = TypeVar("T")
@@ -143,7 +143,7 @@ class StateWidget(TransactionWidget):
             other.saved.take_over(self.saved)
 
     def _select(self, value: Selectable) -> None:
-        chosen = self._state.anatomy.select(value)
+        chosen = self._state.selected(value)
         self._change(lambda state: state.history.change(chosen))
 
     def _give_task(self, value: Any) -> None:
@@ -212,6 +212,7 @@ class StateWidget(TransactionWidget):
         state.focus, state.recolor = cast(Focus, self.focus), cast(Recolor, self.recolor)
         state.complete = cast(Complete, self.complete)
         state.prompt, state.live_query = cast(Prompt, self.prompt), cast(LiveQuery, self.live_query)
+        state.code_query = cast(CodeQuery, self.code_query)
         self._scheduler.resume()
 
     # ---- browser -> Python
@@ -304,6 +305,11 @@ class StateWidget(TransactionWidget):
     def _on_live_query(self, change: Any) -> None:
         self._state.live_query = change["new"]
         self._scheduler.live.refresh()
+
+    @traitlets.observe("code_query")
+    def _on_code_query(self, change: Any) -> None:
+        self._state.code_query = change["new"]
+        self._scheduler.code.ask()
 
     # ---- its life
 

@@ -20,11 +20,11 @@ T = TypeVar("T")
 
 DERIVED = (
     "selection", "cells", "partial", "text", "history", "summary", "selected_heads", "arrows", "colors", "progress",
-    "task_state", "live", "thumbnails", "effect",
+    "task_state", "live", "thumbnails", "effect", "heads_table", "code",
 )  # fmt: skip
 """The traits that Python writes, and that change. What a browser wrote last is what it asks, and stays."""
 
-SENT = [trait for trait in TRAITS if trait not in ("spec", "precomputed")]
+SENT = [trait for trait in TRAITS if trait != "spec" and not trait.startswith("precomputed")]
 """The traits that are sent to a browser whose state may not be the true one."""
 
 

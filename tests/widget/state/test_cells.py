@@ -130,18 +130,6 @@ def test_cells_of_many_clicks_come_back_as_they_were(family: str, data: st.DataO
     clicked_cells_come_back(family, data)
 
 
-def test_a_selection_is_counted_in_the_words_of_its_cells() -> None:
-    cells = grid("gpt2")
-
-    def counts(text: str) -> str:
-        return cells.counts(*cells.coverage(cells.anatomy.select(text).parts))
-
-    assert counts("none") == "nothing is selected"
-    assert counts("l1h2") == "1 head"
-    assert counts("l0-1h2 | l0 mlp | embed | pos") == "2 heads, 1 MLP, 2 embeddings"
-    assert counts("l1h2 | l0h1.q | l0h3.v | l2 mlp n3") == "1 head, parts of 2 heads and 1 MLP"
-
-
 def test_a_cell_that_is_not_there_is_refused() -> None:
     cells = grid("gpt2")
     with pytest.raises(IndexError, match=f"there is no cell {cells.n_cells}; the grid has {cells.n_cells}"):

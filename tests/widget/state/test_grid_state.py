@@ -81,7 +81,7 @@ def test_the_traits_of_a_selection_are_those_of_its_coverage(state: GridState) -
     assert (traits["cells"], traits["partial"]) == (pack(whole), pack(some))
     assert (traits["text"]["selection"], traits["text"]["counts"]) == (
         "l0h1 | l2 mlp n3",
-        "1 head, parts of 2 heads and 1 MLP",
+        "1 head, parts of 1 MLP; the head's K and V also serve heads 0, 2",
     )
 
 

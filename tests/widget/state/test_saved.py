@@ -131,7 +131,7 @@ def test_its_repr_is_a_small_table(grid: hg.HeadGrid) -> None:
     grid.saved["induction"] = "l0h1 | l1h2"
     grid.saved["a\nb"] = "l0 mlp n3"
     assert repr(grid.saved).splitlines() == [
-        "induction  #0072b2  2 heads, parts of 4 heads  l0h1 | l1h2",
+        "induction  #0072b2  2 heads; their K and V also serve 4 other heads  l0h1 | l1h2",
         "a b        #d55e00  parts of 1 MLP  l0 mlp n3",
     ]
 

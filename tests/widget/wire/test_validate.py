@@ -18,7 +18,7 @@ import headgrid as hg
 from headgrid.widget.wire import schema, validate
 from headgrid.widget.wire.schema import pack, unpack
 
-WRITTEN_BY_THE_BROWSER = {"complete", "commands", "focus", "recolor", "prompt", "live_query"}
+WRITTEN_BY_THE_BROWSER = {"complete", "commands", "focus", "recolor", "prompt", "live_query", "code_query"}
 
 
 @pytest.fixture
@@ -161,16 +161,20 @@ ASKS = {"n": 1, "row": 0, "panel": True, "thumbnails": False}
         ("live_query", {**ASKS, "row": True}, "a query of what heads do whose 'row' is no number from 0 on"),
         ("live_query", {**ASKS, "panel": 1}, "a query of what heads do whose 'panel' is neither true nor false"),
         ("live_query", {"n": 1, "row": 0, "panel": True}, "whose 'thumbnails' is neither true nor false"),
+        ("code_query", [1], "a query of code that is no numbered library but a list"),
+        ("code_query", {"n": None, "library": "torch"}, "a query of code whose 'n' is no number from 0 on"),
+        ("code_query", {"n": 1, "library": "keras"}, "whose 'library' is none of torch, transformer_lens, nnsight, "),
+        ("code_query", {"n": 1, "library": ["torch"]}, "a query of code whose 'library' is none of torch"),
     ],
     ids=repr,
 )
-def test_a_text_and_a_row_come_in_one_form(grid: hg.HeadGrid, trait: str, bad: Any, why: str) -> None:
+def test_a_text_a_row_and_a_library_come_in_one_form(grid: hg.HeadGrid, trait: str, bad: Any, why: str) -> None:
     before = dict(getattr(grid, trait))
     grid.set_state({trait: bad})
     valid(grid)
     assert why in said(grid)
     assert getattr(grid, trait) == before
-    good = PROMPT if trait == "prompt" else ASKS
+    good = {"prompt": PROMPT, "live_query": ASKS, "code_query": {"n": 1, "library": "nnsight"}}[trait]
     grid.set_state({trait: {**good, "more": 1}})
     assert getattr(grid, trait) == good
 
@@ -230,7 +234,7 @@ scalars = st.one_of(
     st.binary(max_size=12).map(memoryview),
 )
 FIELDS = ("n", "text", "at", "cell", "ln", "metric", "do", "name", "value", "by", "off", "items", "error", "message",
-          "contrast", "row", "panel", "thumbnails")  # fmt: skip
+          "contrast", "row", "panel", "thumbnails", "library")  # fmt: skip
 anything = st.recursive(
     scalars,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(FIELDS) | st.text(), inner, max_size=7),
@@ -258,6 +262,7 @@ likely = {
     "live_query": st.fixed_dictionaries(
         {"n": number, "row": number, "panel": st.booleans(), "thumbnails": st.booleans()}
     ),
+    "code_query": st.fixed_dictionaries({"n": number, "library": st.sampled_from(["torch", "devinterp", "jax"])}),
     "_view_count": st.integers(-1, 3),
 }
 traits = st.sampled_from(

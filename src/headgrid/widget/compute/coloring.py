@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from headgrid.circuits.norms import LNS
+from headgrid.utils.arguments import Floats
 from headgrid.widget.compute import task_numbers, to_wire
 from headgrid.widget.compute.shared_copy import SharedCopy
 from headgrid.widget.compute.summary_cache import SummaryCache
@@ -36,6 +38,9 @@ class Coloring:
         cache: reads the weights.
         worker: runs what a browser asks for.
         model, shared: its model, which a caller's own thread runs, and the copy that the worker runs.
+
+    Attributes:
+        changed: called when other numbers are known of the heads, or other colors shown.
     """
 
     def __init__(
@@ -45,6 +50,7 @@ class Coloring:
         self._state, self._cache, self._worker = state, cache, worker
         self._model, self._shared = model, shared
         self._numbers = TaskNumbers(state.index)
+        self.changed: Callable[[], object] = lambda: None
         # how many changes of the weights had been seen before what the colors show was computed; -1 where they show
         # nothing of the weights, or say already that these have changed
         self._changes = -1
@@ -56,6 +62,37 @@ class Coloring:
         if not (self._cache.readable and has_heads):
             return ()
         return (*task_numbers.offered(self._state.task), *cell_colors.QUANTITIES)
+
+    def known_numbers(self) -> dict[str, tuple[Floats, str]]:
+        """Name of a number of the task -> what was read, `[n_cells]`, and what a legend adds, if it is still true."""
+        if self._shared is None:
+            return {}
+        return self._numbers.known(self._state.task, self._shared.version(self._cache.changes))
+
+    def every(self, compute: bool) -> list[Colors]:
+        """The colors of every metric that was computed, for a page, and for any thread.
+
+        Args:
+            compute: whether to compute those of the weights that were not, with norms folded.
+        """
+        found: list[Colors] = []
+        known, index = self.known_numbers(), self._state.index
+        for what in self.quantities:
+            if what.live:
+                if what.name in known:
+                    numbers, said = known[what.name]
+                    found.append(cell_colors.of_task(index, what, numbers, None, None, said))
+                continue
+            for ln in LNS:
+                scans = self._cache.known_scans(ln).get(what.family)
+                try:
+                    if compute and ln == LNS[0]:
+                        scans = self._cache.scans(what.family, ln)
+                    if scans:
+                        found.append(cell_colors.of_scans(index, what, scans))
+                except Exception:  # there is no such number of this model, as its menu says when it is chosen
+                    continue
+        return found
 
     def snapshot(self) -> Callable[[], None]:
         """A function that restores the present state."""
@@ -128,6 +165,7 @@ class Coloring:
         self._numbers.forget()
         colors = self._state.colors
         if colors["metric"] not in task_numbers.NAMES:
+            self.changed()
             return
         self.stop()
         what = next((one for one in self.quantities if one.name == colors["metric"]), None)
@@ -185,6 +223,7 @@ class Coloring:
     def _show(self, found: Colors, changes: int = -1) -> None:
         self._changes = changes
         self._state.show("colors", found)
+        self.changed()
 
     def _compute(self, asked: Recolor, what: Quantity, turn: Turn) -> None:
         found, changes = self._computed(what, asked["ln"], self.telling(turn.show), turn.cancelled)

@@ -11,7 +11,9 @@ from headgrid.anatomy.anatomy import Bools
 from headgrid.torch_state import shielded
 from headgrid.weights import Weights
 from headgrid.widget.compute import ipython_events, silent_cells, to_wire, weight_location
+from headgrid.widget.compute.code_writer import CodeWriter
 from headgrid.widget.compute.coloring import Coloring
+from headgrid.widget.compute.heads_table import TableOfHeads
 from headgrid.widget.compute.live import Live
 from headgrid.widget.compute.selected_heads import SelectedHeads, still_true
 from headgrid.widget.compute.shared_copy import SharedCopy
@@ -43,6 +45,8 @@ class Scheduler:
         worker: runs what takes long.
         coloring: colors the cells.
         live: reads what heads do on the task.
+        table: shows the selected heads with their metrics.
+        code: writes the selection as code.
         watched: whether anybody may look: until then nothing is computed for a selection.
         compared: the selected heads that are compared, and the age of the cache that this was asked with.
     """
@@ -55,6 +59,9 @@ class Scheduler:
         shared = None if self._model is None else SharedCopy(self._model)
         self.coloring = Coloring(state, self.cache, self.worker, self._model, shared)
         self.live = Live(state, self._model, tokenizer, shared, self.cache, self.worker, self.coloring, self.recheck)
+        self.table = TableOfHeads(state, self.cache, self.worker, self.coloring)
+        self.coloring.changed = self._tabulate
+        self.code = CodeWriter(state, self.worker)
         self.watched = self._waits = self._asleep = False
         self.compared: tuple[SelectedHeads, int] | None = None
         self._age = self.cache.age  # of what is shown of the cell in focus
@@ -80,6 +87,7 @@ class Scheduler:
     def sleep(self) -> None:
         """Nobody looks any more: stop what runs, end the thread, and forget what can be read again."""
         self._asleep, self.watched, self.compared = True, False, None
+        self.table.stop()
         self.worker.rest()
         self.cache.forget()
         self.live.sleep()
@@ -113,8 +121,10 @@ class Scheduler:
         if state.completions["complete"] != state.complete["n"]:
             state.show_completions()
         self.compared = None
+        self.table.stop()
         self.compare()
         self.live.resume()
+        self.code.resume()
 
     def close(self) -> None:
         """Stop everything for good."""
@@ -204,7 +214,8 @@ class Scheduler:
     # ---- the selected heads
 
     def compare(self) -> None:
-        """Have the selected heads compared, if they are not the same as before."""
+        """Have the selected heads compared, if they are not the same as before, and their table shown."""
+        self._tabulate()
         if not (self.watched and self.cache.readable):
             return
         state, ln = self._state, self._state.focus["ln"]
@@ -227,6 +238,10 @@ class Scheduler:
             self._wait_at_the_end()
         state.show("selected_heads", shown)
         state.show("arrows", arrows)
+
+    def _tabulate(self) -> None:
+        if self.watched:
+            self.table.refresh()
 
     def _compare(self, now: SelectedHeads, turn: Turn) -> None:
         found = now.summary(self.cache, self._state.cells, turn.check)

@@ -262,6 +262,14 @@ class SummaryCache:
             raise faults[0]
         return found
 
+    def known_scans(self, ln: Ln) -> dict[str, dict[str, Scan]]:
+        """Family -> stack -> scan: those that are kept, whether or not the weights have changed since. Quick."""
+        found: dict[str, dict[str, Scan]] = {}
+        for (stack, family, at), scan_of_stack in list(self._scans.items()):
+            if at == ln:
+                found.setdefault(family, {})[stack] = scan_of_stack
+        return found
+
     # ---- what is kept
 
     def forget(self) -> None:

@@ -105,6 +105,12 @@ class TaskNumbers:
             raise ValueError(_no_target(name))
         return kept[name]
 
+    def known(self, task: Task | None, version: WeightsStamp) -> dict[str, tuple[Floats, str]]:
+        """What `read` has given of a task and is still true, by name."""
+        if self._of is None or self._of[0] is not task or self._of[1] != version:
+            return {}
+        return dict(self._kept)
+
     def forget(self) -> None:
         """Forget what was computed."""
         self._of, self._kept = None, {}

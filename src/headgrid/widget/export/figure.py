@@ -31,7 +31,7 @@ def scene_of(grid: GridState, marks: Sequence[str] = ()) -> Scene:
         return Scene(
             title=grid.anatomy.title,
             selection=str(grid.selection),
-            counts=cells.counts(on, partial),
+            counts=grid.text()["counts"],
             bands=cells.bands,
             absent=cells.absent,
             zero=grid.silent,

@@ -14,6 +14,7 @@ from headgrid.plots.style import LEGEND, LIGHT
 from headgrid.utils import arguments, files
 from headgrid.widget.compute.summary_cache import SummaryCache
 from headgrid.widget.export import figure, html
+from headgrid.widget.export.precompute_live import PageSources
 from headgrid.widget.state.grid_state import GridState
 
 FilePath: TypeAlias = "str | os.PathLike[str]"
@@ -67,6 +68,7 @@ def to_html(
     traits: Mapping[str, Any],
     path: FilePath | None = None,
     progress: Progress = False,
+    sources: PageSources | None = None,
 ) -> str | None:
     """The grid as a page of its own, with what the inspector says of the selected cells; `page` says what is in it.
 
@@ -76,13 +78,14 @@ def to_html(
         traits: the traits of its widget, as they are sent.
         path: where to write it; without, it is returned.
         progress: who is told of each cell that is read; True shows a bar.
+        sources: what knows more of the heads; None for a page with no more than the widget shows.
 
     Raises:
         FileNotFoundError, IsADirectoryError: when there is no such folder, or when the path is one.
     """
     if path is not None:
         files.checked(path)  # before minutes of reading
-    return _text(html.html(grid, cache, traits, arguments.progress(progress)), path)
+    return _text(html.html(grid, cache, traits, arguments.progress(progress), sources), path)
 
 
 def plot(grid: GridState, ax: Axes | None = None, **style: Any) -> Axes:

@@ -14,8 +14,9 @@ from typing import Any
 from headgrid.circuits.progress import Progress
 from headgrid.selection.selection import Selection
 from headgrid.widget.compute.summary_cache import SummaryCache
-from headgrid.widget.export import figure, precompute, shapes, widget_state
+from headgrid.widget.export import figure, precompute, precompute_live, shapes, widget_state
 from headgrid.widget.export.precompute import Precomputed
+from headgrid.widget.export.precompute_live import LiveContents, PageSources
 from headgrid.widget.state.grid_state import GridState
 from headgrid.widget.wire import empty
 
@@ -53,7 +54,10 @@ LONGEST = 600
 """The letters of a selection's text that the page itself shows; the widget has all of it."""
 
 
-def html(grid: GridState, cache: SummaryCache, traits: Mapping[str, Any], progress: Progress = False) -> str:
+def html(
+    grid: GridState, cache: SummaryCache, traits: Mapping[str, Any], progress: Progress = False,
+    sources: PageSources | None = None,
+) -> str:  # fmt: skip
     """The page of a grid as it is now.
 
     Args:
@@ -61,11 +65,13 @@ def html(grid: GridState, cache: SummaryCache, traits: Mapping[str, Any], progre
         cache: reads its weights.
         traits: the traits of its widget, as they are sent.
         progress: who is told of each cell that is read; True shows a bar.
+        sources: what knows more of the heads; None for a page with no more than the widget shows.
     """
     title, drawn = shapes.readable(grid.anatomy.title), figure.to_svg(figure.scene_of(grid))
     found = precompute.precompute(grid, cache, progress)
-    models = {"headgrid": widget_state.model(state(grid, cache, traits, found))}
-    lines = "".join(f"<p>{line}</p>" for line in _said(grid, found))
+    live = precompute_live.NOTHING if sources is None else precompute_live.precompute_live(grid, sources)
+    models = {"headgrid": widget_state.model(state(grid, cache, {**traits, **live.traits}, found))}
+    lines = "".join(f"<p>{line}</p>" for line in _said(grid, found, live))
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{escape(POLICY)}">\n'
@@ -98,7 +104,7 @@ def state(grid: GridState, cache: SummaryCache, traits: Mapping[str, Any], found
     }
 
 
-def _said(grid: GridState, found: Precomputed) -> list[str]:
+def _said(grid: GridState, found: Precomputed, live: LiveContents) -> list[str]:
     """The page's remarks on itself, as HTML."""
 
     def words(cells: Any) -> str:
@@ -115,6 +121,7 @@ def _said(grid: GridState, found: Precomputed) -> list[str]:
             f"A page keeps {precompute.MOST} cells. {n:,} more {'is' if n == 1 else 'are'} selected and left out of "
             f"what can be looked at: <code>{words(found.left_out)}</code>."
         )
+    lines += map(escape, live.notes)
     lines.append(f"Written by headgrid {_version()}; it works without a network and without a kernel.")
     return lines
 

@@ -99,6 +99,21 @@ def metrics(offered: Sequence[Quantity]) -> list[Metric]:
     return [{"name": one.name, "label": one.label, "help": one.help, "live": one.live} for one in offered]
 
 
+def values_of(index: CellIndex, scans: Mapping[str, Scan]) -> dict[str, Floats]:
+    """All numbers that scans have, by their names, each `[n_cells]`, NaN where there is none.
+
+    Args:
+        index: the cells.
+        scans: name of a stack -> its scan.
+    """
+    found: dict[str, Floats] = {}
+    for stack, scan in scans.items():
+        for name, numbers in scan.metrics().items():
+            values = found.setdefault(name, np.full(index.n_cells, np.nan))
+            values[index.stacks[stack].cells("head")] = numbers.numpy()
+    return found
+
+
 def of_scans(
     index: CellIndex,
     what: Quantity,
@@ -114,14 +129,11 @@ def of_scans(
         scans: name of a stack -> its scan.
         label, diverging: what the legend shows; None for what the number has.
     """
-    values, notes = np.full(index.n_cells, np.nan), list[str]()
-    for name, scan in scans.items():
-        notes += scan.notes
-        found = scan.metrics().get(what.name)  # None where tokens are not both read and written
-        if found is not None:
-            values[index.stacks[name].cells("head")] = found.numpy()
+    # none where tokens are not both read and written
+    values = values_of(index, scans).get(what.name, np.full(index.n_cells, np.nan))
     if not np.isfinite(values).any():
-        reasons = " ".join(note for note in dict.fromkeys(notes) if what.label in note)
+        notes = dict.fromkeys(note for scan in scans.values() for note in scan.notes)
+        reasons = " ".join(note for note in notes if what.label in note)
         raise ValueError(reasons or f"no head of this model has a {what.label}")
     painted = _painted(values, what.label if label is None else label, diverging, what.ends)
     return {**painted, "metric": what.name, "ln": next(scan.ln for scan in scans.values())}

@@ -16,7 +16,7 @@ from typing import cast
 
 import numpy as np
 
-from headgrid.anatomy.anatomy import Anatomy, Bools, Stack, count_of
+from headgrid.anatomy.anatomy import Anatomy, Bools, Stack
 from headgrid.anatomy.names import MAIN
 from headgrid.anatomy.roles import OUTSIDE_LAYERS, bare, role_of
 from headgrid.selection import parts
@@ -98,6 +98,9 @@ class Cells:
         tooltips: what stands behind the cells; `bands` says which tooltip each cell has.
         n_cells: how many cells there are, absent ones included.
         absent: which cells have no part behind them, shape `[n_cells]`.
+        kinds, labels: the kind of each cell, `[n_cells]`, and the label of its column.
+        is_head: which cells are heads that there are, `[n_cells]`.
+        groups: a number for each cell, `[n_cells]`, that heads with the same key and value share; -1 for no such cell.
     """
 
     def __init__(self, anatomy: Anatomy) -> None:
@@ -109,9 +112,13 @@ class Cells:
         self.n_cells = sum(rows * columns for rows, columns in (area.shape for area in self._areas))
         self.bands = [area.band for area in self._areas]
         self.absent = ~self.coverage(parts.everything(anatomy))[0]
-        kinds = [column["kind"] for band in self.bands for _ in band["rows"] for column in band["columns"]]
-        self._kinds = np.array(kinds)
-        self._heads = (self._kinds == "head") & ~self.absent
+        columns = [column for band in self.bands for _ in band["rows"] for column in band["columns"]]
+        self.kinds, self.labels = np.array([one["kind"] for one in columns]), [one["label"] for one in columns]
+        self.is_head = (self.kinds == "head") & ~self.absent
+        rows = (len(band["columns"]) for band in self.bands for _ in band["rows"])
+        row = np.repeat(np.arange(sum(len(band["rows"]) for band in self.bands)), list(rows))
+        group = np.array([one["group"] for one in columns])
+        self.groups = np.where(group < 0, -1, row * (group.max(initial=0) + 1) + group)
 
     @property
     def stacks(self) -> list[StackTab]:
@@ -153,7 +160,7 @@ class Cells:
         """
         switched_on = self.parts_of(after & ~before & ~self.absent)
         switched_off = self.parts_of(before & ~after & ~self.absent)
-        still_needed = self.parts_of(after & self._heads) if switched_off else {}  # only heads share parts
+        still_needed = self.parts_of(after & self.is_head) if switched_off else {}  # only heads share parts
         return parts.difference(parts.union(chosen, switched_on), parts.difference(switched_off, still_needed))
 
     def describe(self, cell: int) -> tuple[str, str, Parts]:
@@ -171,17 +178,6 @@ class Cells:
                 return row["word"] + column["word"], f"{row['name']} {column['name']}".strip(), self.parts_of(one)
             number -= size
         raise IndexError(f"there is no cell {cell}; the grid has {self.n_cells}")
-
-    def counts(self, on: Bools, partial: Bools) -> str:
-        """A selection in numbers, of its coverage: `2 heads, 1 MLP, parts of 1 head`; `nothing is selected`."""
-        kinds = self._kinds
-        nouns = {"head": ("head", "heads"), "mlp": ("MLP", "MLPs"), "norm": ("norm", "norms")}
-        nouns |= {"expert": ("expert", "experts"), "mixer": ("mixer", "mixers")}
-        nouns |= {"rest": ("shared part", "shared parts"), "embed": ("embedding", "embeddings")}
-        whole = [count_of(int(n), *noun) for kind, noun in nouns.items() if (n := (on & (kinds == kind)).sum())]
-        some = [count_of(int(n), *noun) for kind, noun in nouns.items() if (n := (partial & (kinds == kind)).sum())]
-        said = whole + ([f"parts of {' and '.join(some)}"] if some else [])
-        return ", ".join(said) or "nothing is selected"
 
 
 def _column(label: str, name: str, word: str, kind: CellKind, group: int = -1) -> Column:

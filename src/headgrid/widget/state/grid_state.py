@@ -11,21 +11,25 @@ from typing import Any, Literal, Protocol, TypeVar, get_args
 
 from headgrid.anatomy.anatomy import Bools
 from headgrid.experiments.task import Task
-from headgrid.selection.selection import Selection
-from headgrid.widget.state import query, saved
+from headgrid.selection.selection import Selectable, Selection
+from headgrid.widget.state import counts, query, saved
 from headgrid.widget.state.cell_index import CellIndex
 from headgrid.widget.state.cells import Cells
+from headgrid.widget.state.head_values import HeadValues
 from headgrid.widget.state.saved import Saved
 from headgrid.widget.state.undo import UndoHistory
 from headgrid.widget.wire import empty
 from headgrid.widget.wire.commands import Ledger, ParsedCommand
 from headgrid.widget.wire.schema import (
     Arrows,
+    Code,
+    CodeQuery,
     Colors,
     Complete,
     CompletionList,
     Focus,
     HeadsSummary,
+    HeadsTable,
     History,
     LiveQuery,
     LiveView,
@@ -45,7 +49,7 @@ T = TypeVar("T")
 
 ShownTrait = Literal[
     "completions", "summary", "selected_heads", "arrows", "colors", "progress", "task_state", "live", "thumbnails",
-    "effect",
+    "effect", "heads_table", "code",
 ]  # fmt: skip
 """The traits whose values `GridState.show` sets."""
 
@@ -94,9 +98,9 @@ class GridState:
         answered: the number of the last query that was answered.
         silent: the cells whose output weights were all zero when they were last read.
         task: what the model is asked; None for nothing.
-        focus, recolor, complete, prompt, live_query: what the browser asked for last.
-        completions, summary, selected_heads, arrows, colors, progress, task_state, live, thumbnails, effect: what is
-            shown; `show` sets them.
+        focus, recolor, complete, prompt, live_query, code_query: what the browser asked for last.
+        completions, summary, selected_heads, arrows, colors, progress, task_state, live, thumbnails, effect,
+            heads_table, code: what is shown; `show` sets them.
     """
 
     def __init__(self, cells: Cells, selection: Selection | None = None, silent: Bools | None = None) -> None:
@@ -113,6 +117,7 @@ class GridState:
         self.task: Task | None = None
         self.prompt: Prompt = empty.NO_PROMPT
         self.live_query: LiveQuery = empty.NO_LIVE_QUERY
+        self.code_query: CodeQuery = empty.NO_CODE_QUERY
         self.completions: CompletionList = empty.NO_COMPLETIONS
         self.summary: Summary = empty.NO_SUMMARY
         self.selected_heads: HeadsSummary = empty.NO_HEADS
@@ -123,6 +128,8 @@ class GridState:
         self.live: LiveView = empty.NO_LIVE
         self.thumbnails: Thumbnails = empty.NO_THUMBNAILS
         self.effect: SelectionEffect = empty.NO_EFFECT
+        self.heads_table: HeadsTable = empty.NO_TABLE
+        self.code: Code = empty.NO_CODE
         self._ledger = Ledger()
         self._coverage: tuple[Selection, Bools, Bools] | None = None
 
@@ -148,7 +155,7 @@ class GridState:
 
     def show_completions(self) -> None:
         """Show what may stand at the caret of the text that is being typed."""
-        self.show("completions", query.completed(self.anatomy, self.complete))
+        self.show("completions", query.completed(self.head_values, self.complete))
 
     def _save(self, change: Callable[[], None]) -> None:
         self.binding.run(change, lambda _: self.binding.show("saved", self.saved))
@@ -160,6 +167,15 @@ class GridState:
         """What is selected."""
         return self.history.selection
 
+    @property
+    def head_values(self) -> HeadValues:
+        """The heads by the values that they are colored by now."""
+        return HeadValues(self.cells, self.index, self.colors)
+
+    def selected(self, what: Selectable) -> Selection:
+        """What `Anatomy.select` makes of something; a text may have words for values too. Errors as of both."""
+        return self.head_values.select(what) if isinstance(what, str) else self.anatomy.select(what)
+
     def coverage(self) -> tuple[Bools, Bools]:
         """The cells that are on, and those of which some parts are selected, each `[n_cells]`."""
         if self._coverage is None or self._coverage[0] is not self.selection:
@@ -170,7 +186,7 @@ class GridState:
         """The selection in words, with the reason why the last query, or anything else, was refused."""
         return {
             "selection": str(self.selection),
-            "counts": self.cells.counts(*self.coverage()),
+            "counts": counts.said(self.cells, self.selection.parts, *self.coverage()),
             "n_selected": self.selection.n_params,
             "n_params": self.anatomy.n_params,
             "query": self.answered,
@@ -224,7 +240,7 @@ class GridState:
     def _query(self, n: int, text: str) -> QueryError | None:
         """Select what a text says, or say why it selects nothing."""
         self.answered = max(self.answered, n)  # two pages may count alike
-        found = query.read(self.anatomy, text)
+        found = query.read(self.head_values, text)
         if not isinstance(found, Selection):
             return found
         self.history.change(found)

@@ -13,6 +13,7 @@ from headgrid.plots.style import SAVED as COLORS
 from headgrid.selection.masks import ParamMasks
 from headgrid.selection.selection import Selectable, Selection
 from headgrid.utils.arguments import printable, shown
+from headgrid.widget.state import counts
 from headgrid.widget.state.cells import Cells
 from headgrid.widget.wire.schema import SavedSelection, SavedSelections, pack
 
@@ -189,11 +190,11 @@ class Saved(MutableMapping[str, Selection]):
 
     def _wire(self, name: str, chosen: Selection, color: str) -> SavedSelection:
         on, partial = self._cells.coverage(chosen.parts)
-        text, counts = _short(str(chosen), SHOWN), self._cells.counts(on, partial)
+        text, said = _short(str(chosen), SHOWN), counts.said(self._cells, chosen.parts, on, partial)
         return {
             "name": name,
             "text": text,
-            "counts": counts,
+            "counts": said,
             "color": color,
             "cells": pack(on | partial).rstrip(b"\0"),
         }

@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from headgrid.anatomy.anatomy import Provenance
+from headgrid.selection.code import Library
 from headgrid.selection.words import CellKind
 
 VERSION = 8
@@ -30,7 +31,6 @@ VERSION = 8
 Ln = Literal["folded", "raw"]
 Tab = Literal["ov", "qk", "mlp", "composition"]
 Composes = Literal["Q", "K", "V"]
-Library = Literal["torch", "transformer_lens", "nnsight", "devinterp", "causalab"]
 Do = Literal["undo", "redo", "edit", "only", "query", "save", "recall", "remove", "tint"]
 
 

@@ -11,8 +11,20 @@ from dataclasses import dataclass, field
 from typing import Any, cast, get_args
 
 from headgrid.anatomy.anatomy import count_of
+from headgrid.selection.code import LIBRARIES
 from headgrid.widget.wire.commands import ParsedCommand, decoded
-from headgrid.widget.wire.schema import Command, Complete, Do, Focus, LiveQuery, Ln, Prompt, QueryError, Recolor
+from headgrid.widget.wire.schema import (
+    CodeQuery,
+    Command,
+    Complete,
+    Do,
+    Focus,
+    LiveQuery,
+    Ln,
+    Prompt,
+    QueryError,
+    Recolor,
+)
 
 MOST = 2**53 - 1
 """The largest number that a browser counts exactly."""
@@ -143,6 +155,14 @@ def _live_query(value: object, *_: object) -> dict[str, Any]:
     return dict(LiveQuery(n=n, row=row, panel=panel, thumbnails=thumbnails))
 
 
+def _code_query(value: object, *_: object) -> dict[str, Any]:
+    fields = _struct(value, "a query of code", "no numbered library")
+    n, library = _number(fields, "n", "query of code"), fields.get("library")
+    if not isinstance(library, str) or library not in LIBRARIES:
+        raise RefusedError(f"a query of code whose 'library' is none of {', '.join(LIBRARIES)}")
+    return dict(CodeQuery(n=n, library=library))
+
+
 def _commands(value: object, receiver: Receiver, found: Message) -> list[Command]:
     if not isinstance(value, list):
         raise RefusedError(f"commands that are no list but {_kind(value)}")
@@ -185,6 +205,7 @@ READERS: dict[str, Reader] = {
     "recolor": _recolor,
     "prompt": _prompt,
     "live_query": _live_query,
+    "code_query": _code_query,
     "commands": _commands,
 }
 
