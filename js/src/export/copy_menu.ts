@@ -120,7 +120,7 @@ export function makeCopyMenu(code: CodeSync, say: (sentence: string) => void, si
       asked = null;
       if (!answer.error) return void done(answer.text, `${name}, of ${answer.selection},`);
       label("Copy");
-      fail(answer.error);
+      fail(`There is no such code: ${answer.error}`);
     },
   };
 }

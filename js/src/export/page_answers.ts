@@ -36,8 +36,12 @@ export function storeOf(state: Record<string, unknown>): PageStore {
   const colors = listOf<Colors>(state.precomputed_colors);
   const isThere = colors.some(({ metric, ln }) => metric === last?.metric && ln === last.ln);
   const views = listOf<LiveView>(state.precomputed_live);
+  // A saved notebook has the last description alone.
+  const summaries = listOf<Summary>(state.precomputed);
+  const summary = state.summary as Summary;
+  const isKept = !summary?.circuits?.length || summaries.some(({ cell }) => cell === summary.cell);
   return {
-    summaries: listOf(state.precomputed),
+    summaries: isKept ? summaries : [...summaries, summary],
     views: views.length || !live?.heads?.length ? views : [live],
     // A page that keeps no colors still has those that it shows.
     colors: last?.metric && last.values?.byteLength && !isThere ? [...colors, last] : colors,

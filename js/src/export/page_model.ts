@@ -24,6 +24,7 @@ import type {
   Recolor,
   SavedSelection,
   Text,
+  Thumbnails,
 } from "../model/wire";
 import * as answers from "./page_answers";
 
@@ -147,8 +148,16 @@ export class PageModel implements Model {
     const query = this.#query;
     this.#show({
       live: answers.liveOf(this.#store, query, this.#focus, this.#now.on),
-      ...(query.thumbnails ? { thumbnails: answers.thumbnailsOf(this.#store, query) } : {}),
+      ...(query.thumbnails ? { thumbnails: this.#thumbnails(query) } : {}),
     });
+  }
+
+  /** The small patterns that came with the page where it has more of them than large ones. */
+  #thumbnails(query: LiveQuery): Thumbnails {
+    const kept = this.#state.thumbnails as Thumbnails | undefined;
+    const made = answers.thumbnailsOf(this.#store, query);
+    const isMore = kept?.row === query.row && kept.size > 0 && kept.cells.length >= made.cells.length;
+    return isMore ? { ...kept, query: query.n, pending: false } : made;
   }
 
   /** What is said of the selected heads and of the one that is looked at. */

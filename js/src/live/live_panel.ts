@@ -46,11 +46,14 @@ const NOTHING = "Click a head, or select some, to see what they attend to.";
 const CLOSED = "Nothing is computed while this tab is closed: choose it again to run the model.";
 const LOST = "The kernel ended before this was computed; a running one can compute it.";
 
-/** "induction 0.89 (shuffled 0.03)", those that are most above shuffled tokens first. */
+/** "induction 0.89 (shuffled tokens 0.03)", those that are most above what they are compared with first. */
 export function scoresInOrder(scores: readonly TypeScore[]): string[] {
   return [...scores]
     .sort((a, b) => b.value - b.base - (a.value - a.base))
-    .map(({ name, value, base }) => `${name} ${value.toFixed(2)} (shuffled ${base.toFixed(2)})`);
+    .map(
+      ({ name, value, base, against }: TypeScore & { against?: string }) =>
+        `${name} ${value.toFixed(2)} (${against || "shuffled tokens"} ${base.toFixed(2)})`,
+    );
 }
 
 export function makeLivePanel(signal: AbortSignal): LivePanel {

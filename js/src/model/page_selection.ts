@@ -7,7 +7,7 @@ import { assign, type BitSet, empty, equal, has, without } from "./bits";
 import { readCells, textOfCells, wordsOf } from "./cell_words";
 import type { Cells } from "./cells";
 import { positionOf, wordOf } from "./cells";
-import type { Text } from "./wire";
+import type { Column, Text } from "./wire";
 
 /** A finer choice, such as `l1h0.q`: its cell, or -1 where its text is too rich to tell, and all of it is kept as it stands. */
 interface Finer {
@@ -91,23 +91,39 @@ const NOUNS: [kind: string, one: string, many: string][] = [
   ["embed", "embedding", "embeddings"],
 ];
 
-/** "2 heads, 1 MLP, parts of 1 head", as Python counts. */
-export function countsOf(cells: Cells, on: BitSet, partial: BitSet): string {
+/** The heads that are named one by one: more are counted. */
+const FEW = 7;
+
+const plural = (n: number, one: string, many: string) => `${n} ${n === 1 ? one : many}`;
+
+/** "2 heads, 1 MLP, parts of 1 head", and whom keys and values serve beside, in the words of `widget/state/counts.py`. */
+export function countsOf(cells: Cells, { on, some }: PageSelection): string {
+  const served = without(without(siblingsOf(cells, on), on), some);
   const counted = (bits: BitSet) => {
     const of: Record<string, number> = {};
-    for (const [b, { rows, columns }] of cells.bands.entries())
-      for (let k = 0; k < rows.length * columns.length; k++) {
-        const { kind } = columns[k % columns.length]!;
-        if (has(bits, cells.first[b]! + k)) of[kind] = (of[kind] ?? 0) + 1;
-      }
-    return NOUNS.flatMap(([kind, one, many]) =>
-      of[kind] ? [`${of[kind]} ${of[kind] === 1 ? one : many}`] : [],
-    );
+    for (const { kind } of columnsOf(cells, bits)) of[kind] = (of[kind] ?? 0) + 1;
+    return NOUNS.flatMap(([kind, one, many]) => (of[kind] ? [plural(of[kind], one, many)] : []));
   };
-  const parts = counted(partial);
-  return (
-    [...counted(on), ...(parts.length ? [`parts of ${parts.join(" and ")}`] : [])].join(", ") ||
-    "nothing is selected"
+  const [whole, parts] = [counted(on), counted(without(some, on))];
+  const listed = [...whole, ...(parts.length ? [`parts of ${parts.join(" and ")}`] : [])].join(", ");
+  const others = columnsOf(cells, served);
+  if (!others.length) return listed || "nothing is selected";
+  const isOne = columnsOf(cells, on).filter(({ kind }) => kind === "head").length === 1;
+  const isAlone = whole.length === 1 && !parts.length;
+  const whose = isAlone ? (isOne ? "its" : "their") : isOne ? "the head's" : "the heads'";
+  const named =
+    isOne && others.length <= FEW
+      ? `head${others.length > 1 ? "s" : ""} ${others.map(({ label }) => label).join(", ")}`
+      : plural(others.length, "other head", "other heads");
+  return `${listed}; ${whose} K and V also serve ${named}`;
+}
+
+/** The columns of some cells, one for each. */
+function columnsOf(cells: Cells, bits: BitSet): Column[] {
+  return cells.bands.flatMap(({ rows, columns }, b) =>
+    Array.from({ length: rows.length * columns.length }, (_, k) => k)
+      .filter((k) => has(bits, cells.first[b]! + k))
+      .map((k) => columns[k % columns.length]!),
   );
 }
 
@@ -149,7 +165,7 @@ export function textOf(
   const terms = [...(whole === "none" ? [] : [whole]), ...finer.map(({ text }) => text)];
   return {
     selection: whole === "full" ? whole : terms.join(" | ") || "none",
-    counts: countsOf(cells, on, partialOf(cells, selection)),
+    counts: countsOf(cells, selection),
     n_selected: parametersOf(cells, on),
     n_params,
   };

@@ -97,11 +97,15 @@ describe("the copy menu", () => {
       library: "causalab",
       selection: "l0h1",
       text: "",
-      error: "No such form.",
+      error: "no such form.",
     });
     menu.answered();
     await settled();
-    expect([menu.error.textContent, copied, menu.opener.textContent]).toEqual(["No such form.", [], "Copy"]);
+    expect([menu.error.textContent, copied, menu.opener.textContent]).toEqual([
+      "There is no such code: no such form.",
+      [],
+      "Copy",
+    ]);
     menu.opener.click();
     expect(menu.error.textContent).toBe("");
   });

@@ -31,8 +31,8 @@ function panelOf() {
 describe("the scores of known types", () => {
   it("come with those on shuffled tokens, the one most above them first", () => {
     expect(scoresInOrder(one.scores)).toEqual([
-      "induction 0.89 (shuffled 0.03)",
-      "previous token 0.40 (shuffled 0.10)",
+      "induction 0.89 (shuffled tokens 0.03)",
+      "previous token 0.40 (shuffled tokens 0.10)",
     ]);
   });
 });

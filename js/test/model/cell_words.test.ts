@@ -2,14 +2,15 @@ import { describe, expect, it } from "vitest";
 import { assign, empty, without } from "../../src/model/bits";
 import { readCells, textOfCells } from "../../src/model/cell_words";
 import { type Cells, readSpec } from "../../src/model/cells";
+import { textOf, wholeCells } from "../../src/model/page_selection";
 import type { GridSpec } from "../../src/model/wire";
 import { handledCells } from "../handled";
 import { members, on, small } from "../specs";
 
-interface Model extends Pick<GridSpec, "bands" | "stacks"> {
+interface Model extends Pick<GridSpec, "bands" | "stacks" | "tooltips"> {
   family: string;
   absent: number[];
-  cases: { cells: number[]; python: string; text: string }[];
+  cases: { cells: number[]; python: string; text: string; counts: string; n_selected: number }[];
 }
 
 /** What Python made: `tests/widget/export/test_cell_words.py` reads it too. */
@@ -18,8 +19,8 @@ const [file] = Object.values(
 );
 const models = JSON.parse(file!) as Model[];
 
-function cellsOf({ bands, stacks, absent }: Model): Cells {
-  const cells = readSpec({ bands, stacks });
+function cellsOf({ bands, stacks, tooltips, absent }: Model): Cells {
+  const cells = readSpec({ bands, stacks, tooltips });
   const bits = assign(empty(cells.count), absent, true);
   return { ...cells, absent: bits, present: without(cells.present, bits) };
 }
@@ -29,6 +30,13 @@ describe.each(models)("the words of $family", (model) => {
 
   it("are those that Python was shown to read as the same parts", () => {
     for (const one of model.cases) expect(textOfCells(cells, on(cells, ...one.cells))).toBe(one.text);
+  });
+
+  it("come with the counts that Python has", () => {
+    for (const one of model.cases) {
+      const { counts, n_selected } = textOf(cells, wholeCells(on(cells, ...one.cells)), 0);
+      expect([counts, n_selected]).toEqual([one.counts, one.n_selected]);
+    }
   });
 
   it("are read as the cells that they were printed of", () => {

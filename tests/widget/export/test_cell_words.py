@@ -19,6 +19,7 @@ import pytest
 import headgrid as hg
 from headgrid.selection import parts
 from headgrid.selection.selection import Selection
+from headgrid.widget.state import counts
 from headgrid.widget.state.cells import Cells
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # where this file is run on its own
@@ -56,8 +57,12 @@ def cells_of(family: str) -> Cells:
 
 def shape_of(cells: Cells) -> dict[str, Any]:
     """What the browser's module reads of a spec."""
-    bands = [{**band, "tooltips": []} for band in cells.bands]
-    return {"bands": bands, "stacks": cells.stacks, "absent": np.flatnonzero(cells.absent).tolist()}
+    return {
+        "bands": cells.bands,
+        "stacks": cells.stacks,
+        "tooltips": cells.tooltips,
+        "absent": np.flatnonzero(cells.absent).tolist(),
+    }
 
 
 def sets_of(cells: Cells, seed: int) -> list[Bools]:
@@ -80,22 +85,31 @@ def sets_of(cells: Cells, seed: int) -> list[Bools]:
 
 def cases_of(family: str) -> list[dict[str, Any]]:
     cells = cells_of(family)
-    return [
-        {"cells": np.flatnonzero(on).tolist(), "python": str(Selection.from_parts(cells.anatomy, cells.parts_of(on)))}
-        for on in sets_of(cells, 0)
-    ]
+    return [{"cells": np.flatnonzero(on).tolist(), **said_of(cells, on)} for on in sets_of(cells, 0)]
+
+
+def said_of(cells: Cells, on: Bools) -> dict[str, Any]:
+    """What Python says of some cells."""
+    chosen = cells.parts_of(on)
+    return {
+        "python": str(Selection.from_parts(cells.anatomy, chosen)),
+        "counts": counts.said(cells, chosen, *cells.coverage(chosen)),
+        "n_selected": parts.n_params(cells.anatomy, chosen),
+    }
 
 
 @pytest.mark.parametrize("model", json.loads(FILE.read_text()) if FILE.exists() else [], ids=lambda one: one["family"])
 def test_what_a_page_prints_of_cells_python_reads_as_the_same_parts(model: dict[str, Any]) -> None:
     cells = cells_of(model["family"])
-    assert json.loads(json.dumps(shape_of(cells))) == {name: model[name] for name in ("bands", "stacks", "absent")}
+    assert json.loads(json.dumps(shape_of(cells))) == {
+        name: model[name] for name in ("bands", "stacks", "tooltips", "absent")
+    }
     for case in model["cases"]:
         on = np.zeros(cells.n_cells, dtype=np.bool_)
         on[case["cells"]] = True
         read = cells.anatomy.select(case["text"])
         assert parts.equal(read.parts, cells.parts_of(on)), case["text"]
-        assert str(read) == case["python"]
+        assert said_of(cells, on) == {name: case[name] for name in ("python", "counts", "n_selected")}
 
 
 def write() -> None:
