@@ -1,6 +1,6 @@
 /** The Live tab: what the looked-at head and the selected heads attend to, and what the selection does. */
 
-import { freshId, make, OWN_KEYS, on, perFrame, setText } from "../dom/elements";
+import { atEnd, freshId, make, OWN_KEYS, on, perFrame, setText } from "../dom/elements";
 import { makeSwitch } from "../dom/switch";
 import type { LiveView, SelectionEffect, TypeScore } from "../model/wire";
 import { makeArcView } from "./arc_view";
@@ -229,7 +229,8 @@ export function makeLivePanel(signal: AbortSignal): LivePanel {
       map.element.hidden = isArcs;
       arcs.element.hidden = !isArcs;
       kinds.update(isArcs ? "arcs" : "map", true);
-      if (!ramp) ramp = rampOf(element);
+      // The colors are those of the style sheet, which an element that is nowhere does not have.
+      if (!ramp && element.isConnected) ramp = rampOf(element);
       line.update(state.tokens);
       other.update(view!.keys);
       other.element.hidden = view!.keys.length === 0;
@@ -247,6 +248,10 @@ export function makeLivePanel(signal: AbortSignal): LivePanel {
     const state = stateOf();
     if (state && !pattern.hidden) mark(state);
   }, signal);
+
+  const observer = new ResizeObserver(() => ramp || show());
+  observer.observe(element);
+  atEnd(signal, () => observer.disconnect());
 
   return {
     element,

@@ -1,4 +1,4 @@
-"""The words that a page without Python prints and reads are those of Python: both sides test one file of cases.
+"""The words that a page without Python prints are those of Python: both sides test one file of cases.
 
 `python tests/widget/export/test_cell_words.py` writes it anew, with node: what the browser's module prints of random sets
 of cells, and what Python prints of the same ones. `js/test/model/cell_words.test.ts` reads it too.
@@ -23,7 +23,7 @@ from headgrid.widget.state import counts
 from headgrid.widget.state.cells import Cells
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # where this file is run on its own
-import tiny  # noqa: E402
+import tiny
 
 ROOT = Path(__file__).parents[3]
 FILE = ROOT / "js" / "test" / "model" / "cell_words.json"
@@ -34,7 +34,8 @@ import { mkdtempSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 const outfile = join(mkdtempSync(join(tmpdir(), "words-")), "words.mjs");
-const contents = `export { textOfCells } from "./src/model/cell_words.ts"; export { readSpec } from "./src/model/cells.ts";
+const contents = `export { textOfCells } from "./src/model/cell_words.ts";
+export { readSpec } from "./src/model/cells.ts";
 export { assign, empty } from "./src/model/bits.ts";`;
 buildSync({ stdin: { contents, resolveDir: process.cwd() }, bundle: true, format: "esm", outfile });
 const { assign, empty, readSpec, textOfCells } = await import(outfile);
