@@ -1,7 +1,7 @@
 """The words that a page without Python prints are those of Python: both sides test one file of cases.
 
-`python tests/widget/export/test_cell_words.py` writes it anew, with node: what the browser's module prints of random sets
-of cells, and what Python prints of the same ones. `js/test/model/cell_words.test.ts` reads it too.
+`python tests/widget/export/test_cell_words.py` writes it anew, with node: what the browser's module prints of random
+sets of cells, and what Python says of the same ones. `js/test/model/cell_words.test.ts` reads it too.
 """
 
 from __future__ import annotations
