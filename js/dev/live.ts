@@ -36,9 +36,9 @@ export function patternOf(cell: number, title: string, tokens: readonly string[]
   return {
     ...{ cell, title, values: bytes(rowsOf(cell, tokens).flat()) },
     scores: [
-      { name: "previous token", value: previous, base: 0.08 },
-      { name: "induction", value: induction, base: 0.03 },
-      { name: "first token", value: 0.21, base: 0.2 },
+      { name: "previous token", value: previous, base: 0.08, against: "even attention" },
+      { name: "induction", value: induction, base: 0.03, against: "shuffled tokens" },
+      { name: "first token", value: 0.21, base: 0.2, against: "even attention" },
     ],
   };
 }

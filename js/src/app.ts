@@ -15,6 +15,7 @@ import { makeColoring } from "./coloring";
 import { atEnd, make, setText } from "./dom/elements";
 import { makeTabs } from "./dom/tabs";
 import { followTheme } from "./dom/theme";
+import { makeCopyMenu } from "./export/copy_menu";
 import { makeSaveMenu } from "./export/save_menu";
 import { makeGrid } from "./grid/grid";
 import { makeTooltip } from "./grid/tooltip";
@@ -84,7 +85,8 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     asked = sync.command("query", "", text);
     return asked;
   };
-  const query = makeQuery({ ask: askQuery, say, leave: grid.focus }, signal);
+  const copier = makeCopyMenu(sync.code, say, signal);
+  const query = makeQuery({ ask: askQuery, say, leave: grid.focus }, copier.element, signal);
   const completing = makeCompleting(query, (text, at) => sync.complete(text, at), signal);
   const toggleHelp = () => help.toggle();
   const look = () => {
@@ -192,9 +194,10 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     setText(name, sync.cells.model);
     name.title = sync.cells.model;
     badge.update(sync.cells.provenance, sync.cells.provenanceNote);
-    setText(notice, noticeOf(view.live, sync.version));
+    setText(notice, noticeOf(view.live, sync.version, sync.isPage));
     root.classList.toggle("hg-no-kernel", !view.live);
     query.update(sync.text, view.live);
+    copier.update(sync.text.selection, view.live && !sync.isPage);
     completing.update(sync.completions);
     showTabs();
     showStatus();
@@ -225,6 +228,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     focus: showInspector,
     summary: showInspector,
     selected_heads: showInspector,
+    heads_table: showInspector,
     precomputed: showInspector,
     completions: () => completing.update(sync.completions),
     prompt: showInspector,
@@ -238,6 +242,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     },
     live: showInspector,
     effect: showInspector,
+    code: copier.answered,
     thumbnails: () => showPatterns(),
   };
   /** The traits that changed and are not shown yet. */

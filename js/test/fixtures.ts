@@ -5,6 +5,7 @@ import type {
   Colors,
   Direction,
   HeadPattern,
+  HeadsTable,
   LiveView,
   SelectionEffect,
   Summary,
@@ -131,3 +132,16 @@ export const effect = (more: Partial<SelectionEffect> = {}): SelectionEffect => 
   ...{ pending: false, error: "" },
   ...more,
 });
+
+/** A table of heads with columns of these labels, and their values row by row. */
+export function headsTable(
+  cells: number[],
+  labels: string[],
+  values: number[],
+  more: Partial<HeadsTable> = {},
+): HeadsTable {
+  const bytes = new DataView(new ArrayBuffer(4 * values.length + 1), 1);
+  for (const [k, value] of values.entries()) bytes.setFloat32(4 * k, value, true);
+  const columns = labels.map((label) => ({ name: label, label, help: `What ${label} is.`, live: false }));
+  return { columns, cells, values: bytes, note: "", ln: "folded", pending: false, ...more };
+}

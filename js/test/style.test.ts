@@ -10,9 +10,6 @@ declare global {
 const sheets = import.meta.glob("../src/**/*.css", { query: "?raw", import: "default", eager: true });
 const palette = sheets["../src/chrome/palette.css"]!;
 
-/** The sheets of the inspector and of what it shows of a text, which have sizes of their own still. */
-const LATER = /inspector\/|live\/live\.css$/;
-
 describe("the style sheets", () => {
   it("have three sizes of type", () => {
     const other = Object.entries(sheets).flatMap(([path, text]) =>
@@ -21,7 +18,7 @@ describe("the style sheets", () => {
         .map(([rule]) => `${path} ${rule}`),
     );
     expect(Object.keys(sheets).length).toBeGreaterThan(10);
-    expect(other.filter((one) => !LATER.test(one.split(" ")[0]!))).toEqual([]);
+    expect(other).toEqual([]);
   });
 });
 

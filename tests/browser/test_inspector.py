@@ -132,6 +132,31 @@ def test_no_tab_has_a_violation_of_the_rules_of_accessibility(notebook: Notebook
     notebook.set_theme(False)
 
 
+def test_the_selected_heads_are_a_table_that_is_sorted_by_a_click(notebook: Notebook, view: Locator) -> None:
+    notebook.run("(grid.select('l0h0-2 | l1h0-2'), grid.color_by(None))[0]")
+    heads = tab(view, "Selected").get_by_role("table", name="Selected heads")
+    expect(heads.locator("tbody .hg-link")).to_have_text(["l0h0", "l0h1", "l0h2", "l1h0", "l1h1", "l1h2"])
+    heads.get_by_role("button", name="copying score").click()
+    scores = hg.scan(MODEL).copying_score
+    order = sorted(((float(scores[n, h]), f"l{n}h{h}") for n in (0, 1) for h in range(3)), reverse=True)
+    expect(heads.locator("tbody .hg-link")).to_have_text([word for _, word in order])
+    shown = [float(text.replace("−", "-")) for text in heads.locator("tbody tr > td:nth-child(2)").all_inner_texts()]
+    assert shown == pytest.approx([score for score, _ in order], rel=0.01)
+    heads.get_by_role("button", name="l1h1").click()
+    expect(inspector(view)).to_contain_text("6 heads")  # to look at a head selects nothing
+    notebook.screenshot("inspector-table")
+
+
+def test_code_for_a_library_is_copied_as_python_writes_it(notebook: Notebook, view: Locator) -> None:
+    notebook.page.evaluate("navigator.clipboard.writeText = async text => { window.copiedText = text; }")
+    view.get_by_role("button", name="Copy", exact=True).first.click()
+    view.get_by_role("menuitem", name="Code for TransformerLens").click()
+    expect(view.locator(".hg-copier > button")).to_have_text("Copied")
+    copied = notebook.page.evaluate("window.copiedText")
+    assert copied == hg.dissect(MODEL).select("l0h1 | l1h2").code("transformer_lens")
+    notebook.page.evaluate("delete navigator.clipboard.writeText")
+
+
 def test_six_heads_are_all_in_sight_in_a_narrow_panel(notebook: Notebook, view: Locator) -> None:
     notebook.run("(grid.select('l0h0-2 | l1h0-2'), grid.color_by(None))[0]")
     size = notebook.page.viewport_size
@@ -139,7 +164,7 @@ def test_six_heads_are_all_in_sight_in_a_narrow_panel(notebook: Notebook, view: 
     notebook.page.set_viewport_size({"width": 620, "height": size["height"]})
     panel = tab(view, "Selected")
     expect(panel.locator("table")).not_to_have_count(1)
-    columns = panel.locator("thead button")
+    columns = panel.locator(".hg-side-by-side thead button")
     expect(columns).to_have_text(["l0h0", "l0h1", "l0h2", "l1h0", "l1h1", "l1h2"])
     assert panel.evaluate("body => body.scrollWidth <= body.clientWidth")
     notebook.page.set_viewport_size(size)

@@ -25,6 +25,7 @@ from .axe import needs_axe, violations
 from .serving import ARTIFACTS
 
 SELECTED = "l1h2 | l0h1 | l0 mlp | l1h0.q"
+NOTICE = "No kernel: cells can be selected, and what was computed before is shown"
 
 Opened = Callable[..., Page]
 
@@ -101,7 +102,7 @@ def screenshot(page: Page, name: str) -> None:
 
 def test_a_page_draws_the_grid_and_says_that_there_is_no_kernel(opened: Opened, file: Path) -> None:
     page = opened(file)
-    expect(view(page).get_by_text("No kernel: this is the last state")).to_be_visible()
+    expect(view(page).get_by_text(NOTICE)).to_be_visible()
     expect(query(page)).to_have_value("l0h1 | l1h2 | l1h0.q | l0 mlp")
     expect(page.locator("[data-headgrid] > figure")).to_be_hidden()
     expect(view(page).locator(".hg-legend")).to_contain_text("copying score")
@@ -124,18 +125,70 @@ def test_a_click_on_a_kept_cell_shows_what_was_read_of_it(opened: Opened, file: 
     screenshot(page, "offline-inspector")
 
 
-def test_nothing_is_selected_or_unselected_without_a_kernel(opened: Opened, file: Path) -> None:
+def test_cells_are_selected_without_a_kernel_and_python_reads_the_words(
+    opened: Opened, file: Path, grid: hg.HeadGrid
+) -> None:
     page = opened(file)
-    before = states(page)
-    assert before == {"l1h2", "l0h1", "l0 mlp"}
-    shown = query(page).input_value()
+    assert states(page) == {"l1h2", "l0h1", "l0 mlp"}
     cell(page, "l0h0").click()
-    page.keyboard.press("Space")
-    page.keyboard.press("Escape")
-    page.keyboard.press("a")
-    page.keyboard.press("Control+z")
-    assert query(page).input_value() == shown
-    assert states(page) == before
+    expect(query(page)).to_have_value("l0h0 | l0h1 | l0 mlp | l1h2 | l1h0.q")
+    assert states(page) == {"l1h2", "l0h0", "l0h1", "l0 mlp"}
+    said = grid.anatomy.select(query(page).input_value())
+    assert said == grid.anatomy.select(f"{SELECTED} | l0h0")
+    expect(view(page)).to_contain_text("3 heads, 1 MLP, parts of 1 head")
+    view(page).get_by_role("button", name="Undo").click()
+    expect(query(page)).to_have_value("l0h1 | l1h2 | l1h0.q | l0 mlp")
+    view(page).get_by_role("button", name="Redo").click()
+    view(page).get_by_role("button", name="Clear").click()
+    assert states(page) == set()
+    expect(query(page)).to_have_value("")
+
+
+def test_a_page_reads_words_and_says_of_others_that_python_is_needed(opened: Opened, file: Path) -> None:
+    page = opened(file)
+    query(page).fill("l0h* - l0h1 | l1h2")
+    query(page).press("Enter")
+    expect(query(page)).to_have_value("l0h0 | l0h2 | l0h3 | l1h2")
+    assert states(page) == {"l0h0", "l0h2", "l0h3", "l1h2"}
+    query(page).fill("~l0")
+    query(page).press("Enter")
+    expect(view(page).get_by_role("alert").filter(has_text="this page has no Python")).to_be_visible()
+    assert states(page) == {"l0h0", "l0h2", "l0h3", "l1h2"}
+
+
+def test_a_page_with_a_task_is_an_exercise(opened: Opened, tmp_path: Path) -> None:
+    texts = ["when mary and john went to the store , john gave a drink to"]
+    model, tokenizer = hg.demo()
+    made = hg.HeadGrid(model, tokenizer, task=hg.Task(tokenizer, texts, answers=[" mary"], wrong=[" john"]))
+    made.select("l1h2")
+    made.saved["circuit"] = "l0h1 | l1h2"
+    path = tmp_path / "task.html"
+    made.to_html(path)
+    page = opened(path)
+    cell(page, "l0h1").click()
+    inspector = view(page).get_by_role("group", name="Inspector")
+    inspector.get_by_role("tab", name="Live").click()
+    pattern = inspector.get_by_role("group", name="Attention pattern")
+    expect(pattern).to_contain_text("previous token")
+    expect(pattern.locator(".hg-heads button")).to_have_count(3)  # both heads, and their average
+    pattern.get_by_role("radio", name="arcs").check(force=True)
+    expect(pattern.locator(".hg-arc-queries span").last).to_contain_text("to")
+    screenshot(page, "offline-arcs")
+    view(page).get_by_role("combobox", name="Cells show").select_option(label="attention patterns")
+    view(page).get_by_role("combobox", name="Color by").select_option(label="OV norm")
+    expect(view(page).locator(".hg-legend")).to_contain_text("OV norm")
+    inspector.get_by_role("tab", name=re.compile("^Selected")).click()
+    heads = inspector.get_by_role("table", name="Selected heads")
+    expect(heads.locator("tbody .hg-link")).to_have_text(["l0h1", "l1h2"])
+    heads.get_by_role("button", name="copying score").click()
+    expect(heads.locator("tbody .hg-link")).to_have_text(["l1h2", "l0h1"])
+    heads.get_by_role("button", name="l1h2").click()
+    assert states(page) == {"l0h1", "l1h2"}  # to look selects nothing
+    screenshot(page, "offline-exercise")
+    view(page).get_by_role("button", name="Clear").click()
+    view(page).get_by_role("button", name="circuit", exact=True).click()
+    assert states(page) == {"l0h1", "l1h2"}
+    screenshot(page, "offline-saved")
 
 
 def test_a_page_asks_for_nothing_but_itself(context: BrowserContext, file: Path) -> None:
@@ -305,7 +358,7 @@ def test_a_notebook_s_grids_work_offline(grid: hg.HeadGrid, opened: Opened, tmp_
     path.write_text(html, encoding="utf-8")
     page = opened(path)
     for number in range(2):
-        expect(view(page, number).get_by_text("No kernel: this is the last state")).to_be_visible()
+        expect(view(page, number).get_by_text(NOTICE)).to_be_visible()
         assert (143, 58, 5) in painted(page, number)
     expect(page.locator(".headgrid")).to_have_count(2)
     expect(page.get_by_text("IntSlider(value=3)")).to_be_visible()
@@ -319,7 +372,7 @@ def test_a_large_grid_opens_whole_and_scrolls_without_a_kernel(opened: Opened, t
     path = tmp_path / "large.html"
     hg.HeadGrid(config, select="l100h3 | l40-60h*").to_html(path)
     page = opened(path)
-    expect(view(page).get_by_text("No kernel: this is the last state")).to_be_visible()
+    expect(view(page).get_by_text(NOTICE)).to_be_visible()
     port = view(page).locator(".hg-viewport")
     assert port.evaluate("node => node.scrollHeight <= node.clientHeight")  # it opens whole
     view(page).get_by_role("button", name="Fit the grid").click()

@@ -1,7 +1,6 @@
 /** The query box: shows the selection as text and sends text to Python, which has the only parser. */
 
-import { copyFrom } from "../dom/clipboard";
-import { button, freshId, keepKeys, make, OWN_KEYS, on, setOff, setText } from "../dom/elements";
+import { freshId, keepKeys, make, OWN_KEYS, on, setText } from "../dom/elements";
 import { clamp } from "../model/numbers";
 import type { Text } from "../model/wire";
 
@@ -38,12 +37,8 @@ export function around(text: string, start: number, end: number): [string, strin
   return [text.slice(0, from), text.slice(from, to) || "\u00a0", text.slice(to)];
 }
 
-/** What selects the same in Python. JSON quotes a string as Python reads it. */
-export function pythonOf(selection: string): string {
-  return `grid.select(${JSON.stringify(selection)})`;
-}
-
-export function makeQuery(events: QueryEvents, signal: AbortSignal): QueryBox {
+/** `copier` stands at the end of the box: it copies the selection. */
+export function makeQuery(events: QueryEvents, copier: HTMLElement, signal: AbortSignal): QueryBox {
   const errorId = freshId();
   const input = make("input", {
     type: "text",
@@ -60,19 +55,9 @@ export function makeQuery(events: QueryEvents, signal: AbortSignal): QueryBox {
     ...OWN_KEYS,
   });
   const underlay = make("div", { class: "hg-underlay", "aria-hidden": "true" });
-  const copying = (label: string, title: string, text: () => string) => {
-    const run = () => void copyFrom(node, text(), events.say);
-    const node = button(label, { class: "hg-button hg-copy" }, run, signal);
-    const show = () => setOff(node, !shownText(selection), title);
-    return { node, show };
-  };
-  const copiers = [
-    copying("Copy", "Copy the selection's text", () => selection),
-    copying("Python", "Copy it as a line of Python", () => pythonOf(selection)),
-  ];
   const error = make("p", { class: "hg-error", id: errorId, role: "alert" });
   const line = make("div", { class: "hg-line" }, underlay, input);
-  const field = make("div", { class: "hg-field" }, line, ...copiers.map(({ node }) => node));
+  const field = make("div", { class: "hg-field" }, line, copier);
   const element = make("div", { class: "hg-query" }, field, error);
 
   let selection = "none";
@@ -90,7 +75,6 @@ export function makeQuery(events: QueryEvents, signal: AbortSignal): QueryBox {
       if (all && draft === null && input.matches(":focus")) input.select();
     }
     input.title = draft === null ? value : "";
-    for (const copier of copiers) copier.show();
     field.classList.toggle("hg-draft", draft !== null);
   };
   const clearError = () => {

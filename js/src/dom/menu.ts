@@ -1,12 +1,11 @@
 /** A menu of actions under the button that opens it. */
 import { button, make, on } from "./elements";
 
+/** What a menu offers, what that does, and whether it is offered now; always where nothing says so. */
+export type MenuItem = readonly [label: string, run: () => void, isThere?: () => boolean];
+
 /** Puts the list after its button. Returns what opens and closes it. */
-export function makeMenu(
-  opener: HTMLElement,
-  items: readonly [label: string, run: () => void][],
-  signal: AbortSignal,
-): () => void {
+export function makeMenu(opener: HTMLElement, items: readonly MenuItem[], signal: AbortSignal): () => void {
   const choices = items.map(([text, run]) =>
     button(
       text,
@@ -23,7 +22,9 @@ export function makeMenu(
     { class: "hg-popup", role: "menu", "aria-label": opener.ariaLabel ?? "", hidden: true },
     ...choices,
   );
+  const offered = () => choices.filter(({ hidden }) => !hidden);
   const show = (open: boolean) => {
+    if (open) for (const [k, [, , isThere]] of items.entries()) choices[k]!.hidden = !(isThere?.() ?? true);
     list.hidden = !open;
     opener.setAttribute("aria-expanded", String(open));
   };
@@ -43,8 +44,9 @@ export function makeMenu(
       event.stopPropagation();
       if (event.key === "Escape") close();
       else if (step) {
-        const at = choices.indexOf(event.target as HTMLButtonElement);
-        choices[(at + step + choices.length) % choices.length]?.focus();
+        const there = offered();
+        const at = there.indexOf(event.target as HTMLButtonElement);
+        there[(at + step + there.length) % there.length]?.focus();
       } else return;
       event.preventDefault();
     },
@@ -61,6 +63,6 @@ export function makeMenu(
   return () => {
     if (!list.hidden) return close();
     show(true);
-    choices[0]?.focus();
+    offered()[0]?.focus();
   };
 }

@@ -47,6 +47,21 @@ export function themeSaid({ attributes }: Element): Theme | null {
   return light !== dark ? (dark ? "dark" : "light") : /high-contrast/.test(said) ? "dark" : null;
 }
 
+/** What VS Code says on the body of its frames: `vscode-dark`, `vscode-light`, `vscode-high-contrast` or `vscode-high-contrast-light`. */
+export function codedTheme(node: Element): Theme | null {
+  const said = [...node.classList, node.getAttribute("data-vscode-theme-kind") ?? ""];
+  if (said.some((name) => /^vscode-(high-contrast-)?light$/.test(name))) return "light";
+  return said.some((name) => /^vscode-(dark|high-contrast)$/.test(name)) ? "dark" : null;
+}
+
+/** "#1e1e1e" as "rgb(30, 30, 30)"; what is written otherwise stays. */
+function rgbOfHex(color: string): string {
+  const hex = color.trim().match(/^#([\da-f]{3}|[\da-f]{6})(?:[\da-f]{2})?$/i)?.[1];
+  if (!hex) return color;
+  const pairs = hex.length === 3 ? [...hex].map((digit) => digit + digit) : hex.match(/../g)!;
+  return `rgb(${pairs.map((pair) => Number.parseInt(pair, 16)).join(", ")})`;
+}
+
 /** The theme of the first opaque background behind an element; shadow hosts are crossed. */
 export function themeBehind(element: Element): Theme {
   const chain: Element[] = [];
@@ -55,9 +70,14 @@ export function themeBehind(element: Element): Theme {
     const ground = opaque(getComputedStyle(node).backgroundColor);
     if (ground) return themeOn(ground);
   }
-  // All is transparent, as in a frame of VS Code: then what the host calls its ground, what it says of its theme, and at
-  // last its text, which is light on what is dark. A page that chose the system's dark colors has light text too.
-  const named = opaque(getComputedStyle(element).columnRuleColor);
+  // All is transparent, as in a frame of VS Code: then what VS Code says of its theme, what the host calls its ground,
+  // what it says otherwise, and at last its text, which is light on what is dark. A page that chose the system's dark
+  // colors has light text too.
+  const coded = chain.map(codedTheme).find((theme) => theme !== null);
+  if (coded) return coded;
+  // The variable itself too, for a page whose policy keeps the style sheet out.
+  const variable = getComputedStyle(document.documentElement).getPropertyValue("--vscode-editor-background");
+  const named = opaque(getComputedStyle(element).columnRuleColor) ?? opaque(rgbOfHex(variable));
   if (named) return themeOn(named);
   for (const node of chain) {
     const said = themeSaid(node);

@@ -5,6 +5,8 @@
  * it is drawn.
  */
 import type { Model } from "../model/sync";
+import { VERSION } from "../model/wire";
+import { PageModel } from "./page_model";
 
 const STATE = 'script[type="application/vnd.jupyter.widget-state+json"]';
 const MOUNT = "data-headgrid";
@@ -36,10 +38,16 @@ export function stateOf({ state, buffers = [] }: SavedModel): Record<string, unk
   return whole;
 }
 
-/** A model that is read and never changes: there is nobody to write to. */
+/** A model that is read and never changes, for a state that another version of headgrid left. */
 export function readOnlyModel(state: Record<string, unknown>): Model {
   const nothing = () => {};
   return { get: (name) => state[name], set: nothing, save_changes: nothing, on: nothing, off: nothing };
+}
+
+/** What stands in for the kernel of a saved state. */
+export function modelOf(state: Record<string, unknown>): Model {
+  const spec = state.spec as { version?: unknown } | undefined;
+  return spec?.version === VERSION ? new PageModel(state) : readOnlyModel(state);
 }
 
 const modules = new Map<string, Promise<Widget>>();
@@ -68,17 +76,21 @@ export async function drawAll(
   load: (source: string) => Promise<Widget> = moduleOf,
 ): Promise<void> {
   const saved = JSON.parse(page.querySelector(STATE)?.textContent ?? "{}").state ?? {};
-  const models = new Map<string, Record<string, unknown>>();
+  const states = new Map<string, Record<string, unknown>>();
+  const models = new Map<string, Model>();
   for (const mount of page.querySelectorAll<HTMLElement>(`[${MOUNT}]`)) {
     const id = mount.getAttribute(MOUNT)!;
     const el = document.createElement("div");
-    el.className = "hg-drawn jupyter-widgets-disconnected";
+    el.className = "hg-drawn";
     try {
       if (!(id in saved)) throw new Error("its state is not in this page");
-      const state = models.get(id) ?? stateOf(saved[id]);
-      models.set(id, state);
+      const state = states.get(id) ?? stateOf(saved[id]);
+      states.set(id, state);
       const widget = await load(String(state._esm));
-      const model = readOnlyModel(state);
+      // Several places of one widget share its model, as in a notebook.
+      const model = models.get(id) ?? modelOf(state);
+      models.set(id, model);
+      el.classList.toggle("jupyter-widgets-disconnected", !model.isPage);
       addStyle(String(state._css ?? ""));
       mount.prepend(el);
       await widget.initialize?.({ model });

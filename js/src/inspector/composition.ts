@@ -1,7 +1,7 @@
 /** The heads that one head composes with: those whose output it reads, and those that read its own. */
 
 import { make, OWN_KEYS } from "../dom/elements";
-import { carriedText, isPlainArrow } from "../grid/arrows";
+import { carriedText, isPlainArrow, zOf } from "../grid/arrows";
 import { clamp, short } from "../model/numbers";
 import type { Arrow, Partners } from "../model/wire";
 
@@ -40,17 +40,41 @@ export function cellButton(word: string, title: string, go: () => void): HTMLEle
   return link;
 }
 
+/** The axis of z that all partners share: it holds zero, which is random, the fence, and every z. */
+export interface ZAxis {
+  /** Where a z lies, from 0 to 100. */
+  at(z: number): number;
+}
+
+export function zAxisOf(arrows: readonly Arrow[], fence: number | null): ZAxis {
+  const all = [0, fence ?? 0, ...arrows.map(zOf)].filter(Number.isFinite);
+  const [low, high] = [Math.min(...all), Math.max(...all)];
+  const room = 0.04 * (high - low || 1);
+  return { at: (z) => 100 * clamp((z - low + room) / (high - low + 2 * room), 0, 1) };
+}
+
 export interface CellLinks {
   word(cell: number): string;
   name(cell: number): string;
   go(cell: number): void;
 }
 
+/** What the lines of the axis are. */
+function axisText(baseline: number, fence: number | null): string {
+  const random = `z counts standard deviations above random orientations, whose root mean square is ${short(baseline)}`;
+  return fence === null
+    ? `${random}. In gray: too few pairs to call one an outlier.`
+    : `${random}; beyond ${short(fence)} a pair is an outlier among these. In gray: as most pairs.`;
+}
+
 export function makeComposition(partners: Partners, cell: number, links: CellLinks): HTMLElement[] {
   const { arrows, baseline, fence, notes, error } = partners;
   const [lead, ...others] = notes;
-  const most = Math.max(baseline, ...arrows.map(({ value }) => value)) || 1;
-  const percent = (value: number) => `${Math.round(100 * clamp(value / most, 0, 1))}%`;
+  const axis = zAxisOf(arrows, fence);
+  const percent = (z: number) => `${axis.at(z).toFixed(1)}%`;
+  /** The lines of every row: zero, and the fence where there is one. */
+  const lines = `--hg-zero:${percent(0)};--hg-fence:${percent(fence ?? 0)}`;
+  const end = (z: number, text: string) => make("span", { style: `--hg-at:${percent(z)}` }, text);
   const row = ({ arrow, other }: Group["rows"][number]) => {
     const { kind, value, z } = arrow;
     return make(
@@ -63,8 +87,8 @@ export function makeComposition(partners: Partners, cell: number, links: CellLin
         cellButton(links.word(other), links.name(other), () => links.go(other)),
       ),
       make("td", {
-        class: "hg-bar",
-        style: `--hg-at:${percent(value)};--hg-base:${percent(baseline)}`,
+        class: "hg-z",
+        style: `--hg-from:${percent(Math.min(0, zOf(arrow)))};--hg-to:${percent(Math.max(0, zOf(arrow)))};--hg-at:${percent(zOf(arrow))};${lines}`,
         "aria-hidden": "true",
       }),
       make("td", { class: "hg-number" }, short(value)),
@@ -85,7 +109,16 @@ export function makeComposition(partners: Partners, cell: number, links: CellLin
               {},
               make("th", { scope: "col" }, make("span", { class: "hg-hidden" }, "kind")),
               make("th", { scope: "col" }, "head"),
-              make("td", { "aria-hidden": "true" }),
+              make(
+                "td",
+                { class: "hg-z-axis", "aria-hidden": "true" },
+                make(
+                  "div",
+                  { class: "hg-z-names" },
+                  end(0, "random"),
+                  ...(fence === null ? [] : [end(fence, "outlier")]),
+                ),
+              ),
               make("th", { scope: "col", class: "hg-number" }, "value"),
               make(
                 "th",
@@ -103,13 +136,7 @@ export function makeComposition(partners: Partners, cell: number, links: CellLin
   return [
     ...(lead ? [note(lead)] : []),
     ...(error ? [make("p", {}, error)] : groupsOf(arrows, cell).flatMap(table)),
-    ...(arrows.length
-      ? [
-          note(
-            `${kinds.join(", ")}. The line across the bars is the root mean square of random orientations, ${short(baseline)}; z counts standard deviations above random. In gray: no outlier among these pairs.`,
-          ),
-        ]
-      : []),
+    ...(arrows.length ? [note(`${kinds.join(", ")}. ${axisText(baseline, fence)}`)] : []),
     ...others.map(note),
   ];
 }

@@ -25,6 +25,8 @@ export function inspectorContent(sync: Sync, live: boolean, viewFocus: ViewFocus
     asked: position && { title: wordOf(cells, position), name: nameOf(cells, position) },
     summary,
     heads: sync.selectedHeads,
+    rows: sync.headRows,
+    cell,
     note: sync.arrows.note,
     ln: live ? ln : (summary?.ln ?? ln),
     hasNorms: cells.metrics.length > 0 || Boolean(summary?.tabs.length),

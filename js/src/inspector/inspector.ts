@@ -3,15 +3,17 @@
 import { makeCopy } from "../dom/clipboard";
 import { atEnd, keepKeys, make, OWN_KEYS, setText } from "../dom/elements";
 import { makeSwitch } from "../dom/switch";
-import { makeTabs, type TabShape } from "../dom/tabs";
-import { thousands } from "../model/numbers";
+import { makeTabs } from "../dom/tabs";
+import type { HeadRows } from "../model/head_rows";
 import type { Ln } from "../model/sync";
 import type { InspectorSettings } from "../model/view";
 import type { HeadsSummary, Summary } from "../model/wire";
 import { makeCircuit } from "./circuit";
 import { type CellLinks, makeComposition } from "./composition";
+import { makeHeadTable } from "./head_table";
 import { makeComparison, NARROWEST } from "./selected_heads";
-import { textOfCircuit, textOfComparison, textOfLocations, textOfPartners } from "./text";
+import { LABELS, nearestTab, tabsOf } from "./tab_choice";
+import { textOfCircuit, textOfComparison, textOfLocations, textOfPartners, textOfRows } from "./text";
 import { locationsTable } from "./weight_location";
 
 /** What there is to show. */
@@ -21,6 +23,10 @@ export interface InspectorContent {
   /** The answer, once it is there. */
   summary: Summary | null;
   heads: HeadsSummary | null;
+  /** The metrics of all selected heads; null while none are known. */
+  rows: HeadRows | null;
+  /** The cell that is looked at; -1 for none. */
+  cell: number;
   /** Why no arrows are drawn among the selected heads. */
   note: string;
   ln: Ln;
@@ -59,15 +65,6 @@ export interface Inspector {
   update(content: InspectorContent): void;
 }
 
-const LABELS: Record<string, string> = {
-  live: "Live",
-  ov: "OV",
-  qk: "QK",
-  mlp: "MLP",
-  composition: "Composition",
-  weights: "Weights",
-  selected: "Selected",
-};
 const HINT = "Click a cell to see what it does and where its weights are.";
 const WAIT = "Reading the weights…";
 const ALONE = "There is no kernel: only what was read before can be shown.";
@@ -75,38 +72,6 @@ const LOST = "The kernel ended before all of this was read; a running one can re
 const UNREAD = "The weights of this cell were not read, and there is no kernel that could.";
 /** What a column of heads cannot have: the panel's padding and a thin scrollbar. */
 const BESIDES = 36;
-/** Tabs in the order of their likeness: a cell without the chosen one shows its nearest. */
-const LIKE = ["live", "ov", "qk", "mlp", "composition", "weights"];
-
-/** The tab to show: the chosen one where it is there, or else the cell's own that is most like it. */
-export function nearestTab(wanted: string, there: readonly string[]): string {
-  if (there.includes(wanted)) return wanted;
-  const at = Math.max(0, LIKE.indexOf(wanted));
-  // The model is run for one that was chosen, and for no other.
-  const others = there.filter((name) => name !== "live");
-  const own = LIKE.filter((name) => others.includes(name));
-  const nearest = own.sort((a, b) => Math.abs(LIKE.indexOf(a) - at) - Math.abs(LIKE.indexOf(b) - at))[0];
-  return nearest ?? others[0] ?? there[0] ?? "";
-}
-
-/** The tabs that these answers fill. */
-export function tabsOf(summary: Summary | null, heads: HeadsSummary | null, hasText = false): TabShape[] {
-  const names = [...(hasText ? ["live"] : []), ...(summary ? [...summary.tabs, "weights"] : [])];
-  return [
-    ...names.map((name) => ({ name, label: LABELS[name] ?? name })),
-    ...(heads
-      ? [
-          {
-            name: "selected",
-            label: "Selected",
-            count: thousands(heads.n_heads),
-            spoken: `Selected, ${heads.n_heads} heads side by side`,
-          },
-        ]
-      : []),
-  ];
-}
-
 export function makeInspector(
   settings: InspectorSettings,
   events: InspectorEvents,
@@ -170,6 +135,7 @@ export function makeInspector(
     tools,
     body,
   );
+  const table = makeHeadTable(events, signal);
   let content: InspectorContent | null = null;
   /** The last answer, which stays in sight until the next one is there. */
   let summary: Summary | null = null;
@@ -196,9 +162,13 @@ export function makeInspector(
     const heads = content?.heads;
     const note = (text: string) => make("p", { class: "hg-note" }, text);
     if (tab === "live") return [textPanel.element];
-    if (tab === "selected" && heads) {
-      const nodes = makeComparison(heads, { ...view, titled: true }, events, fitting());
-      return [...nodes, ...(content?.note ? [note(content.note)] : [])];
+    if (tab === "selected") {
+      const beside = heads ? makeComparison(heads, { ...view, titled: true }, events, fitting()) : [];
+      return [
+        ...(content?.rows ? [table.element] : []),
+        ...beside,
+        ...(content?.note ? [note(content.note)] : []),
+      ];
     }
     if (!summary) return [];
     if (tab === "weights")
@@ -217,7 +187,11 @@ export function makeInspector(
     const { tab } = current();
     const ln = `norms: ${content?.ln ?? ""}`;
     if (tab === "live") return textPanel.text();
-    if (tab === "selected" && content?.heads) return `${ln}\n\n${textOfComparison(content.heads)}`;
+    if (tab === "selected") {
+      const rows = content?.rows ? textOfRows(content.rows, events.word) : "";
+      const beside = content?.heads ? textOfComparison(content.heads) : "";
+      return [ln, rows, beside].filter(Boolean).join("\n\n");
+    }
     if (!summary) return "";
     const head = `${summary.title}\t${summary.name}`;
     if (tab === "weights") return `${head}\n${textOfLocations(summary.locations)}`;
@@ -225,12 +199,13 @@ export function makeInspector(
       return `${head}\t${ln}\n${textOfPartners(summary.partners, events.word)}`;
     return `${head}\t${ln}\n\n${circuitsOf(tab).map(textOfCircuit).join("\n\n")}`;
   };
+  const nHeads = () => content?.heads?.n_heads ?? content?.rows?.cells.length ?? 0;
   const current = () => {
-    const { heads = null, onText, asked, live } = content ?? {};
+    const { onText, asked, live } = content ?? {};
     const wanted = settings.tab || (onText?.isFirst ? "live" : "ov");
     // Not alone and for a moment, where another tab is about to be there and shown.
     const comes = summary === null && wanted !== "live" && live && asked;
-    const there = tabsOf(summary, heads, Boolean(onText) && !comes);
+    const there = tabsOf(summary, nHeads(), Boolean(onText) && !comes);
     return {
       there,
       tab: nearestTab(
@@ -245,7 +220,9 @@ export function makeInspector(
     const { asked, heads, ln, hasNorms, live } = content;
     const { there, tab } = current();
     const isSelected = tab === "selected";
-    heading.hidden = !asked && !heads;
+    const compares = nHeads() > 1;
+    heading.hidden = !asked && !compares;
+    table.update(content.rows, content.cell);
     setText(empty, asked ? (live ? WAIT : UNREAD) : live ? HINT : ALONE);
     // Without a kernel the selected heads may be all that there is, which is not what was asked about.
     empty.hidden = there.length > 0 && (live || !asked || summary !== null || tab === "live");
@@ -253,7 +230,7 @@ export function makeInspector(
     const isOnText = tab === "live";
     body.classList.toggle("hg-on-text", isOnText);
     tools.hidden = body.hidden || !hasNorms || isOnText;
-    setText(title, isSelected ? `${heads?.n_heads} heads` : (asked?.title ?? ""));
+    setText(title, isSelected ? `${nHeads()} heads` : (asked?.title ?? ""));
     setText(name, isSelected ? "selected" : (asked?.name ?? ""));
     norms.element.hidden = !hasNorms;
     norms.update(ln, live || content.hasBoth);
@@ -261,11 +238,15 @@ export function makeInspector(
     if (there.length) body.tabIndex = 0;
     else body.removeAttribute("tabindex");
     const pending = isSelected
-      ? Boolean(heads?.pending)
+      ? Boolean(heads?.pending || content.rows?.pending)
       : isOnText
         ? Boolean(content.onText?.isBusy)
         : Boolean(asked && (!content.summary || content.summary.pending.some((name) => name === tab)));
-    const stale = isSelected ? pending : isOnText ? false : Boolean(asked && !content.summary);
+    const stale = isSelected
+      ? Boolean(heads?.pending)
+      : isOnText
+        ? false
+        : Boolean(asked && !content.summary);
     body.ariaBusy = String(pending && live);
     element.classList.toggle("hg-stale", stale && live);
     // The panel of a text says itself what it waits for.
@@ -274,7 +255,7 @@ export function makeInspector(
   const draw = (tab: string, waiting: string) => {
     const shown =
       tab === "selected"
-        ? [content?.heads, content?.note, fitting()]
+        ? [content?.heads, content?.note, fitting(), content?.rows !== null]
         : tab === "weights"
           ? [summary?.locations, summary?.notes]
           : tab === "composition"

@@ -1,4 +1,5 @@
 /** The inspector's tables as text, in columns that a spreadsheet takes apart. Pure. */
+import { type HeadRows, valueAt } from "../model/head_rows";
 import type { Circuit, HeadsSummary, Partners, Tokens, WeightLocation } from "../model/wire";
 
 type Cell = string | number;
@@ -81,4 +82,15 @@ export function textOfComparison({ heads, summed }: HeadsSummary): string {
     circuits.map((circuit) => textOfCircuit({ ...circuit, title: `${title} ${circuit.title}` })),
   );
   return [...blocks, ...(summed ? [textOfCircuit(summed)] : [])].join("\n\n");
+}
+
+export function textOfRows(rows: HeadRows, word: (cell: number) => string): string {
+  return lines([
+    ["head", ...rows.columns.map(({ label }) => label)],
+    ...rows.cells.map((cell, row) => [
+      word(cell),
+      ...rows.columns.map((_, c) => number(valueAt(rows, row, c))),
+    ]),
+    ...(rows.note ? [[rows.note]] : []),
+  ]);
 }

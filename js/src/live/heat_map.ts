@@ -71,25 +71,36 @@ export function makeHeatMap(events: HeatMapEvents, signal: AbortSignal): HeatMap
   let squares: Squares | null = null;
   let layout: HeatMapLayout = { pooling: 1, square: 0, labeled: false };
   let drawn: unknown[] = [];
+  /** The width that there is: to ask for it in each frame would lay the page out in each. */
+  let width = 0;
+  /** The labels of the query and the key. */
+  let marked: Element[] = [];
 
   const labelsOf = (tokens: readonly string[]) =>
     layout.labeled ? tokens.map((token) => make("span", {}, make("bdi", {}, visible(token)))) : [];
   const draw = () => {
-    if (!state) return;
+    if (!state || element.hidden) return;
     const { pattern, tokens, keys, withoutFirst } = state;
     const letters = Math.max(...tokens.slice(0, MANY).map((token) => visible(token).length));
-    layout = layOutMap(pattern.queries, pattern.keys, element.clientWidth || SIDE + LABELS, letters);
+    layout = layOutMap(pattern.queries, pattern.keys, width || SIDE + LABELS, letters);
     const { pooling, square, labeled } = layout;
     const key = [pattern, withoutFirst, ramp, pooling, square, labeled, tokens, keys];
     if (!key.some((part, k) => part !== drawn[k])) return;
     drawn = key;
     squares = squaresOf(pattern, pooling, withoutFirst);
     drawSquares(canvas, squares, ramp);
-    canvas.style.cssText = `width:${squares.columns * square}px;height:${squares.rows * square}px`;
+    for (const node of [canvas, plot])
+      node.style.cssText = `width:${squares.columns * square}px;height:${squares.rows * square}px`;
     element.style.setProperty("--hg-square", `${square}px`);
     side.replaceChildren(...labelsOf(tokens));
     head.replaceChildren(...labelsOf(keys));
     grid.classList.toggle("hg-labeled", labeled);
+  };
+  /** Moved and not laid out anew: the pattern below is not painted again. */
+  const place = (node: HTMLElement, left: number, top: number, width: number, height: number) => {
+    node.style.transform = `translate(${left}px,${top}px)`;
+    node.style.width = `${width}px`;
+    node.style.height = `${height}px`;
   };
   const frame = () => {
     if (!state || !squares) return;
@@ -97,15 +108,12 @@ export function makeHeatMap(events: HeatMapEvents, signal: AbortSignal): HeatMap
     const { pooling, square } = layout;
     const at = Math.floor(query / pooling);
     const last = pattern.triangle ? at + 1 : squares.columns;
-    row.style.cssText = `top:${at * square}px;width:${last * square}px;height:${square}px`;
+    place(row, 0, at * square, last * square, square);
     cell.hidden = key < 0;
-    cell.style.cssText = `top:${at * square}px;left:${Math.floor(key / pooling) * square}px;width:${square}px;height:${square}px`;
-    for (const [labels, marked] of [
-      [side, query],
-      [head, key],
-    ] as const)
-      for (const [k, label] of [...labels.children].entries())
-        label.classList.toggle("hg-marked", k === marked);
+    if (key >= 0) place(cell, Math.floor(key / pooling) * square, at * square, square, square);
+    for (const label of marked) label.classList.remove("hg-marked");
+    marked = [side.children[query], head.children[key]].filter((label) => label !== undefined);
+    for (const label of marked) label.classList.add("hg-marked");
     const said =
       key < 0
         ? poolingText(pattern.queries, pattern.keys, pooling)
@@ -138,6 +146,7 @@ export function makeHeatMap(events: HeatMapEvents, signal: AbortSignal): HeatMap
     signal,
   );
   const observer = new ResizeObserver(() => {
+    width = element.clientWidth;
     draw();
     frame();
   });
@@ -149,6 +158,7 @@ export function makeHeatMap(events: HeatMapEvents, signal: AbortSignal): HeatMap
     update: (next, colors) => {
       state = next;
       ramp = colors;
+      width ||= element.clientWidth;
       draw();
       frame();
     },

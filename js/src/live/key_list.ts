@@ -2,7 +2,7 @@
 
 import { button, make, OWN_KEYS, setText } from "../dom/elements";
 import { marked, visible } from "../inspector/tokens";
-import { isSpecial, type KeyShare, type Pattern, percent, strongestKeys } from "./patterns";
+import { attentionOf, isSpecial, type KeyShare, type Pattern, percent, strongestKeys } from "./patterns";
 
 /** A pattern, and what of it is looked at. */
 export interface PatternState {
@@ -81,6 +81,7 @@ export function makeKeyList(signal: AbortSignal): KeyList {
   const first = make("p", { class: "hg-note" });
   let all = false;
   let last: PatternState | null = null;
+  let titled = "";
   const more = button(
     "",
     { "aria-expanded": "false" },
@@ -98,7 +99,11 @@ export function makeKeyList(signal: AbortSignal): KeyList {
     const { pattern, tokens, keys, query, withoutFirst } = state;
     const shares = strongestKeys(pattern, query, withoutFirst);
     const looks = pattern.cell < 0 ? " they look at, on average" : " it looks at";
-    heading.replaceChildren("at ", make("bdi", { class: "hg-word" }, visible(tokens[query] ?? "")), looks);
+    const title = JSON.stringify([tokens[query], looks]);
+    if (title !== titled) {
+      titled = title;
+      heading.replaceChildren("at ", make("bdi", { class: "hg-word" }, visible(tokens[query] ?? "")), looks);
+    }
     const shown = shares.slice(0, all ? undefined : FEW);
     // A pointer that moves changes what the rows say, and not the rows.
     while (rows.length > shown.length) rows.pop()!.node.remove();
@@ -111,9 +116,8 @@ export function makeKeyList(signal: AbortSignal): KeyList {
     list.classList.toggle("hg-all", all);
     // What scrolls has to be reached by keys.
     list.tabIndex = all ? 0 : -1;
-    const sink = strongestKeys(pattern, query, false).find(({ key }) => key === 0);
     const left = withoutFirst
-      ? `Left out: the first token, ${visible(keys[0] ?? "")}, ${percent(sink?.share ?? 0)}`
+      ? `Left out: the first token, ${visible(keys[0] ?? "")}, ${percent(attentionOf(pattern, query, 0))}`
       : "";
     setText(first, left);
     more.hidden = Math.max(pattern.keys, tokens.length) <= FEW;

@@ -1,7 +1,9 @@
 /** The Live tab: what the looked-at head and the selected heads attend to, and what the selection does. */
 
-import { freshId, make, OWN_KEYS, on, perFrame, setText } from "../dom/elements";
+import { atEnd, freshId, make, OWN_KEYS, on, perFrame, setText } from "../dom/elements";
+import { makeSwitch } from "../dom/switch";
 import type { LiveView, SelectionEffect, TypeScore } from "../model/wire";
+import { makeArcView } from "./arc_view";
 import { effectNodes, textOfEffect } from "./effect_view";
 import { makeHeadPicker } from "./head_picker";
 import { makeHeatMap } from "./heat_map";
@@ -44,11 +46,11 @@ const NOTHING = "Click a head, or select some, to see what they attend to.";
 const CLOSED = "Nothing is computed while this tab is closed: choose it again to run the model.";
 const LOST = "The kernel ended before this was computed; a running one can compute it.";
 
-/** "induction 0.89 (shuffled 0.03)", those that are most above shuffled tokens first. */
+/** "induction 0.89 (shuffled tokens 0.03)", those that are most above what they are compared with first. */
 export function scoresInOrder(scores: readonly TypeScore[]): string[] {
   return [...scores]
     .sort((a, b) => b.value - b.base - (a.value - a.base))
-    .map(({ name, value, base }) => `${name} ${value.toFixed(2)} (shuffled ${base.toFixed(2)})`);
+    .map(({ name, value, base, against }) => `${name} ${value.toFixed(2)} (${against} ${base.toFixed(2)})`);
 }
 
 export function makeLivePanel(signal: AbortSignal): LivePanel {
@@ -61,6 +63,8 @@ export function makeLivePanel(signal: AbortSignal): LivePanel {
   let locked: number | null = null;
   let reached: { query: number; key: number } | null = null;
   let ramp: Ramp | null = null;
+  /** Whether the pattern is drawn as arcs, and not as a map. */
+  let isArcs = false;
   let shownEffect = "";
   /** The root of the attention that has the full color. */
   let most = 1;
@@ -120,6 +124,19 @@ export function makeLivePanel(signal: AbortSignal): LivePanel {
   );
   const other = makeTextLine("Tokens that are attended to", null, signal);
   const map = makeHeatMap({ reached: reach, chosen: lock }, signal);
+  const arcs = makeArcView({ reached: reach, chosen: lock }, signal);
+  const kinds = makeSwitch<"map" | "arcs">(
+    "How the pattern is drawn",
+    [
+      { state: "map", label: "map", spoken: "map", title: "A square for each query and key" },
+      { state: "arcs", label: "arcs", spoken: "arcs", title: "Two columns of tokens, and arcs between them" },
+    ],
+    (kind) => {
+      isArcs = kind === "arcs";
+      show();
+    },
+    signal,
+  );
   const list = makeKeyList(signal);
   const picker = makeHeadPicker((cell) => {
     picked = cell;
@@ -145,7 +162,8 @@ export function makeLivePanel(signal: AbortSignal): LivePanel {
         "div",
         { class: "hg-map-side-by" },
         map.element,
-        make("div", { class: "hg-map-tools" }, legend, without),
+        arcs.element,
+        make("div", { class: "hg-map-tools" }, kinds.element, legend, without),
       ),
       make("div", { class: "hg-beside" }, list.element, picker.element),
     ),
@@ -170,7 +188,8 @@ export function makeLivePanel(signal: AbortSignal): LivePanel {
     const marks = { query, locked: locked === query, withoutFirst };
     line.mark({ ...marks, withoutFirst: withoutFirst && !isOther, strength: isOther ? () => 0 : strength });
     other.mark({ ...marks, query: -1, locked: false, strength: isOther ? strength : () => 0 });
-    map.update(state, ramp);
+    if (isArcs) arcs.update(state, ramp, reached !== null || locked !== null);
+    else map.update(state, ramp);
     list.update(state);
   };
   const noteOf = (): string => {
@@ -204,7 +223,11 @@ export function makeLivePanel(signal: AbortSignal): LivePanel {
     pattern.hidden = !isThere;
     element.classList.toggle("hg-stale", Boolean(content?.live && (!content.view || !content.isCurrent)));
     if (state && isThere) {
-      if (!ramp) ramp = rampOf(element);
+      map.element.hidden = isArcs;
+      arcs.element.hidden = !isArcs;
+      kinds.update(isArcs ? "arcs" : "map", true);
+      // The colors are those of the style sheet, which an element that is nowhere does not have.
+      if (!ramp && element.isConnected) ramp = rampOf(element);
       line.update(state.tokens);
       other.update(view!.keys);
       other.element.hidden = view!.keys.length === 0;
@@ -222,6 +245,10 @@ export function makeLivePanel(signal: AbortSignal): LivePanel {
     const state = stateOf();
     if (state && !pattern.hidden) mark(state);
   }, signal);
+
+  const observer = new ResizeObserver(() => ramp || show());
+  observer.observe(element);
+  atEnd(signal, () => observer.disconnect());
 
   return {
     element,

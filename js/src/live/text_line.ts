@@ -1,6 +1,6 @@
 /** The tokens of a text as chips: one of them is the query, and the keys are colored by what it attends to. */
 
-import { make, OWN_KEYS, on } from "../dom/elements";
+import { atEnd, make, OWN_KEYS, on, perFrame } from "../dom/elements";
 import { marked } from "../inspector/tokens";
 import { isSpecial } from "./patterns";
 
@@ -56,6 +56,8 @@ export function makeTextLine(purpose: string, events: TextEvents | null, signal:
   let shown = -1;
   /** How each token is marked. */
   let drawn: string[] = [];
+  /** How all of them are to be marked. */
+  let marks: TextMarks | null = null;
 
   const chipOf = (token: string, k: number) =>
     make(
@@ -120,6 +122,67 @@ export function makeTextLine(purpose: string, events: TextEvents | null, signal:
     );
   }
 
+  const paint = (k: number) => {
+    if (!marks) return;
+    const { query, locked, strength, withoutFirst } = marks;
+    const chip = chips[k]!;
+    const isQuery = k === query;
+    const step = Math.round(STEPS * strength(k));
+    const isOut = k === 0 && withoutFirst;
+    // Muted, but to be read on a strong color too.
+    const isPale = (isOut || isSpecial(tokens[k]!)) && step < 0.4 * STEPS;
+    const mark = [step, isQuery, isQuery && locked, isOut, isPale].join();
+    if (mark === drawn[k]) return;
+    drawn[k] = mark;
+    chip.style.setProperty("--hg-strength", `${(100 * step) / STEPS}%`);
+    chip.classList.toggle("hg-query-token", isQuery);
+    chip.classList.toggle("hg-locked", isQuery && locked);
+    chip.classList.toggle("hg-left-out", isOut);
+    chip.classList.toggle("hg-pale", isPale);
+    if (events) chip.ariaSelected = String(isQuery && locked);
+  };
+  /** Where the chips are, which is measured once for each layout: to ask while they change would lay them out anew. */
+  let layout: { tops: number[]; line: number; height: number } | null = null;
+  let scrolled = 0;
+  const measured = () => {
+    if (!layout) {
+      scrolled = element.scrollTop;
+      layout = {
+        tops: chips.map((chip) => chip.offsetTop),
+        line: chips[0]?.offsetHeight ?? 0,
+        height: element.clientHeight,
+      };
+    }
+    return layout;
+  };
+  /** The first chip at a height or below: chips stand in lines, one below the other. */
+  const firstBelow = (tops: readonly number[], height: number) => {
+    let [low, high] = [0, tops.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (tops[middle]! > height) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  };
+  const paintSeen = () => {
+    const { tops, line, height } = measured();
+    // Where nothing has a size, all is taken to be in sight.
+    const end = height ? firstBelow(tops, scrolled + height) : chips.length;
+    for (let k = height ? firstBelow(tops, scrolled - line - 1) : 0; k < end; k++) paint(k);
+  };
+  const scrolls = () => {
+    scrolled = element.scrollTop;
+    paintSeen();
+  };
+  const observer = new ResizeObserver(() => {
+    layout = null;
+    paintSeen();
+  });
+  observer.observe(element);
+  atEnd(signal, () => observer.disconnect());
+  on(element, "scroll", perFrame(scrolls, signal), signal, { passive: true });
+
   return {
     element,
     update: (next) => {
@@ -127,7 +190,7 @@ export function makeTextLine(purpose: string, events: TextEvents | null, signal:
       const focused = element.querySelector(":focus") !== null;
       tokens = next;
       chips = next.map(chipOf);
-      [stop, shown, drawn] = [-1, -1, []];
+      [stop, shown, drawn, layout] = [-1, -1, [], null];
       // The blanks between chips are for those who copy them.
       element.replaceChildren(...chips.flatMap((chip) => [chip, " "]));
       if (events) for (const chip of chips) chip.tabIndex = -1;
@@ -136,30 +199,22 @@ export function makeTextLine(purpose: string, events: TextEvents | null, signal:
         chips.at(-1)?.focus({ preventScroll: true });
       }
     },
-    mark: ({ query, locked, strength, withoutFirst }) => {
-      for (const [k, chip] of chips.entries()) {
-        const isQuery = k === query;
-        const step = Math.round(STEPS * strength(k));
-        const isOut = k === 0 && withoutFirst;
-        // Muted, but to be read on a strong color too.
-        const isPale = (isOut || isSpecial(tokens[k]!)) && step < 0.4 * STEPS;
-        const mark = [step, isQuery, isQuery && locked, isOut, isPale].join();
-        // Of a thousand tokens a pointer that moves changes a few.
-        if (mark === drawn[k]) continue;
-        drawn[k] = mark;
-        chip.style.setProperty("--hg-strength", `${(100 * step) / STEPS}%`);
-        chip.classList.toggle("hg-query-token", isQuery);
-        chip.classList.toggle("hg-locked", isQuery && locked);
-        chip.classList.toggle("hg-left-out", isOut);
-        chip.classList.toggle("hg-pale", isPale);
-        if (events) chip.ariaSelected = String(isQuery && locked);
-      }
+    mark: (next) => {
+      const before = marks?.query ?? -1;
+      marks = next;
+      const { query } = next;
+      const isHere = events !== null && element.matches(":focus-within, :hover");
+      const { tops, line, height } = measured();
+      const top = tops[query] ?? 0;
+      // A long text scrolls to its query where that is not in sight, unless it was chosen here.
+      const isOut = top < scrolled || top + line > scrolled + height;
+      if (events && height && !isHere && query !== shown && isOut)
+        element.scrollTop = scrolled = Math.max(0, top - height / 2);
+      // Of a thousand tokens those in sight are painted; the query is known to those who do not see them.
+      for (const k of [before, query]) if (chips[k]) paint(k);
+      paintSeen();
       if (!events) return;
-      const isHere = chips.some((chip) => chip.matches(":focus")) || element.matches(":hover");
       if (!isHere) setStop(Math.max(0, query));
-      // A long text scrolls to its query, unless that was chosen here.
-      const chip = chips[query];
-      if (chip && !isHere && query !== shown) element.scrollTop = chip.offsetTop - element.clientHeight / 2;
       shown = query;
     },
   };

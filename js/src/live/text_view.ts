@@ -56,7 +56,7 @@ export function makeTextView(sync: Sync, view: View, leave: () => void, signal: 
     show: (cell) => {
       const { task, query, isReading } = onText;
       const row = Math.max(0, Math.min(query.row, task.rows.length - 1));
-      prompt.update({ task, row, isReading, next: nextOf(onText), live: view.live });
+      prompt.update({ task, row, isReading, next: nextOf(onText), live: view.live && !sync.isPage });
       panel.update(liveContent(sync, view.live, cell));
     },
   };

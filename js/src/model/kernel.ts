@@ -9,7 +9,8 @@ export function isDisconnected(el: Element): boolean {
 }
 
 /** What is to be said of the kernel; "" while all is well. */
-export function noticeOf(live: boolean, version: number): string {
+export function noticeOf(live: boolean, version: number, isPage = false): string {
+  if (isPage) return "No kernel: cells can be selected, and what was computed before is shown";
   if (!live && version !== VERSION)
     return "No kernel, and this was saved with another version of headgrid: run its cell again";
   if (!live) return "No kernel: this is the last state";

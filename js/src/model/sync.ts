@@ -10,7 +10,9 @@ import { atEnd, freshId } from "../dom/elements";
 import { type BitSet, equal, fromText, fromWire, has, toText, union, without } from "./bits";
 import { type CellValues, readValues } from "./cell_values";
 import { type Cells, readSpec } from "./cells";
-import { LIVE_TRAITS, LiveSync } from "./live_sync";
+import { CodeSync } from "./code_sync";
+import { type HeadRows, readHeadRows } from "./head_rows";
+import { LIVE_TRAITS, LiveSync, type ReadTrait, type WriteTrait } from "./live_sync";
 import type {
   Arrows,
   Command,
@@ -28,6 +30,8 @@ import type {
 
 /** What headgrid uses of anywidget's model. */
 export interface Model {
+  /** Whether it stands in for a kernel on a page that has none: it does commands, and computes nothing. */
+  readonly isPage?: boolean;
   get(name: string): unknown;
   set(name: string, value: unknown): void;
   save_changes(): void;
@@ -45,7 +49,7 @@ const COLORS: Trait[] = ["spec", "colors", "recolor"];
 /** The traits that are read when they are needed, and not cached here. */
 const OTHERS: Trait[] = [
   ...(["text", "focus", "summary", "selected_heads", "arrows", "progress"] as const),
-  ...(["completions", "saved", "precomputed"] as const),
+  ...(["completions", "saved", "precomputed", "heads_table", "code"] as const),
   ...LIVE_TRAITS,
 ];
 
@@ -66,14 +70,19 @@ export class Sync {
   cellValues!: CellValues | null;
   /** What heads do on a text. */
   readonly onText: LiveSync;
+  /** The selection as code. */
+  readonly code: CodeSync;
   readonly #model: Model;
+  #rows: HeadRows | null = null;
+  /** What the rows were read from. */
+  #rowsOf: unknown[] = [];
 
   constructor(model: Model) {
     this.#model = model;
-    this.onText = new LiveSync(
-      (trait) => this.#read(trait),
-      (trait, value) => this.#write(trait, value),
-    );
+    const read: ReadTrait = (trait) => this.#read(trait);
+    const write: WriteTrait = (trait, value) => this.#write(trait, value);
+    this.onText = new LiveSync(read, write);
+    this.code = new CodeSync(read, write);
     this.#reread("spec");
   }
 
@@ -81,6 +90,11 @@ export class Sync {
   #read<K extends Trait>(trait: K): Partial<Wire[K]> | undefined {
     const value = this.#model.get(trait);
     return value && typeof value === "object" ? (value as Partial<Wire[K]>) : undefined;
+  }
+
+  /** Whether there is no kernel, and the page itself does what it can. */
+  get isPage(): boolean {
+    return this.#model.isPage === true;
   }
 
   /** The version of the wire that Python speaks. */
@@ -156,6 +170,19 @@ export class Sync {
     const { ln } = this.focus;
     const pending = rest.pending || still.length < heads.length || (rest.ln ?? ln) !== ln;
     return { summed: null, ln, ...rest, heads: still, n_heads, pending };
+  }
+
+  /** The metrics of all selected heads, without those that were deselected since; null where there are none. */
+  get headRows(): HeadRows | null {
+    const table = this.#read("heads_table");
+    const { ln } = this.focus;
+    const key = [table, this.on, ln];
+    // The same object as long as nothing changed, so that who shows it can tell.
+    if (key.some((part, k) => part !== this.#rowsOf[k])) {
+      this.#rowsOf = key;
+      this.#rows = readHeadRows(table, this.on, ln);
+    }
+    return this.#rows;
   }
 
   /** Composition among the selected heads, without the arrows of those that were deselected since. */

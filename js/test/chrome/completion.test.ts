@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { accepted, makeCompleting, QueryHistory } from "../../src/chrome/completion";
-import { makeQuery, pythonOf } from "../../src/chrome/query";
+import { makeQuery } from "../../src/chrome/query";
 import type { CompletionList } from "../../src/model/wire";
 import { text } from "../specs";
 
@@ -76,6 +76,7 @@ describe("the list of words", () => {
         say: () => {},
         leave: () => log.push("leave"),
       },
+      document.createElement("span"),
       life.signal,
     );
     document.body.append(box.element);
@@ -284,12 +285,5 @@ describe("the list of words", () => {
     press("ArrowDown");
     expect(input.value).toBe("embed | l");
     expect(log.filter((entry) => entry.startsWith("ask"))).toEqual(["ask l0", "ask l1h2"]);
-  });
-});
-
-describe("the copied line of Python", () => {
-  it("is quoted so that Python reads the same text", () => {
-    expect(pythonOf("l1h2 | l0 mlp")).toBe('grid.select("l1h2 | l0 mlp")');
-    expect(pythonOf('a"b\\c')).toBe('grid.select("a\\"b\\\\c")');
   });
 });

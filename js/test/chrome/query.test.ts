@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { around, makeQuery, shownText } from "../../src/chrome/query";
 import { text } from "../specs";
 
@@ -16,6 +16,7 @@ describe("the query box", () => {
         say: (sentence) => sent.push(sentence),
         leave: () => {},
       },
+      document.createElement("span"),
       life(),
     );
     return {
@@ -48,33 +49,6 @@ describe("the query box", () => {
     input.blur();
     box.update(text({ selection: "l1" }), true);
     expect(document.activeElement).not.toBe(input);
-  });
-
-  it("keeps the focus on a button that has nothing to copy any more", () => {
-    const { box } = boxOf([]);
-    document.body.replaceChildren(box.element);
-    box.update(text({ selection: "l1h2" }), true);
-    const [copy] = box.element.querySelectorAll("button");
-    expect(copy!.getAttribute("aria-disabled")).toBe("false");
-    copy!.focus();
-    box.update(text({ selection: "none" }), true);
-    expect([copy!.getAttribute("aria-disabled"), copy!.disabled]).toEqual(["true", false]);
-    expect(document.activeElement).toBe(copy);
-  });
-
-  it("copies the selection's text, or a line of Python, without a kernel too, and says so", async () => {
-    const sent: string[] = [];
-    const { box } = boxOf(sent);
-    const copied: string[] = [];
-    vi.stubGlobal("navigator", { clipboard: { writeText: async (text: string) => copied.push(text) } });
-    for (const live of [true, false]) {
-      box.update(text({ selection: "l1h2" }), live);
-      for (const copy of box.element.querySelectorAll("button")) copy.click();
-    }
-    await vi.waitFor(() => expect(sent).toEqual(Array(4).fill("copied")));
-    const line = 'grid.select("l1h2")';
-    expect(copied).toEqual(["l1h2", line, "l1h2", line]);
-    vi.unstubAllGlobals();
   });
 
   it("remembers what was applied, once in a row, and nothing for an empty box", () => {
@@ -123,6 +97,7 @@ describe("the query box", () => {
         say: () => {},
         leave: () => {},
       },
+      document.createElement("span"),
       life(),
     );
     held.box = box;

@@ -1,6 +1,6 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { make } from "../../src/dom/elements";
-import { channels, luminance, themeBehind, themeSaid } from "../../src/dom/theme";
+import { channels, codedTheme, followTheme, luminance, themeBehind, themeSaid } from "../../src/dom/theme";
 
 describe("the theme", () => {
   it("reads computed colors", () => {
@@ -33,5 +33,42 @@ describe("the theme", () => {
       make("div", { class: "dark", style: "background-color: rgb(255, 255, 255)" }, inner),
     );
     expect(themeBehind(inner)).toBe("light");
+  });
+
+  it("believes VS Code, whose frames are transparent, by its classes and by its variable", async () => {
+    const inner = make("div");
+    document.body.replaceChildren(inner);
+    const { body, documentElement } = document;
+    const seen: string[] = [];
+    for (const name of ["vscode-dark", "vscode-light", "vscode-high-contrast"]) {
+      body.className = `vscode-body ${name}`;
+      seen.push(themeBehind(inner));
+    }
+    // It has both names: the lighter one tells.
+    body.className = "vscode-high-contrast vscode-high-contrast-light";
+    seen.push(themeBehind(inner));
+    expect(seen).toEqual(["dark", "light", "dark", "light"]);
+    body.className = "";
+    body.dataset.vscodeThemeKind = "vscode-dark";
+    expect(codedTheme(body)).toBe("dark");
+    delete body.dataset.vscodeThemeKind;
+    documentElement.style.setProperty("--vscode-editor-background", "#1e1e1e");
+    expect(themeBehind(inner)).toBe("dark");
+    documentElement.style.setProperty("--vscode-editor-background", "#fff");
+    expect(themeBehind(inner)).toBe("light");
+    documentElement.style.removeProperty("--vscode-editor-background");
+  });
+
+  it("follows VS Code's theme when that is changed", async () => {
+    const inner = make("div");
+    document.body.replaceChildren(inner);
+    const life = new AbortController();
+    document.body.className = "vscode-light";
+    followTheme(inner, life.signal, () => {})();
+    expect(inner.dataset.theme).toBe("light");
+    document.body.className = "vscode-dark";
+    await vi.waitFor(() => expect(inner.dataset.theme).toBe("dark"));
+    document.body.className = "";
+    life.abort();
   });
 });

@@ -1,5 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { drawAll, readOnlyModel, stateOf } from "../../src/export/offline";
+import { drawAll, modelOf, readOnlyModel, stateOf } from "../../src/export/offline";
+import { VERSION } from "../../src/model/wire";
+import { specOf, text } from "../specs";
 
 const saved = (state: object, buffers: object[] = []) => ({ state, buffers }) as never;
 
@@ -22,6 +24,11 @@ describe("the state of a page without a kernel", () => {
   test("is not spoilt by a buffer of a value that is gone", () => {
     const whole = stateOf(saved({ colors: null }, [{ path: ["colors", "values"], data: "AQ==" }]));
     expect(whole).toEqual({ colors: null });
+  });
+
+  test("is answered from by the page itself, unless another version of headgrid left it", () => {
+    expect(modelOf({ spec: { version: VERSION - 1 } }).isPage).toBeUndefined();
+    expect(modelOf({ spec: specOf(1, 2), text: text() }).isPage).toBe(true);
   });
 
   test("is read and never written", () => {

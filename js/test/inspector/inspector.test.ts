@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { type InspectorContent, makeInspector, nearestTab, tabsOf } from "../../src/inspector/inspector";
+import { type InspectorContent, makeInspector } from "../../src/inspector/inspector";
+import { nearestTab, tabsOf } from "../../src/inspector/tab_choice";
 import { newView } from "../../src/model/view";
 import { circuit, summary } from "../fixtures";
 import { small } from "../specs";
@@ -8,6 +9,8 @@ const content = (more: Partial<InspectorContent> = {}): InspectorContent => ({
   asked: { title: "l0h1", name: "layer 0 head 1" },
   summary: summary(),
   heads: null,
+  rows: null,
+  cell: 4,
   note: "",
   ln: "folded",
   hasNorms: true,
@@ -72,13 +75,13 @@ describe("the tab to show", () => {
   });
 
   it("is one of those that the cell has, the weights, and the selected heads", () => {
-    expect(tabsOf(summary(), heads).map(({ label, count }) => [label, count])).toEqual([
+    expect(tabsOf(summary(), 2).map(({ label, count }) => [label, count])).toEqual([
       ["OV", undefined],
       ["Composition", undefined],
       ["Weights", undefined],
       ["Selected", "2"],
     ]);
-    expect(tabsOf(null, null)).toEqual([]);
+    expect(tabsOf(null, 1)).toEqual([]);
   });
 });
 

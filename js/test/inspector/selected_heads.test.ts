@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { groupsOf, makeComposition } from "../../src/inspector/composition";
+import { groupsOf, makeComposition, zAxisOf } from "../../src/inspector/composition";
 import { alignCircuits, alignScores, columnsOf, makeComparison } from "../../src/inspector/selected_heads";
 import { arrow, circuit } from "../fixtures";
 
@@ -120,6 +120,21 @@ describe("the heads that one composes with", () => {
     for (const button of buttons) button.click();
     expect(went).toEqual([5, 4, 9]);
     expect(buttons[0]!.title).toBe("cell 5");
+  });
+
+  it("stand on one axis of z, with zero and the fence on it, whatever came out infinite", () => {
+    const axis = zAxisOf([arrow(1, 2, -2), arrow(1, 3, 8), arrow(1, 4, Number.POSITIVE_INFINITY)], 4);
+    const [low, zero, fence, high] = [-2, 0, 4, 8].map((z) => axis.at(z)) as [number, number, number, number];
+    expect([low > 0, zero - low, high - fence, high < 100]).toEqual([
+      true,
+      expect.closeTo((fence - zero) / 2),
+      expect.closeTo(fence - zero),
+      true,
+    ]);
+    const nodes = makeComposition({ arrows, baseline: 0.1, fence: 6, notes: [], error: "" }, 7, locations());
+    const names = nodes.flatMap((node) => [...node.querySelectorAll(".hg-z-names")]);
+    expect(names[0]!.textContent).toBe("randomoutlier");
+    expect(nodes.at(-1)!.textContent).toContain("beyond 6.00 a pair is an outlier among these");
   });
 
   it("are gray unless they are outliers, below what z does not say", () => {

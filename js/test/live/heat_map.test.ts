@@ -42,6 +42,8 @@ describe("a map", () => {
     const marked = [...map.element.querySelectorAll(".hg-marked")].map((label) => label.textContent);
     expect(marked).toEqual(["·mary", "·to"]);
     expect(map.element.querySelector(".hg-readout")!.textContent).toBe("·to → ·mary: 60\u00a0%");
-    expect(map.element.querySelector<HTMLElement>(".hg-row-frame")!.style.top).toBe("80px");
+    expect(map.element.querySelector<HTMLElement>(".hg-row-frame")!.style.transform).toBe(
+      "translate(0px,80px)",
+    );
   });
 });

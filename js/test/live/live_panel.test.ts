@@ -5,8 +5,8 @@ import { effect, head, liveView } from "../fixtures";
 const tokens = ["when", " mary", " to"];
 const rows = [[1], [0.25, 0.75], [0.04, 0.6, 0.36]];
 const one = head(4, "l0h1", rows, [
-  { name: "previous token", value: 0.4, base: 0.1 },
-  { name: "induction", value: 0.89, base: 0.03 },
+  { name: "previous token", value: 0.4, base: 0.1, against: "even attention" },
+  { name: "induction", value: 0.89, base: 0.03, against: "shuffled tokens" },
 ]);
 const other = head(9, "l1h1", [[1], [0.5, 0.5], [0.2, 0.2, 0.6]]);
 const view = liveView(tokens, [one, other]);
@@ -29,10 +29,10 @@ function panelOf() {
 }
 
 describe("the scores of known types", () => {
-  it("come with those on shuffled tokens, the one most above them first", () => {
+  it("come with what they are compared with, the one most above it first", () => {
     expect(scoresInOrder(one.scores)).toEqual([
-      "induction 0.89 (shuffled 0.03)",
-      "previous token 0.40 (shuffled 0.10)",
+      "induction 0.89 (shuffled tokens 0.03)",
+      "previous token 0.40 (even attention 0.10)",
     ]);
   });
 });
