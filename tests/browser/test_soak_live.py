@@ -1,8 +1,8 @@
 """Two thousand deeds at random on a grid that shows what heads do on texts: all agree with the model, and nothing grows.
 
 Texts are typed, good ones and bad ones, rows and tabs are changed, patterns are shown in the cells and taken away,
-heads are looked at and selected, and Python gives tasks of its own in between. After every twenty deeds all that is shown is
-compared with what the model does.
+heads are looked at and selected, and Python gives tasks of its own in between. After every twenty deeds all that is
+shown is compared with what the model does.
 """
 
 from __future__ import annotations
