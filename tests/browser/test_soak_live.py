@@ -1,4 +1,4 @@
-"""Two thousand deeds at random on a grid that shows what heads do on texts: all agree with the model, and nothing grows.
+"""Two thousand deeds at random on a grid that reads texts: all that is shown is what the model does, and nothing grows.
 
 Texts are typed, good ones and bad ones, rows and tabs are changed, patterns are shown in the cells and taken away,
 heads are looked at and selected, and Python gives tasks of its own in between. After every twenty deeds all that is
