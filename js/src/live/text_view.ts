@@ -23,6 +23,7 @@ export interface TextView {
 /** `leave` is called where the user is done with the text. */
 export function makeTextView(sync: Sync, view: View, leave: () => void, signal: AbortSignal): TextView {
   const { onText } = sync;
+  signal.addEventListener("abort", () => onText.close());
   const prompt = makePromptRow(
     {
       send: (text, contrast) => {
@@ -55,8 +56,13 @@ export function makeTextView(sync: Sync, view: View, leave: () => void, signal: 
     },
     show: (cell) => {
       const { task, query, isReading } = onText;
-      const row = Math.max(0, Math.min(query.row, task.rows.length - 1));
-      prompt.update({ task, row, isReading, next: nextOf(onText), live: view.live && !sync.isPage });
+      prompt.update({
+        task,
+        row: query.row,
+        isReading,
+        next: nextOf(onText),
+        live: view.live && !sync.isPage,
+      });
       panel.update(liveContent(sync, view.live, cell));
     },
   };

@@ -33,10 +33,13 @@ const NO_EFFECT: SelectionEffect = {
 export class LiveSync {
   readonly #read: ReadTrait;
   readonly #write: WriteTrait;
+  /** The views of one widget on this page that show the panel. */
+  readonly #open: Set<LiveSync>;
 
-  constructor(read: ReadTrait, write: WriteTrait) {
+  constructor(read: ReadTrait, write: WriteTrait, open: Set<LiveSync>) {
     this.#read = read;
     this.#write = write;
+    this.#open = open;
   }
 
   /** The task: what the model is asked. */
@@ -89,8 +92,18 @@ export class LiveSync {
   ask(more: Partial<Omit<LiveQuery, "n">>): void {
     const last = this.#asked;
     const next = { ...last, ...more };
+    if (more.panel) this.#open.add(this);
+    if (more.panel === false) {
+      this.#open.delete(this);
+      next.panel = this.#open.size > 0;
+    }
     if (JSON.stringify(next) === JSON.stringify(last)) return;
     this.#write("live_query", { ...next, n: last.n + 1 });
+  }
+
+  /** The view is gone, and shows nothing any more. */
+  close(): void {
+    this.#open.delete(this);
   }
 
   /** Gives the model a text to read. Returns the number that the answer will carry. */

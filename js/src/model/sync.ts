@@ -62,6 +62,9 @@ const CHANGES: Command["do"][] = ["edit", "only", "query", "recall"];
 const NO_SUMMARY = { notes: [], ln: "folded", tabs: [], circuits: [], partners: null, pending: [] } as const;
 const NOTHING: Text = { selection: "none", counts: "", n_selected: 0, n_params: 0, query: 0, error: null };
 
+/** Of each widget, the views on this page that show what heads do: it is computed as long as any of them does. */
+const OPEN = new WeakMap<Model, Set<LiveSync>>();
+
 export class Sync {
   cells!: Cells;
   on!: BitSet;
@@ -81,7 +84,9 @@ export class Sync {
     this.#model = model;
     const read: ReadTrait = (trait) => this.#read(trait);
     const write: WriteTrait = (trait, value) => this.#write(trait, value);
-    this.onText = new LiveSync(read, write);
+    const open = OPEN.get(model) ?? new Set();
+    OPEN.set(model, open);
+    this.onText = new LiveSync(read, write, open);
     this.code = new CodeSync(read, write);
     this.#reread("spec");
   }

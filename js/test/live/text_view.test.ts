@@ -49,6 +49,24 @@ describe("a view of a text", () => {
     expect(host.state.live_query).toMatchObject({ n: 2, panel: false });
   });
 
+  it("leaves what another view of the widget shows", () => {
+    const { opened, host } = textOf();
+    opened("live");
+    const sync = new Sync(host);
+    const ending = new AbortController();
+    const other = makeTextView(sync, newView(sync.cells, ""), () => {}, ending.signal);
+    other.opened("live");
+    other.opened("ov");
+    expect(host.state.live_query).toMatchObject({ panel: true });
+    opened("ov");
+    expect(host.state.live_query).toMatchObject({ panel: false });
+    other.opened("live");
+    ending.abort();
+    opened("live");
+    opened("ov");
+    expect(host.state.live_query).toMatchObject({ panel: false });
+  });
+
   it("asks for nothing by its tabs without a kernel", () => {
     const { opened, host, view } = textOf();
     view.live = false;
