@@ -17,6 +17,7 @@ import headgrid as hg
 from headgrid.widget.export import html as page_of
 from headgrid.widget.export import precompute, widget_state
 from headgrid.widget.export.nbconvert import HeadGridExporter
+from headgrid.widget.export.precompute_live import PageSources, precompute_live
 from headgrid.widget.wire.schema import TRAITS
 
 from .grids import SET_UP, Open, cell
@@ -140,6 +141,9 @@ def bodies(view: Locator) -> dict[str, Styles]:
     for tab in TABS:
         inspector.get_by_role("tab", name=tab).click()
         inspector.locator(".hg-body[aria-busy=false] > *").first.wait_for()
+        if tab == TABS[-1]:
+            inspector.locator(".hg-head-table[aria-busy=false] td").first.wait_for()
+            inspector.locator(".hg-body section").nth(2).wait_for()
         view.page.mouse.move(0, 0)
         found[tab] = styles(view, ".hg-body")
     return found
@@ -200,7 +204,9 @@ def notebook_of(grid: hg.HeadGrid, template: str) -> str:
     """The page that nbconvert makes of a notebook with this grid."""
     cache = grid._scheduler.cache
     found = precompute.precompute(grid._state, cache)
-    state = page_of.state(grid._state, cache, grid.get_state(list(TRAITS)), found)
+    sources = PageSources(grid.model, grid._scheduler.coloring, grid._scheduler.table)
+    live = precompute_live(grid._state, sources)
+    state = page_of.state(grid._state, cache, {**grid.get_state(list(TRAITS)), **live.traits}, found)
     output = nbformat.v4.new_output(
         "display_data", {widget_state.VIEW_TYPE: {"model_id": "one"}, "text/html": "<b>picture</b>"}
     )

@@ -121,7 +121,7 @@ def test_running_a_cell_fifty_times_that_makes_a_grid_leaves_no_thread_and_no_li
     assert grown.threads <= 1
     assert grown.listeners <= 50 * 4  # a view has a hundred
     assert grown.nodes <= 50 * 4  # a view has a thousand
-    assert grown.heap < 50 * 700 * KB
+    assert grown.heap < 50 * 850 * KB  # what JupyterLab keeps of each: its bundle, several times
     assert grown.python < 50 * 200 * KB
 
 

@@ -14,6 +14,7 @@ import headgrid as hg
 from headgrid.experiments.head_types import BY_PLACE
 from headgrid.widget.compute import live_patterns, live_task, next_tokens
 from headgrid.widget.compute.live import Live
+from headgrid.widget.compute.live_reader import LiveReader
 
 
 @pytest.mark.parametrize("row", [0, 2])
@@ -330,3 +331,21 @@ def test_the_panel_of_a_padded_row_has_its_own_tokens_alone() -> None:
     assert settled(grid).live["tokens"] == ["<bos>", " the", " dog", " says"]
     assert len(grid.live["heads"][0]["values"]) == 4 * 5 // 2
     assert cell(grid, "l0h1") == grid.live["heads"][0]["cell"]
+
+
+def test_a_job_that_was_stopped_for_another_text_puts_nothing_into_that_ones_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    grid = watched(select="l1h2")
+    prompt(grid, 1, "the dog the dog the dog the")
+    settled(grid)
+    gate = Gate(monkeypatch, LiveReader, "_fresh")
+    monkeypatch.setattr(LiveReader, "_fresh", lambda *given: gate._call(*given))
+    query(grid, 1)  # its job is held between seeing that it is wanted and reading
+    assert gate.begun.wait(60)
+    grid.task = hg.Task(grid.tokenizer, [TEXT])
+    gate.go.set()
+    view = settled(grid).live
+    assert len(view["tokens"]) == 15
+    expected = hg.attention(grid.model, grid.task, "l1h2").row("l1h2").pattern.numpy()
+    assert np.abs(decoded(view, view["heads"][0]) - expected).max() <= 1 / 255

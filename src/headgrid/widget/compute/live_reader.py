@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import torch
 
+from headgrid.circuits.progress import Cancelled
 from headgrid.experiments.runs import Runs
 from headgrid.experiments.task import Task
 from headgrid.widget.compute import live_task
@@ -148,7 +149,7 @@ class LiveReader:
         """
         for _ in range(PATIENCE):
             turn.check()
-            answers = self._fresh()
+            answers = self._fresh(turn)
             found = read(answers)
             if self.unchanged(answers):
                 self.versions[turn.lane] = answers.version
@@ -156,11 +157,17 @@ class LiveReader:
         self.forget()
         raise ValueError("The weights change while the model runs, so there is no answer: ask again once they rest")
 
-    def _fresh(self) -> LiveAnswers:
-        """What was read with the weights as they are now; nothing where they have changed."""
+    def _fresh(self, turn: Turn) -> LiveAnswers:
+        """What was read with the weights as they are now; nothing where they have changed.
+
+        Raises:
+            Cancelled: when the job was stopped: what is kept may be that of another task already.
+        """
         assert self._shared is not None
         version = self._shared.version(self._cache.changes)
         with self._state.lock:
+            if turn.stopped.is_set():
+                raise Cancelled
             if self._answers.version not in (None, version):
                 self._answers = LiveAnswers()
             self._answers.version = version
