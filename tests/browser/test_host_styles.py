@@ -143,7 +143,7 @@ def bodies(view: Locator) -> dict[str, Styles]:
         inspector.locator(".hg-body[aria-busy=false] > *").first.wait_for()
         if tab == TABS[-1]:
             inspector.locator(".hg-head-table[aria-busy=false] td").first.wait_for()
-            inspector.locator(".hg-body section").nth(2).wait_for()
+            inspector.locator(".hg-body > section").wait_for()
         view.page.mouse.move(0, 0)
         found[tab] = styles(view, ".hg-body")
     return found

@@ -19,6 +19,7 @@ import type {
   Command,
   Focus,
   GridSpec,
+  HeadsSummary,
   LiveQuery,
   QueryError,
   Recolor,
@@ -167,9 +168,10 @@ export class PageModel implements Model {
     const isFirst = sameSelection(this.#now, this.#first.selection);
     const { metrics } = this.#state.spec as GridSpec;
     const beside = answers.besideOf(this.#store, heads, ln);
+    const kept = this.#first.beside as HeadsSummary;
     this.#show({
       effect: isFirst ? this.#first.effect : { ...NO_EFFECT, pending: false, error: "" },
-      selected_heads: isFirst && !beside.n_heads ? this.#first.beside : beside,
+      selected_heads: isFirst && kept?.n_heads && (!beside.n_heads || beside.ln === kept.ln) ? kept : beside,
       heads_table: answers.headsTableOf(this.#store, metrics, heads, ln),
     });
     this.#live();

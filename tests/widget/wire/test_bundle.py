@@ -89,7 +89,7 @@ for k in range(10):
 
 
 @pytest.mark.slow
-def test_ten_grids_in_a_saved_notebook_are_below_2_2_mb() -> None:
+def test_ten_grids_in_a_saved_notebook_are_below_2_4_mb() -> None:
     """Each of them is saved with the whole bundle: what makes it one file for all browsers and hosts."""
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(TEN)])
     run = NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
@@ -100,7 +100,7 @@ def test_ten_grids_in_a_saved_notebook_are_below_2_2_mb() -> None:
     assert all(one["_css"] == (STATIC / "widget.css").read_text() for one in grids)
     size = len(nbformat.writes(run).encode())
     print(f"ten grids of 12 x 12 heads: {size:,} bytes")
-    assert size < 2_200_000
+    assert size < 2_400_000
 
 
 def test_both_halves_have_one_version() -> None:
