@@ -171,7 +171,8 @@ export class PageModel implements Model {
     const kept = this.#first.beside as HeadsSummary;
     this.#show({
       effect: isFirst ? this.#first.effect : { ...NO_EFFECT, pending: false, error: "" },
-      selected_heads: isFirst && kept?.n_heads && (!beside.n_heads || beside.ln === kept.ln) ? kept : beside,
+      selected_heads:
+        isFirst && kept?.heads.length && (!beside.n_heads || beside.ln === kept.ln) ? kept : beside,
       heads_table: answers.headsTableOf(this.#store, metrics, heads, ln),
     });
     this.#live();
