@@ -208,7 +208,9 @@ def at_rest(notebook: Notebook, hands: JSHandle, model: Model) -> Held:
 def by_mouse(notebook: Notebook, command: dict[str, Any]) -> None:
     words, mouse = command["words"], notebook.page.mouse
     for word in dict.fromkeys((words[0], words[-1])):
-        box = cell(notebook.view(), word).bounding_box()
+        one = cell(notebook.view(), word)
+        one.wait_for()  # the elements of cells are made anew where the room for the grid has changed
+        box = one.bounding_box()
         assert box
         mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=1 if word == words[0] else 3)
         if word == words[0]:
