@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from functools import wraps
 from types import MappingProxyType
-from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+from typing import Any, TypeVar, TypeVarTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ import numpy.typing as npt
 K = TypeVar("K")
 V = TypeVar("V")
 S = TypeVar("S")
-P = ParamSpec("P")
+A = TypeVarTuple("A")
 
 
 def read_only(found: Mapping[K, V]) -> dict[K, V]:
@@ -56,7 +56,7 @@ class Frozen:
         return self
 
 
-def kept(read: Callable[Concatenate[S, P], V]) -> Callable[Concatenate[S, P], V]:
+def kept(read: Callable[[S, *A], V]) -> Callable[[S, *A], V]:
     """A function of a frozen value and of what names a part of it, whose results the value keeps: they go when it goes.
 
     A cache of the function's own would hold the last values, each as large as its model has heads, for good.
@@ -64,11 +64,11 @@ def kept(read: Callable[Concatenate[S, P], V]) -> Callable[Concatenate[S, P], V]
     name = f"{read.__module__}.{read.__qualname__}"
 
     @wraps(read)
-    def known(value: S, /, *args: P.args, **kwargs: P.kwargs) -> V:
+    def known(value: S, *args: *A) -> V:
         try:
-            return value.__dict__[name][args]  # type: ignore[no-any-return]
+            found: V = value.__dict__[name][args]
         except KeyError:
-            assert not kwargs
-            return cast(V, value.__dict__.setdefault(name, {}).setdefault(args, read(value, *args, **kwargs)))
+            found = value.__dict__.setdefault(name, {}).setdefault(args, read(value, *args))
+        return found
 
     return known

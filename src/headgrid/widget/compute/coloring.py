@@ -90,7 +90,7 @@ class Coloring:
                         scans = self._cache.scans(what.family, ln)
                     if scans:
                         found.append(cell_colors.of_scans(index, what, scans))
-                except Exception:  # there is no such number of this model, as its menu says when it is chosen
+                except ValueError:  # there is no such number of this model, as its menu says when it is chosen
                     continue
         return found
 

@@ -172,7 +172,7 @@ class Live:
                 continue
             if task is None:
                 lane.clear()
-            else:  # a task of fewer rows may have come after a row was chosen
-                lane.ask(task, min(self._state.live_query["row"], task.n_rows - 1))
+            else:
+                lane.ask(task, self._state.row)
         if self.shows:
             self._recheck()

@@ -91,8 +91,9 @@ class LiveReader:
     def outdated(self) -> bool:
         """Whether anything was read of weights that have changed since."""
         assert self._shared is not None
-        now = self._shared.version(self._cache.changes) if self.versions else None
-        return any(version != now for version in self.versions.values())
+        versions = list(self.versions.values())  # at once: the worker may add one
+        now = self._shared.version(self._cache.changes) if versions else None
+        return any(version != now for version in versions)
 
     def carried(self, arrows: Arrows) -> Arrows:
         """Arrows with what those of them carry that were tested before."""
@@ -152,7 +153,9 @@ class LiveReader:
             answers = self._fresh(turn)
             found = read(answers)
             if self.unchanged(answers):
-                self.versions[turn.lane] = answers.version
+                with self._state.lock:
+                    if not turn.stopped.is_set():
+                        self.versions[turn.lane] = answers.version
                 return found
         self.forget()
         raise ValueError("The weights change while the model runs, so there is no answer: ask again once they rest")

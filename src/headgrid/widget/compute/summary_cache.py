@@ -265,9 +265,10 @@ class SummaryCache:
     def known_scans(self, ln: Ln) -> dict[str, dict[str, Scan]]:
         """Family -> stack -> scan: those that are kept, whether or not the weights have changed since. Quick."""
         found: dict[str, dict[str, Scan]] = {}
-        for (stack, family, at), scan_of_stack in list(self._scans.items()):
-            if at == ln:
-                found.setdefault(family, {})[stack] = scan_of_stack
+        with self._lock:
+            for (stack, family, at), scan_of_stack in self._scans.items():
+                if at == ln:
+                    found.setdefault(family, {})[stack] = scan_of_stack
         return found
 
     # ---- what is kept
@@ -324,8 +325,9 @@ class SummaryCache:
         age, found = self._check(stack, None), self._scans.get((stack, family, ln))
         if found is None:
             found = scan(self._of(stack), (family,), ln=ln, progress=progress, cancelled=cancelled)
-            if age == self._age:
-                self._scans[stack, family, ln] = found
+            with self._lock:
+                if age == self._age:
+                    self._scans[stack, family, ln] = found
         return found
 
     def _partners(self, component: Component, ln: Ln, cancelled: Asked) -> Partners:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -65,6 +65,15 @@ def offered(task: Task | None) -> tuple[Quantity, ...]:
     return (*EFFECTS, *direct, *OF_TYPES)
 
 
+@dataclass(frozen=True)
+class _Kept:
+    """What was read of a task with weights of one version: by name, the numbers and what a legend adds."""
+
+    task: Task
+    version: WeightsStamp
+    numbers: dict[str, tuple[Floats, str]]
+
+
 @dataclass
 class TaskNumbers:
     """The numbers of every head on a task, kept until the task or the weights change.
@@ -74,8 +83,7 @@ class TaskNumbers:
     """
 
     index: CellIndex
-    _of: tuple[Task, WeightsStamp] | None = None
-    _kept: dict[str, tuple[Floats, str]] = field(default_factory=dict)
+    _kept: _Kept | None = None  # always replaced as a whole: a cell of a notebook and the worker may read at once
 
     def read(
         self, name: str, model: torch.nn.Module, task: Task, version: WeightsStamp, tell: Tell,
@@ -94,9 +102,10 @@ class TaskNumbers:
             ValueError: when no stack has the number, with the reason of the first.
             Cancelled: when `cancelled` says so.
         """
-        if self._of is None or self._of[0] is not task or self._of[1] != version:
-            self._of, self._kept = (task, version), {}
-        kept = self._kept
+        kept = self._of(task, version)
+        if kept is None:
+            kept = {}
+            self._kept = _Kept(task, version, kept)
         if name not in kept:
             found = self._types(model, task, tell, cancelled) if name in TYPES else {
                 name: self._effects(name, model, task, tell, cancelled)
@@ -108,13 +117,15 @@ class TaskNumbers:
 
     def known(self, task: Task | None, version: WeightsStamp) -> dict[str, tuple[Floats, str]]:
         """What `read` has given of a task and is still true, by name."""
-        if self._of is None or self._of[0] is not task or self._of[1] != version:
-            return {}
-        return dict(self._kept)
+        return dict(self._of(task, version) or {})
+
+    def _of(self, task: Task | None, version: WeightsStamp) -> dict[str, tuple[Floats, str]] | None:
+        kept = self._kept
+        return kept.numbers if kept is not None and kept.task is task and kept.version == version else None
 
     def forget(self) -> None:
         """Forget what was computed."""
-        self._of, self._kept = None, {}
+        self._kept = None
 
     def _effects(self, name: str, model: torch.nn.Module, task: Task, tell: Tell, cancelled: Any) -> tuple[Floats, str]:
         numbers, faults = np.full(self.index.n_cells, np.nan), list[Exception]()
