@@ -179,6 +179,7 @@ def shown(model: Any) -> Any:
     settled(grid)
     grid.focus = {"n": 1, "cell": 6, "ln": "folded"}
     settled(grid)
+    grid.task = hg.Task(None, torch.arange(3, 9, device="cpu").reshape(2, 3), answers=[5, 7])
     page = grid.to_html()
     found = [computed, grid.colors, grid.summary, grid.selected_heads, grid.masks, len(page) // 1000, precomputed(grid)]
     grid.close()
@@ -190,11 +191,22 @@ def settled(grid: Any) -> None:
 
 
 def precomputed(grid: Any) -> Any:
-    """The summaries of a page without a kernel."""
+    """What a page without a kernel has."""
     from headgrid.widget.export.precompute import compare, precompute
+    from headgrid.widget.export.precompute_live import PageSources, precompute_live
 
-    state, cache = grid._state, grid._scheduler.cache
-    return [precompute(state, cache).summaries, compare(state, cache)]
+    state, scheduler = grid._state, grid._scheduler
+    live = precompute_live(state, PageSources(grid.model, scheduler.coloring, scheduler.table))
+    return [precompute(state, scheduler.cache).summaries, compare(state, scheduler.cache), dict(live.traits)]
+
+
+def tasks(model: Any) -> Any:
+    """Tasks that are ready, parts of tasks, and those that were written down."""
+    _, tokenizer = hg.demo()
+    made = [hg.Task.repeated(tokenizer, n=2, length=5), hg.Task.names(tokenizer, n=3), asked()]
+    made += [hg.Task.next_token(tokenizer, ["the dog says", "a kitten is"]), made[0].rows([1]), made[1].rows(slice(1))]
+    made += [hg.Task.from_json(one.to_json(), one.tokenizer) for one in made]
+    return [[one.ids, one.mask, one.scored, one.fingerprint, str(one), one.aligned] for one in made]
 
 
 def demonstrated(model: Any) -> Any:
@@ -302,7 +314,8 @@ def patched(model: Any) -> Any:
 CALLS: dict[str, Callable[[Any], Any]] = {
     "dissect": dissected, "Selection": selected, "Weights": weights, "FactoredMatrix": factored, "scan": scanned,
     "summarize": summarized, "compose": composed, "verify": verified, "preview": previewed, "plots": plotted,
-    "HeadGrid": shown, "demo": demonstrated, "ablate": ablated, "record": recorded, "ablate and record": run,
+    "HeadGrid": shown, "tasks": tasks, "demo": demonstrated, "ablate": ablated, "record": recorded,
+    "ablate and record": run,
     "attention": attended, "sweep": swept, "effect": affected, "faithfulness": kept, "paths": routed, "patch": patched,
 }  # fmt: skip
 

@@ -175,6 +175,7 @@ class Task:
         row = arguments.integer("row", row, least=0, below=self.n_rows)
         return shown_tokens(self.ids[row][self.mask[row].bool()].tolist(), self.tokenizer)
 
+    @shielded()
     def rows(self, which: slice | Sequence[int]) -> Task:
         """The task of some of its rows alone."""
         found = object.__new__(Task)
@@ -286,6 +287,7 @@ class Task:
         })  # fmt: skip
 
     @classmethod
+    @shielded()
     def from_json(cls, line: str, tokenizer: Any = None) -> Task:
         """The task that `to_json` wrote.
 
@@ -311,6 +313,7 @@ class Task:
     # ---- tasks that are ready
 
     @classmethod
+    @shielded()
     def repeated(cls, tokenizer: Any, n: int = 16, length: int = 24, *, seed: int = 0) -> Task:
         """The loss on the second copy of a block of random tokens, which induction heads predict.
 
@@ -327,11 +330,13 @@ class Task:
         return cls(tokenizer, ids, metric="loss", positions=scored, name="second copy of random tokens")
 
     @classmethod
+    @shielded()
     def next_token(cls, tokenizer: Any, texts: Sequence[str]) -> Task:
         """The loss on every token of some texts but the first."""
         return cls(tokenizer, texts, metric="loss", name="next tokens")
 
     @classmethod
+    @shielded()
     def names(cls, tokenizer: Any, n: int = 64, *, metric: TaskMetric = "logit_diff", seed: int = 0) -> Task:
         """The name task of the model that ships with headgrid: "when mary and john ..., john gave a drink to" -> mary.
 
