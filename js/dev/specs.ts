@@ -69,13 +69,13 @@ function columnsOf({ heads, perGroup = 1, experts = 0, mixer, dense }: Sizes): C
 
 const KINDS: Kind[] = ["head", "mixer", "mlp", "expert", "norm", "rest", "embed"];
 const TOOLTIPS: Tooltip[] = [
-  { shapes: ["W_Q, W_K, W_V 96 x 24", "W_O 24 x 96", "b_Q, b_K, b_V 24"], count: 9288, note: "" },
-  { shapes: ["in_proj 96 x 384", "conv1d 4 x 192", "out_proj 192 x 96"], count: 56064, note: "" },
-  { shapes: ["W_in 96 x 384", "W_out 384 x 96", "b_in 384", "b_out 96"], count: 74208, note: "" },
-  { shapes: ["W_gate, W_in 96 x 128", "W_out 128 x 96"], count: 36864, note: "" },
-  { shapes: ["w, b 96"], count: 192, note: "" },
-  { shapes: ["b_O 96"], count: 96, note: "shared by the heads of the layer" },
-  { shapes: ["W_E 512 x 96"], count: 49152, note: "" },
+  { shapes: ["W_Q, W_K, W_V 96 x 24", "W_O 24 x 96", "b_Q, b_K, b_V 24"], count: 9288, shared: 0, note: "" },
+  { shapes: ["in_proj 96 x 384", "conv1d 4 x 192", "out_proj 192 x 96"], count: 56064, shared: 0, note: "" },
+  { shapes: ["W_in 96 x 384", "W_out 384 x 96", "b_in 384", "b_out 96"], count: 74208, shared: 0, note: "" },
+  { shapes: ["W_gate, W_in 96 x 128", "W_out 128 x 96"], count: 36864, shared: 0, note: "" },
+  { shapes: ["w, b 96"], count: 192, shared: 0, note: "" },
+  { shapes: ["b_O 96"], count: 96, shared: 0, note: "shared by the heads of the layer" },
+  { shapes: ["W_E 512 x 96"], count: 49152, shared: 0, note: "" },
 ];
 const tooltipOf = (kind: Kind): number => KINDS.indexOf(kind);
 

@@ -15,9 +15,9 @@ import type {
   Thumbnails,
 } from "../model/wire";
 
-/** The heads whose patterns are shown side by side, and the side of a small pattern in squares. */
-const MOST_PATTERNS = 9;
-const SMALL = 24;
+/** As many patterns side by side as Python shows, and the side of a small one in squares. */
+const MOST_PATTERNS = 8;
+const SMALL = 16;
 /** The heads whose circuits stand side by side. */
 const MOST_BESIDE = 6;
 const UNREAD = "The weights of this cell were not read, and there is no kernel that could.";

@@ -5,6 +5,7 @@
 import { fromText, fromWire, has } from "../model/bits";
 import { readCells } from "../model/cell_words";
 import { type Cells, readSpec } from "../model/cells";
+import { NO_EFFECT } from "../model/live_sync";
 import {
   edited,
   type PageSelection,
@@ -14,6 +15,7 @@ import {
   textOf,
   wholeCells,
 } from "../model/page_selection";
+import { SAVED } from "../model/style";
 import type { Model } from "../model/sync";
 import type {
   Command,
@@ -31,20 +33,6 @@ import * as answers from "./page_answers";
 
 /** The steps that can be undone. */
 const STEPS = 200;
-/** `SAVED` of `headgrid/plots/style.py`: the colors of saved selections. */
-const COLORS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a5cff", "#8f633c", "#6fa236", "#d030c0"];
-const NO_EFFECT = {
-  text: "none",
-  row: 0,
-  metric: "",
-  clean: 0,
-  modes: [],
-  sentence: "",
-  next: [],
-  without: [],
-  alone: [],
-};
-
 export class PageModel implements Model {
   /** That there is no kernel, though commands are done. */
   readonly isPage = true;
@@ -170,7 +158,7 @@ export class PageModel implements Model {
     const beside = answers.besideOf(this.#store, heads, ln);
     const kept = this.#first.beside as HeadsSummary;
     this.#show({
-      effect: isFirst ? this.#first.effect : { ...NO_EFFECT, pending: false, error: "" },
+      effect: isFirst ? this.#first.effect : NO_EFFECT,
       selected_heads:
         isFirst && kept?.heads.length && (!beside.n_heads || beside.ln === kept.ln) ? kept : beside,
       heads_table: answers.headsTableOf(this.#store, metrics, heads, ln),
@@ -259,7 +247,8 @@ export class PageModel implements Model {
       if (text === "none")
         return refused(`There is nothing selected to be saved as ${JSON.stringify(label)}.`);
       const used = (color: string) => items.filter((item) => item.color === color).length;
-      const color = found?.color ?? COLORS.reduce((best, one) => (used(one) < used(best) ? one : best));
+      const color =
+        found?.color ?? SAVED.reduce<string>((best, one) => (used(one) < used(best) ? one : best), SAVED[0]);
       const some = partialOf(this.#cells, this.#now).map((byte, k) => byte | this.#now.on[k]!);
       put([
         ...items.filter((item) => item.name !== label),
@@ -271,13 +260,14 @@ export class PageModel implements Model {
     if (what === "remove") put(others);
     if (what === "tint") put(items.map((item) => (item === found ? { ...item, color: value } : item)));
     if (what !== "recall") return null;
+    const error = this.#select(found.text);
+    if (!error) return null;
     // Python's text may be richer than what is read here; where all of its cells are whole they say it all.
-    if (!/parts of/.test(found.counts)) {
+    if (!/parts of|also serve/.test(found.counts)) {
       this.#change(wholeCells(fromWire(found.cells, this.#cells.count)));
       return null;
     }
-    const error = this.#select(found.text);
-    return error && refused(`${JSON.stringify(name)} has parts that only Python can select: ${found.text}`);
+    return refused(`${JSON.stringify(name)} has parts that only Python can select: ${found.text}`);
   }
 }
 

@@ -15,7 +15,8 @@ const NO_TASK: TaskState = {
 const NO_VIEW: Omit<LiveView, "query" | "focus" | "row"> = {
   ...{ tokens: [], keys: [], triangle: true, heads: [], n_heads: 0, next: [], pending: false, error: "" },
 };
-const NO_EFFECT: SelectionEffect = {
+/** What stands for the effect of a selection where there is nothing to say. */
+export const NO_EFFECT: SelectionEffect = {
   ...{
     text: "none",
     row: 0,

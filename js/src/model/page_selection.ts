@@ -137,21 +137,11 @@ export function parametersOf(cells: Cells, on: BitSet): number {
         if (!has(on, cells.first[b]! + r * band.columns.length + c)) continue;
         const tooltip = cells.tooltips[band.tooltips[row.tooltip]?.[c] ?? -1];
         if (!tooltip) continue;
-        total += tooltip.count - (group >= 0 && groups.has(group) ? sharedOf(tooltip) : 0);
+        total += tooltip.count - (group >= 0 && groups.has(group) ? tooltip.shared : 0);
         groups.add(group);
       }
     }
   return total;
-}
-
-/** The parameters of a head that the others of its group have too: "4 heads share W_K and W_V". */
-function sharedOf({ note, shapes }: { note: string; shapes: string[] }): number {
-  const names = note.match(/heads share (.*)$/)?.[1]?.split(/, | and /) ?? [];
-  return shapes.reduce((sum, shape) => {
-    const [, listed = "", sizes = ""] = shape.match(/^(.*?) (\d+(?: x \d+)*)$/) ?? [];
-    const size = sizes.split(" x ").reduce((product, side) => product * Number(side), 1);
-    return sum + size * listed.split(", ").filter((name) => names.includes(name)).length;
-  }, 0);
 }
 
 /** What Python would say of the selection; `n_params` is the model's. */

@@ -23,6 +23,7 @@ export interface Column {
 export interface Tooltip {
   shapes: string[];
   count: number;
+  shared: number;
   note: string;
 }
 

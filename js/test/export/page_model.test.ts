@@ -201,6 +201,28 @@ describe("a page without a kernel", () => {
 });
 
 describe("heads that share a key/value head", () => {
+  it("are recalled as they were saved, and not with those that their keys and values serve too", () => {
+    const shared = grouped();
+    const saved = (name: string, said: string) => ({
+      ...{ name, text: said, counts: "1 head; its K and V also serve heads 1, 2", color: "#000" },
+      cells: toWire(on(shared, 3, 4, 5)),
+    });
+    const model = new PageModel({
+      ...stateOf({ spec: specOf(2, 6, 3), cells: toWire(on(shared)), partial: toWire(on(shared)) }),
+      ...{
+        text: text({ selection: "none" }),
+        saved: { items: [saved("one", "l0h0"), saved("rich", "l0h0 & l0")] },
+      },
+    });
+    const sync = new Sync(model);
+    sync.follow(new AbortController().signal, () => {});
+    sync.command("recall", "one");
+    expect([members(shared, sync.on), sync.text.selection]).toEqual([[3], "l0h0"]);
+    sync.command("recall", "rich");
+    expect(sync.text.error!.message).toContain("only Python");
+    expect(members(shared, sync.on)).toEqual([3]);
+  });
+
   it("are selected in part with one of them, as in Python", () => {
     const shared = grouped();
     expect(members(shared, siblingsOf(shared, on(shared, 3)))).toEqual([4, 5]);

@@ -18,13 +18,14 @@ import { on, specOf } from "../specs";
 const viewFocus = () => {
   const spec = specOf(2, 3, 1, [4]);
   spec.tooltips = [
-    { shapes: ["w 28"], count: 28, note: "" },
+    { shapes: ["w 28"], count: 28, shared: 0, note: "" },
     {
       shapes: ["W_Q, W_K, W_V 28 x 7", "W_O 7 x 28"],
       count: 1784,
+      shared: 410,
       note: "3 heads share W_K and W_V",
     },
-    { shapes: ["sink 1"], count: 1, note: "" },
+    { shapes: ["sink 1"], count: 1, shared: 0, note: "" },
   ];
   Object.assign(spec.bands[1]!, {
     tooltips: [

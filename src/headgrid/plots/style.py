@@ -225,7 +225,7 @@ def tier(size: float, tiers: Sequence[tuple[float, ...]]) -> tuple[float, ...]:
 # ---- for TypeScript and CSS
 
 _HINT = "// Generated from src/headgrid/plots/style.py by `make build`. Do not edit."
-_PYTHON_ONLY = {"SAVED", "TITLE"}
+_PYTHON_ONLY = {"TITLE"}
 
 
 def typescript() -> str:

@@ -52,7 +52,7 @@ def test_a_page_has_the_patterns_of_all_heads_on_the_row_that_is_shown(task: hg.
         assert grid._state.cells.describe(head["cell"])[0] == head["title"]
     assert len(view["tokens"]) == expected.shape[0]
     assert view["next"][0]["p"] > 0.3
-    assert "The attention patterns of all 8 heads on row 1 of the task are in this page." in said(html)
+    assert "The attention patterns of all 8 heads on row 2 of 2 of the task are in this page." in said(html)
 
 
 def test_a_page_of_the_shipped_model_is_small(task: hg.Task) -> None:
@@ -94,7 +94,7 @@ def test_beyond_a_size_it_has_those_that_are_looked_at_or_selected(
     html, state = page_of(grid)
     (view,) = state["precomputed_live"]
     assert [head["title"] for head in view["heads"]] == ["l0h0", "l0h3", "l1h3"]
-    assert "those of all 8 heads take more: it has the patterns of 3 heads on row 0 of the task" in said(html)
+    assert "those of all 8 heads take more: it has the patterns of 3 heads on row 1 of 2 of the task" in said(html)
     monkeypatch.setattr(precompute_live, "MOST_BYTES", n)
     html, state = page_of(grid)
     assert state["precomputed_live"] == []

@@ -85,13 +85,17 @@ def test_a_head_says_the_shapes_of_its_own_weights() -> None:
     assert look(grid("gpt2"), "l1h2") == {
         "shapes": ["W_Q, W_K, W_V 28 x 7", "b_Q, b_K, b_V 7", "W_O 7 x 28"],
         "count": 4 * 28 * 7 + 3 * 7,
+        "shared": 0,
         "note": "",
     }
     assert look(grid("gpt2"), "l0 ln1")["shapes"] == ["w, b 28"]
 
 
 def test_a_head_of_a_group_says_with_how_many_it_shares() -> None:
-    assert look(grid("llama with grouped-query attention"), "l1h4")["note"] == "3 heads share W_K and W_V"
+    grouped = grid("llama with grouped-query attention")
+    shared = look(grouped, "l1h4")
+    assert shared["note"] == "3 heads share W_K and W_V"
+    assert shared["shared"] == grouped.anatomy.select("l1h4.k | l1h4.v").n_params
     assert look(grid("llama with biases and tied embeddings"), "l1h4")["note"] == ""
 
 
@@ -114,6 +118,7 @@ def test_the_spec_of_a_large_model_is_small() -> None:
     assert look(cells, "l125h127") == {
         "shapes": ["W_Q, W_K, W_V 16384 x 128", "W_O 128 x 16384"],
         "count": 4 * 16384 * 128,
+        "shared": 2 * 16384 * 128,
         "note": "16 heads share W_K and W_V",
     }
     assert len(json.dumps([cells.bands, cells.tooltips])) < 30_000

@@ -19,7 +19,7 @@ from headgrid.selection.points import ActivationNumbers, text_of
 from headgrid.torch_state import shielded
 from headgrid.widget.compute import live_task, to_wire
 from headgrid.widget.compute.coloring import Coloring
-from headgrid.widget.compute.heads_table import TableOfHeads
+from headgrid.widget.compute.heads_table import TableOfHeads, is_small
 from headgrid.widget.compute.live_patterns import DRAWS, RowHeads
 from headgrid.widget.compute.next_tokens import next_tokens
 from headgrid.widget.compute.thumbnails import thumbnails
@@ -34,7 +34,8 @@ MOST_SCORED = 2**26
 """The bytes that patterns on shuffled tokens may take, for the base rates of types: 144 heads on 107 tokens."""
 
 MOST_HEADS = 200
-"""The heads of the largest model of which a page has thumbnails, and colors that nobody asked for."""
+"""The heads of the largest model of which a page has thumbnails, and colors that nobody asked for; its weights are
+bounded as for the table of selected heads."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def precompute_live(grid: GridState, sources: PageSources) -> LiveContents:
         grid: the grid.
         sources: what is asked.
     """
-    small = len(grid.index.heads) <= MOST_HEADS
+    small = len(grid.index.heads) <= MOST_HEADS and is_small(grid.anatomy)
     found: dict[str, Any] = {
         "heads_table": sources.table.whole(), "precomputed_live": [],
         "precomputed_colors": sources.coloring.every(small),
@@ -84,14 +85,13 @@ def precompute_live(grid: GridState, sources: PageSources) -> LiveContents:
     for trait in ("live", "thumbnails", "effect"):
         found[trait] = {**getattr(grid, trait), "pending": False}
     with grid.lock:
-        task, row = grid.task, grid.live_query["row"]
+        task, row = grid.task, grid.row
     if task is None or sources.model is None or live_task.why_not(sources.model):
         return LiveContents(found)
-    row = row if row < task.n_rows else 0
     one = task.rows([row])
     try:
         with shielded():
-            views, notes = _views(grid, sources.model, one, row)
+            views, notes = _views(grid, sources.model, one, row, task.n_rows)
             found["precomputed_live"] = views
             if small:
                 made = thumbnails(sources.model, one, grid.index, lambda *_: None, lambda: False)
@@ -101,14 +101,16 @@ def precompute_live(grid: GridState, sources: PageSources) -> LiveContents:
     return LiveContents(found, tuple(notes))
 
 
-def _views(grid: GridState, model: torch.nn.Module, one: Task, row: int) -> tuple[list[LiveView], list[str]]:
+def _views(
+    grid: GridState, model: torch.nn.Module, one: Task, row: int, n_rows: int
+) -> tuple[list[LiveView], list[str]]:
     """A view for each stack, with all heads or some of them, and what is said of that."""
     runs = Runs(model, one)
     every = heads_of(runs.anatomy, None)
     chosen, n = _that_fit(grid, runs, every), sum(map(len, every.values()))
     kept = sum(map(len, chosen.values()))
     views = [_view(grid, model, one, row, stack, chosen) for stack in dict.fromkeys(where[1] for where in chosen)]
-    on = f"on row {row} of the task"
+    on = f"on row {row + 1} of {n_rows} of the task" if n_rows > 1 else "on the text of the task"
     if kept == n:
         return views, [f"The attention patterns of {'all ' * (n > 1)}{count_of(n, 'head')} {on} are in this page."]
     return views, [

@@ -23,6 +23,7 @@ from headgrid.selection import parts
 from headgrid.selection.parts import Parts
 from headgrid.selection.union import count
 from headgrid.selection.words import LAYER_WORDS, OUTSIDE_WORDS, CellKind, Place, Shown, Word, coarser, finer
+from headgrid.widget.state.cell_index import CellIndex
 from headgrid.widget.state.tooltips import ColumnRun, Tooltips, handles
 from headgrid.widget.wire.schema import Band, Column, Row, StackTab
 
@@ -98,9 +99,9 @@ class Cells:
         tooltips: what stands behind the cells; `bands` says which tooltip each cell has.
         n_cells: how many cells there are, absent ones included.
         absent: which cells have no part behind them, shape `[n_cells]`.
-        kinds, labels: the kind of each cell, `[n_cells]`, and the label of its column.
+        index: which cell shows which head, MLP or expert.
+        kinds: the kind of each cell, `[n_cells]`.
         is_head: which cells are heads that there are, `[n_cells]`.
-        groups: a number for each cell, `[n_cells]`, that heads with the same key and value share; -1 for no such cell.
     """
 
     def __init__(self, anatomy: Anatomy) -> None:
@@ -112,13 +113,11 @@ class Cells:
         self.n_cells = sum(rows * columns for rows, columns in (area.shape for area in self._areas))
         self.bands = [area.band for area in self._areas]
         self.absent = ~self.coverage(parts.everything(anatomy))[0]
-        columns = [column for band in self.bands for _ in band["rows"] for column in band["columns"]]
-        self.kinds, self.labels = np.array([one["kind"] for one in columns]), [one["label"] for one in columns]
+        self.index = CellIndex(self.bands)
+        self.kinds = np.array(
+            [column["kind"] for band in self.bands for _ in band["rows"] for column in band["columns"]]
+        )
         self.is_head = (self.kinds == "head") & ~self.absent
-        rows = (len(band["columns"]) for band in self.bands for _ in band["rows"])
-        row = np.repeat(np.arange(sum(len(band["rows"]) for band in self.bands)), list(rows))
-        group = np.array([one["group"] for one in columns])
-        self.groups = np.where(group < 0, -1, row * (group.max(initial=0) + 1) + group)
 
     @property
     def stacks(self) -> list[StackTab]:

@@ -7,7 +7,6 @@ import numpy as np
 from headgrid.anatomy.anatomy import Bools, count_of
 from headgrid.selection import parts
 from headgrid.selection.parts import Parts
-from headgrid.widget.state.cell_index import CellIndex
 from headgrid.widget.state.cells import Cells
 
 NOUNS = {
@@ -47,12 +46,11 @@ def said(cells: Cells, chosen: Parts, on: Bools, partial: Bools) -> str:
 
 def _served(cells: Cells, chosen: Parts, on: Bools, partial: Bools) -> Bools:
     """The heads of which the key and value weights of selected heads are selected, and nothing else."""
-    some, siblings = partial & cells.is_head & (cells.groups >= 0), np.zeros_like(partial)
-    if some.any():
-        index = CellIndex(cells.bands)
-        for stack, bits in parts.sibling_heads(cells.anatomy, chosen):
-            siblings[index.stacks[stack.name].cells("head")] = bits
-    served: Bools = some & siblings & np.isin(cells.groups, cells.groups[on & cells.is_head])
+    served = np.zeros_like(partial)
+    for stack, siblings in parts.sibling_heads(cells.anatomy, chosen):
+        at = cells.index.stacks[stack.name].cells("head")
+        whole = np.asarray(parts.per_group(stack, on[at]).any(axis=-1))[:, stack.kv_head_of]
+        served[at] = siblings & partial[at] & whole
     return served
 
 
@@ -61,4 +59,5 @@ def _named(cells: Cells, heads: Bools) -> str:
     found = np.flatnonzero(heads)
     if len(found) > FEW:
         return count_of(len(found), "other head")
-    return f"head{'s' * (len(found) > 1)} {', '.join(cells.labels[cell] for cell in found)}"
+    numbers = (at.number for cell in found if (at := cells.index[int(cell)]) is not None)
+    return f"head{'s' * (len(found) > 1)} {', '.join(str(number) for number in numbers)}"

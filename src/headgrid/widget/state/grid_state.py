@@ -13,7 +13,6 @@ from headgrid.anatomy.anatomy import Bools
 from headgrid.experiments.task import Task
 from headgrid.selection.selection import Selectable, Selection
 from headgrid.widget.state import counts, query, saved
-from headgrid.widget.state.cell_index import CellIndex
 from headgrid.widget.state.cells import Cells
 from headgrid.widget.state.head_values import HeadValues
 from headgrid.widget.state.saved import Saved
@@ -104,7 +103,7 @@ class GridState:
     """
 
     def __init__(self, cells: Cells, selection: Selection | None = None, silent: Bools | None = None) -> None:
-        self.cells, self.anatomy, self.index = cells, cells.anatomy, CellIndex(cells.bands)
+        self.cells, self.anatomy, self.index = cells, cells.anatomy, cells.index
         self.lock = threading.RLock()
         self.binding: Binding = Unbound()
         self.history = UndoHistory(cells.anatomy.select("none") if selection is None else selection)
@@ -171,6 +170,12 @@ class GridState:
     def head_values(self) -> HeadValues:
         """The heads by the values that they are colored by now."""
         return HeadValues(self.cells, self.index, self.colors)
+
+    @property
+    def row(self) -> int:
+        """The row of the task that is shown: the last one where the task has fewer than when it was chosen."""
+        row = self.live_query["row"]
+        return row if self.task is None else min(row, self.task.n_rows - 1)
 
     def selected(self, what: Selectable) -> Selection:
         """What `Anatomy.select` makes of something; a text may have words for values too. Errors as of both."""

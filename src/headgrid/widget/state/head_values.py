@@ -30,7 +30,7 @@ WORDS = re.compile(
 
 SIGNS = {">": operator.gt, ">=": operator.ge, "≥": operator.ge, "<": operator.lt, "<=": operator.le, "≤": operator.le}
 
-NO_COLORS_YET = 'the cells have no colors yet: color them first, by "Cells show" or grid.color_by'
+NO_COLORS_YET = 'the cells have no colors yet: color them first, by "Color by" or grid.color_by'
 
 OFFERED = 10
 """How many heads the words that are offered stand for; a third of them in a small model."""

@@ -32,7 +32,7 @@ class Tooltips:
     def __init__(self, anatomy: Anatomy) -> None:
         self.anatomy = anatomy
         self.tooltips: list[Tooltip] = []
-        self._number: dict[tuple[tuple[str, ...], int, str], int] = {}
+        self._number: dict[tuple[tuple[str, ...], int, int, str], int] = {}
 
     def of(self, stack: Stack, runs: Sequence[ColumnRun], n_rows: int) -> tuple[list[int], list[list[int]]]:
         """The tooltips of one band.
@@ -58,7 +58,7 @@ class Tooltips:
 
     def _tooltip(self, stack: Stack, row: int, owners: tuple[str, ...], letter: str, number: int) -> int:
         lines: dict[tuple[int, ...], list[str]] = {}
-        count, shared = 0, []
+        count, common, shared = 0, 0, []
         for key in stack.roles(*owners):
             axis = role_of(key).part_axis
             part = stack.kv_head_of[number] if (letter, axis) == ("n", "g") else number
@@ -74,18 +74,20 @@ class Tooltips:
                 count += prod(sizes)
                 if (letter, axis) == ("n", "g") and stack.n_kv_heads < stack.n_heads:
                     shared.append(name)
+                    common += prod(sizes)
         if not lines:
             return -1
         shapes = [f"{', '.join(names)} {' x '.join(map(str, sizes)) or '1'}" for sizes, names in lines.items()]
         if len(shapes) > MOST:
             shapes = [*shapes[: MOST - 1], f"and {len(shapes) - MOST + 1} other shapes"]
         note = f"{stack.n_heads // stack.n_kv_heads} heads share {_all_of(shared)}" if shared else ""
-        return self._add(shapes, count, note)
+        return self._add({"shapes": shapes, "count": count, "shared": common, "note": note})
 
-    def _add(self, shapes: list[str], count: int, note: str) -> int:
-        number = self._number.setdefault((tuple(shapes), count, note), len(self.tooltips))
+    def _add(self, tooltip: Tooltip) -> int:
+        alike = tuple(tooltip["shapes"]), tooltip["count"], tooltip["shared"], tooltip["note"]
+        number = self._number.setdefault(alike, len(self.tooltips))
         if number == len(self.tooltips):
-            self.tooltips.append({"shapes": shapes, "count": count, "note": note})
+            self.tooltips.append(tooltip)
         return number
 
 

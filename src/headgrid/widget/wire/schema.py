@@ -58,6 +58,7 @@ class Tooltip(TypedDict):
 
     shapes: list[str]  # "W_Q, W_K, W_V 96 x 24", "W_O 24 x 96": the canonical shapes
     count: int  # its parameters
+    shared: int  # of these, what all heads have that read the same key/value head
     note: str  # "W_K and W_V are those of 4 heads"; "" where there is nothing to add
 
 
