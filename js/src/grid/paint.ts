@@ -16,6 +16,7 @@ import type { Scene } from "./scene";
 import { eachVisible } from "./scene";
 import { box, type Context, hatch, lookedAt, ring, triangle } from "./shapes";
 import { paintSums } from "./sums";
+import { paintValues } from "./values";
 
 /** The least side of a cell that has an edge. */
 const EDGED = 9;
@@ -141,6 +142,7 @@ export function paintBands(context: Context, scene: Scene, palette: Palette): vo
     if (scene.cellValues && !isPlain(palette)) paintFills(context, scene, b, palette, scene.cellValues);
     else paintCells(context, scene, b, palette);
     if (scene.patterns) paintPatterns(context, scene, b, palette, scene.patterns);
+    if (scene.cellValues && !isPlain(palette)) paintValues(context, scene, b, palette, scene.cellValues);
     paintMarks(context, scene, b, palette);
   }
 }

@@ -6,14 +6,14 @@ export function thousands(value: number): string {
 }
 
 /** Three digits: "4.21", "0.0120", "−1.2e−5", "12,345"; a dash for what is not a number. `short` in `widget/compute/to_wire.py` is the same. */
-export function short(value: number): string {
+export function short(value: number, digits = 3): string {
   if (!Number.isFinite(value)) return "–";
   const size = Math.abs(value);
   const text =
     size >= 100 || value === 0
       ? thousands(Math.round(value))
       : size >= 0.001
-        ? value.toPrecision(3)
+        ? value.toPrecision(digits)
         : value.toExponential(1);
   return text.replace(/-/g, "−");
 }

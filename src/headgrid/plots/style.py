@@ -170,6 +170,10 @@ BEYOND = {"inset": 1, "side": 0.4}
 """The corner that marks a value beyond the scale: how far off the sides, and how long as a part of the cell's
 height."""
 
+WRITTEN = {"least": 30, "padding": 2, "height": 14, "foot": 6}
+"""Values written into cells: the least side of a cell that has room for one, the room that it needs beside its width,
+and where it stands over a pattern: how high its ground is, and how far off the foot of its cell."""
+
 HATCH = {"least": 4, "of": 4, "alpha": 0.55}
 """Lines across a cell that writes nothing: how far apart at least, into how many they divide it, and how opaque they
 are upon a color that means a value."""

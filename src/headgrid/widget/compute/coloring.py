@@ -27,6 +27,9 @@ EACH = 0.1
 
 SCANNING = "reading every head"
 
+OPENING = "effect"
+"""The number by which the cells of a small model are colored when it is first seen with a task."""
+
 
 class Coloring:
     """Colors the cells of one grid.
@@ -54,6 +57,7 @@ class Coloring:
         # how many changes of the weights had been seen before what the colors show was computed; -1 where they show
         # nothing of the weights, or say already that these have changed
         self._changes = -1
+        self._chosen = False  # whether anybody has had the cells colored, or the colors taken away
 
     @property
     def quantities(self) -> Sequence[Quantity]:
@@ -140,6 +144,7 @@ class Coloring:
     def recolor(self) -> None:
         """Have the cells colored as the browser asked last."""
         self.stop()
+        self._chosen = True
         asked = self._state.recolor
         base: Colors = {**NO_COLORS, "recolor": asked["n"]}
         if not asked["metric"]:
@@ -169,13 +174,23 @@ class Coloring:
             return
         self.stop()
         what = next((one for one in self.quantities if one.name == colors["metric"]), None)
-        base: Colors = {**NO_COLORS, "recolor": self._state.recolor["n"]}
         if what is None:
-            self._show(base)
+            self._show({**NO_COLORS, "recolor": self._state.recolor["n"]})
         else:
-            asked: Recolor = {"n": self._state.recolor["n"], "metric": what.name, "ln": "folded"}
-            failed = partial(self._failed, {**base, "metric": what.name})
-            self._worker.submit("colors", partial(self._compute, asked, what), failed)
+            self._submit(what)
+
+    def open(self) -> None:
+        """Color the cells by the effect of each head on the task, unless anybody has chosen colors, or none."""
+        what = next((one for one in self.quantities if one.name == OPENING), None)
+        if what is not None and not self._chosen and not self._state.colors["label"]:
+            self._submit(what)
+
+    def _submit(self, what: Quantity) -> None:
+        """Have the cells colored by a number of the task, as an answer to all that was asked before."""
+        n = self._state.recolor["n"]
+        asked: Recolor = {"n": n, "metric": what.name, "ln": "folded"}
+        failed = partial(self._failed, {**NO_COLORS, "recolor": n, "metric": what.name})
+        self._worker.submit("colors", partial(self._compute, asked, what), failed)
 
     def stop(self) -> None:
         """Drop the scan that is running for colors."""
@@ -218,6 +233,7 @@ class Coloring:
 
     def _choose(self, found: Colors, changes: int) -> None:
         """Show colors that no browser asked for: they answer all that was asked before, so that is not asked again."""
+        self._chosen = True
         self._show({**found, "recolor": self._state.recolor["n"]}, changes)
 
     def _show(self, found: Colors, changes: int = -1) -> None:

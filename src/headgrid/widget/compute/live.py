@@ -14,6 +14,7 @@ import torch
 from headgrid.experiments.task import Task
 from headgrid.widget.compute import live_task, to_wire
 from headgrid.widget.compute.coloring import Coloring
+from headgrid.widget.compute.heads_table import is_small
 from headgrid.widget.compute.live_lane import LiveLane
 from headgrid.widget.compute.live_lanes import EdgeLane, EffectLane, ThumbnailLane
 from headgrid.widget.compute.live_reader import LiveReader
@@ -24,6 +25,9 @@ from headgrid.widget.compute.worker import Turn, Worker
 from headgrid.widget.state.grid_spec import spec
 from headgrid.widget.state.grid_state import GridState
 from headgrid.widget.wire.schema import Arrows, Prompt
+
+MOST_HEADS = 200
+"""The heads of the largest model that shows what they do unasked, when it is first seen."""
 
 
 class Live:
@@ -50,6 +54,7 @@ class Live:
     ) -> None:  # fmt: skip
         self._state, self._model, self._tokenizer, self._shared = state, model, tokenizer, shared
         self._worker, self._coloring, self._recheck, self.awake = worker, coloring, recheck, True
+        self._given = False  # whether Python has given a task, or taken it away
         self._reader = LiveReader(state, shared, cache)
         self._patterns = PatternLane(state, worker, self._reader)
         others = (one(state, worker, self._reader) for one in (ThumbnailLane, EffectLane, EdgeLane))
@@ -61,6 +66,7 @@ class Live:
     def give(self, task: Task | None) -> None:
         """Have another task, or none; what was shown of the last one goes."""
         self._worker.cancel("prompt")
+        self._given = True
         self._take(task, self._state.prompt, typed=False)
 
     def checked(self, task: Any) -> Task | None:
@@ -77,6 +83,17 @@ class Live:
         else:
             self._worker.submit("prompt", partial(self._make, prompt), failed)
 
+    def open(self) -> None:
+        """Show what the heads of a small model do, when it is first seen: on the task, or on the text of its config."""
+        if not is_small(self._state.anatomy) or len(self._state.index.heads) > MOST_HEADS:
+            return
+        text = live_task.example(self._model, self._tokenizer)
+        if self._state.task is not None:
+            self._coloring.open()
+        elif text and not (self._given or self._state.prompt["n"]):
+            prompt: Prompt = {"n": 0, "text": text, "contrast": ""}
+            self._worker.submit("prompt", partial(self._make, prompt), partial(self._no_task, prompt))
+
     def _make(self, prompt: Prompt, turn: Turn) -> None:
         task = live_task.typed(self._reader.model, self._state.anatomy, self._tokenizer, prompt)
         turn.show(partial(self._typed, prompt, task))
@@ -84,10 +101,14 @@ class Live:
     def _typed(self, prompt: Prompt, task: Task) -> None:
         state = self._state
         if state.prompt["n"] == prompt["n"]:
-            was = state.task
-            state.binding.run(
-                lambda: self._take(task, prompt, typed=True), lambda _: state.binding.show("task", (was, task))
-            )
+            was, typed = state.task, prompt["n"] > 0
+
+            def take() -> None:
+                self._take(task, prompt, typed)
+                if not typed:
+                    self._coloring.open()
+
+            state.binding.run(take, lambda _: state.binding.show("task", (was, task)))
 
     def _no_task(self, prompt: Prompt, error: Exception) -> None:
         if self._state.prompt["n"] == prompt["n"]:

@@ -68,6 +68,12 @@ def metric_of(task: Task) -> str:
 # ---- a text that was typed
 
 
+def example(model: torch.nn.Module | None, tokenizer: Any) -> str:
+    """The text that a model's configuration gives as an example, `example_prompt`; "" where there is none to read."""
+    text = getattr(getattr(model, "config", None), "example_prompt", None)
+    return text if isinstance(text, str) and callable(tokenizer) and not why_not(model) else ""
+
+
 def typed(model: torch.nn.Module, anatomy: Anatomy, tokenizer: Any, prompt: Prompt) -> Task:
     """The task of a typed text: the log probability of what the model itself says next.
 

@@ -62,7 +62,7 @@ class Scheduler:
         self.table = TableOfHeads(state, self.cache, self.worker, self.coloring)
         self.coloring.changed = self._tabulate
         self.code = CodeWriter(state, self.worker)
-        self.watched = self._waits = self._asleep = False
+        self.watched = self._waits = self._asleep = self._opened = False
         self.compared: tuple[SelectedHeads, int] | None = None
         self._age = self.cache.age  # of what is shown of the cell in focus
 
@@ -109,6 +109,9 @@ class Scheduler:
             self.resume()
         else:
             self.compare()
+        if not self._opened:
+            self._opened = True
+            self.live.open()
         self.recheck()
 
     def resume(self) -> None:
