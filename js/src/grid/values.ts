@@ -54,7 +54,9 @@ export function paintValues(
     const wide = context.measureText(text).width + WRITTEN.padding;
     const level = levelOf(cellValues.values[n]!, cellValues);
     if (wide <= rect.width) {
-      const middle = { x: rect.x + rect.width / 2, y: rect.y + rect.height / 2 };
+      // A selected cell has its tick in the upper corner.
+      const share = has(scene.on, n) ? WRITTEN.lower : 0.5;
+      const middle = { x: rect.x + rect.width / 2, y: rect.y + rect.height * share };
       if (isCovered) middle.y = label(context, rect, wide, colors[level]!);
       context.fillStyle = marks[level]!;
       context.fillText(text, middle.x, middle.y + 0.5);

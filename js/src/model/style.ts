@@ -77,8 +77,8 @@ export const DOT = {"roomy": 1.25, "small": 0.75} as const;
 /** The corner that marks a value beyond the scale: how far off the sides, and how long as a part of the cell's height. */
 export const BEYOND = {"inset": 1, "side": 0.4} as const;
 
-/** Values written into cells: the least side of a cell that has room for one, the room that it needs beside its width, and where it stands over a pattern: how high its ground is, and how far off the foot of its cell. */
-export const WRITTEN = {"least": 30, "padding": 2, "height": 14, "foot": 6} as const;
+/** Values written into cells: the least side of a cell that has room for one, the room that it needs beside its width, where it stands over a pattern (how high its ground is, and how far off the foot of its cell), and how far down its middle is in a cell with a tick, as a part of the height. */
+export const WRITTEN = {"least": 30, "padding": 2, "height": 14, "foot": 6, "lower": 0.66} as const;
 
 /** Lines across a cell that writes nothing: how far apart at least, into how many they divide it, and how opaque they are upon a color that means a value. */
 export const HATCH = {"least": 4, "of": 4, "alpha": 0.55} as const;
