@@ -16,7 +16,7 @@ from headgrid.torch_state import shielded
 if TYPE_CHECKING:
     import pandas as pd
 
-Component: TypeAlias = tuple[int, int]
+LayerHead: TypeAlias = tuple[int, int]
 """A layer and a head, or a layer and -1 for its MLP."""
 
 
@@ -167,7 +167,7 @@ def beside(circuit: str, roles: Mapping[str, Selection], mine: Selection) -> Cir
     everything = frozenset(one for one in components(anatomy.select("full")) if mlps or one[1] >= 0)
     given = components(mine) & everything
 
-    def row(name: str, wanted: frozenset[Component]) -> RoleDiff:
+    def row(name: str, wanted: frozenset[LayerHead]) -> RoleDiff:
         hits = wanted & given
         return RoleDiff(
             name, selected(anatomy, hits), selected(anatomy, wanted - given), len(hits), len(wanted),
@@ -182,31 +182,32 @@ def beside(circuit: str, roles: Mapping[str, Selection], mine: Selection) -> Cir
     )  # fmt: skip
 
 
-def components(selection: Selection) -> frozenset[Component]:
+def components(selection: Selection) -> frozenset[LayerHead]:
     """The heads and MLPs of the main stack that are selected whole."""
-    found: set[Component] = set(selection.heads)
-    for layer in range(selection.anatomy.n_layers):
-        try:
-            mlp = selection.anatomy.select(f"l{layer} mlp")
-        except SelectionError:  # a layer without one
-            continue
-        if mlp <= selection:
-            found.add((layer, -1))
+    found: set[LayerHead] = set(selection.heads)
+    if {"W_in", "W_out"} & selection.parts.keys():
+        for layer in range(selection.anatomy.n_layers):
+            try:
+                mlp = selection.anatomy.select(f"l{layer} mlp")
+            except SelectionError:  # a layer without one
+                continue
+            if mlp <= selection:
+                found.add((layer, -1))
     return frozenset(found)
 
 
-def text_of(one: Component) -> str:
+def text_of(one: LayerHead) -> str:
     """The text of a head or an MLP: `l0h1`, `l8 mlp`."""
     layer, head = one
     return f"l{layer}h{head}" if head >= 0 else f"l{layer} mlp"
 
 
-def can_reach(sender: Component, receiver: Component) -> bool:
+def can_reach(sender: LayerHead, receiver: LayerHead) -> bool:
     """Whether what one writes can be read by another: in a later layer, or by the MLP after its attention."""
     return sender[0] < receiver[0] or (sender[0] == receiver[0] and receiver[1] < 0 <= sender[1])
 
 
-def selected(anatomy: Anatomy, chosen: frozenset[Component]) -> Selection:
+def selected(anatomy: Anatomy, chosen: frozenset[LayerHead]) -> Selection:
     """These heads and MLPs as a selection."""
     return anatomy.select([text_of(one) for one in sorted(chosen)])
 
@@ -218,7 +219,7 @@ def at_least(hits: int, pool: int, marked: int, drawn: int) -> float:
     return ways / comb(pool, drawn)
 
 
-def _notes(mine: Selection, given: frozenset[Component], mlps: bool) -> tuple[str, ...]:
+def _notes(mine: Selection, given: frozenset[LayerHead], mlps: bool) -> tuple[str, ...]:
     rest = mine - selected(mine.anatomy, given)
     said = []
     if rest:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from headgrid.anatomy.anatomy import Anatomy
+from headgrid.anatomy.anatomy import Anatomy, count_of
 
 NAMELESS = ("hooked", "native")
 """Families of TransformerLens' own classes: their parameters have the same names whatever model they were made of."""
@@ -35,7 +35,7 @@ class ModelShape:
 
     def __str__(self) -> str:
         heads = f"{self.n_layers} layers x {self.n_heads} heads"
-        groups = f" in {self.n_kv_heads} groups" if self.n_kv_heads < self.n_heads else ""
+        groups = f" in {count_of(self.n_kv_heads, 'group')}" if self.n_kv_heads < self.n_heads else ""
         return f"{heads}{groups}, d_model {self.d_model} ({self.family})"
 
     def difference(self, anatomy: Anatomy) -> str:

@@ -1,8 +1,8 @@
 """Tasks of the kinds that circuits were found on, written anew: our own sentences and words, for any tokenizer.
 
 Published figures are of the authors' own prompts. These are of the same kind and not the same texts, so numbers on them
-are not expected to be the published ones. All rows of a task have as many tokens, and a position means the same in each:
-a mean over rows is then that of the position, as in most publications.
+are not expected to be the published ones. All rows of a task have as many tokens, and a position means the same in
+each: a mean over rows is then that of the position, as in most publications.
 
 A task is made with a function `(tokenizer, n, seed)`; every one refuses a tokenizer that cuts its words into pieces.
 """
@@ -10,7 +10,7 @@ A task is made with a function `(tokenizer, n, seed)`; every one refuses a token
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from headgrid.experiments.task import Task
@@ -19,24 +19,29 @@ from headgrid.utils import arguments
 TaskMaker: TypeAlias = Callable[[Any, int, int], Task]
 """A function of a tokenizer, a number of rows and a seed."""
 
-PEOPLE = (
+
+def _list(text: str) -> list[str]:
+    return text.split()
+
+
+PEOPLE = _list(
     "Alice Ben Clara Daniel Emma Frank Grace Henry Iris Jack Kate Leo Mary Noah Oliver Peter Rose Sam Tom Victor "
     "John Anna Paul Laura James Sarah David Lucy Mark Jane"
-).split()
-PLACES = "store park school garden museum library station market beach office".split()
-THINGS = "drink book ball letter ring map key cake lamp box".split()
-MEN = "John David Mark Paul James Peter Tom Jack Henry Frank Adam Eric Robert Kevin Brian".split()
-WOMEN = "Mary Anna Laura Sarah Lucy Jane Emma Alice Rose Kate Julia Linda Susan Karen Helen".split()
-CAPITALIZED = (
+)
+PLACES = _list("store park school garden museum library station market beach office")
+THINGS = _list("drink book ball letter ring map key cake lamp box")
+MEN = _list("John David Mark Paul James Peter Tom Jack Henry Frank Adam Eric Robert Kevin Brian")
+WOMEN = _list("Mary Anna Laura Sarah Lucy Jane Emma Alice Rose Kate Julia Linda Susan Karen Helen")
+CAPITALIZED = _list(
     "Central Public Local Modern Early Global Human Inner Joint Key Live Main New Open Power Quick Red Social Total "
     "Upper Valley Water Young Zone Area Board Council Data Energy Forum Group House Index Junior King Law Media"
-).split()
-SPANS = "war trip study project strike tour trial plague fall siege".split()
-ARGUMENTS = "files load size last image color label value count width height index mode token order state".split()
-SUBJECTS = "author doctor farmer teacher pilot writer manager".split()
-OTHERS = "dancer driver actor guard singer".split()
-KINDS = "teacher friend player writer driver".split()
-NOUNS = "garden winter copper silver window market bridge forest letter engine island corner planet ticket".split()
+)
+SPANS = _list("war trip study project strike tour trial plague fall siege")
+ARGUMENTS = _list("files load size last image color label value count width height index mode token order state")
+SUBJECTS = _list("author doctor farmer teacher pilot writer manager")
+OTHERS = _list("dancer driver actor guard singer")
+KINDS = _list("teacher friend player writer driver")
+NOUNS = _list("garden winter copper silver window market bridge forest letter engine island corner planet ticket")
 
 
 def ioi(tokenizer: Any, n: int, seed: int) -> Task:
@@ -52,7 +57,7 @@ def ioi(tokenizer: Any, n: int, seed: int) -> Task:
         place, thing = draw.choice(places), draw.choice(things)
         pair = (other, subject) if row % 2 else (subject, other)
         prompts.append(_handed(*pair, place, subject, thing))
-        corrupted.append(_handed(*others[:2], place, others[2], thing))
+        corrupted.append(_handed(others[0], others[1], place, others[2], thing))
         right.append(f" {other}")
         wrong.append(f" {subject}")
     return _task(tokenizer, "indirect objects", prompts, right, wrong, corrupted)
@@ -69,16 +74,15 @@ def greater_than(tokenizer: Any, n: int, seed: int) -> Task:
     later ones; as nearly all of it is on years, theirs is about twice this minus one.
     """
     spans = _words(tokenizer, SPANS)
-    years = {f"{year:02}": _id(tokenizer, f"{year:02}") for year in range(2, 100)}
+    years = {f"{year:02}": _id(tokenizer, f"{year:02}") for year in range(1, 100)}
     known = {text: found for text, found in years.items() if found is not None}
-    draw, prompts, corrupted, later = random.Random(seed), [], [], []
-    begins = [(century, text) for century in range(11, 18) for text in known
-              if text < "99" and _is_split(tokenizer, century, text) and _is_split(tokenizer, century, "01")]  # fmt: skip
-    if len(known) < 20 or len(begins) < 20:
+    begins = [(century, text) for century in range(11, 18) for text in _split(tokenizer, century, known)]
+    if len(begins) < 20:
         raise ValueError(
             f"{_named(tokenizer)} makes two tokens, the century and the year, of {len(begins)} years: this task needs "
             "one that does so of most, such as that of GPT-2"
         )
+    draw, prompts, corrupted, later = random.Random(seed), [], [], []
     for _ in range(n):
         century, year = draw.choice(begins)
         noun = draw.choice(spans)
@@ -88,10 +92,13 @@ def greater_than(tokenizer: Any, n: int, seed: int) -> Task:
     return Task(tokenizer, prompts, answers=later, corrupted=corrupted, metric="prob", name="years")
 
 
-def _is_split(tokenizer: Any, century: int, year: str) -> bool:
-    """Whether a year is two tokens: the century, and what comes after it."""
-    parts = [_id(tokenizer, f" {century}"), _id(tokenizer, year)]
-    return None not in parts and _ids(tokenizer, f" {century}{year}") == parts
+def _split(tokenizer: Any, century: int, known: Mapping[str, int]) -> list[str]:
+    """The years of a century, from 02 to 98, that are two tokens: the century, and the year; none where 01 is not."""
+    first = _id(tokenizer, f" {century}")
+    found = [
+        text for text, one in known.items() if text < "99" and _ids(tokenizer, f" {century}{text}") == [first, one]
+    ]
+    return found[1:] if found[:1] == ["01"] else []
 
 
 def pronouns(tokenizer: Any, n: int, seed: int) -> Task:
@@ -113,7 +120,10 @@ def acronyms(tokenizer: Any, n: int, seed: int) -> Task:
     García-Carrasco et al. 2024 predict all three letters; this is the last one alone. Corrupted: another third word.
     """
     words = [word for word in _words(tokenizer, CAPITALIZED, 8) if _id(tokenizer, word[0]) is not None]
-    draw, prompts, corrupted, right, wrong = random.Random(seed), [], [], [], []
+    draw = random.Random(seed)
+    prompts: list[list[int]] = []
+    corrupted: list[list[int]] = []
+    right, wrong = [], []
     while len(prompts) < n:
         *drawn, other = draw.sample(words, 4)
         letters = [word[0] for word in (*drawn, other)]
@@ -146,7 +156,7 @@ def docstring(tokenizer: Any, n: int, seed: int) -> Task:
 
 
 def _documented(head: Sequence[str], shown: Sequence[str], about: Sequence[str]) -> str:
-    lines = [f"\ndef run(self, {', '.join(head)}):", f'    """{about[0]} {about[1]} {about[2]}', ""]
+    lines = [f"\ndef run(self, {', '.join(head)}):", f'    """The {about[0]} {about[1]} {about[2]}', ""]
     lines += [f"    :param {one}: {about[3 + 2 * i]} {about[4 + 2 * i]}" for i, one in enumerate(shown)]
     return "\n".join([*lines, "    :param"])
 

@@ -176,12 +176,13 @@ class PublishedCircuit(Frozen):
             TypeError: when `mine` is a text or a list, and no model is given.
             ValueError: for a model of another shape.
         """
-        chosen = getattr(mine, "selection", mine) if not isinstance(mine, Selection | str) else mine
+        of_grid = getattr(mine, "selection", None)
+        chosen = of_grid if isinstance(of_grid, Selection) else mine
         if not isinstance(chosen, Selection):
             if model is None:
                 raise TypeError(
-                    f"diff takes a selection, which knows its model, not {arguments.shown(mine)}: give model=, a model or "
-                    "a config, or make it with anatomy.select(...)"
+                    f"diff takes a selection, which knows its model, not {arguments.shown(mine)}: give model=, a model "
+                    "or a config, or make it with anatomy.select(...)"
                 )
             chosen = self.anatomy_of(model).select(chosen)
         anatomy = self.anatomy_of(chosen.anatomy if model is None else model)

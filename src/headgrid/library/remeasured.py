@@ -12,7 +12,7 @@ import torch
 from headgrid.anatomy.anatomy import Anatomy
 from headgrid.circuits.progress import Progress
 from headgrid.experiments.effect import Effect, effect
-from headgrid.experiments.faithfulness import Faithfulness, faithfulness
+from headgrid.experiments.faithfulness import Faithfulness, doubtful, faithfulness
 from headgrid.experiments.interventions import BUDGET, EffectMode
 from headgrid.experiments.runs import model_fingerprint
 from headgrid.experiments.task import Task
@@ -29,7 +29,7 @@ LEAST = 0.5
 """A circuit that holds keeps at least this part of what the model does, and at most as much more than all of it."""
 
 BEYOND = 0.95
-"""The part of random circuits that a circuit that holds is more faithful than."""
+"""The part of the random circuits that are less faithful than a circuit that holds."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,16 +68,17 @@ class CircuitRetest:
     def holds(self) -> bool | None:
         """Whether the circuit alone does the task, and better than chance; None where that cannot be told.
 
-        It holds where it keeps at least half of what the model does and at most half more than all of it, and is more
-        faithful than 95 % of the random circuits. It cannot be told without a random circuit (a circuit that has every
-        head of its layers), and where the model does as well with everything replaced.
+        It holds where it keeps at least half of what the model does and at most half more than all of it, and where
+        95 % of the random circuits or more are farther from all of it than it is. It cannot be told without a random
+        circuit (of a circuit that has every head of its layers), and where the model does as well with everything
+        replaced.
         """
         found = self.faithfulness
-        if found is None or not len(found.controls) or _is_nothing(found):
+        if found is None or not len(found.controls) or doubtful(found.rows["clean"] - found.rows["ablated"], 0):
             return None
-        value = found.faithfulness.value
-        better = float((found.controls < value).double().mean())
-        return abs(1 - value) <= LEAST and better >= BEYOND
+        fault = abs(1 - found.faithfulness.value)
+        worse = float(((1 - found.controls).abs() > fault).double().mean())
+        return fault <= LEAST and worse >= BEYOND
 
     @property
     def verdict(self) -> str:
@@ -95,8 +96,8 @@ class CircuitRetest:
         named = " or ".join(self.models) or "the publication"
         if self.weights == "by name":
             return (
-                f"Re-tested, as far as a name can be trusted: the model calls itself {named}, and nothing here can check "
-                f"that its weights are those; {said}."
+                f"Re-tested, as far as a name can be trusted: the model calls itself {named}, and nothing here can "
+                f"check that its weights are those; {said}."
             )
         return f"No confirmation, whatever the numbers: nothing says that these weights are those of {named}; {said}."
 
@@ -106,7 +107,9 @@ class CircuitRetest:
             found = self.faithfulness
             lines.append(f"  faithfulness {found.faithfulness}, completeness {found.completeness} on {found.metric}")
             if n := len(found.controls):
-                lines.append(f"  {n} random circuits: mean {found.controls.mean():.3f}, largest {found.controls.max():.3f}")
+                lines.append(
+                    f"  {n} random circuits: mean {found.controls.mean():.3f}, largest {found.controls.max():.3f}"
+                )
             wide = max(map(len, (*self.roles, "the circuit")))
             for name, one in (("the circuit", self.whole), *self.roles.items()):
                 lines += [f"  {name:<{wide}}  {line}" for line in _said(one)]
@@ -147,13 +150,6 @@ def _said(one: Effect | None) -> list[str]:
     return found
 
 
-def _is_nothing(found: Faithfulness) -> bool:
-    """Whether the model does as well with everything replaced: faithfulness is then a part of nothing."""
-    difference = found.rows["clean"] - found.rows["ablated"]
-    spread = float(difference.std()) / max(1, len(difference)) ** 0.5 if len(difference) > 1 else 0.0
-    return abs(float(difference.mean())) <= 2 * spread
-
-
 @shielded()
 def remeasured(
     title: str, whole: Selection, roles: Mapping[str, Selection], model: torch.nn.Module, task: Task, *,
@@ -170,9 +166,7 @@ def remeasured(
         "progress": progress, "cancelled": cancelled,
     }  # fmt: skip
     kept = faithfulness(model, task, whole, mode=mode, mlps=mlps, **options)
-    by_role = {
-        name: effect(model, task, chosen, mode, direction="noise", **options) for name, chosen in roles.items()
-    }
+    by_role = {name: effect(model, task, chosen, mode, direction="noise", **options) for name, chosen in roles.items()}
     return CircuitRetest(
         title, "", weights, models, task, kept, effect(model, task, whole, mode, direction="noise", **options), by_role,
         kept.notes,

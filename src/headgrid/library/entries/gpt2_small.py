@@ -29,10 +29,12 @@ IOI = PublishedCircuit(
             "l2h2 | l4h11", "Writes at each token which token came before it, so that induction heads can find it."
         ),
         "induction": CircuitRole(
-            "l5h[5,8,9] | l6h9", "From the second mention, attends to what followed the first: the same, in another way."
+            "l5h[5,8,9] | l6h9",
+            "From the second mention, attends to what followed the first: the same, in another way.",
         ),
         "S-inhibition": CircuitRole(
-            "l7h[3,9] | l8h[6,10]", "At the end, attends to the second mention, and turns name movers away from that name."
+            "l7h[3,9] | l8h[6,10]",
+            "At the end, attends to the second mention, and turns name movers away from that name.",
         ),
         "name mover": CircuitRole(
             "l9h[6,9] | l10h0", "At the end, attends to the name that is left, and copies it to the output."
@@ -56,26 +58,28 @@ IOI = PublishedCircuit(
         ("S-inhibition", "backup name mover.q"),
     ),
     citation=CircuitCitation(
-        "Wang, Variengien, Conmy, Shlegeris and Steinhardt", 2022,
+        "Wang, Variengien, Conmy, Shlegeris and Steinhardt",
+        2022,
         "Interpretability in the Wild: a Circuit for Indirect Object Identification in GPT-2 small",
         "https://arxiv.org/abs/2211.00593",
-    ),  # fmt: skip
+    ),
     sources=(f"{ACDC}/blob/main/acdc/ioi/utils.py", f"{CLAIMS}/ioi.yaml"),
     disagreements=(
-        "Which heads count as backups was a choice: the paper takes eight above a threshold, and says that others do as "
-        "well.",
+        "Which heads count as backups was a choice: the paper takes eight above a threshold, and says that others do "
+        "as well.",
         "Of its induction heads only 5.5 and 6.9 are among the five that attend most by induction on repeated random "
         "tokens (entry induction); 5.8 and 5.9 are so on these prompts.",
-        "By its own strictest test the circuit is not complete: there are sets without which it falls much further than "
-        "the model does.",
-        "ACDC (Conmy et al. 2023) keeps far fewer heads on the same prompts, and MLPs, which this circuit leaves alone.",
+        "By its own strictest test the circuit is not complete: there are sets without which it falls much further "
+        "than the model does.",
+        "ACDC (Conmy et al. 2023) keeps far fewer heads on the same prompts, and MLPs, which this circuit leaves "
+        "alone.",
     ),
     example=CircuitPrompt("Then Alice and Ben came to the park, and Ben handed a ball to", " Alice"),
     task=prompts.ioi,
     over_corrupted=True,
-    note="Ablated heads get their mean over prompts with three different names. The paper reports that 87 % of the logit "
-    "difference is left.",
-)  # fmt: skip
+    note="Ablated heads get their mean over prompts with three different names. The paper reports that 87 % of the "
+    "logit difference is left.",
+)
 
 GREATER_THAN = PublishedCircuit(
     name="greater-than",
@@ -95,12 +99,14 @@ GREATER_THAN = PublishedCircuit(
         ("l9h1", "l9 mlp"),
     ),
     citation=CircuitCitation(
-        "Hanna, Liu and Variengien", 2023,
+        "Hanna, Liu and Variengien",
+        2023,
         "How does GPT-2 compute greater-than?: Interpreting mathematical abilities in a pre-trained language model",
         "https://arxiv.org/abs/2305.00586",
-    ),  # fmt: skip
+    ),
     sources=(
-        "https://github.com/hannamw/gpt2-greater-than/blob/main/circuit_discovery.py", f"{CLAIMS}/greater_than.yaml",
+        "https://github.com/hannamw/gpt2-greater-than/blob/main/circuit_discovery.py",
+        f"{CLAIMS}/greater_than.yaml",
     ),
     disagreements=(
         "The list in the code of ACDC (Conmy et al. 2023) has 6.1 and lacks 5.1 and 8.8.",
@@ -109,9 +115,9 @@ GREATER_THAN = PublishedCircuit(
     example=CircuitPrompt("The war lasted from the year 1732 to the year 17"),
     task=prompts.greater_than,
     mode="patch",
-    note="Ablated parts get what they have where the first year is 01. MLPs are part of the circuit: those outside it are "
-    "replaced too.",
-)  # fmt: skip
+    note="Ablated parts get what they have where the first year is 01. MLPs are part of the circuit: those outside it "
+    "are replaced too.",
+)
 
 INDUCTION = PublishedCircuit(
     name="induction",
@@ -119,7 +125,7 @@ INDUCTION = PublishedCircuit(
     models=MODELS,
     shape=SHAPE,
     roles={
-        "previous token": CircuitRole("l4h11", "Attends to the token before, and writes which it was."),
+        "previous token": CircuitRole("l2h2 | l4h11", "Attends to the token before, and writes which it was."),
         "induction": CircuitRole(
             "l5h[1,5] | l6h9 | l7h[2,10]",
             "Attends to what followed the same token before, and makes it more likely to come next.",
@@ -131,15 +137,16 @@ INDUCTION = PublishedCircuit(
     ),
     sources=("https://github.com/designer-coderajay/induction-head-detector", f"{CLAIMS}/ioi.yaml"),
     disagreements=(
-        "The paper studies models that were not released; that these five heads attend by induction in GPT-2 small is what "
-        "many have measured on repeated random tokens, by scores from 0.75 to 0.93 that depend on the length.",
-        "4.11 is one of several heads that attend to the token before; by composition of weights alone, heads of layers 2 "
-        "and 3 come out stronger.",
+        "The paper studies models that were not released; that these five heads attend by induction in GPT-2 small is "
+        "what many have measured on repeated random tokens, by scores from 0.75 to 0.93 that depend on the length.",
+        "2.2 and 4.11 are the previous-token heads of Wang et al. 2022; others attend so too, and by composition of "
+        "weights alone 3.3 comes out before them.",
         "On sentences, Wang et al. 2022 count 5.5, 5.8, 5.9 and 6.9 (entry ioi).",
     ),
     example=CircuitPrompt("Random tokens, and the same tokens again"),
     task=prompts.induction,
-    note="The five are the heads that attend most by induction, and not a circuit that somebody has shown to be enough.",
+    note="The five are the heads that attend most by induction, and not a circuit that somebody has shown to be "
+    "enough.",
 )
 
 COPY_SUPPRESSION = PublishedCircuit(
@@ -154,18 +161,20 @@ COPY_SUPPRESSION = PublishedCircuit(
         "copy suppression, weaker": CircuitRole("l11h10", "Does the same to a lesser extent."),
     },
     citation=CircuitCitation(
-        "McDougall, Conmy, Rushing, McGrath and Nanda", 2023,
-        "Copy Suppression: Comprehensively Understanding an Attention Head", "https://arxiv.org/abs/2310.04625",
-    ),  # fmt: skip
+        "McDougall, Conmy, Rushing, McGrath and Nanda",
+        2023,
+        "Copy Suppression: Comprehensively Understanding an Attention Head",
+        "https://arxiv.org/abs/2310.04625",
+    ),
     sources=(f"{CLAIMS}/copy_suppression.yaml", "https://arxiv.org/abs/2310.04625"),
     disagreements=(
-        "These are the negative name movers of Wang et al. 2022, and the anti-induction heads of others: one mechanism under "
-        "three names.",
+        "These are the negative name movers of Wang et al. 2022, and the anti-induction heads of others: one "
+        "mechanism under three names.",
     ),
     example=CircuitPrompt("All's fair in love and", " war"),
-    note="Of the effect of 10.7 on text, 76.9 % is this, by the paper's own ablation; it is about a head on all text, and "
-    "not about a task.",
-)  # fmt: skip
+    note="Of the effect of 10.7 on text, 76.9 % is this, by the paper's own ablation; it is about a head on all text, "
+    "and not about a task.",
+)
 
 ACRONYMS = PublishedCircuit(
     name="acronyms",
@@ -173,17 +182,18 @@ ACRONYMS = PublishedCircuit(
     models=MODELS,
     shape=SHAPE,
     roles={
-        "previous token": CircuitRole("l1h0 | l2h2 | l4h11", "Attends to the token before, from the words on."),
-        "propagation": CircuitRole("l5h8", "Hands what was found on to the letter movers."),
+        "previous token": CircuitRole("l1h0 | l2h2 | l4h11", "Attends to the token before, and writes which it was."),
+        "propagation": CircuitRole("l5h8", "Passes on to the letter movers what these have written."),
         "letter mover": CircuitRole(
             "l8h11 | l9h9 | l10h10 | l11h4", "Attends to the word whose turn it is, and copies its first letter."
         ),
     },
     citation=CircuitCitation(
-        "García-Carrasco, Maté and Trujillo", 2024,
+        "García-Carrasco, Maté and Trujillo",
+        2024,
         "How does GPT-2 Predict Acronyms? Extracting and Understanding a Circuit via Mechanistic Interpretability",
         "https://arxiv.org/abs/2405.04156",
-    ),  # fmt: skip
+    ),
     sources=(MECHRL,),
     example=CircuitPrompt("The Central Health Board (CH", "B"),
     task=prompts.acronyms,
@@ -202,21 +212,23 @@ PRONOUNS = PublishedCircuit(
         "late": CircuitRole("l9h7 | l10h9 | l11h8", "Acts at the end, where the pronoun comes next."),
     },
     citation=CircuitCitation(
-        "Mathwin and Corlouer", 2023,
+        "Mathwin and Corlouer",
+        2023,
         "Identifying a Preliminary Circuit for Predicting Gendered Pronouns in GPT-2 Small",
         "https://www.apartresearch.com/project/identifying-a-preliminary-circuit-for-predicting-gendered-pronouns-in-gpt-2-small",
-    ),  # fmt: skip
+    ),
     sources=(MECHRL,),
     disagreements=(
-        "Preliminary by its own name. It lists 1.4 at the name as well, and finds that it has no effect; it is left out here.",
+        "Preliminary by its own name. It lists 1.4 at the name as well, and finds that it has no effect; it is left "
+        "out here.",
         "Other searches of the same prompts keep other heads beside 0.4, 4.3, 6.0, 9.7 and 10.9, and MLPs.",
     ),
     example=CircuitPrompt("So Mary is a really good teacher, isn't", " she"),
     task=prompts.pronouns,
     over_corrupted=True,
-    note="The report has \"That person\" in the place of the name as its baseline; the task here has a name of the other "
+    note='The report has "That person" in the place of the name as its baseline; the task here has a name of the other '
     "gender, which leaves out whatever finds that a pronoun comes next.",
-)  # fmt: skip
+)
 
 AGREEMENT = PublishedCircuit(
     name="verb-agreement",

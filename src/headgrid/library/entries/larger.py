@@ -10,12 +10,16 @@ LLAMA_7B = ModelShape("llama", 32, 32, 32, 4096, 128, 11008, "rotary")
 LLAMA_13B = ModelShape("llama", 40, 40, 40, 5120, 128, 13824, "rotary")
 
 TODD = CircuitCitation(
-    "Todd, Li, Sharma, Mueller, Wallace and Bau", 2023, "Function Vectors in Large Language Models",
+    "Todd, Li, Sharma, Mueller, Wallace and Bau",
+    2023,
+    "Function Vectors in Large Language Models",
     "https://arxiv.org/abs/2310.15213",
-)  # fmt: skip
+)
 TODD_CODE = ("https://github.com/ericwtodd/function_vectors/blob/main/src/utils/extract_utils.py",)
 TODD_DOES = "At the end of a few examples, writes which function they show; the ten with the largest mean effect."
-TODD_NOTE = "The ten that the authors' code lists first, by their mean effect over several tasks; where to stop is a choice."
+TODD_NOTE = (
+    "The ten that the authors' code lists first, by their mean effect over several tasks; where to stop is a choice."
+)
 TODD_PROMPT = CircuitPrompt("hot: cold, big: small, up:", " down")
 
 AGREEMENT = PublishedCircuit(
@@ -30,20 +34,19 @@ AGREEMENT = PublishedCircuit(
         "subject number, weaker": CircuitRole("l17h4", "The second most important of the heads."),
     },
     citation=CircuitCitation(
-        "Ferrando and Costa-jussà", 2024,
+        "Ferrando and Costa-jussà",
+        2024,
         "On the Similarity of Circuits across Languages: a Case Study on the Subject-verb Agreement Task",
         "https://arxiv.org/abs/2410.06496",
-    ),  # fmt: skip
-    sources=("https://github.com/javiferran/circuits_languages",),
-    disagreements=(
-        "In other models of the family it is another head: 19.3 in Gemma 2 2B, 22.6 in Gemma 7B.",
     ),
+    sources=("https://github.com/javiferran/circuits_languages",),
+    disagreements=("In other models of the family it is another head: 19.3 in Gemma 2 2B, 22.6 in Gemma 7B.",),
     example=CircuitPrompt("The author that liked the dancer", " is"),
     task=prompts.agreement,
     mode="patch",
-    note="All eight query heads share one key/value head. The paper also names neurons of the MLPs 13 and 17, which are not "
-    "in this entry.",
-)  # fmt: skip
+    note="All eight query heads share one key/value head. The paper also names neurons of the MLPs 13 and 17, which "
+    "are not in this entry.",
+)
 
 FUNCTION_GPTJ = PublishedCircuit(
     name="function-vectors-gpt-j",
@@ -67,9 +70,7 @@ FUNCTION_7B = PublishedCircuit(
     models=("meta-llama/Llama-2-7b-hf", "Llama-2-7b-hf"),
     shape=LLAMA_7B,
     roles={
-        "function vector": CircuitRole(
-            "l9h25 | l11h[2,18] | l12h[15,18,28] | l13h7 | l14h[1,16] | l16h10", TODD_DOES
-        ),
+        "function vector": CircuitRole("l9h25 | l11h[2,18] | l12h[15,18,28] | l13h7 | l14h[1,16] | l16h10", TODD_DOES),
     },
     citation=TODD,
     sources=TODD_CODE,
@@ -100,24 +101,28 @@ RETRIEVAL = PublishedCircuit(
     shape=LLAMA_7B,
     roles={
         "strong": CircuitRole(
-            "l8h26 | l11h15 | l16h19", "Attends to the words that are being copied out of a long text; score 0.8 and more."
+            "l8h26 | l11h15 | l16h19",
+            "Attends to the words that are being copied out of a long text; score 0.8 and more.",
         ),
         "weaker": CircuitRole(
-            "l6h[9,16] | l7h12 | l11h2 | l17h22 | l19h15 | l21h30", "The same, in part of the cases; score 0.4 to 0.62."
+            "l6h[9,16] | l7h12 | l11h2 | l17h22 | l19h15 | l21h30",
+            "The same, in part of the cases; score 0.4 to 0.62.",
         ),
     },
     citation=CircuitCitation(
-        "Wu, Wang, Xiao, Peng and Fu", 2024, "Retrieval Head Mechanistically Explains Long-Context Factuality",
+        "Wu, Wang, Xiao, Peng and Fu",
+        2024,
+        "Retrieval Head Mechanistically Explains Long-Context Factuality",
         "https://arxiv.org/abs/2404.15574",
-    ),  # fmt: skip
+    ),
     sources=("https://github.com/nightdessert/Retrieval_Head",),
     disagreements=(
-        "8.26, 11.2, 11.15 and 16.19 are also among the hundred heads that Todd et al. 2023 list for function vectors in "
-        "Llama 2 7B, 11.2 among their first ten.",
+        "8.26, 11.2, 11.15 and 16.19 are also among the hundred heads that Todd et al. 2023 list for function vectors "
+        "in Llama 2 7B, 11.2 among their first ten.",
     ),
     example=CircuitPrompt("A long text with one sentence that is to be found again"),
-    note="The ten with the highest mean score of some that the authors' page lists; they count about 3 to 6 % of all heads.",
-)  # fmt: skip
+    note="The ten with the highest mean scores, as the authors' page lists them; the paper counts all heads above 0.1.",
+)
 
 ENTITIES = PublishedCircuit(
     name="entity-tracking-llama-7b",
@@ -143,20 +148,21 @@ ENTITIES = PublishedCircuit(
             "At the end, attends to the object at that position, and copies it to the output.",
         ),
     },
-    edges=(
-        ("position transmitter", "value fetcher.q"),
-    ),
+    edges=(("position transmitter", "value fetcher"),),
     citation=CircuitCitation(
-        "Prakash, Shaham, Haklay, Belinkov and Bau", 2024,
-        "Fine-Tuning Enhances Existing Mechanisms: A Case Study on Entity Tracking", "https://arxiv.org/abs/2402.14811",
-    ),  # fmt: skip
+        "Prakash, Shaham, Haklay, Belinkov and Bau",
+        2024,
+        "Fine-Tuning Enhances Existing Mechanisms: A Case Study on Entity Tracking",
+        "https://arxiv.org/abs/2402.14811",
+    ),
     sources=("https://github.com/Nix07/finetuning/blob/main/circuit_heads.json",),
     disagreements=(
-        "The lists are those of a file that the authors released, in which some heads stand under two roles; the circuit of "
-        "the paper was made smaller after it.",
+        "The lists are those of a file that the authors released, in which some heads stand under two positions; they "
+        "need not be the circuit of the paper head by head.",
     ),
     example=CircuitPrompt("The apple is in Box F, the bell is in Box B. Box F contains the", " apple"),
-    note="Roles are at different tokens, so a head may have two; the file names them by the position at which they act.",
-)  # fmt: skip
+    note="Roles are at different tokens, so a head may have two; the file names them by the position at which they "
+    "act.",
+)
 
 ENTRIES = (AGREEMENT, FUNCTION_GPTJ, FUNCTION_7B, FUNCTION_13B, RETRIEVAL, ENTITIES)

@@ -9,9 +9,7 @@ from headgrid.library.published import PublishedCircuit
 
 DEMO = ModelShape("gpt2", 2, 4, 4, 96, 24, 96, "standard")
 
-CARD = CircuitCitation(
-    "headgrid", 2026, "The card of the demo model", "src/headgrid/demo/model/README.md"
-)
+CARD = CircuitCitation("headgrid", 2026, "The card of the demo model", "src/headgrid/demo/model/README.md")
 """Where the figures of the model stand that headgrid.demo() gives."""
 
 INDUCTION = PublishedCircuit(
@@ -37,7 +35,9 @@ NAMES = PublishedCircuit(
     models=("headgrid.demo()",),
     shape=DEMO,
     roles={
-        "mover": CircuitRole("l1h2", "At the end, attends to both names and copies them, which leaves the choice open."),
+        "mover": CircuitRole(
+            "l1h2", "At the end, attends to both names and copies them, which leaves the choice open."
+        ),
         "suppressor": CircuitRole(
             "l1h[0,1,3]", "At the end, attends to whoever gives, and writes against that name: this makes the choice."
         ),
@@ -50,7 +50,8 @@ NAMES = PublishedCircuit(
     example=CircuitPrompt("when mary and john went to the store , john gave a drink to", " mary"),
     task=prompts.names,
     shipped=demo,
-    note="The circuit is all of layer 1, so no other one has as many heads in each layer. What the mover does shows in the "
+    note="The circuit is all of layer 1, so no other one has as many heads in each layer. What the mover does shows "
+    "in the "
     'probability of the answer, and not in the logit difference: Task.names(tokenizer, metric="prob").',
 )
 

@@ -38,20 +38,25 @@ DOCSTRING = PublishedCircuit(
         ("l1h2", "argument mover.k"),
     ),
     citation=CircuitCitation(
-        "Heimersheim and Janiak", 2023, "A circuit for Python docstrings in a 4-layer attention-only transformer",
+        "Heimersheim and Janiak",
+        2023,
+        "A circuit for Python docstrings in a 4-layer attention-only transformer",
         "https://www.alignmentforum.org/posts/u6KXXmKFbXfWzoAXn/a-circuit-for-python-docstrings-in-a-4-layer-attention-only",
-    ),  # fmt: skip
-    sources=(f"{ACDC}/blob/main/acdc/docstring/utils.py", f"{CLAIMS}/docstring.yaml"),
-    disagreements=(
-        "The authors count 0.2 (previous token) and 0.4 (positions) as parts of it as well, which no patching shows; the "
-        "edges that were released have neither.",
-        "Alone, it does half of the task at most: with all else ablated 42 % of the answers are right, of the model 56 %.",
     ),
-    example=CircuitPrompt('def run(self, load, size, files, last): ... :param load: ... :param size: ... :param', " files"),
+    sources=(f"{ACDC}/blob/main/acdc/docstring/utils.py",),
+    disagreements=(
+        "The authors count 0.2 (previous token) and 0.4 (positions) as parts of it as well, which no patching shows; "
+        "the edges that were released have neither.",
+        "Alone, it does half of the task at most: with all else ablated 42 % of the answers are right, of the model "
+        "56 %.",
+    ),
+    example=CircuitPrompt(
+        "def run(self, mode, value, load, size, files, last): ... :param load: ... :param size: ... :param", " files"
+    ),
     task=prompts.docstring,
     over_corrupted=True,
     note="The model has no MLPs and exists for TransformerLens alone.",
-)  # fmt: skip
+)
 
 SUCCESSOR = PublishedCircuit(
     name="successor",
@@ -59,12 +64,16 @@ SUCCESSOR = PublishedCircuit(
     models=("EleutherAI/pythia-1.4b", "pythia-1.4b"),
     shape=ModelShape("gpt_neox", 24, 16, 16, 2048, 128, 8192, "rotary"),
     roles={
-        "successor": CircuitRole("l12h0", "Maps a token of an ordered kind to the next one: Monday to Tuesday, 4 to 5."),
+        "successor": CircuitRole(
+            "l12h0", "Maps a token of an ordered kind to the next one: Monday to Tuesday, 4 to 5."
+        ),
     },
     citation=CircuitCitation(
-        "Gould, Ong, Ogden and Conmy", 2023, "Successor Heads: Recurring, Interpretable Attention Heads In The Wild",
+        "Gould, Ong, Ogden and Conmy",
+        2023,
+        "Successor Heads: Recurring, Interpretable Attention Heads In The Wild",
         "https://arxiv.org/abs/2312.09230",
-    ),  # fmt: skip
+    ),
     sources=(f"{CLAIMS}/successor_heads.yaml",),
     disagreements=(
         "The head does other things too: the paper finds acronyms and comparisons of numbers among what it helps with.",
