@@ -31,9 +31,9 @@ hg.library.matching(model)                      # the circuits that are of a mod
 ```
 
 A shape is no proof of weights. `retest` says what is known of them: only the models that ship with headgrid can be told
-from others, bit by bit, and the tests measure their circuits again at every run. A model that calls itself by the published
-name is taken at its word, and the result says so. Prompts are ours, of the published kind: figures need not be the
-published ones.
+from others, bit by bit, and the tests measure their circuits again at every run. A model that calls itself by the
+published name is taken at its word, and the result says so. Prompts are ours, of the published kind: figures need not
+be the published ones.
 
 | name | circuit | model | heads | published | re-tested |
 |---|---|---|---:|---|---|

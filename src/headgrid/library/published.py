@@ -223,17 +223,17 @@ class PublishedCircuit(Frozen):
         seed = arguments.integer("seed", seed, least=0, below=2**63)
         controls = arguments.integer("controls", controls, least=0, below=10_001, what="a number of random circuits")
         progress, cancelled = arguments.progress(progress), arguments.function("cancelled", cancelled, STOP)
-        weights = known_weights(model, anatomy, self.models, self.shipped)
         if task is not None:
             arguments.of_kind("task", task, Task, "a headgrid.Task")
-        elif self.task is None:
+        elif self.task is not None:
+            if tokenizer is None:
+                raise TypeError("retest needs the model's tokenizer, to make its prompts: give tokenizer=, or task=")
+            task = self.task(tokenizer, n, seed)
+        weights = known_weights(model, anatomy, self.models, self.shipped)
+        if task is None:
             return CircuitRetest(
                 self.title, "headgrid has no task of the kind that it was found on; give task=.", weights, self.models
             )
-        elif tokenizer is None:
-            raise TypeError("retest needs the model's tokenizer, to make its prompts: give tokenizer=, or task=")
-        else:
-            task = self.task(tokenizer, n, seed)
         roles = {name: anatomy.select(role.selection) for name, role in self.roles.items()}
         mode: EffectMode = "mean" if self.mode == "patch" and task.corrupted is None else self.mode
         return remeasured(
