@@ -22,6 +22,8 @@ def test_importing_headgrid_imports_no_heavy_library() -> None:
         "rich",
         "tokenizers",
         "safetensors",
+        "ipywidgets",
+        "headgrid.library.entries",
     }
 
 

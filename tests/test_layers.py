@@ -25,6 +25,7 @@ ORDER = {
         experiments
         plots
         widget
+        library
         __init__
     """,
     "headgrid.utils": "__init__ / arguments byte_cache frozen offloaded warning / files",
@@ -78,6 +79,8 @@ ORDER = {
         __init__ / precompute precompute_live shapes widget_state / geometry marks nbconvert png scene svg /
         arrows cells / headers legend / figure / fallback html / files
     """,
+    "headgrid.library": "facts / diff prompts remeasured / published / entries / __init__",
+    "headgrid.library.entries": "gpt2_small larger shipped / small / __init__",
     "headgrid.demo": "name_task / prompts / __init__",
 }
 """Package -> its modules and folders, lowest first; a line or a slash divides them.

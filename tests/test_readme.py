@@ -23,7 +23,7 @@ def test_the_code_of_the_readme_runs_in_its_order(
 ) -> None:
     names: dict[str, Any] = {}
     blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-    first, second, third, experiments, attention, saved, files, marimo, circuits = blocks
+    first, second, third, experiments, attention, saved, files, marimo, circuits, library = blocks
     exec(first, names)
     assert "c_proj.weight" in capsys.readouterr().out
     assert str(names["grid"].selection) == "l0h1"
@@ -53,7 +53,14 @@ def test_the_code_of_the_readme_runs_in_its_order(
     assert 'view.value["text"]["selection"]' in marimo  # tests/browser runs it in marimo
     exec(circuits, names)
     assert names["composition"].top(1)[0].target == (1, 2)
+    exec(library.replace("retest(model, tokenizer)", "retest(model, tokenizer, n=4, controls=3)"), names)
+    assert list(names["grid"].saved) == ["previous token", "induction"]
     assert names["head"].copying_score == pytest.approx(float(names["scan"].copying_score[1, 2]), abs=1e-4)
+
+
+def test_the_readme_counts_the_published_circuits() -> None:
+    assert len([one for one in hg.library.values() if one.shipped is None]) == 15
+    assert "\nFifteen published circuits" in README
 
 
 def test_every_word_of_the_readme_parses() -> None:

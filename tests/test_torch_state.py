@@ -11,6 +11,7 @@ import io
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ import torch
 
 import headgrid as hg
 from headgrid.demo import repeated_tokens
+from headgrid.library import CircuitRole
 from headgrid.models.huggingface import on_meta
 from headgrid.torch_state import shielded
 
@@ -311,12 +313,29 @@ def patched(model: Any) -> Any:
     return found
 
 
+def looked_up(model: Any) -> Any:
+    """A published circuit on a model of another shape is refused, so this is one of its own."""
+    shape = replace(hg.library["ioi"].shape, n_layers=3, n_heads=4, n_kv_heads=4, d_model=28, d_head=7, d_mlp=22)
+    roles = {"one": CircuitRole("l0h1", "Is one."), "other": CircuitRole("l1h[0,2]", "Is another.")}
+    circuit = replace(hg.library["ioi"], shape=shape, roles=roles, edges=(("one", "other.k"),))
+    ids = torch.arange(3, 15, device="cpu").reshape(2, 6)
+    task = hg.Task(None, ids, answers=[5, 7], wrong=[6, 2], corrupted=ids.flip(0))
+    found = circuit.retest(model, task=task, controls=1)
+    kept = found.faithfulness
+    assert kept is not None
+    mine = circuit.diff("l1h[0,1]", model)
+    numbers = [kept.faithfulness, kept.controls, kept.rows, *(one["mean"].rows for one in found.roles.values())]
+    says = [str(circuit.selection(model)), circuit.edges_of(model), found.verdict, repr(mine)]
+    return [*numbers, *says, [one.name for one in hg.library.matching(model)], mine.whole.p_value]
+
+
 CALLS: dict[str, Callable[[Any], Any]] = {
     "dissect": dissected, "Selection": selected, "Weights": weights, "FactoredMatrix": factored, "scan": scanned,
     "summarize": summarized, "compose": composed, "verify": verified, "preview": previewed, "plots": plotted,
     "HeadGrid": shown, "tasks": tasks, "demo": demonstrated, "ablate": ablated, "record": recorded,
     "ablate and record": run,
     "attention": attended, "sweep": swept, "effect": affected, "faithfulness": kept, "paths": routed, "patch": patched,
+    "library": looked_up,
 }  # fmt: skip
 
 EXPECTED: dict[str, Any] = {}

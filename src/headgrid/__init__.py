@@ -15,6 +15,7 @@ from headgrid.experiments.paths import paths
 from headgrid.experiments.sweep import sweep
 from headgrid.experiments.task import Task
 from headgrid.hooks import ablate, patch, record, steer
+from headgrid.library import library
 from headgrid.linalg.factored import FactoredMatrix
 from headgrid.models import dissect
 from headgrid.models.verify import verify
@@ -40,6 +41,7 @@ __all__ = [
     "dissect",
     "effect",
     "faithfulness",
+    "library",
     "patch",
     "paths",
     "plots",

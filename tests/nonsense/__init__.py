@@ -1,6 +1,6 @@
 """The table of arguments and of nonsense for them, by what they are arguments of."""
 
-from nonsense import attention, circuits, effects, experiments, figures, hooks, selections, weights, widget
+from nonsense import attention, circuits, effects, experiments, figures, hooks, library, selections, weights, widget
 from nonsense.rows import ROWS
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "experiments",
     "figures",
     "hooks",
+    "library",
     "selections",
     "weights",
     "widget",

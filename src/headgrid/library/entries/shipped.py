@@ -1,0 +1,58 @@
+"""Circuits in the models that ship with headgrid; the tests measure each again on the shipped weights."""
+
+from __future__ import annotations
+
+from headgrid.demo import demo
+from headgrid.library import prompts
+from headgrid.library.facts import CircuitCitation, CircuitPrompt, CircuitRole, ModelShape
+from headgrid.library.published import PublishedCircuit
+
+DEMO = ModelShape("gpt2", 2, 4, 4, 96, 24, 96, "standard")
+
+CARD = CircuitCitation("headgrid", 2026, "The card of the demo model", "src/headgrid/demo/model/README.md")
+"""Where the figures of the model stand that headgrid.demo() gives."""
+
+INDUCTION = PublishedCircuit(
+    name="demo-induction",
+    title="Induction, in the model that ships with headgrid",
+    models=("headgrid.demo()",),
+    shape=DEMO,
+    roles={
+        "previous token": CircuitRole("l0h1", "Attends to the token before, and writes which it was."),
+        "induction": CircuitRole("l1h2", "Attends to what followed the same token before, and copies it."),
+    },
+    edges=(("previous token", "induction.k"),),
+    citation=CARD,
+    sources=(CARD.url,),
+    example=CircuitPrompt("Random tokens, and the same tokens again"),
+    task=prompts.induction,
+    shipped=demo,
+)
+
+NAMES = PublishedCircuit(
+    name="demo-names",
+    title="Names, in the model that ships with headgrid",
+    models=("headgrid.demo()",),
+    shape=DEMO,
+    roles={
+        "mover": CircuitRole(
+            "l1h2", "At the end, attends to both names and copies them, which leaves the choice open."
+        ),
+        "suppressor": CircuitRole(
+            "l1h[0,1,3]", "At the end, attends to whoever gives, and writes against that name: this makes the choice."
+        ),
+    },
+    citation=CARD,
+    sources=(CARD.url,),
+    disagreements=(
+        "The task is that of Wang et al. 2022, and the circuit is not: nothing here notices that a name is said twice.",
+    ),
+    example=CircuitPrompt("when mary and john went to the store , john gave a drink to", " mary"),
+    task=prompts.names,
+    shipped=demo,
+    note="The circuit is all of layer 1, so no other one has as many heads in each layer. What the mover does shows "
+    "in the "
+    'probability of the answer, and not in the logit difference: Task.names(tokenizer, metric="prob").',
+)
+
+ENTRIES = (INDUCTION, NAMES)
