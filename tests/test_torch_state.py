@@ -63,18 +63,25 @@ def several() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def rounded_elsewhere() -> Iterator[None]:
+    with default_dtype(torch.float16), default_device("meta"), torch.autocast("cpu", dtype=torch.bfloat16):
+        yield
+
+
+@contextmanager
+def exact() -> Iterator[None]:
+    with default_dtype(torch.float64), torch.no_grad(), deterministic():
+        yield
+
+
+# each takes as long as the call itself, so those that cannot hide each other's faults stand together
 SETTINGS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     "bfloat16 by default": lambda: default_dtype(torch.bfloat16),
-    "float16 by default": lambda: default_dtype(torch.float16),
-    "float64 by default": lambda: default_dtype(torch.float64),
-    "autocast": lambda: torch.autocast("cpu", dtype=torch.bfloat16),
-    "a default device": lambda: torch.device("meta"),
-    "a default device for all": lambda: default_device("meta"),
+    "float64 by default, no gradients, deterministic algorithms": exact,
+    "float16 by default, a default device for all, autocast": rounded_elsewhere,
     "inference mode": torch.inference_mode,
-    "no gradients": torch.no_grad,
-    "gradients": torch.enable_grad,
-    "deterministic algorithms": deterministic,
-    "several at once": several,
+    "bfloat16 by default, a default device, autocast, inference mode": several,
     "another thread": nullcontext,
 }
 
