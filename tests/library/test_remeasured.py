@@ -203,6 +203,23 @@ def test_a_circuit_with_mlps_has_those_outside_it_replaced_too() -> None:
     assert set(found.roles) == {"early", "late", "MLP"}
 
 
+TASKS = [one.name for one in hg.library.values() if one.task is not None and one.shipped is None]
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_task_of_the_library_is_one_that_a_model_of_its_tokenizer_can_be_asked(name: str) -> None:
+    circuit = hg.library[name]
+    small = replace(SMALL_IOI, task=circuit.task, mode=circuit.mode, over_corrupted=circuit.over_corrupted)
+    found = small.retest(untrained(), TOKENIZER, n=4, controls=1)
+    assert found.retested
+    assert found.task is not None
+    assert (found.task.n_rows, list(found.roles)) == (4, ["early", "late"])
+    assert all(list(one) == [circuit.mode] for one in found.roles.values())
+    assert found.faithfulness is not None
+    reference = found.faithfulness.receipt.options["reference"]
+    assert (reference is not None) == circuit.over_corrupted
+
+
 # ---- what is not re-tested, and what is refused
 
 
