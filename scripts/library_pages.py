@@ -7,7 +7,7 @@ python scripts/library_pages.py FOLDER          # writes the gallery into a fold
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -119,17 +119,17 @@ def escaped(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-def gallery(folder: Path) -> list[Path]:
-    """Write a page for each circuit of the gallery.
+def gallery(folder: Path, names: Iterable[str] = OPENED) -> list[Path]:
+    """Write a page for each circuit of the gallery, or for some of them.
 
     Returns:
         The files.
     """
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for name, opened in OPENED.items():
+    for name in names:
         path = folder / f"{name}.html"
-        hg.library[name].open(*opened()).to_html(path)
+        hg.library[name].open(*OPENED[name]()).to_html(path)
         written.append(path)
     return written
 

@@ -203,6 +203,23 @@ def test_a_circuit_with_mlps_has_those_outside_it_replaced_too() -> None:
     assert set(found.roles) == {"early", "late", "MLP"}
 
 
+TASKS = [one.name for one in hg.library.values() if one.task is not None and one.shipped is None]
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_task_of_the_library_is_one_that_a_model_of_its_tokenizer_can_be_asked(name: str) -> None:
+    circuit = hg.library[name]
+    small = replace(SMALL_IOI, task=circuit.task, mode=circuit.mode, over_corrupted=circuit.over_corrupted)
+    found = small.retest(untrained(), TOKENIZER, n=4, controls=1)
+    assert found.retested
+    assert found.task is not None
+    assert (found.task.n_rows, list(found.roles)) == (4, ["early", "late"])
+    assert all(list(one) == [circuit.mode] for one in found.roles.values())
+    assert found.faithfulness is not None
+    reference = found.faithfulness.receipt.options["reference"]
+    assert (reference is not None) == circuit.over_corrupted
+
+
 # ---- what is not re-tested, and what is refused
 
 
@@ -223,9 +240,20 @@ def test_without_a_task_it_says_that_it_was_not_re_tested_here() -> None:
     assert without_task().retest(untrained(), task=mine, controls=0).retested
 
 
-def test_no_random_circuit_no_verdict() -> None:
-    found = SMALL_IOI.retest(untrained(), TOKENIZER, n=4, controls=0)
+@pytest.mark.parametrize(("controls", "why"), [(0, "there is no random circuit"),
+                                               (2, "2 random circuits, and 15 are needed")])  # fmt: skip
+def test_few_random_circuits_no_verdict(controls: int, why: str) -> None:
+    found = SMALL_IOI.retest(untrained(), TOKENIZER, n=4, controls=controls)
     assert (found.retested, found.holds) == (True, None)
+    assert found.verdict.endswith(f"whether the circuit does better than chance cannot be told here ({why}).")
+
+
+def test_where_everything_can_be_replaced_there_is_nothing_to_be_faithful_to() -> None:
+    model, _ = shipped()
+    task = hg.Task(None, torch.arange(5, 29).reshape(4, 6), answers=[5, 6, 7, 8], wrong=[9, 4, 3, 10])
+    found = hg.library["demo-induction"].retest(model, task=task, controls=15)
+    assert found.holds is None
+    assert found.verdict.endswith("cannot be told here (the model does as well with everything replaced).")
 
 
 def test_it_prints_and_is_a_table() -> None:

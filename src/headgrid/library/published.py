@@ -207,7 +207,8 @@ class PublishedCircuit(Frozen):
             n: how many prompts.
             seed: of the prompts, of random circuits and of the bootstrap.
             task: another task than the library's own.
-            controls: how many random circuits, and random sets, are measured beside it.
+            controls: how many random circuits, and random sets, are measured beside it; by fewer than 15 nothing is
+                called better than chance.
             batch_size, memory, progress, cancelled: as in `headgrid.faithfulness`.
 
         Returns:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import torch
 
-from headgrid.anatomy.anatomy import Anatomy
+from headgrid.anatomy.anatomy import Anatomy, count_of
 from headgrid.circuits.progress import Progress
 from headgrid.experiments.effect import Effect, effect
 from headgrid.experiments.faithfulness import Faithfulness, doubtful, faithfulness
@@ -30,6 +30,9 @@ LEAST = 0.5
 
 BEYOND = 0.95
 """The part of the random circuits that are less faithful than a circuit that holds."""
+
+ENOUGH = 15
+"""Fewer random circuits than these say too little of chance."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,12 +72,14 @@ class CircuitRetest:
         """Whether the circuit alone does the task, and better than chance; None where that cannot be told.
 
         It holds where it keeps at least half of what the model does and at most half more than all of it, and where
-        95 % of the random circuits or more are farther from all of it than it is. It cannot be told without a random
-        circuit (of a circuit that has every head of its layers), and where the model does as well with everything
-        replaced.
+        95 % of the random circuits or more are farther from all of it than it is. It cannot be told by fewer than 15
+        random circuits (a circuit that has every head of its layers has none), and where the model does as well with
+        everything replaced.
         """
         found = self.faithfulness
-        if found is None or not len(found.controls) or doubtful(found.rows["clean"] - found.rows["ablated"], 0):
+        if found is None or len(found.controls) < ENOUGH:
+            return None
+        if doubtful(found.rows["clean"] - found.rows["ablated"], 0):
             return None
         fault = abs(1 - found.faithfulness.value)
         worse = float(((1 - found.controls).abs() > fault).double().mean())
@@ -88,7 +93,7 @@ class CircuitRetest:
         said = {
             True: "the circuit alone does the task, and random circuits as large do not",
             False: "the circuit does not do the task better than random circuits as large do",
-            None: "whether the circuit does better than chance cannot be told on this task",
+            None: f"whether the circuit does better than chance cannot be told here ({self._open()})",
         }[self.holds]
         if self.weights == "shipped":
             word = {True: "Confirmed", False: "Not confirmed", None: "Neither confirmed nor refuted"}[self.holds]
@@ -100,6 +105,12 @@ class CircuitRetest:
                 f"check that its weights are those; {said}."
             )
         return f"No confirmation, whatever the numbers: nothing says that these weights are those of {named}; {said}."
+
+    def _open(self) -> str:
+        """Why it cannot be told whether the circuit holds."""
+        if self.faithfulness is not None and (n := len(self.faithfulness.controls)) < ENOUGH:
+            return f"{count_of(n, 'random circuit')}, and {ENOUGH} are needed" if n else "there is no random circuit"
+        return "the model does as well with everything replaced"
 
     def __repr__(self) -> str:
         lines = [f"{self.circuit}", f"  {self.verdict}"]
@@ -150,7 +161,6 @@ def _said(one: Effect | None) -> list[str]:
     return found
 
 
-@shielded()
 def remeasured(
     title: str, whole: Selection, roles: Mapping[str, Selection], model: torch.nn.Module, task: Task, *,
     mode: EffectMode, over_corrupted: bool, mlps: bool, weights: KnownWeights, models: tuple[str, ...], controls: int,
@@ -173,6 +183,7 @@ def remeasured(
     )  # fmt: skip
 
 
+@shielded()
 def known_weights(model: torch.nn.Module, anatomy: Anatomy, models: tuple[str, ...], shipped: Any) -> KnownWeights:
     """What is known of a model's weights.
 

@@ -69,8 +69,8 @@ IOI = PublishedCircuit(
         "as well.",
         "Of its induction heads only 5.5 and 6.9 are among the five that attend most by induction on repeated random "
         "tokens (entry induction); 5.8 and 5.9 are so on these prompts.",
-        "By its own strictest test the circuit is not complete: there are sets without which it falls much further "
-        "than the model does.",
+        "By its own strictest test it is not complete: a greedy search finds heads without which circuit and model "
+        "differ by up to 87 % of the logit difference.",
         "ACDC (Conmy et al. 2023) keeps far fewer heads on the same prompts, and MLPs, which this circuit leaves "
         "alone.",
     ),

@@ -51,7 +51,7 @@ AGREEMENT = PublishedCircuit(
 FUNCTION_GPTJ = PublishedCircuit(
     name="function-vectors-gpt-j",
     title="Function vectors",
-    models=("EleutherAI/gpt-j-6b", "EleutherAI/gpt-j-6B"),
+    models=("EleutherAI/gpt-j-6b", "EleutherAI/gpt-j-6B", "gpt-j-6B"),
     shape=ModelShape("gptj", 28, 16, 16, 4096, 256, 16384, "rotary"),
     roles={
         "function vector": CircuitRole(

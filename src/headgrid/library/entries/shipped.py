@@ -1,4 +1,7 @@
-"""Circuits in the models that ship with headgrid; the tests measure each again on the shipped weights."""
+"""Circuits in the models that ship with headgrid; the tests measure each again on the shipped weights.
+
+A circuit of another shipped model is one more entry: its shape, its card, and in `shipped` a function that loads it.
+"""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from headgrid.library.published import PublishedCircuit
 DOCSTRING = PublishedCircuit(
     name="docstring",
     title="Arguments in docstrings",
-    models=("attn-only-4l", "NeelNanda/Attn_Only_4L512W_C4_Code"),
+    models=("attn-only-4l", "NeelNanda/Attn_Only_4L512W_C4_Code", "Attn_Only_4L512W_C4_Code"),
     shape=ModelShape("hooked", 4, 8, 8, 512, 64, 0, "standard"),
     roles={
         "duplicate token": CircuitRole("l0h5", "Acts on single tokens mostly, as a change of their embedding."),
