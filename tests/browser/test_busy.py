@@ -65,6 +65,20 @@ def test_an_undo_is_done_once_and_after_the_clicks_before_it(notebook: Notebook)
     shows(view, "l0h0", "l0h1", "l0h2", "l1h2")
 
 
+def test_a_click_after_a_cell_has_changed_the_grid_does_not_wait_for_the_next_cell(
+    notebook: Notebook, waits: bool
+) -> None:
+    notebook.run("grid.select('l1h1')")
+    shows(notebook.view(), "l1h1")
+    before = done(notebook)
+    with notebook.busy():
+        notebook.page.wait_for_timeout(300)
+        cell(notebook.view(), "l0h2").click()
+        if not waits:
+            expect(box_of(notebook.view())).to_have_value("l0h2 | l1h1")
+    notebook.wait_until(f"grid.history['done'] == {before + 1}")
+
+
 def test_clicks_and_undos_that_follow_a_query_are_done_after_it(notebook: Notebook, waits: bool) -> None:
     view, box = notebook.view(), box_of(notebook.view())
     with notebook.busy():

@@ -89,7 +89,7 @@ def test_selected_heads_stand_side_by_side_and_are_joined_by_an_arrow(view: Loca
     panel = tab(view, "Selected")
     for head in ("l0h1", "l1h2"):
         expect(panel.get_by_text(head, exact=True).first).to_be_visible()
-    expect(view.get_by_text("1 of 1")).to_be_visible()
+    expect(view.get_by_text("1 of 1", exact=True)).to_be_visible()
 
 
 def test_raw_and_folded_weights_have_other_numbers(view: Locator) -> None:

@@ -15,6 +15,7 @@ import traitlets
 
 from headgrid.experiments.task import Task
 from headgrid.selection.selection import Selectable, Selection
+from headgrid.widget.compute import ipython_events
 from headgrid.widget.compute.scheduler import Scheduler
 from headgrid.widget.state.grid_state import GridState
 from headgrid.widget.state.saved import Saved
@@ -312,6 +313,11 @@ class StateWidget(TransactionWidget):
         self._scheduler.code.ask()
 
     # ---- its life
+
+    def open(self) -> None:
+        """Open the connection to the browser."""
+        super().open()
+        ipython_events.stay_in_subshell(self.comm)
 
     @traitlets.observe("_view_count")
     def _on_views(self, change: Any) -> None:

@@ -1,4 +1,4 @@
-"""The end of a notebook's cell, as IPython tells of it."""
+"""IPython's side of a notebook: the end of a cell, and the thread that handles what a browser sends."""
 
 from __future__ import annotations
 
@@ -55,6 +55,17 @@ def after_cell(call: Callable[[], object]) -> bool:
     if unattended := _is_unattended(shell):
         shell.events.register("post_run_cell", once)
     return unattended
+
+
+def stay_in_subshell(comm: Any) -> None:
+    """Have the messages of a comm handled where the browser sends them, in a subshell of its own if it has one.
+
+    ipykernel hands them, since 7.4, to the loop that published last on this comm, for whoever waits there for a reply.
+    Here nobody waits for one; and once a cell has changed the grid, every click would wait for the cell that runs.
+    """
+    route = "_reply_subshell_for"
+    if hasattr(comm, route):
+        setattr(comm, route, lambda data, asked: asked)
 
 
 def _shell() -> Any:
