@@ -25,6 +25,7 @@ ORDER = {
         experiments
         plots
         widget
+        course
         __init__
     """,
     "headgrid.utils": "__init__ / arguments byte_cache frozen offloaded warning / files",
@@ -65,18 +66,22 @@ ORDER = {
     "headgrid.widget": "__init__ / wire / state / compute / export transaction / state_widget / head_grid",
     "headgrid.widget.wire": "__init__ / schema / commands empty / validate",
     "headgrid.widget.state": """
-        __init__ / tooltips cell_index undo / cells cell_colors / grid_spec counts head_values / query saved /
+        __init__ / tooltips cell_index undo questions / cells cell_colors / grid_spec counts head_values / query saved /
         grid_state
     """,
     "headgrid.widget.compute": """
         __init__ / ipython_events silent_cells weight_location weight_versions worker
         shared_copy / to_wire / composition_to_wire next_tokens code_writer / live_patterns live_task summary_cache /
         selection_effect selected_heads task_numbers arrow_effects thumbnails / coloring live_reader / live_lane
-        heads_table / live_lanes pattern_lane / live / scheduler
+        heads_table grader / live_lanes pattern_lane / live / scheduler
     """,
     "headgrid.widget.export": """
         __init__ / precompute precompute_live shapes widget_state / geometry marks nbconvert png scene svg /
         arrows cells / headers legend / figure / fallback html / files
+    """,
+    "headgrid.course": """
+        pieces sealing notebook / mistakes result / kinds registry / asked report / exercise collecting / prediction /
+        __init__
     """,
     "headgrid.demo": "name_task / prompts / __init__",
 }
