@@ -44,7 +44,7 @@ class AskedQuestion:
     ) -> None:
         self.name = _short("name", name, LONGEST_NAME)
         self.ask = _short("ask", ask, LONGEST)
-        self.points = arguments.number("points", points, least=0)
+        self.points = arguments.number("points", points, least=0, what="a number of points")
         given = [hide] if isinstance(hide, str) else arguments.items("hide", hide, "names of metrics", empty=True)
         self.hide = frozenset(arguments.text("each of hide", one) for one in given)
         self._grid: Any = grid if isinstance(grid, AskedOf) else None

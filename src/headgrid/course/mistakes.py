@@ -19,7 +19,7 @@ from headgrid.selection.parts import Parts
 SIDE = (
     "Of a head that is asked for whole, only a part is selected, such as one of its sides: a click selects all of it."
 )
-ORIGIN = "Layers and heads are counted from 0: the first layer is l0, and its first head is h0."
+ORIGIN = "Layers and heads are counted from 0: the first ones have the number 0, not 1."
 SWAPPED = "Layer and head are the other way round: l comes first and is the layer, h is the head."
 SIBLING = "The layer is right, and so is the key/value head: a sibling is meant, which reads the same keys and values."
 LAYER = "The layer is right, the head is not."
@@ -94,7 +94,7 @@ class Compared:
     def _counted(self, hits: int, wrong: int) -> str:
         n, noun = len(self.wanted), NOUNS[self.allow]
         if not hits:
-            return NONE if n > 1 or wrong > 1 else ""
+            return f"None of your {noun}s is among the right ones." if wrong > 1 else ""
         if n == 1:
             return f"{wrong} of yours {'is' if wrong == 1 else 'are'} wrong." if wrong else ""
         also = f"; {wrong} of yours {'is' if wrong == 1 else 'are'} not" if wrong else ""
