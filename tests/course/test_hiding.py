@@ -72,7 +72,7 @@ def test_what_is_hidden_is_in_no_trait_until_the_exercise_is_solved(shown: hg.He
 def _state(page: str) -> str:
     """The state of the widget in a page, without the bundle, which knows all words."""
     start = page.index('{"headgrid"')
-    model: Any = json.loads(page[start : page.index("</script>", start)])
+    model: Any = json.JSONDecoder().raw_decode(page[start:])[0]
     text = json.dumps({key: value for key, value in _flat(model) if "_esm" not in key and "_css" not in key})
     return text
 
