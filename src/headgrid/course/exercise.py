@@ -88,7 +88,9 @@ class Exercise(AskedQuestion):
         self.anatomy, self.unit = anatomy_of(grid), arguments.text("unit", unit)
         self._kind = kind_of(self.anatomy, answer, kind, allow, choices, tolerance, relative)
         self._answer, self._right = answer, None if callable(answer) else self._kind.right(answer)
-        given = arguments.of_kind("hints", hints or {}, Mapping, "a dictionary: wrong answer -> what is said of it")
+        given = arguments.of_kind(
+            "hints", {} if hints is None else hints, Mapping, "a dictionary: wrong answer -> what is said of it"
+        )
         self._hints = {self._kind.read(wrong): arguments.text("each of hints", said) for wrong, said in given.items()}
         self._model = getattr(grid, "model", None) if callable(answer) and isinstance(grid, AskedOf) else None
         self._fingerprint = self._model_now()
@@ -202,7 +204,7 @@ def kind_of(
     allow = arguments.one_of("allow", allow, ALLOW)
     if kind is None:
         kind = answer.kind if isinstance(answer, Sealed) else "choice" if choices is not None else "selection"
-        if kind == "selection" and isinstance(answer, int | float) and not isinstance(answer, bool):
+        if kind == "selection" and _is_number(answer):
             kind = "number"
     kind = arguments.one_of("kind", kind, KINDS[:4])
     if (choices is not None) != (kind == "choice"):
@@ -221,6 +223,16 @@ def kind_of(
     if anatomy is None:
         raise ValueError("an answer of heads is of a model: give the HeadGrid, or whatever headgrid.dissect takes")
     return OrderKind(anatomy) if kind == "order" else SelectionKind(anatomy, allow)
+
+
+def _is_number(answer: Any) -> bool:
+    try:
+        arguments.number("answer", answer)
+    except TypeError:
+        return False
+    except ValueError:  # infinite or NaN: a number all the same
+        pass
+    return True
 
 
 def _number_kind(tolerance: float | None, relative: float | None) -> NumberKind:
