@@ -323,7 +323,7 @@ def graded(model: Any) -> Any:
     computed = hg.course.Exercise("computed", grid, ask="Which head?", answer=answer, allow="heads")
     found = [computed.check(f"l{layer}h{head}").data() for layer in range(2) for head in range(2)]
     number = hg.course.Exercise("number", ask="How much?", answer=lambda: torch.ones(3).sum() / 7, kind="number")
-    found += [number.check(torch.tensor(given, device="cpu")).data() for given in (3 / 7, 0.9)]
+    found += [number.check(given).data() for given in (3 / 7, 0.9)]
     guess = hg.course.Prediction("guess", ask="How much?")
     guess.predict(0.25)
     return [*found, guess.reveal(lambda: torch.ones(3).sum() / 7).data(), str(hg.course.report())]
