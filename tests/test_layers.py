@@ -25,7 +25,7 @@ ORDER = {
         experiments
         plots
         widget
-        library
+        library course
         __init__
     """,
     "headgrid.utils": "__init__ / arguments byte_cache frozen offloaded warning / files",
@@ -66,14 +66,14 @@ ORDER = {
     "headgrid.widget": "__init__ / wire / state / compute / export transaction / state_widget / head_grid",
     "headgrid.widget.wire": "__init__ / schema / commands empty / validate",
     "headgrid.widget.state": """
-        __init__ / tooltips cell_index undo / cells cell_colors / grid_spec counts head_values / query saved /
+        __init__ / tooltips cell_index undo questions / cells cell_colors / grid_spec counts head_values / query saved /
         grid_state
     """,
     "headgrid.widget.compute": """
         __init__ / ipython_events silent_cells weight_location weight_versions worker
         shared_copy / to_wire / composition_to_wire next_tokens code_writer / live_patterns live_task summary_cache /
         selection_effect selected_heads task_numbers arrow_effects thumbnails / coloring live_reader / live_lane
-        heads_table / live_lanes pattern_lane / live / scheduler
+        heads_table grader / live_lanes pattern_lane / live / scheduler
     """,
     "headgrid.widget.export": """
         __init__ / precompute precompute_live shapes widget_state / geometry marks nbconvert png scene svg /
@@ -81,6 +81,10 @@ ORDER = {
     """,
     "headgrid.library": "facts / diff prompts remeasured / published / entries / __init__",
     "headgrid.library.entries": "gpt2_small larger shipped / small / __init__",
+    "headgrid.course": """
+        pieces sealing notebook / mistakes result / kinds registry / asked report / exercise collecting / prediction /
+        __init__
+    """,
     "headgrid.demo": "name_task / prompts / __init__",
 }
 """Package -> its modules and folders, lowest first; a line or a slash divides them.

@@ -23,7 +23,7 @@ def test_the_code_of_the_readme_runs_in_its_order(
 ) -> None:
     names: dict[str, Any] = {}
     blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-    first, second, third, experiments, attention, saved, files, marimo, circuits, library = blocks
+    (first, second, third, experiments, attention, saved, exercises, files, marimo, circuits, library) = blocks
     exec(first, names)
     assert "c_proj.weight" in capsys.readouterr().out
     assert str(names["grid"].selection) == "l0h1"
@@ -47,6 +47,10 @@ def test_the_code_of_the_readme_runs_in_its_order(
     exec(saved, names)
     assert str(names["grid"].selection) == "l0h1 | l1h2"
     assert names["grid"].saved.colors["induction"] == "#d55e00"
+    exec(exercises, names)
+    assert names["course"].report().said == "2 of 2 points"
+    assert names["ex"].solved
+    assert "copying_score" in {one["name"] for one in names["grid"].spec["metrics"]}
     exec(files, names)
     assert {path.name for path in tmp_path.iterdir()} == {"attention.html", "induction.html", "grid.svg"}
     assert names["grid"].get_state()["text"]["selection"] == "l0h1 | l1h2"

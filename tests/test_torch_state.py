@@ -336,10 +336,28 @@ def looked_up(model: Any) -> Any:
     return [*numbers, *says, [one.name for one in hg.library.matching(model)], mine.whole.p_value]
 
 
+def graded(model: Any) -> Any:
+    """Reference code that makes and computes tensors, beside answers that are given."""
+    grid = hg.HeadGrid(model)
+
+    def answer() -> list[tuple[int, int]]:
+        strongest = hg.scan(model).ov.norm / torch.full((), 3.0)
+        layer, head = divmod(int(strongest.argmax()), strongest.shape[1])
+        return [(layer, head)]
+
+    computed = hg.course.Exercise("computed", grid, ask="Which head?", answer=answer, allow="heads")
+    found = [computed.check(f"l{layer}h{head}").data() for layer in range(2) for head in range(2)]
+    number = hg.course.Exercise("number", ask="How much?", answer=lambda: torch.ones(3).sum() / 7, kind="number")
+    found += [number.check(given).data() for given in (3 / 7, 0.9)]
+    guess = hg.course.Prediction("guess", ask="How much?")
+    guess.predict(0.25)
+    return [*found, guess.reveal(lambda: torch.ones(3).sum() / 7).data(), str(hg.course.report())]
+
+
 CALLS: dict[str, Callable[[Any], Any]] = {
     "dissect": dissected, "Selection": selected, "Weights": weights, "FactoredMatrix": factored, "scan": scanned,
     "summarize": summarized, "compose": composed, "verify": verified, "preview": previewed, "plots": plotted,
-    "HeadGrid": shown, "tasks": tasks, "demo": demonstrated, "ablate": ablated, "record": recorded,
+    "HeadGrid": shown, "course": graded, "tasks": tasks, "demo": demonstrated, "ablate": ablated, "record": recorded,
     "ablate and record": run,
     "attention": attended, "sweep": swept, "effect": affected, "faithfulness": kept, "paths": routed, "patch": patched,
     "library": looked_up,

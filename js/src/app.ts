@@ -4,6 +4,7 @@ import { makeArrowBar } from "./chrome/arrow_bar";
 import { makeBadge } from "./chrome/badge";
 import { makeCommands } from "./chrome/commands";
 import { makeCompleting } from "./chrome/completion";
+import { makeExercise } from "./chrome/exercise";
 import { makeFrame } from "./chrome/frame";
 import { makeHelp } from "./chrome/help";
 import { makeQuery } from "./chrome/query";
@@ -146,10 +147,11 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     text.panel,
     signal,
   );
+  const exercise = makeExercise(() => sync.command("check"), signal);
   const tooltip = makeTooltip(signal);
   const showStatus = makeReadout({ sync, view, editor, colors, grid, status, tooltip });
   const frame = makeFrame({
-    ...{ name, badge, notice, tools, query, tabs, saved, inspector, help, status },
+    ...{ name, badge, notice, tools, exercise, query, tabs, saved, inspector, help, status },
     ...{ prompt: text.prompt, grid: panel, colors: coloring.colorBy, arrows: arrowBar },
     ...{ legend: coloring.legend, start: coloring.start, over: [announcer, tooltip] },
   });
@@ -190,6 +192,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
       live: view.live,
     });
   };
+  const showExercise = () => exercise.update(sync.exercise, view.live && !sync.isPage);
   const showAll = () => {
     setText(name, sync.cells.model);
     name.title = sync.cells.model;
@@ -199,6 +202,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     query.update(sync.text, view.live);
     copier.update(sync.text.selection, view.live && !sync.isPage);
     completing.update(sync.completions);
+    showExercise();
     showTabs();
     showStatus();
     showInspector();
@@ -243,6 +247,7 @@ export function makeApp(model: Model, el: HTMLElement, signal: AbortSignal): voi
     live: showInspector,
     effect: showInspector,
     code: copier.answered,
+    exercise: showExercise,
     thumbnails: () => showPatterns(),
   };
   /** The traits that changed and are not shown yet. */

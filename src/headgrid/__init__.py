@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from headgrid import plots
+from headgrid import course, plots
 from headgrid.anatomy.anatomy import Anatomy
 from headgrid.circuits.composition import compose
 from headgrid.circuits.scan import scan
@@ -37,6 +37,7 @@ __all__ = [
     "ablate",
     "attention",
     "compose",
+    "course",
     "demo",
     "dissect",
     "effect",

@@ -12,6 +12,8 @@ export interface FrameParts {
   badge: { button: HTMLElement; note: HTMLElement };
   notice: HTMLElement;
   tools: Part;
+  /** The question that is asked of the grid; it takes no room where there is none. */
+  exercise: Part;
   query: Part;
   prompt: HTMLElement;
   /** The tabs of the stacks, and the grid that they choose the content of. */
@@ -60,6 +62,7 @@ export function makeFrame(parts: FrameParts): Frame {
     "div",
     { class: "headgrid" },
     make("div", { class: "hg-top" }, identity, parts.tools.element),
+    parts.exercise.element,
     make("div", { class: "hg-boxes" }, parts.query.element, prompt),
     make("div", { class: "hg-main" }, left, aside),
     parts.saved.element,

@@ -17,6 +17,7 @@ import type {
   Arrows,
   Command,
   CompletionList,
+  ExerciseState,
   Focus,
   HeadsSummary,
   History,
@@ -49,7 +50,7 @@ const COLORS: Trait[] = ["spec", "colors", "recolor"];
 /** The traits that are read when they are needed, and not cached here. */
 const OTHERS: Trait[] = [
   ...(["text", "focus", "summary", "selected_heads", "arrows", "progress"] as const),
-  ...(["completions", "saved", "precomputed", "heads_table", "code"] as const),
+  ...(["completions", "saved", "precomputed", "heads_table", "code", "exercise"] as const),
   ...LIVE_TRAITS,
 ];
 
@@ -60,6 +61,10 @@ const PAGE = freshId();
 const CHANGES: Command["do"][] = ["edit", "only", "query", "recall"];
 
 const NO_SUMMARY = { notes: [], ln: "folded", tabs: [], circuits: [], partners: null, pending: [] } as const;
+const NO_EXERCISE: ExerciseState = {
+  ...{ name: "", ask: "", state: "open", sign: "", said: "", feedback: "", line: "", clicks: false },
+  ...{ tries: 0, pending: false },
+};
 const NOTHING: Text = { selection: "none", counts: "", n_selected: 0, n_params: 0, query: 0, error: null };
 
 /** Of each widget, the views on this page that show what heads do: it is computed as long as any of them does. */
@@ -145,6 +150,11 @@ export class Sync {
       if (CHANGES.includes(what)) [undo, redo] = [undo + 1, 0];
     }
     return { done: this.#done, undo, redo };
+  }
+
+  /** The question that is asked of the grid; without a name where there is none. */
+  get exercise(): ExerciseState {
+    return { ...NO_EXERCISE, ...this.#read("exercise") };
   }
 
   /** The selections that have names. */

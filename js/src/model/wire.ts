@@ -1,6 +1,6 @@
 // Generated from src/headgrid/widget/wire/schema.py by `python -m headgrid.widget.wire.schema`. Do not edit.
 
-export const VERSION = 8;
+export const VERSION = 9;
 
 /** A set of cells: cell i is bit i % 8 of byte i // 8. Python's bytes arrive as a DataView. */
 export type Bits = DataView;
@@ -98,7 +98,7 @@ export interface CompletionList {
 export interface Command {
   n: number;
   by: string;
-  do: "undo" | "redo" | "edit" | "only" | "query" | "save" | "recall" | "remove" | "tint";
+  do: "undo" | "redo" | "edit" | "only" | "query" | "save" | "recall" | "remove" | "tint" | "check";
   name: string;
   value: string;
   off: string;
@@ -371,6 +371,19 @@ export interface SelectionEffect {
   error: string;
 }
 
+export interface ExerciseState {
+  name: string;
+  ask: string;
+  state: "open" | "right" | "partly" | "wrong";
+  sign: string;
+  said: string;
+  feedback: string;
+  line: string;
+  clicks: boolean;
+  tries: number;
+  pending: boolean;
+}
+
 export interface ProgressState {
   label: string;
   done: number;
@@ -429,6 +442,8 @@ export interface Wire {
   code_query: CodeQuery;
   /** Python writes */
   code: Code;
+  /** Python writes */
+  exercise: ExerciseState;
   /** Python writes, into files only: summaries that can be shown without a kernel */
   precomputed: Summary[];
   /** Python writes, into files only: of each stack, the patterns of all heads */

@@ -9,7 +9,13 @@ function frameOf() {
   return makeFrame({
     ...{ name: node("name"), notice: node("notice"), prompt: node("prompt"), grid: node("grid") },
     badge: { button: node("badge"), note: node("note") },
-    ...{ tools: part("tools"), query: part("query"), tabs: part("tabs"), colors: part("colors") },
+    ...{
+      tools: part("tools"),
+      exercise: part("exercise"),
+      query: part("query"),
+      tabs: part("tabs"),
+      colors: part("colors"),
+    },
     ...{ legend: part("legend"), arrows: part("arrows"), saved: part("saved"), start: part("start") },
     ...{ inspector: part("inspector"), help: part("help"), status: part("status"), over: [part("card")] },
   });
@@ -19,7 +25,7 @@ describe("the frame", () => {
   it("has the boxes above the grid, and below it what colors, legend and arrows say", () => {
     const order = [...frameOf().element.querySelectorAll("[id]")].map(({ id }) => id);
     expect(order).toEqual(
-      "name badge note tools query prompt tabs grid colors legend arrows start inspector help saved status notice card".split(
+      "name badge note tools exercise query prompt tabs grid colors legend arrows start inspector help saved status notice card".split(
         " ",
       ),
     );

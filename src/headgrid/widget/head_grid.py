@@ -24,6 +24,7 @@ from headgrid.widget.export import fallback
 from headgrid.widget.state.grid_spec import cells_of
 from headgrid.widget.state.grid_state import GridState
 from headgrid.widget.state.head_values import HeadValues
+from headgrid.widget.state.questions import GridQuestion
 from headgrid.widget.state_widget import StateWidget
 from headgrid.widget.wire.schema import TRAITS, Band, Ln
 
@@ -261,6 +262,25 @@ class HeadGrid(StateWidget):
 
         self._scheduler.recheck_now()
         return files.to_png(self._state, path, marks)
+
+    # ---- exercises
+
+    def ask(self, question: GridQuestion) -> None:
+        """Show a question above the grid, with what its last answer came to; `headgrid.course.Exercise` does this.
+
+        Until it is solved, the metrics that it names are shown nowhere: cells that are colored by one lose their
+        colors, and it cannot be chosen. What other questions hide that were asked of this grid stays hidden until
+        these are solved.
+
+        Args:
+            question: the question; the one that is asked already is shown anew.
+
+        Raises:
+            ValueError: for a metric that this grid does not have.
+        """
+        self._scheduler.coloring.refuse_unknown(question.hidden)
+
+        self._transact(lambda: self._scheduler.grader.ask(question))
 
     # ---- where no widget can run
 

@@ -18,6 +18,7 @@ from headgrid.selection.selection import Selectable, Selection
 from headgrid.widget.compute import ipython_events
 from headgrid.widget.compute.scheduler import Scheduler
 from headgrid.widget.state.grid_state import GridState
+from headgrid.widget.state.questions import without
 from headgrid.widget.state.saved import Saved
 from headgrid.widget.transaction import TransactionWidget
 from headgrid.widget.wire import empty, validate
@@ -110,6 +111,7 @@ class StateWidget(TransactionWidget):
     heads_table = _dict(empty.NO_TABLE)
     code_query = _dict(empty.NO_CODE_QUERY)
     code = _dict(empty.NO_CODE)
+    exercise = _dict(empty.NO_EXERCISE)
     precomputed: traitlets.List[Any] = traitlets.List().tag(sync=True)
     precomputed_live: traitlets.List[Any] = traitlets.List().tag(sync=True)
     precomputed_colors: traitlets.List[Any] = traitlets.List().tag(sync=True)
@@ -126,7 +128,8 @@ class StateWidget(TransactionWidget):
     # ---- Python -> browser
 
     def _show(self, trait: str, value: Any) -> None:
-        """Write what the state shows to its trait."""
+        """Write what the state shows to its trait, but for what a question hides."""
+        value = without(trait, value, self._state.questions.hidden)
         if trait == "saved":
             self._tell_saved()
         elif trait == "task":
@@ -138,7 +141,9 @@ class StateWidget(TransactionWidget):
         return self._transact(change, tell)
 
     def _hand_over(self, other: StateWidget) -> None:
-        """Give another widget of the same model the saved selections and the colors of this one."""
+        """Give another widget of the same model the saved selections and the colors of this one, and hide the same."""
+        other._state.questions.take_over(self._state.questions)
+        other._scheduler.grader.show_all()
         other._scheduler.coloring.take_over(self._scheduler.coloring)
         if self.saved:
             other.saved.take_over(self.saved)

@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 DERIVED = (
     "selection", "cells", "partial", "text", "history", "summary", "selected_heads", "arrows", "colors", "progress",
-    "task_state", "live", "thumbnails", "effect", "heads_table", "code", "spec",
+    "task_state", "live", "thumbnails", "effect", "heads_table", "code", "exercise", "spec",
 )  # fmt: skip
 """The traits that Python writes, and that change. What a browser wrote last is what it asks, and stays."""
 

@@ -215,3 +215,35 @@ def test_names_that_look_the_same_are_the_same() -> None:
 def test_a_name_that_cannot_be_seen_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="cannot be seen"):
         hg.HeadGrid(tiny.config("gpt2")).saved[name] = "l0h1"
+
+
+def test_all_of_it_goes_to_json_and_back(grid: hg.HeadGrid) -> None:
+    grid.saved.update({"früh": "l0h1 | l2 mlp n3-5", "b": "l1h2.q"})
+    grid.saved.color("b", "#112233")
+    other = hg.HeadGrid(tiny.model(LLAMA))
+    other.saved.update({"mine": "l2h0", "b": "l0h0"})
+    other.saved.from_json(grid.saved.to_json())
+    assert {name: str(one) for name, one in other.saved.items()} == {
+        "mine": "l2h0", "b": "l1h2.q", "früh": "l0h1 | l2 mlp n3-5"
+    }  # fmt: skip
+    assert other.saved.colors["b"] == "#112233"
+    assert other.saved.colors["früh"] == grid.saved.colors["früh"]
+    assert [one["name"] for one in wire(other)] == ["mine", "b", "früh"]
+
+
+def test_json_of_another_model_or_of_nobody_saves_nothing(grid: hg.HeadGrid) -> None:
+    grid.saved["a"] = "l0h0"
+    other = hg.HeadGrid(tiny.config("gpt2"))
+    other.saved["b"] = "l1h1"
+    with pytest.raises(ValueError, match=r"these selections are of GPT2.* another model than Llama"):
+        grid.saved.from_json(other.saved.to_json())
+    half = grid.saved.to_json().replace(
+        '"saved": [', '"saved": [{"name": "c", "selection": "l1h1", "color": "#112233"},'
+    )
+    for wrong in (half.replace("l0h0", "l0h99"), half.replace("#112233", "red")):
+        with pytest.raises(ValueError, match=r"there is no head 99|is no color"):
+            grid.saved.from_json(wrong)
+    for wrong in ("", "{}", "[]", '{"saved": [1], "model": "", "fingerprint": ""}'):
+        with pytest.raises(ValueError, match="no saved selections as to_json writes them"):
+            grid.saved.from_json(wrong)
+    assert {name: str(one) for name, one in grid.saved.items()} == {"a": "l0h0"}

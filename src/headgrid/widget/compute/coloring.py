@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any
 
@@ -19,6 +19,7 @@ from headgrid.widget.compute.worker import Turn, Worker
 from headgrid.widget.state import cell_colors
 from headgrid.widget.state.cell_colors import Quantity
 from headgrid.widget.state.grid_state import GridState
+from headgrid.widget.state.questions import HIDDEN
 from headgrid.widget.wire.empty import NO_COLORS, NO_PROGRESS
 from headgrid.widget.wire.schema import Colors, Ln, Recolor
 
@@ -66,6 +67,17 @@ class Coloring:
         if not (self._cache.readable and has_heads):
             return ()
         return (*task_numbers.offered(self._state.task), *cell_colors.QUANTITIES)
+
+    def refuse_unknown(self, names: Collection[str]) -> None:
+        """
+        Raises:
+            ValueError: for a metric that the grid never has, with a task or without.
+        """
+        there = (*task_numbers.NAMES, *(one.name for one in cell_colors.QUANTITIES)) if self.quantities else ()
+        for name in sorted(names):
+            if name not in there:
+                offered = f"there are {', '.join(there)}" if there else "it has no weights to read, so it has none"
+                raise ValueError(f"there is no metric {name!r} of this grid to hide; {offered}")
 
     def known_numbers(self) -> dict[str, tuple[Floats, str]]:
         """Name of a number of the task -> what was read, `[n_cells]`, and what a legend adds, if it is still true."""
@@ -266,6 +278,8 @@ class Coloring:
 
         This takes as long as it takes, and needs no lock.
         """
+        if what.name in self._state.questions.hidden:
+            raise ValueError(f"{what.name!r} would give an answer away: {HIDDEN[0].lower()}{HIDDEN[1:]}")
         self._cache.recheck((), True, lambda: None)
         changes = self._cache.changes
         if what.live:

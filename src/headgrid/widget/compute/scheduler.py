@@ -13,6 +13,7 @@ from headgrid.weights import Weights
 from headgrid.widget.compute import ipython_events, silent_cells, to_wire, weight_location
 from headgrid.widget.compute.code_writer import CodeWriter
 from headgrid.widget.compute.coloring import Coloring
+from headgrid.widget.compute.grader import Grader
 from headgrid.widget.compute.heads_table import TableOfHeads
 from headgrid.widget.compute.live import Live
 from headgrid.widget.compute.selected_heads import SelectedHeads, still_true
@@ -47,6 +48,7 @@ class Scheduler:
         live: reads what heads do on the task.
         table: shows the selected heads with their metrics.
         code: writes the selection as code.
+        grader: asks questions, and grades what is selected as their answers.
         watched: whether anybody may look: until then nothing is computed for a selection.
         compared: the selected heads that are compared, and the age of the cache that this was asked with.
     """
@@ -62,6 +64,8 @@ class Scheduler:
         self.table = TableOfHeads(state, self.cache, self.worker, self.coloring)
         self.coloring.changed = self._tabulate
         self.code = CodeWriter(state, self.worker)
+        self.grader = Grader(state, self.worker, self.coloring)
+        state.check = self.grader.check
         self.watched = self._waits = self._asleep = self._opened = False
         self.compared: tuple[SelectedHeads, int] | None = None
         self._age = self.cache.age  # of what is shown of the cell in focus

@@ -25,8 +25,8 @@ from headgrid.circuits.progress import Cancelled
 from headgrid.torch_state import shielded
 
 LANES = (
-    "prompt", "live", "focus", "code", "heads_table", "selected_heads", "arrows", "thumbnails", "colors", "effect",
-    "edges", "details", "metrics", "recheck",
+    "exercise", "prompt", "live", "focus", "code", "heads_table", "selected_heads", "arrows", "thumbnails", "colors",
+    "effect", "edges", "details", "metrics", "recheck",
 )  # fmt: skip
 """The kinds of jobs, the most urgent first: `details` are what nobody waits for, such as token pairs, and
 `recheck` sees whether what is shown is still true.

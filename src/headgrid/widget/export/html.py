@@ -18,6 +18,7 @@ from headgrid.widget.export import figure, precompute, precompute_live, shapes, 
 from headgrid.widget.export.precompute import Precomputed
 from headgrid.widget.export.precompute_live import LiveContents, PageSources
 from headgrid.widget.state.grid_state import GridState
+from headgrid.widget.state.questions import without
 from headgrid.widget.wire import empty
 
 POLICY = (
@@ -89,7 +90,7 @@ def state(grid: GridState, cache: SummaryCache, traits: Mapping[str, Any], found
     here = [one for one in found.summaries if one["cell"] == focus["cell"]]
     same = next((one for one in here if one["ln"] == focus["ln"]), here[0] if here else empty.NO_SUMMARY)
     compared, arrows = precompute.compare(grid, cache)
-    return {
+    shown = {
         **traits,
         "_esm": widget_state.static("widget.js"),
         "_css": widget_state.static("widget.css"),
@@ -102,6 +103,8 @@ def state(grid: GridState, cache: SummaryCache, traits: Mapping[str, Any], found
         "completions": empty.NO_COMPLETIONS,
         "progress": empty.NO_PROGRESS,
     }
+    hidden = grid.questions.hidden
+    return {trait: without(trait, value, hidden) for trait, value in shown.items()}
 
 
 def _said(grid: GridState, found: Precomputed, live: LiveContents) -> list[str]:

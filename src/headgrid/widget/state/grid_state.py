@@ -15,6 +15,7 @@ from headgrid.selection.selection import Selectable, Selection
 from headgrid.widget.state import counts, query, saved
 from headgrid.widget.state.cells import Cells
 from headgrid.widget.state.head_values import HeadValues
+from headgrid.widget.state.questions import GridQuestions
 from headgrid.widget.state.saved import Saved
 from headgrid.widget.state.undo import UndoHistory
 from headgrid.widget.wire import empty
@@ -26,6 +27,7 @@ from headgrid.widget.wire.schema import (
     Colors,
     Complete,
     CompletionList,
+    ExerciseState,
     Focus,
     HeadsSummary,
     HeadsTable,
@@ -48,7 +50,7 @@ T = TypeVar("T")
 
 ShownTrait = Literal[
     "completions", "summary", "selected_heads", "arrows", "colors", "progress", "task_state", "live", "thumbnails",
-    "effect", "heads_table", "code",
+    "effect", "heads_table", "code", "exercise",
 ]  # fmt: skip
 """The traits whose values `GridState.show` sets."""
 
@@ -99,7 +101,9 @@ class GridState:
         task: what the model is asked; None for nothing.
         focus, recolor, complete, prompt, live_query, code_query: what the browser asked for last.
         completions, summary, selected_heads, arrows, colors, progress, task_state, live, thumbnails, effect,
-            heads_table, code: what is shown; `show` sets them.
+            heads_table, code, exercise: what is shown; `show` sets them.
+        questions: the question that is asked of the grid, and those that were before it.
+        check: has what is selected graded as the answer; for whoever can wait for that.
     """
 
     def __init__(self, cells: Cells, selection: Selection | None = None, silent: Bools | None = None) -> None:
@@ -129,6 +133,9 @@ class GridState:
         self.effect: SelectionEffect = empty.NO_EFFECT
         self.heads_table: HeadsTable = empty.NO_TABLE
         self.code: Code = empty.NO_CODE
+        self.exercise: ExerciseState = empty.NO_EXERCISE
+        self.questions = GridQuestions()
+        self.check: Callable[[], object] = lambda: None
         self._ledger = Ledger()
         self._coverage: tuple[Selection, Bools, Bools] | None = None
 
@@ -271,6 +278,8 @@ class GridState:
                 self.saved.drop(name)
             case "tint":
                 self.saved.tint(name, parsed.command["value"])
+            case "check":
+                self.check()
 
     def _edit(self, on: Bools, off: Bools) -> None:
         """Switch some cells on and others off: what else is on, and finer choices elsewhere, stay."""

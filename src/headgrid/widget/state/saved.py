@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, MutableMapping
@@ -12,6 +13,7 @@ from headgrid.anatomy.anatomy import Anatomy, count_of
 from headgrid.plots.style import SAVED as COLORS
 from headgrid.selection.masks import ParamMasks
 from headgrid.selection.selection import Selectable, Selection
+from headgrid.utils import arguments
 from headgrid.utils.arguments import printable, shown
 from headgrid.widget.state import counts
 from headgrid.widget.state.cells import Cells
@@ -43,7 +45,8 @@ class Saved(MutableMapping[str, Selection]):
     """The saved selections of a grid: name -> selection, in the order in which they were saved.
 
     `saved["induction"] = "l0h1 | l1h2"` takes whatever `Anatomy.select` takes, `saved["induction"]` gives the
-    selection, `del saved["induction"]` forgets it. A name that is saved again keeps its place and its color.
+    selection, `del saved["induction"]` forgets it; `to_json` and `from_json` keep all of them in a file. A name that is
+    saved again keeps its place and its color.
 
     Raises:
         KeyError: when there is no selection of a name, naming those that there are.
@@ -129,15 +132,10 @@ class Saved(MutableMapping[str, Selection]):
             ) from fault
 
         def put() -> None:
-            before = self._items
-            try:
-                for name, what in items.items():
-                    self.put(name, what)
-            except BaseException:
-                self._items = before
-                raise
+            for name, what in items.items():
+                self.put(name, what)
 
-        self._change(put)
+        self._change(lambda: self._wholly(put))
 
     def copy(self) -> dict[str, Selection]:
         """A dictionary of them as they are now."""
@@ -168,6 +166,50 @@ class Saved(MutableMapping[str, Selection]):
     def take_over(self, other: Saved) -> None:
         """Have what another grid of the same model has."""
         self._change(lambda: setattr(self, "state", other.state))
+
+    def to_json(self) -> str:
+        """All of them as JSON: names, selections as text, and colors; `from_json` reads them back."""
+        items = [
+            {"name": name, "selection": str(item.selection), "color": item.color} for name, item in self._items.items()
+        ]
+        model = {"model": self._anatomy.title, "fingerprint": self._anatomy.fingerprint}
+        return json.dumps({"saved": items, **model}, ensure_ascii=False, indent=1)
+
+    def from_json(self, text: str) -> None:
+        """Save the selections that `to_json` wrote, in their colors, beside those that there are: all, or none.
+
+        Raises:
+            ValueError: when they are of another model, which is named; when the text is not of `to_json`; and as for
+                any selection that is saved.
+        """
+        arguments.text("text", text, what="JSON, as to_json writes it")
+        try:
+            read = json.loads(text)
+            model, fingerprint = (arguments.text(key, read[key]) for key in ("model", "fingerprint"))
+            items = [[arguments.text(key, one[key]) for key in ("name", "selection", "color")] for one in read["saved"]]
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise ValueError(f"these are no saved selections as to_json writes them: {shown(text)}") from error
+        if fingerprint != self._anatomy.fingerprint:
+            raise ValueError(
+                f"these selections are of {printable(model)}, which is another model than {self._anatomy.title}. "
+                "To carry their words over, save each by itself: grid.saved[name] = text"
+            )
+
+        def put() -> None:
+            for name, selection, color in items:
+                self.put(name, selection)
+                self.tint(name, color)
+
+        self._change(lambda: self._wholly(put))
+
+    def _wholly(self, put: Callable[[], None]) -> None:
+        """Save several selections; if one cannot be, none is."""
+        before = self._items
+        try:
+            put()
+        except BaseException:
+            self._items = before
+            raise
 
     def masks(self) -> dict[str, ParamMasks | None]:
         """Name -> parameter masks, as the `weight_restrictions` of devinterp's `susceptibilities`.

@@ -9,6 +9,7 @@ from headgrid.widget.wire.schema import (
     Colors,
     Complete,
     CompletionList,
+    ExerciseState,
     Focus,
     HeadsSummary,
     HeadsTable,
@@ -59,6 +60,10 @@ NO_THUMBNAILS: Thumbnails = {
 NO_EFFECT: SelectionEffect = {
     "text": "none", "row": 0, "metric": "", "clean": 0.0, "modes": [], "sentence": "", "next": [], "without": [],
     "alone": [], "pending": False, "error": "",
+}  # fmt: skip
+NO_EXERCISE: ExerciseState = {
+    "name": "", "ask": "", "state": "open", "sign": "", "said": "", "feedback": "", "line": "", "clicks": False,
+    "tries": 0, "pending": False,
 }  # fmt: skip
 NO_PROGRESS: ProgressState = {"label": "", "done": 0, "total": 0}
 

@@ -26,12 +26,13 @@ from headgrid.anatomy.anatomy import Provenance
 from headgrid.selection.code import Library
 from headgrid.selection.words import CellKind
 
-VERSION = 8
+VERSION = 9
 
 Ln = Literal["folded", "raw"]
 Tab = Literal["ov", "qk", "mlp", "composition"]
 Composes = Literal["Q", "K", "V"]
-Do = Literal["undo", "redo", "edit", "only", "query", "save", "recall", "remove", "tint"]
+Do = Literal["undo", "redo", "edit", "only", "query", "save", "recall", "remove", "tint", "check"]
+AnswerState = Literal["open", "right", "partly", "wrong"]
 
 
 class Row(TypedDict):
@@ -159,7 +160,8 @@ class Command(TypedDict):
 
     n: int  # counts up
     by: str  # who asks: two pages may count alike
-    do: Do  # "only" selects some cells and nothing else; "query" what a text says: Python has the only parser
+    do: Do  # "only" selects some cells and nothing else; "query" what a text says: Python has the only parser;
+    # "check" grades what is selected as the answer of the exercise
     name: str  # of a saved selection; "" for all else
     value: str  # its color, for a tint; the text of a query; the cells that an "edit" or "only" switches on
     off: str  # the cells that an "edit" switches off; "" otherwise
@@ -503,6 +505,21 @@ class SelectionEffect(TypedDict):
     error: str
 
 
+class ExerciseState(TypedDict):
+    """The question that is asked of the grid, and what the last answer came to; nothing where it has no name."""
+
+    name: str  # "induction head"; "" where nothing is asked
+    ask: str  # the question
+    state: AnswerState  # of the last answer; "open" before there is one that can be graded
+    sign: str  # that of the state
+    said: str  # "Partly right, 0.5 of 1 point"
+    feedback: str  # the likely mistake, or why there is no answer; "" where there is nothing to say
+    line: str  # what keeps the answer in the notebook: 'ex.check("l1h2")'; "" where there is no answer by clicks
+    clicks: bool  # whether what is selected is an answer; others are given in the notebook
+    tries: int  # how many answers were graded
+    pending: bool  # whether an answer is being graded
+
+
 class ProgressState(TypedDict):
     """Long work that is running."""
 
@@ -556,6 +573,7 @@ TRAITS: dict[str, tuple[Any, str]] = {
     "heads_table": (HeadsTable, "Python writes"),
     "code_query": (CodeQuery, "the browser writes"),
     "code": (Code, "Python writes"),
+    "exercise": (ExerciseState, "Python writes"),
     "precomputed": (list[Summary], "Python writes, into files only: summaries that can be shown without a kernel"),
     "precomputed_live": (
         list[LiveView],
@@ -570,7 +588,7 @@ STRUCTS = (
     Command, History, SavedSelection, SavedSelections, Text, Focus, Recolor, WeightLocation, Score, Tokens, Direction,
     TokenPair, Circuit, Arrow, Partners, Summary, SelectedHead, HeadsSummary, HeadsTable, CodeQuery, Code, Arrows,
     Colors, Prompt, LiveQuery, TaskState, NextToken, TypeScore, HeadPattern, LiveView, Thumbnails, ModeEffect,
-    SelectionEffect, ProgressState,
+    SelectionEffect, ExerciseState, ProgressState,
 )  # fmt: skip
 """What the traits are made of, each after what it uses."""
 
