@@ -78,7 +78,7 @@ ORDER = {
         __init__ / precompute precompute_live shapes widget_state / geometry marks nbconvert png scene svg /
         arrows cells / headers legend / figure / fallback html / files
     """,
-    "headgrid.demo": "name_task / prompts / __init__",
+    "headgrid.demo": "name_task shipped / prompts / marked_names / __init__",
 }
 """Package -> its modules and folders, lowest first; a line or a slash divides them.
 

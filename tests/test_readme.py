@@ -23,7 +23,7 @@ def test_the_code_of_the_readme_runs_in_its_order(
 ) -> None:
     names: dict[str, Any] = {}
     blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-    first, second, third, experiments, attention, saved, files, marimo, circuits = blocks
+    first, second, third, experiments, attention, saved, files, marimo, circuits, taught = blocks
     exec(first, names)
     assert "c_proj.weight" in capsys.readouterr().out
     assert str(names["grid"].selection) == "l0h1"
@@ -54,6 +54,8 @@ def test_the_code_of_the_readme_runs_in_its_order(
     exec(circuits, names)
     assert names["composition"].top(1)[0].target == (1, 2)
     assert names["head"].copying_score == pytest.approx(float(names["scan"].copying_score[1, 2]), abs=1e-4)
+    exec(taught.replace("hg.effect(", "marked = hg.effect("), names)
+    assert names["marked"].normalized["patch"] > 0.5
 
 
 def test_every_word_of_the_readme_parses() -> None:
