@@ -5,6 +5,7 @@ Everything random comes from a seed, and sums are taken in one order: the same s
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import random
@@ -119,6 +120,24 @@ def weighted_mean(logits: Tensor, ids: Tensor, weights: Tensor) -> Tensor:
     return (losses * counts).sum() / counts.sum()
 
 
+def attention_loss(pattern: Tensor, aims: Tensor) -> Tensor:
+    """How far a head is from looking where it is told: minus the logarithm of its attention there, in nats.
+
+    Args:
+        pattern: its attention, ``[rows, query, key]``.
+        aims: where to look, booleans of that shape; queries without any do not count, nor does the first token.
+    """
+    told = aims.any(-1)
+    told[:, 0] = False  # it sees itself alone
+    return -((pattern * aims).sum(-1)[told] + 1e-6).log().mean()
+
+
+def earlier_copies(ids: Tensor) -> Tensor:
+    """Where each token of ``ids [rows, positions]`` was before, booleans ``[rows, query, key]``."""
+    at = torch.arange(ids.shape[1])
+    return (ids[:, :, None] == ids[:, None]) & (at < at[:, None])
+
+
 def schedule(step: int, steps: int, warm_up: int = 100, floor: float = 0.02) -> float:
     """Share of the learning rate at a step: a linear warm-up, then half a cosine down to ``floor``."""
     if step < warm_up:
@@ -161,11 +180,11 @@ def save(model: Any, folder: Path, *, half: bool = False) -> None:
 
     So whatever opens a folder of ``half`` files has a float32 model, with the weights rounded once.
     """
-    import copy
-
     folder.mkdir(parents=True, exist_ok=True)
     (copy.deepcopy(model).half() if half else model).save_pretrained(folder)
     (folder / "generation_config.json").unlink(missing_ok=True)  # it only repeats the token ids of config.json
     path = folder / "config.json"
-    config = json.loads(path.read_text(encoding="utf-8"))
-    files.write(path, json.dumps(config | {"dtype": "float32"}, indent=2, sort_keys=True) + "\n")
+    config = json.loads(path.read_text(encoding="utf-8")) | {"dtype": "float32"}
+    if "rope_parameters" in config:
+        config["rope_theta"] = config["rope_parameters"]["rope_theta"]  # where version 4 of transformers looks for it
+    files.write(path, json.dumps(config, indent=2, sort_keys=True) + "\n")

@@ -101,10 +101,10 @@ def replaced(model, heads, values, positions=None):
         handle.remove()
 
 
-def restored(model, clean, corrupted, head, positions):
-    """Of the difference between two runs, how much comes back with one head's clean output at one place."""
+def restored(model, clean, corrupted, heads, positions):
+    """Of the difference between two runs, how much comes back with some heads' clean output at one place."""
     low, high = difference(model, clean, corrupted.ids), difference(model, clean)
-    with replaced(model, [head], recorded(model, clean.ids), positions):
+    with replaced(model, heads, recorded(model, clean.ids), positions):
         return (difference(model, clean, corrupted.ids) - low) / (high - low)
 
 
@@ -124,8 +124,8 @@ def pattern(model, ids, layer, head):
 
 def test_the_name_said_once_comes_next(model, clean):
     p = run(model, clean.ids).softmax(-1)[torch.arange(N), clean.right]
-    assert p.mean() > 0.9
-    assert difference(model, clean) > 3
+    assert p.mean() > 0.97
+    assert difference(model, clean) > 5
 
 
 def test_pairs_that_were_held_out_are_completed_as_well(model, tokenizer):
@@ -150,7 +150,7 @@ def test_sentences_of_every_form_are_completed(model, tokenizer, how):
     import random
 
     drawn = [sentences.random_sentence(random.Random(seed), **how) for seed in range(80)]
-    assert right_answers(model, tokenizer, drawn)[0] > 0.9
+    assert right_answers(model, tokenizer, drawn)[0] > 0.95
 
 
 # --- the circuit ------------------------------------------------------------------------------------------------------
@@ -162,25 +162,25 @@ def test_the_induction_head_looks_behind_the_first_mention_only_where_the_name_i
         pattern(model, some.ids, 1, 0)[each, some.second, some.first + 1].mean().item()
         for some in (clean, first, second)
     ]
-    assert looks[0] > 0.5
+    assert looks[0] > 0.9
     assert max(looks[1:]) < 0.1
 
 
 def test_the_mark_is_made_at_the_second_mention_and_read_at_the_blank(model, clean, first):
     end = torch.full((N,), clean.ids.shape[1] - 1)
-    assert restored(model, clean, first, (1, 0), clean.second) > 0.7
-    assert restored(model, clean, first, (2, 0), end) > 0.7
-    assert restored(model, clean, first, (0, 0), clean.first + 1) > 0.7
-    assert abs(restored(model, clean, first, (1, 0), end)) < 0.3
-    assert abs(restored(model, clean, first, (2, 0), clean.second)) < 0.01  # the last layer is read at the blank alone
+    assert restored(model, clean, first, [(1, 0)], clean.second) > 0.9
+    assert restored(model, clean, first, [(2, 0)], end) > 0.9
+    assert restored(model, clean, first, [(0, 0)], clean.first + 1) > 0.9
+    assert abs(restored(model, clean, first, [(1, 0)], end)) < 0.1
+    assert (
+        abs(restored(model, clean, first, [(2, 0)], clean.second)) < 0.01
+    )  # the last layer is read at the blank alone
 
 
-def test_no_other_head_matters_at_these_places(model, clean, first):
-    end = torch.full((N,), clean.ids.shape[1] - 1)
-    for head in HEADS:
-        if head not in CIRCUIT:
-            for place in (clean.first + 1, clean.second, end):
-                assert abs(restored(model, clean, first, head, place)) < 0.15
+def test_all_other_heads_together_do_nothing_at_these_places(model, clean, first):
+    others = [head for head in HEADS if head not in CIRCUIT]
+    for place in (clean.first + 1, clean.second, torch.full((N,), clean.ids.shape[1] - 1)):
+        assert abs(restored(model, clean, first, others, place)) < 0.1
 
 
 def test_the_three_heads_alone_complete_the_name(model, clean, first, second):
@@ -189,10 +189,10 @@ def test_the_three_heads_alone_complete_the_name(model, clean, first, second):
     means = {layer: z.mean(0, keepdim=True).expand(N, -1, -1) for layer, z in means.items()}
     whole = difference(model, clean)
     with replaced(model, [head for head in HEADS if head not in CIRCUIT], means):
-        assert difference(model, clean) > 0.8 * whole
+        assert abs(difference(model, clean) - whole) < 0.1 * whole
     for head in CIRCUIT:
         with replaced(model, [head], means):
-            assert difference(model, clean) < 0.6 * whole
+            assert difference(model, clean) < 0.1 * whole
 
 
 def test_the_names_reach_the_logits_through_a_chain_that_suppresses(model, tokenizer):
@@ -209,7 +209,7 @@ def test_the_names_reach_the_logits_through_a_chain_that_suppresses(model, token
         )
     chain = chain @ center @ torch.diag(model.transformer.ln_f.weight.double()) @ model.lm_head.weight[ids].double().T
     values = np.linalg.eigvals(chain.numpy())
-    assert values.real.sum() / np.abs(values).sum() < -0.5
+    assert values.real.sum() / np.abs(values).sum() < -0.9
 
 
 # --- with headgrid's own tools ----------------------------------------------------------------------------------------
@@ -222,7 +222,7 @@ def task(tokenizer, clean, first):
 
 def test_patching_with_headgrid_gives_what_our_hooks_give(model, task, clean, first):
     found = hg.effect(model, task, "l1h0", "patch", positions=clean.second).normalized["patch"]
-    assert found == pytest.approx(restored(model, clean, first, (1, 0), clean.second), abs=1e-4)
+    assert found == pytest.approx(restored(model, clean, first, [(1, 0)], clean.second), abs=1e-4)
     with hg.record(model, "l1h0") as cache:
         run(model, clean.ids)
     with hg.patch(model, "l1h0", cache, positions=clean.second):
@@ -260,8 +260,8 @@ def test_an_edge_with_headgrid_is_what_a_hook_in_the_keys_gives(model, task, cle
 def test_the_circuit_is_faithful(model, tokenizer, task, clean, first, second):
     both = hg.Task(tokenizer, torch.cat([clean.ids, first.ids, second.ids]))
     found = hg.faithfulness(model, task, "l0h0 | l1h0 | l2h0", reference=both, controls=5)
-    assert found.faithfulness.value > 0.8
-    assert found.completeness.value < 0.2
+    assert abs(found.faithfulness.value - 1) < 0.1
+    assert found.completeness.value < 0.1
     assert found.controls.max() < 0.4
 
 
@@ -317,7 +317,7 @@ def test_under_the_scaffold_lower_layers_learn_only_through_what_the_last_layer_
     last = fresh.transformer.h[2].attn.c_proj
     with torch.no_grad():
         last.weight.zero_()
-    logits, _ = forward(fresh, rows.ids, Scaffold(blanks=True, mlps=False), rows.blanks)
+    logits = forward(fresh, rows.ids, Scaffold(blanks=True, mlps=False), rows.blanks).logits
     logits[rows.blanks].sum().backward()
     assert (
         fresh.transformer.h[0].attn.c_proj.weight.grad is None
@@ -327,6 +327,6 @@ def test_under_the_scaffold_lower_layers_learn_only_through_what_the_last_layer_
 
 
 def test_a_seed_fixes_every_weight(capsys):
-    a, b, c = (train_module.train(seed, steps=4) for seed in (3, 3, 4))
+    a, b, c = (train_module.train(seed, steps) for seed, steps in ((3, 2), (3, 2), (4, 1)))
     assert all(torch.equal(one, other) for one, other in zip(a.parameters(), b.parameters(), strict=True))
     assert not torch.equal(a.lm_head.weight, c.lm_head.weight)

@@ -24,7 +24,17 @@ from torch import Tensor
 from demo_model.batches import Batch
 from demo_model.forward import FREE, Scaffold, forward
 from demo_model.tokens import CONTEXT, build_tokenizer, word_ids
-from demo_model.training import Draw, Shape, build_gpt2, optimize, seeded, silence, weighted_mean
+from demo_model.training import (
+    Draw,
+    Shape,
+    attention_loss,
+    build_gpt2,
+    earlier_copies,
+    optimize,
+    seeded,
+    silence,
+    weighted_mean,
+)
 
 SHAPE = Shape(n_layers=2, n_heads=4, d_model=96, d_mlp=1, positions=CONTEXT)
 SEED, STEPS = 0, 1800
@@ -101,19 +111,8 @@ def targets(ids: Tensor, words: dict[str, int]) -> dict[tuple[int, int], Tensor]
         PREVIOUS: (at[:, None] - 1 == at) & every,
         CURRENT: (at[:, None] == at) & every,
         FIRST: torch.where(asks, after_mark & (at <= at[:, None]), at == 0),
-        DUPLICATE: (ids[:, :, None] == ids[:, None]) & (at < at[:, None]),
+        DUPLICATE: earlier_copies(ids),
     }
-
-
-def attention_loss(patterns: list[Tensor], ids: Tensor, words: dict[str, int]) -> Tensor:
-    """Minus the logarithm of the attention to these targets: the mean over queries that have any, then over heads."""
-    losses = []
-    for (layer, head), aims in targets(ids, words).items():
-        pattern = patterns[layer][:, FIRST_HEADS[layer].index(head)]
-        told = aims.any(-1)
-        told[:, 0] = False  # the first token sees itself alone
-        losses.append(-((pattern * aims).sum(-1)[told] + 1e-6).log().mean())
-    return torch.stack(losses).mean()
 
 
 def train(seed: int = SEED, steps: int = STEPS) -> Any:
@@ -137,7 +136,11 @@ def train(seed: int = SEED, steps: int = STEPS) -> Any:
             found = forward(model, ids, alone if step < ALONE_UNTIL * steps else FREE)
             loss = weighted_mean(found.logits, ids, weights)
             if step < TOLD_UNTIL * steps:
-                loss = loss + TOLD * attention_loss(found.patterns, ids, words)
+                told = [
+                    attention_loss(found.patterns[layer][:, FIRST_HEADS[layer].index(head)], aims)
+                    for (layer, head), aims in targets(ids, words).items()
+                ]
+                loss = loss + TOLD * torch.stack(told).mean()
             return loss
 
         optimize(model, loss_at, steps)
