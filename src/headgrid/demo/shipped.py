@@ -40,7 +40,8 @@ def folder_of(name: DemoName = "small", step: int | None = None) -> Path:
         return FOLDER if name == "small" else FOLDERS / name
     step = CHECKPOINTS[-1] if step is None else integer("step", step, what="a number of steps, or None for the last")
     if step not in CHECKPOINTS:
-        raise ValueError(f"step is one of {', '.join(map(str, CHECKPOINTS))}, the checkpoints there are, not {step}")
+        kept = ", ".join(map(str, CHECKPOINTS))
+        raise ValueError(f"step is one of {kept}, the checkpoints there are, not {shown(step)}")
     return FOLDERS / name / f"step-{step:04d}"
 
 
