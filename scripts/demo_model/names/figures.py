@@ -83,7 +83,7 @@ def sentence_table(model: Any, tokenizer: Any) -> str:
     }
     draw, lines = random.Random(11), []
     for label, how in wanted.items():
-        right, all_right = right_answers(model, tokenizer, [random_sentence(draw, **how) for _ in range(256)])
+        right, all_right = right_answers(model, tokenizer, [random_sentence(draw, **how) for _ in range(128)])
         lines.append((label, f"{right:.3f}", f"{all_right:.3f}"))
     return table(("sentences", "the likeliest word is right", "p of all right names"), lines)
 
@@ -129,32 +129,27 @@ def asked(tokenizer: Any, third: Any, n: int = 48) -> tuple[hg.Task, MarkedNameP
 
 
 def patch_table(model: Any, tokenizer: Any) -> str:
-    """What each head's output at one place is worth, as a share of clean minus corrupted logits."""
+    """What the heads' output at one place is worth, as a share of clean minus corrupted logits."""
     task, clean = asked(tokenizer, "first")
     places = {"S1 + 1": clean.first + 1, "S2": clean.second, "the blank": torch.full_like(clean.first, -1)}
+    heads = {f"`{name_of(head)}`": name_of(head) for head in (PREVIOUS, INDUCTION, READER)}
+    heads["the nine others together"] = f"l*h* & ~({CIRCUIT})"
     lines = []
     for place, at in places.items():
-        found = {
-            head: [
-                hg.effect(model, task, name_of(head), "patch", direction=way, positions=at).normalized["patch"]
-                for way in ("denoise", "noise")
-            ]
-            for head in heads_of(model)
-        }
-        ours = [cell for head in (PREVIOUS, INDUCTION, READER) for cell in found[head]]
-        others = max(
-            abs(one) for head in heads_of(model) if head not in (PREVIOUS, INDUCTION, READER) for one in found[head]
-        )
-        lines.append((place, *(signed(one, 2) for one in ours), f"{others:.2f}"))
-    ways = [f"`{name_of(head)}`, {way}" for head in (PREVIOUS, INDUCTION, READER) for way in ("denoise", "noise")]
-    return table(("at", *ways, "any other, at most"), lines)
+        found = [
+            hg.effect(model, task, heads[head], "patch", direction=way, positions=at).normalized["patch"]
+            for head in heads
+            for way in ("denoise", "noise")
+        ]
+        lines.append((place, *(signed(one, 2) for one in found)))
+    return table(("at", *(f"{head}, {way}" for head in heads for way in ("denoise", "noise"))), lines)
 
 
 def edge_table(model: Any, tokenizer: Any) -> str:
     """What the edges between the three heads carry, under both controls."""
     task = {third: asked(tokenizer, third)[0] for third in ("first", "second")}
     edges = [("l0h0", f"l1h0.{side}") for side in "qkv"] + [("l1h0", f"l2h0.{side}") for side in "qkv"]
-    edges += [("l0h0", f"l2h0.{side}") for side in "qkv"] + [(one, "logits") for one in ("l0h0", "l1h0", "l2h0")]
+    edges += [("l0h0", "l2h0.q"), *((one, "logits") for one in ("l0h0", "l1h0", "l2h0"))]
     lines = []
     for sender, end in edges:
         found = [float(hg.paths(model, one, sender, end).normalized[0]) for one in task.values()]

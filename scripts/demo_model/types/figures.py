@@ -26,7 +26,7 @@ def figures() -> dict[str, str]:
         "kilobytes": kilobytes(FOLDERS / "types"),
         "parameters": f"{model.num_parameters():,}",
         "n_vocab": str(model.config.vocab_size),
-        "repeated_table": type_table(model, hg.Task.repeated(tokenizer, n=16, length=20)),
+        "repeated_table": type_table(model, hg.Task.repeated(tokenizer, n=12, length=20)),
         "text_table": type_table(model, hg.Task(tokenizer, mirrored(tokenizer))),
         "ablation_table": ablation_table(model, tokenizer),
     }
@@ -39,13 +39,13 @@ def draw(seed: int) -> Draw:
 
 def mirrored(tokenizer: Any) -> torch.Tensor:
     """Rows of mirrored blocks."""
-    return recipe.mirrored_rows(draw(3), recipe.ordinary(word_ids(tokenizer)), 24, recipe.ROW)[0]
+    return recipe.mirrored_rows(draw(3), recipe.ordinary(word_ids(tokenizer)), 12, recipe.ROW)[0]
 
 
 def type_table(model: Any, task: hg.Task) -> str:
     """Every head's score of each type, and under it whether it is above its base rate."""
     attention = hg.attention(model, task)
-    scores = {name: attention.score(name, draws=10) for name in TYPES}
+    scores = {name: attention.score(name, draws=4) for name in TYPES}
     lines = []
     for layer, head in heads_of(model):
         cells = []
