@@ -60,6 +60,7 @@ def test_each_model_is_float32_in_eval_mode_and_reads_its_tokenizer_s_words(name
     assert torch.isfinite(output.logits).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_the_anatomy_of_each_model_is_proven_by_its_own_forward_pass(name):
     hg.verify(demo(name)[0]).raise_if_failed()
