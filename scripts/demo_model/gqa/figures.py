@@ -11,7 +11,7 @@ from headgrid.demo.shipped import FOLDERS
 def figures() -> dict[str, str]:
     """Measure everything that the card says."""
     model, tokenizer = demo("gqa")
-    repeated = repeated_tokens(tokenizer, n=64, length=40)
+    repeated = repeated_tokens(tokenizer, n=24, length=40)
     scores = attention_scores(model, repeated)
     previous, induction = strongest(scores["previous"]), strongest(scores["induction"])
     first, second = half_losses(model, repeated)
