@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from demo_model.card import NUMBER
+from demo_model.tables import NUMBER
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 PASSING = re.compile(

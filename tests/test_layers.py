@@ -85,7 +85,7 @@ ORDER = {
         pieces sealing notebook / mistakes result / kinds registry / asked report / exercise collecting / prediction /
         __init__
     """,
-    "headgrid.demo": "name_task / prompts / __init__",
+    "headgrid.demo": "name_task shipped / prompts / marked_names / __init__",
 }
 """Package -> its modules and folders, lowest first; a line or a slash divides them.
 

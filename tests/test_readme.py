@@ -23,7 +23,7 @@ def test_the_code_of_the_readme_runs_in_its_order(
 ) -> None:
     names: dict[str, Any] = {}
     blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-    (first, second, third, experiments, attention, saved, exercises, files, marimo, circuits, library) = blocks
+    (first, second, third, experiments, attention, saved, exercises, files, marimo, circuits, library, taught) = blocks
     exec(first, names)
     assert "c_proj.weight" in capsys.readouterr().out
     assert str(names["grid"].selection) == "l0h1"
@@ -60,6 +60,8 @@ def test_the_code_of_the_readme_runs_in_its_order(
     exec(library.replace("retest(model, tokenizer)", "retest(model, tokenizer, n=4, controls=3)"), names)
     assert list(names["grid"].saved) == ["previous token", "induction"]
     assert names["head"].copying_score == pytest.approx(float(names["scan"].copying_score[1, 2]), abs=1e-4)
+    exec(taught.replace("hg.effect(", "marked = hg.effect("), names)
+    assert names["marked"].normalized["patch"] > 0.5
 
 
 def test_the_readme_counts_the_published_circuits() -> None:

@@ -20,7 +20,7 @@ import tiny
 import torch
 
 import headgrid as hg
-from headgrid.demo import repeated_tokens
+from headgrid.demo import marked_name_prompts, repeated_tokens
 from headgrid.library import CircuitRole
 from headgrid.models.huggingface import on_meta
 from headgrid.torch_state import shielded
@@ -224,9 +224,12 @@ def demonstrated(model: Any) -> Any:
     parameters = dict(shipped.named_parameters())
     assert all(one.requires_grad and not one.is_inference() for one in parameters.values())
     assert not any(buffer.is_inference() for buffer in shipped.buffers())
+    grouped, _ = hg.demo("gqa")  # its rotation is computed when it is loaded
     with shielded():
-        logits = shipped(ids).logits
-    return [parameters, dict(shipped.named_buffers()), shipped.dtype, logits, ids]
+        logits, others = shipped(ids).logits, grouped(ids).logits
+    marked = marked_name_prompts(tokenizer, n=3, third="first")
+    buffers = dict(shipped.named_buffers()) | {f"grouped {name}": one for name, one in grouped.named_buffers()}
+    return [parameters, buffers, shipped.dtype, logits, others, ids, list(marked)]
 
 
 def ablated(model: Any) -> Any:

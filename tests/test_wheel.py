@@ -1,4 +1,4 @@
-"""What a user installs: the wheel holds the bundle and the model, and building it needs no node."""
+"""What a user installs: the wheel holds the bundle and the models, and building it needs no node."""
 
 from __future__ import annotations
 
@@ -16,8 +16,20 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parent.parent
 
 
-TRAINING = {path.name for path in (ROOT / "scripts" / "demo_model").glob("*.py")} - {"__init__.py"}
-"""What trains and measures the model that ships."""
+SCRIPTS = ROOT / "scripts"
+TRAINING = {
+    path.relative_to(SCRIPTS).as_posix()
+    for path in (SCRIPTS / "demo_model").rglob("*")
+    if path.suffix in (".py", ".md")
+}
+"""What trains and measures the models that ship."""
+
+DEMO = ROOT / "src" / "headgrid" / "demo"
+MODEL_FILES = {
+    path.relative_to(DEMO.parent).as_posix()
+    for path in DEMO.rglob("*")
+    if path.suffix in (".json", ".safetensors", ".md")
+}
 
 
 @pytest.fixture(scope="module")
@@ -35,11 +47,12 @@ def wheel(built: Path) -> zipfile.ZipFile:
     return zipfile.ZipFile(next(built.glob("headgrid-*.whl")))
 
 
-def test_the_wheel_holds_the_bundle_and_the_model(wheel: zipfile.ZipFile) -> None:
+def test_the_wheel_holds_the_bundle_and_the_models(wheel: zipfile.ZipFile) -> None:
     names = set(wheel.namelist())
-    for name in ["widget/static/widget.js", "widget/static/widget.css", "py.typed", "demo/model/config.json",
-                 "demo/model/model.safetensors", "demo/model/tokenizer.json", "demo/model/README.md",
-                 "plots/attention_view.js", "plots/attention_view.css"]:  # fmt: skip
+    assert {f"demo/{folder}/{name}" for folder in ("model", "names", "gqa", "types", "training/step-0725")
+            for name in ("config.json", "model.safetensors")} <= MODEL_FILES  # fmt: skip
+    for name in ["widget/static/widget.js", "widget/static/widget.css", "py.typed", "plots/attention_view.js",
+                 "plots/attention_view.css", *MODEL_FILES]:  # fmt: skip
         committed = ROOT / "src" / "headgrid" / name
         assert wheel.read(f"headgrid/{name}") == committed.read_bytes()
     assert any(name.endswith("LICENSE") for name in names)
@@ -48,19 +61,20 @@ def test_the_wheel_holds_the_bundle_and_the_model(wheel: zipfile.ZipFile) -> Non
 def test_the_wheel_holds_nothing_else(wheel: zipfile.ZipFile) -> None:
     assert {Path(name).parts[0].split("-")[0] for name in wheel.namelist()} == {"headgrid"}
     assert not [name for name in wheel.namelist() if "__pycache__" in name or "test" in name]
-    beside_models = [info.file_size for info in wheel.infolist() if "/demo/model" not in info.filename]
-    assert sum(beside_models) < 2_400_000
+    models = {f"headgrid/{name}" for name in MODEL_FILES}
+    assert sum(info.file_size for info in wheel.infolist() if info.filename in models) < 4_000_000
+    assert sum(info.file_size for info in wheel.infolist() if info.filename not in models) < 2_400_000
 
 
-def test_what_trains_the_model_is_in_the_sources_and_not_in_the_wheel(wheel: zipfile.ZipFile, built: Path) -> None:
-    assert {"train.py", "card.py", "measure.py"} <= TRAINING
+def test_what_trains_the_models_is_in_the_sources_and_not_in_the_wheel(wheel: zipfile.ZipFile, built: Path) -> None:
+    assert {"demo_model/train.py", "demo_model/names/train.py", "demo_model/names/card.md"} <= TRAINING
     installed = {path.name for path in map(Path, wheel.namelist()) if path.parent.name == "demo"}
     assert installed >= {"__init__.py", "prompts.py"}
-    assert not installed & TRAINING
+    assert "train.py" not in installed
     assert not [name for name in wheel.namelist() if "demo_model" in name]
     with tarfile.open(next(built.glob("headgrid-*.tar.gz"))) as archive:
         sources = {Path(*Path(name).parts[1:]).as_posix() for name in archive.getnames()}
-    assert {f"scripts/demo_model/{name}" for name in TRAINING} <= sources
+    assert {f"scripts/{name}" for name in TRAINING} <= sources
 
 
 def test_the_wheel_runs_where_nothing_else_of_the_project_is(wheel: zipfile.ZipFile, tmp_path: Path) -> None:

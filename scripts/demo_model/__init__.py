@@ -1,1 +1,1 @@
-"""How the model that ships with headgrid was trained, and how its card is measured; run as scripts from `scripts/`."""
+"""How the models that ship were trained, and how their cards are measured; run as scripts from `scripts/`."""

@@ -30,21 +30,24 @@ class Stage(NamedTuple):
     """Weight of the answers of the name task, the hardest to learn; every other word has weight 1."""
 
 
-def repeated_rows(rng: random.Random, generator: torch.Generator, tokens: range, rows: int, stage: Stage) -> Batch:
-    """Rows of ``<bos>``, 0 to 16 random tokens, then one random block of 4 tokens to half a row, over and over.
+def repeated_rows(
+    rng: random.Random, generator: torch.Generator, tokens: range, rows: int, positions: int, first_weight: float,
+    prefix: int = 16,
+) -> Batch:  # fmt: skip
+    """Rows of ``<bos>``, 0 to ``prefix`` random tokens, then one random block of 4 tokens to half a row, over and over.
 
     The prefix is there so that the place of the block cannot be learned by position. What cannot be predicted is the
-    prefix, the first copy of the block, and the first token of the second.
+    prefix, the first copy of the block, and the first token of the second: these have the weight ``first_weight``.
     """
-    ids = torch.zeros(rows, stage.positions, dtype=torch.long)
-    weights = torch.ones(rows, stage.positions)
+    ids = torch.zeros(rows, positions, dtype=torch.long)
+    weights = torch.ones(rows, positions)
     for row in range(rows):
-        prefix = rng.randint(0, 16)
-        block = rng.randint(4, stage.positions // 2)
-        drawn = torch.randint(tokens.start, tokens.stop, (prefix + block,), generator=generator)
-        copies = drawn[prefix:].repeat(stage.positions // block + 1)
-        ids[row, 1:] = torch.cat([drawn[:prefix], copies])[: stage.positions - 1]
-        weights[row, : 1 + prefix + block + 1] = stage.first_weight
+        before = rng.randint(0, prefix)
+        block = rng.randint(4, positions // 2)
+        drawn = torch.randint(tokens.start, tokens.stop, (before + block,), generator=generator)
+        copies = drawn[before:].repeat(positions // block + 1)
+        ids[row, 1:] = torch.cat([drawn[:before], copies])[: positions - 1]
+        weights[row, : 1 + before + block + 1] = first_weight
     return ids, weights
 
 
@@ -69,6 +72,6 @@ def mixed_batch(
     rng: random.Random, generator: torch.Generator, word_ids: Mapping[str, int], tokens: range, stage: Stage
 ) -> Batch:
     """Half repeated rows, drawn from the token ids ``tokens``, and half sentence rows."""
-    repeated = repeated_rows(rng, generator, tokens, stage.rows // 2, stage)
+    repeated = repeated_rows(rng, generator, tokens, stage.rows // 2, stage.positions, stage.first_weight)
     sentences = sentence_rows(rng, word_ids, stage.rows - stage.rows // 2, stage)
     return torch.cat([repeated[0], sentences[0]]), torch.cat([repeated[1], sentences[1]])

@@ -1,248 +1,67 @@
-"""Write or check the model card, from `scripts`: ``python -m demo_model.card [--check]``.
+"""Write or check the models' cards, from `scripts`: ``python -m demo_model.card [NAME ...] [--check]``.
 
-Every figure of the card is measured here, on the shipped file. ``--check`` measures again and compares: the words
-must be the same, the numbers nearly so (another processor may round differently).
+Every figure of a card is measured here, on the shipped file. ``--check`` measures again and compares: the words must
+be the same, the numbers nearly so (another processor may round differently).
 """
 
 from __future__ import annotations
 
 import argparse
-import re
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from string import Template
-from typing import Any
 
-import torch
-
-from demo_model.language import FACTS, all_facts
-from demo_model.measure import (
-    OV,
-    QK,
-    Head,
-    ablated,
-    ablated_mlp,
-    answer_probabilities,
-    attention_scores,
-    composition,
-    copying_score,
-    half_losses,
-    heads_of,
-    name_attention,
-    name_scores,
-    previous_in_text,
-    random_compositions,
-)
-from headgrid.demo import FOLDER, PROMPTS, demo, name_prompts, repeated_tokens
+from demo_model.gqa import figures as gqa
+from demo_model.jump import figures as jump
+from demo_model.names import figures as names
+from demo_model.small import figures as small
+from demo_model.tables import differences
+from demo_model.training import one_thread
+from demo_model.types import figures as types
+from headgrid.demo.shipped import FOLDER, FOLDERS, MODELS, DemoName
 from headgrid.utils import files
 
-CARD = FOLDER / "README.md"
-TEMPLATE = Path(__file__).with_name("card.md")
-NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?")
+Figures = Callable[[], Mapping[str, str]]
+
+FIGURES: dict[DemoName, tuple[Path, Figures]] = {
+    "small": (Path(small.__file__), small.figures),
+    "training": (Path(jump.__file__), jump.figures),
+    "gqa": (Path(gqa.__file__), gqa.figures),
+    "names": (Path(names.__file__), names.figures),
+    "types": (Path(types.__file__), types.figures),
+}
+"""What measures each model, and beside which module its card's words stand."""
 
 
-def row(*cells: object) -> str:
-    """One line of a Markdown table."""
-    return "| " + " | ".join(map(str, cells)) + " |"
+def path_of(name: DemoName) -> Path:
+    """Where a model's card is."""
+    return (FOLDER if name == "small" else FOLDERS / name) / "README.md"
 
 
-def signed(value: float, digits: int) -> str:
-    """Write a number with its sign, and zero with a plus."""
-    return f"{round(value, digits) + 0.0:+.{digits}f}"
-
-
-def strongest(scores: torch.Tensor) -> Head:
-    """The (layer, head) with the highest of the scores ``[n_layers, n_heads]``."""
-    layer, head = divmod(int(scores.argmax()), scores.shape[1])
-    return layer, head
-
-
-def name_of(head: Head) -> str:
-    """Write a head the way headgrid's selections do: ``l1h2``."""
-    return f"l{head[0]}h{head[1]}"
-
-
-def figures(model: Any, tokenizer: Any) -> dict[str, str]:
-    """Measure everything that the card says; the keys are the ``$names`` in ``card.md``."""
-    repeated = repeated_tokens(tokenizer, n=64)
-    scores = attention_scores(model, repeated)
-    in_text = previous_in_text(model, name_prompts(tokenizer).ids)
-    previous, induction = strongest(scores["previous"]), strongest(scores["induction"])
-    writes, reads = OV(model, previous), QK(model, induction).T
-    between, by_chance = composition(writes, reads), random_compositions(writes, reads)
-    first, second = half_losses(model, repeated)
-    return {
-        "previous": name_of(previous),
-        "induction": name_of(induction),
-        "first": f"{first:.2f}",
-        "second": f"{second:.2f}",
-        "composition": f"{between:.3f}",
-        "chance": f"{by_chance.mean():.3f}",
-        "spread": f"{by_chance.std():.3f}",
-        "z": f"{(between - by_chance.mean()) / by_chance.std():.0f}",
-        "kilobytes": f"{sum(path.stat().st_size for path in FOLDER.iterdir() if path != CARD) / 1000:.0f}",
-        "parameters": f"{model.num_parameters():,}",
-        "d_mlp": str(model.config.n_inner),
-        "n_vocab": str(model.config.vocab_size),
-        "attention_table": attention_table(model, scores | {"previous, in text": in_text}),
-        "ablation_table": ablation_table(model, tokenizer, repeated),
-        "name_table": name_table(model, tokenizer),
-        "role_table": role_table(model, tokenizer),
-        "third": third_names(model, tokenizer),
-        "joint_table": joint_table(model, tokenizer),
-        "fact_table": fact_table(model, tokenizer),
-        "prompt_table": prompt_table(model, tokenizer),
-    }
-
-
-def attention_table(model: Any, scores: dict[str, torch.Tensor]) -> str:
-    """What each head attends to and how large its weights are."""
-    lines = [
-        row("head", *scores, "copying", "‖OV‖", "‖QK‖"),
-        row("---", *["---:"] * (len(scores) + 3)),
-    ]
-    for head in heads_of(model):
-        attends = [f"{score[head]:.2f}" for score in scores.values()]
-        weights = [
-            signed(copying_score(model, head), 2),
-            f"{OV(model, head).norm():.1f}",
-            f"{QK(model, head).norm():.2f}",
-        ]
-        lines.append(row(f"`{name_of(head)}`", *attends, *weights))
-    return "\n".join(lines)
-
-
-def ablation_table(model: Any, tokenizer: Any, repeated: torch.Tensor) -> str:
-    """What ablating each head and each MLP costs on the second copy, the name task and the facts."""
-    names, facts = name_prompts(tokenizer), fact_prompts()
-    intact = half_losses(model, repeated)[1]
-    lines = [
-        row("without", "nats, mean", "nats, zero", "p, mean", "p, zero", "logits, mean", "logits, zero", "facts, zero"),
-        row("---", *["---:"] * 7),
-    ]
-    parts: dict[str, Callable[..., AbstractContextManager[None]]] = {"nothing": partial(ablated, model, [])}
-    parts |= {f"`{name_of(head)}`": partial(ablated, model, [head]) for head in heads_of(model)}
-    parts |= {f"`l{layer} mlp`": partial(ablated_mlp, model, layer) for layer in range(model.config.n_layer)}
-    for part, without in parts.items():
-        nats, chances, gaps = [], [], []
-        for mean in (True, False):
-            with without(mean=mean):
-                nats.append(signed(half_losses(model, repeated)[1] - intact, 2))
-                p, _, gap = name_scores(model, names)
-                chances.append(f"{p:.3f}")
-                gaps.append(signed(gap, 1))
-        with without(mean=False):  # facts of different kinds have nothing in common at a position, so no mean
-            known = f"{answer_probabilities(model, tokenizer, facts).mean():.3f}"
-        lines.append(row(part, *nats, *chances, *gaps, known))
-    return "\n".join(lines)
-
-
-def name_table(model: Any, tokenizer: Any) -> str:
-    """How well the name task is done, on the pairs of names seen in training and on those held out."""
-    lines = [row("pairs of names", "mean p", "smallest p", "mean logit difference"), row("---", *["---:"] * 3)]
-    for label, unseen in (("seen in training", False), ("held out", True)):
-        p, smallest, gap = name_scores(model, name_prompts(tokenizer, unseen=unseen))
-        lines.append(row(label, f"{p:.3f}", f"{smallest:.2f}", f"{gap:.1f}"))
-    return "\n".join(lines)
-
-
-def role_table(model: Any, tokenizer: Any) -> str:
-    """Where each head looks when the next word is to be the right name."""
-    attends = name_attention(model, name_prompts(tokenizer))
-    attends["giver, a third name"] = name_attention(model, name_prompts(tokenizer, third=True))["giver"]
-    lines = [row("head", *attends), row("---", *["---:"] * len(attends))]
-    for head in heads_of(model):
-        lines.append(row(f"`{name_of(head)}`", *(f"{score[head]:.2f}" for score in attends.values())))
-    return "\n".join(lines)
-
-
-def third_names(model: Any, tokenizer: Any) -> str:
-    """How often each of the two names comes next, in percent, when a third one gives."""
-    names = name_prompts(tokenizer, third=True)
-    with torch.no_grad():
-        p = model(input_ids=names.ids).logits[:, -1].softmax(-1)
-    right, wrong = (p.gather(1, name[:, None]).mean() for name in (names.right, names.wrong))
-    return f"{100 * right:.0f} and {100 * wrong:.0f} %"
-
-
-def joint_table(model: Any, tokenizer: Any) -> str:
-    """What is left of the name task without the heads that look at a name, all of one role at once.
-
-    A mover puts at least a quarter of its attention on the right name, a suppressor at least half on the giver's.
-    """
-    names = name_prompts(tokenizer)
-    attends = name_attention(model, names)
-    roles = {
-        "movers": [head for head in heads_of(model) if attends["right"][head] >= 0.25],
-        "suppressors": [head for head in heads_of(model) if attends["giver"][head] >= 0.5],
-    }
-    lines = [
-        row("without", "heads", "p, mean", "p, zero", "logits, mean", "logits, zero"),
-        row("---", "---", *["---:"] * 4),
-    ]
-    for role, heads in roles.items():
-        chances, gaps = [], []
-        for mean in (True, False):
-            with ablated(model, heads, mean=mean):
-                p, _, gap = name_scores(model, names)
-            chances.append(f"{p:.3f}")
-            gaps.append(signed(gap, 1))
-        lines.append(row(role, ", ".join(f"`{name_of(head)}`" for head in heads), *chances, *gaps))
-    return "\n".join(lines)
-
-
-def fact_prompts(kind: str | None = None) -> list[tuple[str, str]]:
-    """Text and answer of every fact, or of those of one kind."""
-    return [(" ".join(words[:at]), words[at]) for words, at, of_kind in all_facts() if kind in (None, of_kind)]
-
-
-def fact_table(model: Any, tokenizer: Any) -> str:
-    """The probability of the answer for each kind of one-hop fact."""
-    lines = [row("kind", "sentence", "facts", "mean p", "smallest p"), row("---", "---", *["---:"] * 3)]
-    for kind, (sentence, pairs) in FACTS.items():
-        p = answer_probabilities(model, tokenizer, fact_prompts(kind))
-        lines.append(row(kind, f"`{sentence.format('…', '…')}`", len(pairs), f"{p.mean():.3f}", f"{p.min():.2f}"))
-    return "\n".join(lines)
-
-
-def prompt_table(model: Any, tokenizer: Any) -> str:
-    """The probability of the answer of each prompt in ``PROMPTS``."""
-    lines = [row("prompt", "answer", "p"), row("---", "---", "---:")]
-    chances = answer_probabilities(model, tokenizer, list(PROMPTS.values()))
-    lines += [row(f"`{text}`", answer, f"{p:.3f}") for (text, answer), p in zip(PROMPTS.values(), chances, strict=True)]
-    return "\n".join(lines)
-
-
-def render() -> str:
-    """Measure the shipped model and write the card."""
-    return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(figures(*demo()))
-
-
-def differences(old: str, new: str, tolerance: float = 0.02) -> list[str]:
-    """Lines that differ in their words, or in a number by more than ``tolerance`` (absolute below 1, else relative)."""
-    old_lines, new_lines = old.splitlines(), new.splitlines()
-    if len(old_lines) != len(new_lines):
-        return [f"{len(old_lines)} lines, now {len(new_lines)}"]
-    found = []
-    for before, now in zip(old_lines, new_lines, strict=True):
-        same_words = NUMBER.split(before) == NUMBER.split(now)
-        numbers = zip(map(float, NUMBER.findall(before)), map(float, NUMBER.findall(now)), strict=False)
-        if not same_words or any(abs(a - b) > tolerance * max(1.0, abs(a)) for a, b in numbers):
-            found.append(f"- {before}\n+ {now}")
-    return found
+def render(name: DemoName) -> str:
+    """Measure a shipped model and write its card."""
+    beside, figures = FIGURES[name]
+    with one_thread():
+        found = figures()
+    return Template(beside.with_name("card.md").read_text(encoding="utf-8")).substitute(found)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Read the command line; write the card, or compare it."""
-    parser = argparse.ArgumentParser(prog="python -m demo_model.card", description="Write the model card.")
+    """Read the command line; write cards, or compare them."""
+    parser = argparse.ArgumentParser(prog="python -m demo_model.card", description="Write the models' cards.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of {', '.join(MODELS)}; all by default")
     parser.add_argument("--check", action="store_true", help="compare with the card instead of writing it")
-    card = render()
-    if not parser.parse_args(arguments).check:
-        files.write(CARD, card)
-    elif found := differences(CARD.read_text(encoding="utf-8"), card):
-        raise SystemExit("\n".join(found))
+    options = parser.parse_args(arguments)
+    if unknown := sorted(set(options.names) - set(MODELS)):
+        parser.error(f"there is no model {', '.join(unknown)}: there are {', '.join(MODELS)}")
+    for name in MODELS:
+        if options.names and name not in options.names:
+            continue
+        card, path = render(name), path_of(name)
+        if not options.check:
+            files.write(path, card)
+        elif found := differences(path.read_text(encoding="utf-8"), card):
+            raise SystemExit("\n".join([f"{name}:", *found]))
 
 
 if __name__ == "__main__":

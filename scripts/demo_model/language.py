@@ -97,7 +97,12 @@ def all_facts() -> list[Sentence]:
 
 def random_sentence(rng: random.Random) -> Sentence:
     """Draw a training sentence: ``NAME_SHARE`` of them of the name task, else one of the facts, all equally likely."""
-    return random_name_sentence(rng) if rng.random() < NAME_SHARE else rng.choice(_ALL_FACTS)
+    return random_name_sentence(rng) if rng.random() < NAME_SHARE else fact_sentence(rng)
+
+
+def fact_sentence(rng: random.Random) -> Sentence:
+    """Draw a fact, all equally likely."""
+    return rng.choice(_ALL_FACTS)
 
 
 def vocabulary() -> list[str]:

@@ -1,7 +1,8 @@
-"""What each head of the small model does: attention scores, weight scores, and what ablating it costs.
+"""What the heads of a small model do: attention scores, weight scores, and what ablating them costs.
 
-Nothing here changes the model. ``z`` is a head's output before ``W_O``: ``[batch, positions, n_heads, d_head]``,
-the input of ``attn.c_proj``. Layer and head are counted from 0.
+Nothing here changes a model, and nothing of headgrid's own hooks, masks or experiments is used. ``z`` is a head's
+output before ``W_O``: ``[batch, positions, n_heads, d_head]``, the input of the attention's output projection. Layer
+and head are counted from 0.
 """
 
 from __future__ import annotations
@@ -22,7 +23,15 @@ Head = tuple[int, int]
 
 def heads_of(model: Any) -> list[Head]:
     """Every (layer, head) of the model, in order."""
-    return [(layer, head) for layer in range(model.config.n_layer) for head in range(model.config.n_head)]
+    config = model.config
+    return [(layer, head) for layer in range(config.num_hidden_layers) for head in range(config.num_attention_heads)]
+
+
+def output_projection(model: Any, layer: int) -> Any:
+    """The module that holds ``W_O``, of a GPT-2 or a Llama: what enters it is ``z`` of all heads side by side."""
+    if model.config.model_type == "gpt2":
+        return model.transformer.h[layer].attn.c_proj
+    return model.model.layers[layer].self_attn.o_proj
 
 
 # --- forward passes ---------------------------------------------------------------------------------------------------
@@ -44,7 +53,7 @@ def token_losses(model: Any, ids: Tensor) -> Tensor:
 @contextmanager
 def ablated(model: Any, heads: list[Head], *, mean: bool) -> Iterator[None]:
     """Replace the ``z`` of some heads: by zero, or, if ``mean``, by its mean over the batch at the same position."""
-    n_heads = model.config.n_head
+    n_heads = model.config.num_attention_heads
 
     def hook_for(chosen: list[int]) -> Any:
         def replace(_module: Any, inputs: tuple[Tensor, ...]) -> tuple[Tensor]:
@@ -57,7 +66,7 @@ def ablated(model: Any, heads: list[Head], *, mean: bool) -> Iterator[None]:
     handles = []
     for layer in sorted({layer for layer, _ in heads}):
         chosen = [head for at, head in heads if at == layer]
-        handles.append(model.transformer.h[layer].attn.c_proj.register_forward_pre_hook(hook_for(chosen)))
+        handles.append(output_projection(model, layer).register_forward_pre_hook(hook_for(chosen)))
     try:
         yield
     finally:
@@ -109,6 +118,13 @@ def attention_scores(model: Any, ids: Tensor) -> dict[str, Tensor]:
         "duplicate": pattern[..., second, second - length].mean(-1),
         "bos": pattern[..., 1:, 0].mean(-1),
     }
+
+
+def ablation_cost(model: Any, ids: Tensor, head: Head, *, mean: bool = True) -> float:
+    """By how many nats the loss on the second copy rises without a head."""
+    intact = half_losses(model, ids)[1]
+    with ablated(model, [head], mean=mean):
+        return half_losses(model, ids)[1] - intact
 
 
 # --- sentences --------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import string
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +26,21 @@ SPACE = "▁"  # SentencePiece's sign for "a word starts here"
 WORD_SCORE, CHARACTER_SCORE = -1.0, -10.0
 
 
-def build_tokenizer() -> Any:
-    """Build the tokenizer from the language alone: nothing is trained, so it is the same for every seed.
+def build_tokenizer(words: Sequence[str] | None = None, context: int = CONTEXT) -> Any:
+    """Build the tokenizer from the words of a language alone: nothing is trained, so it is the same for every seed.
 
     It lowers case, sets punctuation apart, and puts ``<bos>`` before every text.
     Returns a ``transformers.PreTrainedTokenizerFast``.
+
+    Args:
+        words: each gets a token of its own; those of `demo_model.language` by default.
+        context: how many tokens a text may have.
     """
     from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
     pieces = [(token, 0.0) for token in SPECIAL]
-    pieces += [(SPACE + word, WORD_SCORE) for word in vocabulary()]
+    pieces += [(SPACE + word, WORD_SCORE) for word in (vocabulary() if words is None else words)]
     pieces += [(character, CHARACTER_SCORE) for character in SPACE + string.ascii_lowercase + string.digits + "?!'-"]
     tokenizer = Tokenizer(models.Unigram(pieces, unk_id=SPECIAL.index(UNK), byte_fallback=False))
     tokenizer.normalizer = normalizers.Lowercase()
@@ -55,15 +60,14 @@ def build_tokenizer() -> Any:
         eos_token=BOS,  # as GPT-2 does: one token both starts and ends a text
         pad_token=PAD,
         unk_token=UNK,
-        model_max_length=CONTEXT,
+        model_max_length=context,
         clean_up_tokenization_spaces=False,
     )
 
 
 def word_ids(tokenizer: Any) -> dict[str, int]:
-    """Look up the token id of each word of the language."""
-    ids = tokenizer.get_vocab()
-    return {word: ids[SPACE + word] for word in vocabulary()}
+    """Look up the token id of each word that has one of its own."""
+    return {piece[len(SPACE) :]: i for piece, i in tokenizer.get_vocab().items() if piece[:1] == SPACE != piece}
 
 
 def save_tokenizer(tokenizer: Any, folder: Path) -> None:
@@ -78,7 +82,7 @@ def save_tokenizer(tokenizer: Any, folder: Path) -> None:
         "eos_token": BOS,
         "pad_token": PAD,
         "unk_token": UNK,
-        "model_max_length": CONTEXT,
+        "model_max_length": tokenizer.model_max_length,
         "clean_up_tokenization_spaces": False,
     }
     files.write(folder / "tokenizer_config.json", json.dumps(config, indent=2) + "\n")

@@ -1,4 +1,4 @@
-"""Nonsense for the widget, and for the small model that ships with headgrid."""
+"""Nonsense for the widget, and for the small models that ship with headgrid."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 import headgrid as hg
-from headgrid.demo import name_prompts, repeated_tokens
+from headgrid.demo import demo, marked_name_prompts, name_prompts, repeated_tokens
 from nonsense.circuits import LN
 from nonsense.figures import SEVERAL
 from nonsense.rows import CALLABLE, FALSE, ONE, ROWS, TEXTS, TRUE, Row, each, world
@@ -110,8 +110,13 @@ ROWS["grid.saved.pop(it)"] = Row(lambda w, it: w.grid.saved.pop(it), skip=("'non
 ROWS["grid.saved.color(it, ...)"] = Row(lambda w, it: w.grid.saved.color(it, "#d55e00"), skip=("'nonsense'",))
 ROWS["grid.saved.color('x', it)"] = Row(lambda w, it: w.grid.saved.color("x", it), own={"three digits": lambda: "#fff"})
 
-# ---- the small model
+# ---- the small models
 
+ROWS["demo(it)"] = Row(lambda w, it: demo(it)[0].config.model_type, own={"a part of a name": lambda: "name"})
+ROWS["demo('gqa', step=it)"] = Row(lambda w, it: demo("gqa", step=it)[0].config.model_type, {"None": "llama"})
+ROWS["demo('training', step=it)"] = Row(
+    lambda w, it: demo("training", step=it)[0].config.n_embd, {"None": 48}, {"a step that was not kept": lambda: 551}
+)
 ROWS["repeated_tokens(it)"] = Row(lambda w, it: repeated_tokens(it, 2))
 ROWS["repeated_tokens(n=it)"] = Row(
     lambda w, it: repeated_tokens(w.tokenizer, it, 3).shape,
@@ -135,4 +140,20 @@ for name in ("unseen", "third"):
     )
 ROWS["name_prompts(seed=it)"] = Row(
     lambda w, it: len(name_prompts(w.tokenizer, 2, seed=it).ids), each((("-1", *ONE), 2))
+)
+ROWS["marked_name_prompts(it)"] = Row(lambda w, it: marked_name_prompts(it, 2))
+ROWS["marked_name_prompts(n=it)"] = Row(
+    lambda w, it: len(marked_name_prompts(w.tokenizer, it).ids),
+    each((ONE, 1)),
+    {"0": lambda: 0},
+    ("10**30", "10**5000"),
+)
+ROWS["marked_name_prompts(third=it)"] = Row(
+    lambda w, it: len(marked_name_prompts(w.tokenizer, 2, third=it).ids), {"None": 2}, {"both": lambda: "both"}
+)
+ROWS["marked_name_prompts(unseen=it)"] = Row(
+    lambda w, it: len(marked_name_prompts(w.tokenizer, 2, unseen=it).ids), each(((*TRUE, *FALSE), 2))
+)
+ROWS["marked_name_prompts(seed=it)"] = Row(
+    lambda w, it: len(marked_name_prompts(w.tokenizer, 2, seed=it).ids), each((("-1", *ONE), 2))
 )

@@ -45,24 +45,26 @@ def repeated_tokens(tokenizer: PreTrainedTokenizerFast, n: int = 16, length: int
     The tokens of one block all differ, so every token of the second copy has exactly one earlier occurrence.
     Returns token ids ``[n, 1 + 2 * length]``; the same seed gives the same rows.
     """
-    _check_tokenizer(tokenizer)
+    checked_tokenizer(tokenizer)
     n, length = integer("n", n, least=1, what="a number of rows"), integer("length", length)
     special = set(tokenizer.all_special_ids)
     choices = torch.tensor([i for i in range(len(tokenizer)) if i not in special])
     if not 1 <= length <= len(choices):
         raise ValueError(f"length is {shown(length)}; a block of different tokens has 1 to {len(choices)} of them")
-    generator = torch.Generator().manual_seed(_seed(seed))
+    generator = torch.Generator().manual_seed(checked_seed(seed))
     block = torch.stack([choices[torch.randperm(len(choices), generator=generator)[:length]] for _ in range(n)])
     bos = torch.full((n, 1), tokenizer.bos_token_id)
     return torch.cat([bos, block, block], dim=1)
 
 
-def _check_tokenizer(tokenizer: Any) -> None:
+def checked_tokenizer(tokenizer: Any) -> None:
+    """Refuse what is no tokenizer."""
     if isinstance(tokenizer, type) or not (callable(tokenizer) and hasattr(tokenizer, "all_special_ids")):
         raise TypeError(f"tokenizer is the one that headgrid.demo() gives with its model, not {shown(tokenizer)}")
 
 
-def _seed(seed: int) -> int:
+def checked_seed(seed: int) -> int:
+    """A seed, of Python's generator and of torch's."""
     return integer("seed", seed, least=-(2**63), below=2**63, what="a seed, a whole number")
 
 
@@ -97,14 +99,14 @@ def name_prompts(
             said twice, and neither of the two is the right one.
         seed: the same seed gives the same prompts; with and without `third` they differ in the giver alone.
     """
-    _check_tokenizer(tokenizer)
-    n, seed = integer("n", n, least=1, what="a number of prompts"), _seed(seed)
+    checked_tokenizer(tokenizer)
+    n, seed = integer("n", n, least=1, what="a number of prompts"), checked_seed(seed)
     unseen, third = flag("unseen", unseen), flag("third", third)
     draw, others = random.Random(seed), random.Random(seed)
     texts, names = [], []
     for _ in range(n):
-        *words, right = random_name_sentence(draw, unseen=unseen).words[:-1]
-        wrong = giver = next(word for word in reversed(words) if word in NAMES)
+        words, right, wrong = drawn_names(draw, unseen=unseen)
+        giver = wrong
         if third:
             giver = others.choice([name for name in NAMES if name not in (right, wrong)])
             last = len(words) - 1 - words[::-1].index(wrong)
@@ -113,3 +115,18 @@ def name_prompts(
         names.append(" ".join((right, wrong, giver)))
     ids = torch.tensor(tokenizer(names, add_special_tokens=False)["input_ids"])
     return NamePrompts(torch.tensor(tokenizer(texts)["input_ids"]), *ids.T)
+
+
+def drawn_names(draw: random.Random, *, unseen: bool, repeated: int | None = None) -> tuple[list[str], str, str]:
+    """The words of a sentence of the name task up to its answer, the name that is said once and the one said twice.
+
+    Args:
+        draw: where it comes from.
+        unseen: whether its pair of names is a held-out one.
+        repeated: which of the two names is said twice, 0 or 1; either by default.
+    """
+    while True:
+        *words, right = random_name_sentence(draw, unseen=unseen).words[:-1]
+        names = [word for word in words if word in NAMES]
+        if repeated is None or names[repeated] == names[-1]:
+            return words, right, names[-1]

@@ -1,0 +1,1 @@
+"""The grouped-query model: how it was trained, and what its card says."""

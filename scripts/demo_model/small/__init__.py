@@ -1,0 +1,1 @@
+"""The model that `headgrid.demo()` gives: how it was trained, and what its card says."""
