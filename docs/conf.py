@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import headgrid
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 project, author, copyright = "headgrid", "The headgrid developers", "The headgrid developers, MIT license"
 version = release = headgrid.__version__
 language = "en"
 
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton", "docs_site.docstrings"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
+extensions += ["docs_site.docstrings", "docs_site.accessible"]
 
 # Markdown and notebooks
 nb_execution_mode = "off"  # they are committed with their outputs, which the tests compare with a run
@@ -50,7 +46,7 @@ html_css_files = ["site.css"]
 html_js_files = [("site.js", {"defer": "defer"})]
 html_extra_path = ["_pages"]
 html_show_sourcelink = html_copy_source = False
-html_favicon = None
+html_favicon = "_static/icon.svg"
 html_theme_options = {"navigation_with_keys": True}
 pygments_style, pygments_dark_style = "a11y-light", "a11y-dark"
 templates_path = ["_templates"]

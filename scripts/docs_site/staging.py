@@ -14,8 +14,10 @@ import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 
-LINK = re.compile(r"(?<!!)\[((?:[^\[\]`]|`[^`]*`)+)\]\((?!\w+:)([^()#\s]*)(#[^()\s]*)?\)")
-"""A link of Markdown to a file: its text, its path, its anchor."""
+LINK = re.compile(
+    r"(?<!\[)`[^`\n]*`|(?<!!)\[((?:[^\[\]`]|`[^`]*`)+)\]\((?!\w+:)([^()#\s]*)(#[^()\s]*)?\)"
+)
+"""A link of Markdown to a file: its text, its path, its anchor; or code within a line, which has none of them."""
 
 
 def pages_of(root: Path) -> dict[str, str]:
@@ -78,7 +80,7 @@ def _turned(root: Path, pages: Mapping[str, str], here: str, path: str) -> str |
 
 def _markdown(text: str, turned: Callable[[str], str | None]) -> str:
     def link(found: re.Match[str]) -> str:
-        shown, path, anchor = found[1], found[2], found[3] or ""
+        shown, path, anchor = found[1], found[2], found[3] or ""  # of code within a line, None
         if not path:
             return found[0]
         there = turned(path)
