@@ -13,7 +13,15 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-LOADED = {"script": "src", "img": "src", "iframe": "src", "link": "href", "source": "src", "video": "src", "audio": "src"}
+LOADED = {
+    "script": "src",
+    "img": "src",
+    "iframe": "src",
+    "link": "href",
+    "source": "src",
+    "video": "src",
+    "audio": "src",
+}
 """What a browser loads without being asked, and the attribute that says from where."""
 NOT_LOADED = ("canonical", "next", "prev", "index", "search", "author", "copyright", "license")
 """Relations of `<link>` that a browser does not load."""

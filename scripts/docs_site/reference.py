@@ -96,7 +96,9 @@ def _annotations(value: Any) -> Iterator[str]:
             if not name.startswith("_"):
                 yield str(kind)
         for name, member in vars(base).items():
-            inner = getattr(member, "fget", None) or getattr(member, "func", None) or getattr(member, "__func__", member)
+            inner = (
+                getattr(member, "fget", None) or getattr(member, "func", None) or getattr(member, "__func__", member)
+            )
             if not name.startswith("_") and callable(inner):
                 yield str(getattr(inspect.unwrap(inner), "__annotations__", {}).get("return", ""))
 

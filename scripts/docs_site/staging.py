@@ -14,9 +14,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 
-LINK = re.compile(
-    r"(?<!\[)`[^`\n]*`|(?<!!)\[((?:[^\[\]`]|`[^`]*`)+)\]\((?!\w+:)([^()#\s]*)(#[^()\s]*)?\)"
-)
+LINK = re.compile(r"(?<!\[)`[^`\n]*`|(?<!!)\[((?:[^\[\]`]|`[^`]*`)+)\]\((?!\w+:)([^()#\s]*)(#[^()\s]*)?\)")
 """A link of Markdown to a file: its text, its path, its anchor; or code within a line, which has none of them."""
 
 

@@ -23,7 +23,9 @@ def test_every_public_name_and_what_it_returns_has_a_place(tmp_path: Path) -> No
         assert f"hg.plots.{name}\n" in pages["plots"]
     for result in ("Attention", "Effect", "Effects", "Edges", "Faithfulness", "CircuitSearch", "HeadSummary", "Scan",
                    "Composition", "Proof", "Cache", "Spectrum", "Slot", "Stack", "Saved", "LayerWeights"):  # fmt: skip
-        assert any(f"autoclass:: {reference.classes()[result].__module__}.{result}\n" in page for page in pages.values())
+        assert any(
+            f"autoclass:: {reference.classes()[result].__module__}.{result}\n" in page for page in pages.values()
+        )
 
 
 def test_what_is_not_for_users_is_there_to_be_left_out() -> None:
@@ -50,4 +52,6 @@ def test_the_page_of_the_gallery_shows_every_grid() -> None:
     shown = (docs / "gallery.md").read_text() + (docs / "index.md").read_text()
     assert all(f'src="grids/{name}.html"' in shown for name in gallery.GRIDS)
     module = ast.parse(inspect.getsource(importlib.import_module("docs_site.gallery")))
-    assert not [node for node in ast.walk(module) if isinstance(node, ast.Constant) and str(node.value).startswith("http")]
+    assert not [
+        node for node in ast.walk(module) if isinstance(node, ast.Constant) and str(node.value).startswith("http")
+    ]

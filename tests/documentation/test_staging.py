@@ -31,10 +31,14 @@ def repository(tmp_path: Path) -> Path:
 
 def test_links_between_pages_lead_to_where_the_pages_stand_in_the_site(repository: Path, tmp_path: Path) -> None:
     staging.stage(repository, tmp_path / "site")
-    read = {path.relative_to(tmp_path / "site").as_posix(): path.read_text() for path in (tmp_path / "site").rglob("*.*")}
+    read = {
+        path.relative_to(tmp_path / "site").as_posix(): path.read_text() for path in (tmp_path / "site").rglob("*.*")
+    }
     assert set(read) == {"index.md", "howto/words.md", "contributing.md", "changelog.md", "tutorial/01_first.ipynb"}
     assert read["index.md"] == "[words](howto/words.md#sets), [help](contributing.md), card (`src/card.md`)"
-    assert "[back](../index.md), [first](../tutorial/01_first.ipynb), [out](https://example.org)" in read["howto/words.md"]
+    assert (
+        "[back](../index.md), [first](../tutorial/01_first.ipynb), [out](https://example.org)" in read["howto/words.md"]
+    )
     assert read["contributing.md"].startswith("[docs](index.md) and `[no](link.md)`")
     assert "x[0](missing.md)" in read["contributing.md"]
     first, second = json.loads(read["tutorial/01_first.ipynb"])["cells"]
