@@ -12,10 +12,10 @@ node_ok = command -v npm >/dev/null 2>&1 && node -e 'process.exit(process.versio
 chromium_ok = { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null 2>&1
 without_node = echo "headgrid: skipped $(1): node 20 or newer is not installed (apt-get install nodejs npm, or https://nodejs.org)"
 
-.PHONY: help demo docs test quick pytest browser hooked vitest check lint format build clean chromium js
+.PHONY: help demo docs test quick pytest browser hooked vitest check lint format build release-check versions clean chromium js
 
 help:  ## this list
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
 demo: $(STAMPS)/demo  ## set up, and open notebooks/01_first_look.ipynb in JupyterLab
 	$(call say,"opening JupyterLab; the address is printed below if no browser opens")
@@ -72,6 +72,12 @@ build: js  ## write what is generated for js/src, and the committed bundle, anew
 hooked: $(STAMPS)/hooked  ## run the tests of HookedTransformer, which have an environment of their own
 	$(call say,"running the tests of HookedTransformer")
 	@.venv-hooked/bin/python -m pytest -q tests/hooked
+
+release-check:  ## build wheel and sdist, check them, and run what they install in a bare environment
+	@sh scripts/release_check.sh $(PYTHON)
+
+versions:  ## run what matters with the oldest and the newest supported packages, in every Python that there is; gigabytes
+	@sh scripts/versions.sh
 
 clean:  ## remove everything that was set up
 	rm -rf .venv .venv-hooked build js/node_modules tests/browser/artifacts .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,4 +1,4 @@
-"""Sphinx's settings for the site that `make docs` builds, with what `scripts/docs_site` lays out. Nothing is executed."""
+"""Sphinx's settings for the site that `make docs` builds, of what `scripts/docs_site` lays out. Nothing is executed."""
 
 from __future__ import annotations
 

@@ -22,9 +22,11 @@ def main() -> None:
 
     model, tokenizer = hg.demo()
     grid = hg.HeadGrid(model, tokenizer, select="l0h1 | l1h2")
-    assert len(grid.masks) == 6 and int(grid.masks["transformer.h.1.attn.c_proj.weight"].sum()) == 24 * 96
+    assert len(grid.masks) == 6
+    assert int(grid.masks["transformer.h.1.attn.c_proj.weight"].sum()) == 24 * 96
     sent = grid.get_state()
-    assert sent["text"]["selection"] == "l0h1 | l1h2" and len(sent["_esm"]) > 100_000, "what a browser is sent"
+    assert sent["text"]["selection"] == "l0h1 | l1h2", "what a browser is sent"
+    assert len(sent["_esm"]) > 100_000, "the bundle"
 
     task = hg.Task.repeated(tokenizer, n=4, length=12)
     assert hg.attention(model, task, "l1h2").score("induction")["l1h2"] > 0.6

@@ -1,4 +1,4 @@
-"""Builds the site: `python -m docs_site FOLDER`. Whatever Sphinx warns of, and any link that leads nowhere, is an error."""
+"""Builds the site: `python -m docs_site FOLDER`. What Sphinx warns of, and any link that leads nowhere, is an error."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 def build(site: Path) -> list[str]:
     """Writes the site into a folder, anew, and says what is wrong with it: nothing, in the end.
 
-    Beside the folder stands `<name>-sources`, with what Sphinx reads: pages that are as they were are not rendered again.
+    Beside the folder stands `<name>-sources`, with what Sphinx reads: pages that are as they were are not read again.
     """
     from sphinx.cmd.build import main as sphinx_build
 

@@ -13,7 +13,7 @@ SECTION = re.compile(r"(Args|Arguments|Returns|Yields|Raises|Attributes|Example|
 
 
 def with_code(lines: list[str]) -> list[str]:
-    """Docstring lines in which what is indented more than the paragraph before it, after a blank line, is a code block.
+    """Docstring lines in which what is indented more than the paragraph before it, after a blank line, is code.
 
     Args:
         lines: of a docstring, the indentation of all taken off. Sections of arguments and what follows stay as they are.

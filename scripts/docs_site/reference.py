@@ -1,7 +1,7 @@
 """The reference: a page for each part of the public interface, from its docstrings, with what its functions return.
 
-What is public is what `headgrid.__all__` names. Beside it stand the objects that one gets from it, found by following the
-annotations of functions, methods and attributes, so that none is forgotten.
+What is public is what `headgrid.__all__` names. Beside it stand the objects that one gets from it, found by following
+the annotations of functions, methods and attributes, so that none is forgotten.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def _annotations(value: Any) -> Iterator[str]:
     for base in value.__mro__:
         if not base.__module__.startswith("headgrid"):
             continue
-        for name, kind in base.__dict__.get("__annotations__", {}).items():
+        for name, kind in inspect.get_annotations(base).items():
             if not name.startswith("_"):
                 yield str(kind)
         for name, member in vars(base).items():
@@ -124,8 +124,9 @@ def write(folder: Path) -> None:
     _write(folder / "index.rst", f"Reference\n=========\n\n{ABOUT}\n\n.. toctree::\n   :maxdepth: 1\n\n{contents}\n")
 
 
-ABOUT = """What ``import headgrid as hg`` gives, and the objects that one gets from it, from their docstrings. A selection can be given
-as text, as a :py:class:`~headgrid.selection.selection.Selection`, as arrays or as pairs, wherever one is asked for."""
+ABOUT = """What ``import headgrid as hg`` gives, and the objects that one gets from it, from their docstrings. Wherever a
+selection is asked for, it can be given as text, as a :py:class:`~headgrid.selection.selection.Selection`, as arrays or
+as pairs."""
 
 
 def _page(title: str, values: list[Any]) -> str:
@@ -138,7 +139,7 @@ def _page(title: str, values: list[Any]) -> str:
 def _name(value: Any) -> str:
     """How users write it, or the bare name of what they do not write."""
     for module in _modules():
-        if getattr(module, value.__name__, None) is value and value.__name__ in module.__all__:
+        if value.__name__ in module.__all__ and getattr(module, value.__name__) is value:
             return f"hg.{module.__name__}.{value.__name__}".replace("hg.headgrid.", "hg.")
     return str(value.__name__)
 

@@ -1,12 +1,13 @@
 """Lays the repository's pages out as the sources of a site, and turns the links between them.
 
-A page of the repository links to its neighbors by paths, which hold in the repository's own tree. `PAGES` says where each
-page stands in the site; a link to a page is turned into the path there, and one to a file that is no page (a model card, a
-source) into plain text, because the site does not have it. A link to what is not in the repository is an error.
+A page of the repository links to its neighbors by paths, which hold in the repository's own tree. `pages_of` says where
+each page stands in the site; a link to a page is turned into the path there, and one to a file that is no page (a model
+card, a source) into plain text, because the site does not have it. A link to what is not in the repository is an error.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -46,7 +47,7 @@ def stage(root: Path, sources: Path) -> None:
     for here, there in pages.items():
         text = (root / here).read_text(encoding="utf-8")
         turned = _notebook if here.endswith(".ipynb") else _markdown
-        _write(sources / there, turned(text, lambda path, here=here: _turned(root, pages, here, path)))
+        _write(sources / there, turned(text, functools.partial(_turned, root, pages, here)))
     for name in ("conf.py", "_static", "_templates"):
         if (root / "docs" / name).is_dir():
             shutil.copytree(root / "docs" / name, sources / name, dirs_exist_ok=True)

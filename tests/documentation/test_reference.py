@@ -35,8 +35,8 @@ def test_what_is_not_for_users_is_there_to_be_left_out() -> None:
 
 
 def test_indented_lines_are_code_and_sections_are_left_alone() -> None:
-    lines = ["What it is:", "", "    grid = f(1)", "", "    grid.x", "", "    table [rows, cols", "", "After.", "", "Args:", "    x: a",
-             "", "        - one"]  # fmt: skip
+    text = "What it is:||    grid = f(1)||    grid.x||    table [rows, cols||After.||Args:|    x: a||        - one"
+    lines = text.split("|")
     found = docstrings.with_code(lines)
     assert found[2:5] == [".. code-block:: text", "", "    grid = f(1)"]
     assert found[-5:] == lines[-5:]
