@@ -16,7 +16,7 @@ def with_code(lines: list[str]) -> list[str]:
     """Docstring lines in which what is indented more than the paragraph before it, after a blank line, is code.
 
     Args:
-        lines: of a docstring, the indentation of all taken off. Sections of arguments and what follows stay as they are.
+        lines: of a docstring, less the indentation of all. Sections of arguments, and what follows, stay.
     """
     found: list[str] = []
     inside, blank = False, True

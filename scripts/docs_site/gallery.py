@@ -17,8 +17,8 @@ IOI = {
     "name mover": "l9h[6,9] | l10h0",
     "negative name mover": "l10h7 | l11h10",
 }
-"""The heads of the circuit for indirect objects in GPT-2 small, by their roles, as in figure 2 of Wang et al. 2022; less
-the backup heads, which act only when others are ablated."""
+"""The heads of the circuit for indirect objects in GPT-2 small, by their roles, as in figure 2 of Wang et al. 2022;
+less the backup heads, which act only when others are ablated."""
 
 COLORS = ("#0072b2", "#56b4e9", "#009e73", "#e69f00", "#d55e00", "#cc79a7")
 

@@ -124,9 +124,10 @@ def write(folder: Path) -> None:
     _write(folder / "index.rst", f"Reference\n=========\n\n{ABOUT}\n\n.. toctree::\n   :maxdepth: 1\n\n{contents}\n")
 
 
-ABOUT = """What ``import headgrid as hg`` gives, and the objects that one gets from it, from their docstrings. Wherever a
-selection is asked for, it can be given as text, as a :py:class:`~headgrid.selection.selection.Selection`, as arrays or
-as pairs."""
+ABOUT = """What ``import headgrid as hg`` gives, and the objects that one gets from it, from their docstrings.
+
+Wherever a selection is asked for, it can be given as text, as a
+:py:class:`~headgrid.selection.selection.Selection`, as arrays or as pairs."""
 
 
 def _page(title: str, values: list[Any]) -> str:
