@@ -9,7 +9,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import BrowserContext, FrameLocator, Page, expect
+from playwright.sync_api import BrowserContext, FrameLocator, Page, Request, expect
 
 from .axe import needs_axe, violations
 from .serving import ARTIFACTS
@@ -51,16 +51,18 @@ def address(site: Path) -> Iterator[str]:
         server.shutdown()
 
 
+def _left(request: Request) -> bool:
+    """Whether what was asked for was not waited for, because the next page was opened."""
+    return request.failure == "net::ERR_ABORTED"
+
+
 @pytest.fixture
 def page(context: BrowserContext) -> Iterator[Page]:
     """A page that fails the test with any error of its own."""
     opened, faults = context.new_page(), list[str]()
     opened.on("pageerror", lambda error: faults.append(str(error)))
     opened.on("console", lambda said: faults.append(said.text) if said.type == "error" else None)
-    # what is left while a frame reads its own bundle is no fault
-    opened.on(
-        "requestfailed", lambda request: request.url.startswith("blob:") or faults.append(f"{request.url} failed")
-    )
+    opened.on("requestfailed", lambda request: _left(request) or faults.append(f"{request.url}: {request.failure}"))
     yield opened
     opened.close()
     assert faults == []
