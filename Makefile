@@ -12,14 +12,18 @@ node_ok = command -v npm >/dev/null 2>&1 && node -e 'process.exit(process.versio
 chromium_ok = { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null 2>&1
 without_node = echo "headgrid: skipped $(1): node 20 or newer is not installed (apt-get install nodejs npm, or https://nodejs.org)"
 
-.PHONY: help demo test quick pytest browser hooked vitest check lint format build clean chromium js
+.PHONY: help demo docs test quick pytest browser hooked vitest check lint format build release-check versions clean chromium js
 
 help:  ## this list
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
 demo: $(STAMPS)/demo  ## set up, and open notebooks/01_first_look.ipynb in JupyterLab
 	$(call say,"opening JupyterLab; the address is printed below if no browser opens")
 	@sh scripts/lab.sh $(BIN)/jupyter
+
+docs: $(STAMPS)/docs  ## build the documentation as a site, into build/site; it needs no network
+	$(call say,"building the documentation")
+	@PYTHONPATH=scripts $(BIN)/python -m docs_site build/site
 
 # the browser's tests wait more than they compute: they run beside the others, and are printed after them
 test: $(STAMPS)/test $(STAMPS)/hooked chromium js  ## set up, and run every check and test, real browser included
@@ -69,8 +73,14 @@ hooked: $(STAMPS)/hooked  ## run the tests of HookedTransformer, which have an e
 	$(call say,"running the tests of HookedTransformer")
 	@.venv-hooked/bin/python -m pytest -q tests/hooked
 
+release-check:  ## build wheel and sdist, check them, and run what they install in a bare environment
+	@sh scripts/release_check.sh $(PYTHON)
+
+versions:  ## run what matters with the oldest and the newest supported packages, in every Python that there is; gigabytes
+	@sh scripts/versions.sh
+
 clean:  ## remove everything that was set up
-	rm -rf .venv .venv-hooked js/node_modules tests/browser/artifacts .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-hooked build js/node_modules tests/browser/artifacts .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 js: js/node_modules/.stamp
 
@@ -90,7 +100,7 @@ chromium:
 	  echo "headgrid: Chromium could not be installed, so the browser tests will fail: run 'sudo apt-get install chromium'"; \
 	fi
 
-$(STAMPS)/demo $(STAMPS)/test: pyproject.toml constraints.txt
+$(STAMPS)/demo $(STAMPS)/docs $(STAMPS)/test: pyproject.toml constraints.txt
 	@sh scripts/setup.sh $(PYTHON) $(notdir $@)
 
 $(STAMPS)/hooked: scripts/hooked.sh tests/hooked/requirements.txt $(STAMPS)/test

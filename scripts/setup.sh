@@ -21,4 +21,4 @@ mkdir -p .venv/share/jupyter/lab/settings .venv/stamps
 echo '{"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}' \
   >.venv/share/jupyter/lab/settings/overrides.json
 touch ".venv/stamps/$extra"
-[ "$extra" = demo ] || touch .venv/stamps/demo # the test packages include those of the demo
+[ "$extra" != test ] || touch .venv/stamps/demo .venv/stamps/docs # the test packages include those of both

@@ -738,6 +738,65 @@ def test_compatibility_mode_changes_what_the_shipped_model_computes() -> None:
     assert round(second_copy(changed), 2) == 0.62
 
 
+# ---- other libraries in the same notebook
+
+
+def loss_of_second_copy(logits: torch.Tensor, ids: torch.Tensor) -> float:
+    log_p = logits.log_softmax(-1)[:, :-1].gather(-1, ids[:, 1:, None])
+    return -float(log_p[:, ids.shape[1] // 2 :].mean())
+
+
+def test_a_slice_after_the_projection_is_no_head() -> None:
+    """nnsight's documented ablation, and the one that `Selection.code` writes, beside a hook of the model's own."""
+    NNsight = pytest.importorskip("nnsight", reason="nnsight is not installed: pip install nnsight").NNsight
+    model, tokenizer = hg.demo()
+    ids = repeated_tokens(tokenizer, n=4, length=12)
+
+    def without_columns(module: torch.nn.Module, args: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        return (args[0].clone().index_fill_(-1, torch.arange(48, 72), 0),)
+
+    with torch.no_grad():
+        whole = model(ids).logits
+        hook = model.transformer.h[1].attn.c_proj.register_forward_pre_hook(without_columns)
+        right = model(ids).logits
+        hook.remove()
+    wrapped = NNsight(hg.demo()[0])
+    with torch.no_grad():
+        with wrapped.trace(ids):
+            wrapped.transformer.h[1].attn.output[0][:, :, 48:72] = 0
+            after = wrapped.output.logits.save()
+        with wrapped.trace(ids):
+            x = wrapped.transformer.h[1].attn.c_proj.input.clone()
+            x[..., 48:72] = 0
+            wrapped.transformer.h[1].attn.c_proj.input = x
+            before = wrapped.output.logits.save()
+    torch.testing.assert_close(before, right)
+    found = [round(loss_of_second_copy(logits, ids), 1) for logits in (whole, right, after)]
+    assert found == [0.8, 6.1, 0.7]
+
+
+def test_sdpa_returns_no_attentions_and_attention_has_them() -> None:
+    model, tokenizer = hg.demo()
+    ids = repeated_tokens(tokenizer, n=2, length=6)
+    with torch.no_grad():
+        theirs = model(ids, output_attentions=True).attentions
+        model.set_attn_implementation("sdpa")
+        assert model(ids, output_attentions=True).attentions == ()
+    ours = hg.attention(model, hg.Task(tokenizer, ids), "l0h3 | l1h2").pattern
+    torch.testing.assert_close(ours["l1h2"], theirs[1][:, 2])
+    torch.testing.assert_close(ours["l0h3"], theirs[0][:, 3])
+
+
+def test_a_bridge_renames_the_parameters_of_the_model_that_it_is_put_around() -> None:
+    model = hg.demo()[0]
+    before = {name for name, _ in model.named_parameters()}
+    masks = hg.dissect(model).select("l1").masks()
+    bridged(model)
+    after = {name for name, _ in model.named_parameters()}
+    assert masks.keys() <= before
+    assert not masks.keys() & after
+
+
 # ---- the page and its tests
 
 
