@@ -8,7 +8,7 @@ from typing import Any
 import transformers
 
 import headgrid as hg
-from headgrid.demo import FOLDER
+from headgrid.demo import FOLDER, folder_of
 from headgrid.library import PublishedCircuit
 
 
@@ -38,6 +38,8 @@ CONFIGS: dict[str, Any] = {
     "huggyllama/llama-7b": lambda: llama(32, 32, 4096, 11008),
     "meta-llama/Llama-2-13b-hf": lambda: llama(40, 40, 5120, 13824),
     "headgrid.demo()": lambda: transformers.AutoConfig.from_pretrained(FOLDER),
+    'headgrid.demo("names")': lambda: transformers.AutoConfig.from_pretrained(folder_of("names")),
+    'headgrid.demo("gqa")': lambda: transformers.AutoConfig.from_pretrained(folder_of("gqa")),
 }  # fmt: skip
 """The first name of a published model -> its config, written down here and not read from the library."""
 

@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import tomllib
-from pathlib import Path
 
 import headgrid as hg
 
@@ -31,10 +29,3 @@ def test_the_public_names_are_few_and_exist() -> None:
     assert len(hg.__all__) <= 28
     assert all(hasattr(hg, name) for name in hg.__all__)
     assert all(getattr(hg, name).__doc__ for name in hg.__all__)
-
-
-def test_the_version_is_that_of_the_project_and_of_its_citation() -> None:
-    root = Path(__file__).parent.parent
-    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
-    assert hg.__version__ == project["version"]
-    assert f"\nversion: {hg.__version__}\n" in (root / "CITATION.cff").read_text()

@@ -8,19 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import headgrid as hg
-
-IOI = {
-    "previous token": "l2h2 | l4h11",
-    "duplicate token": "l0h[1,10] | l3h0",
-    "induction": "l5h5 | l6h9",
-    "S-inhibition": "l7h[3,9] | l8h[6,10]",
-    "name mover": "l9h[6,9] | l10h0",
-    "negative name mover": "l10h7 | l11h10",
-}
-"""The heads of the circuit for indirect objects in GPT-2 small, by their roles, as in figure 2 of Wang et al. 2022;
-less the backup heads, which act only when others are ablated."""
-
-COLORS = ("#0072b2", "#56b4e9", "#009e73", "#e69f00", "#d55e00", "#cc79a7")
+from headgrid.library import prompts
 
 
 def start() -> hg.HeadGrid:
@@ -60,10 +48,15 @@ def ioi() -> hg.HeadGrid:
     """GPT-2 small's shape, without weights: the heads of the circuit for indirect objects as saved selections."""
     from transformers import GPT2Config
 
-    grid = hg.HeadGrid(GPT2Config(), select=" | ".join(IOI.values()))
-    for (role, heads), color in zip(IOI.items(), COLORS, strict=True):
-        grid.saved[role] = heads
-        grid.saved.color(role, color)
+    return hg.library["ioi"].open(GPT2Config())
+
+
+def marking() -> hg.HeadGrid:
+    """The model that marks the name that is repeated, on prompts of its task, colored by what each head does."""
+    model, tokenizer = hg.demo("names")
+    task = prompts.marked_names(tokenizer, 8, 0)
+    grid = hg.library["demo-duplicate-marking"].open(model, tokenizer, task=task)
+    grid.color_by("effect")
     return grid
 
 
@@ -78,7 +71,14 @@ def large() -> hg.HeadGrid:
     return hg.HeadGrid(config, select="l40-60h[3,17,64] | l100h*")
 
 
-GRIDS = {"start": start, "induction": induction, "names": names, "ioi-gpt2-small": ioi, "405b": large}
+GRIDS = {
+    "start": start,
+    "induction": induction,
+    "names": names,
+    "marking": marking,
+    "ioi-gpt2-small": ioi,
+    "405b": large,
+}
 """Each page's name, and what makes its grid."""
 
 

@@ -60,6 +60,8 @@ def public() -> Iterator[Any]:
             value = getattr(module, name)
             if inspect.isclass(value) or inspect.isroutine(value):
                 yield value
+            elif type(value).__module__.startswith("headgrid."):
+                yield type(value)  # an object of headgrid, such as the library, has what its class has
 
 
 @functools.cache

@@ -292,7 +292,7 @@ def test_the_panel_looks_the_same_on_a_bare_page_and_on_one_of_nbconvert(
 def test_the_panel_looks_the_same_in_jupyterlab_and_on_a_bare_page(
     grid: hg.HeadGrid, open_notebook: Open, open_text: Callable[..., Page]
 ) -> None:
-    made = "grid = hg.HeadGrid(*hg.demo(), select='l0h1')\ngrid.color_by('copying_score')\ngrid"
+    made = "grid = hg.HeadGrid(*hg.demo(), select='l0h1')\ngrid.task = None\ngrid.color_by('copying_score')\ngrid"
     notebook = open_notebook("styles", [SET_UP, made])
     try:
         fonts = notebook.page.evaluate(

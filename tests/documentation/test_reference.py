@@ -18,7 +18,9 @@ def test_every_public_name_and_what_it_returns_has_a_place(tmp_path: Path) -> No
     for name in hg.__all__:
         value = getattr(hg, name)
         if not inspect.ismodule(value):
-            assert f"hg.{name}\n" in pages[reference.page_of(value)]
+            named = f"hg.{name}" if inspect.isclass(value) or inspect.isroutine(value) else type(value).__name__
+            what = value if named == f"hg.{name}" else type(value)
+            assert f"{named}\n" in pages[reference.page_of(what)]
     for name in hg.plots.__all__:
         assert f"hg.plots.{name}\n" in pages["plots"]
     for result in ("Attention", "Effect", "Effects", "Edges", "Faithfulness", "CircuitSearch", "HeadSummary", "Scan",

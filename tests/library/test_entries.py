@@ -78,13 +78,16 @@ PAIRS: dict[str, dict[str, list[tuple[int, int]]]] = {
     },
     "demo-induction": {"previous token": [(0, 1)], "induction": [(1, 2)]},
     "demo-names": {"mover": [(1, 2)], "suppressor": [(1, 0), (1, 1), (1, 3)]},
+    "demo-duplicate-marking": {"previous token": [(0, 0)], "marker": [(1, 0)], "reader": [(2, 0)]},
+    "demo-induction-grouped": {"previous token": [(0, 1)], "induction": [(1, 5)]},
 }  # fmt: skip
 """Circuit -> role -> (layer, head), in the order of the sources; -1 is the MLP. Not read from the entries."""
 
 
 def test_there_are_at_least_twelve_published_circuits_and_those_of_the_shipped_models() -> None:
     assert len([one for one in CIRCUITS if one.shipped is None]) >= 12
-    assert {one.name for one in CIRCUITS if one.shipped} == {"demo-induction", "demo-names"}
+    shipped = {"demo-induction", "demo-names", "demo-duplicate-marking", "demo-induction-grouped"}
+    assert {one.name for one in CIRCUITS if one.shipped} == shipped
     assert set(PAIRS) == set(hg.library)
 
 

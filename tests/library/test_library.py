@@ -35,7 +35,7 @@ def test_the_circuits_of_a_models_shape_are_found() -> None:
 
 
 def test_a_word_finds_circuits_in_what_is_known_of_them() -> None:
-    assert [one.name for one in hg.library.search("S-INHIBITION")] == ["ioi"]
+    assert [one.name for one in hg.library.search("S-INHIBITION")] == ["ioi", "demo-duplicate-marking"]
     assert "ioi" in [one.name for one in hg.library.search("2211.00593")]
     assert hg.library.search("zebra") == []
     with pytest.raises(TypeError, match="word is a text, not 3"):

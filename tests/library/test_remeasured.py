@@ -60,6 +60,20 @@ def test_the_induction_circuit_of_the_shipped_model_is_confirmed_beside_every_ot
     assert found.verdict.startswith("Confirmed on the weights that it was found in: the circuit alone does the task")
 
 
+@pytest.mark.parametrize("name", ["demo-duplicate-marking", "demo-induction-grouped"])
+def test_the_circuits_of_the_other_shipped_models_are_confirmed_beside_random_ones(name: str) -> None:
+    circuit = hg.library[name]
+    assert circuit.shipped
+    found = circuit.retest(*circuit.shipped(), n=16, controls=15)
+    assert (found.weights, found.holds) == ("shipped", True), found
+    assert found.faithfulness is not None
+    assert 0.9 < float(found.faithfulness) < 1.1
+    assert found.faithfulness.controls.max() < 0.1
+    for role in circuit.roles:
+        assert abs(found.roles[role]["mean"].mean) > 3
+        assert found.roles[role]["mean"].beyond == 1
+
+
 def test_the_name_circuit_of_the_shipped_model_is_all_of_a_layer_so_chance_is_asked_of_its_roles() -> None:
     found = retested("demo-names")
     assert (found.weights, found.holds) == ("shipped", None)

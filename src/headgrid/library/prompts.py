@@ -13,6 +13,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
+from headgrid.demo.marked_names import marked_name_prompts
 from headgrid.experiments.task import Task
 from headgrid.utils import arguments
 
@@ -185,6 +186,14 @@ def induction(tokenizer: Any, n: int, seed: int) -> Task:
 def names(tokenizer: Any, n: int, seed: int) -> Task:
     """The name task of the models that ship with headgrid, as `Task.names` has it."""
     return Task.names(tokenizer, n, seed=seed)
+
+
+def marked_names(tokenizer: Any, n: int, seed: int) -> Task:
+    """The name task of the shipped model "names"; corrupted by a third name at the first mention."""
+    clean, control = (marked_name_prompts(tokenizer, n, third=third, seed=seed) for third in (None, "first"))
+    return Task(
+        tokenizer, clean.ids, answers=clean.right, wrong=clean.wrong, corrupted=control.ids, name="marked names"
+    )
 
 
 # ---- words of a tokenizer

@@ -5,6 +5,8 @@ A circuit of another shipped model is one more entry: its shape, its card, and i
 
 from __future__ import annotations
 
+from functools import partial
+
 from headgrid.demo import demo
 from headgrid.library import prompts
 from headgrid.library.facts import CircuitCitation, CircuitPrompt, CircuitRole, ModelShape
@@ -58,4 +60,54 @@ NAMES = PublishedCircuit(
     'probability of the answer, and not in the logit difference: Task.names(tokenizer, metric="prob").',
 )
 
-ENTRIES = (INDUCTION, NAMES)
+MARKING = PublishedCircuit(
+    name="demo-duplicate-marking",
+    title="Marking of the name that is repeated",
+    models=('headgrid.demo("names")',),
+    shape=ModelShape("gpt2", 3, 4, 4, 96, 24, 96, "standard"),
+    roles={
+        "previous token": CircuitRole("l0h0", "Writes at each token which token came before it."),
+        "marker": CircuitRole(
+            "l1h0",
+            "At a name that was said before, attends to what followed it then, and writes against the name; at a new "
+            "name attends to itself, and writes for it.",
+        ),
+        "reader": CircuitRole(
+            "l2h0", "At the end, attends to every name alike, and copies what the marker wrote there."
+        ),
+    },
+    edges=(("previous token", "marker.k"), ("marker", "reader.v")),
+    citation=CircuitCitation("headgrid", 2026, 'The card of the model "names"', "src/headgrid/demo/names/README.md"),
+    sources=("src/headgrid/demo/names/README.md",),
+    disagreements=(
+        "This is not S-inhibition, as Wang et al. 2022 have it: no head keeps the reader away from a name, and nothing "
+        "reaches its query.",
+    ),
+    example=CircuitPrompt("when mary and john went to the store , john gave a drink to", " mary"),
+    task=prompts.marked_names,
+    over_corrupted=True,
+    shipped=partial(demo, "names"),
+    note="Ablated heads get their mean over prompts with a third name at the first mention, in which none is said "
+    "twice: a mean over prompts that all repeat a name keeps the mark.",
+)
+
+GROUPED = PublishedCircuit(
+    name="demo-induction-grouped",
+    title="Induction under grouped-query attention",
+    models=('headgrid.demo("gqa")',),
+    shape=ModelShape("llama", 2, 8, 2, 96, 24, 1, "rotary"),
+    roles={
+        "previous token": CircuitRole("l0h1", "Attends to the token before, and writes which it was."),
+        "induction": CircuitRole(
+            "l1h5", "Attends to what followed the same token before; its three siblings read the same keys, and do not."
+        ),
+    },
+    edges=(("previous token", "induction.k"),),
+    citation=CircuitCitation("headgrid", 2026, 'The card of the model "gqa"', "src/headgrid/demo/gqa/README.md"),
+    sources=("src/headgrid/demo/gqa/README.md",),
+    example=CircuitPrompt("Random tokens, and the same tokens again"),
+    task=prompts.induction,
+    shipped=partial(demo, "gqa"),
+)
+
+ENTRIES = (INDUCTION, NAMES, MARKING, GROUPED)

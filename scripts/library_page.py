@@ -1,15 +1,8 @@
-"""Pages about the library of circuits: `docs/library.md`, and grids of some circuits as pages that work offline.
-
-python scripts/library_pages.py                 # writes docs/library.md
-python scripts/library_pages.py FOLDER          # writes the gallery into a folder, which is made if need be
-"""
+"""The page about the library of circuits: `python scripts/library_page.py` writes `docs/library.md`."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 import headgrid as hg
 from headgrid.library import PublishedCircuit
@@ -19,7 +12,7 @@ PAGE = Path(__file__).parent.parent / "docs" / "library.md"
 HEAD = """\
 # The library of circuits
 
-Written by `python scripts/library_pages.py` from the entries in `src/headgrid/library/entries`. They are facts and
+Written by `python scripts/library_page.py` from the entries in `src/headgrid/library/entries`. They are facts and
 indices, each with the address at which it was checked; no weights, and nobody's files.
 
 ```python
@@ -38,30 +31,6 @@ be the published ones.
 | name | circuit | model | heads | published | re-tested |
 |---|---|---|---:|---|---|
 """
-
-OPENED: dict[str, Callable[[], tuple[Any, Any]]] = {
-    "ioi": lambda: (gpt2_small(), None),
-    "greater-than": lambda: (gpt2_small(), None),
-    "docstring": lambda: (attention_only(), None),
-    "demo-induction": hg.demo,
-    "demo-names": hg.demo,
-}
-"""The circuits of the gallery, each with what it is opened on: a config, or a model and its tokenizer."""
-
-
-def gpt2_small() -> Any:
-    """The config of GPT-2 small, which transformers has by default."""
-    from transformers import GPT2Config
-
-    return GPT2Config()
-
-
-def attention_only() -> Any:
-    """The settings of the attention-only model, as TransformerLens writes them."""
-    return {
-        "n_layers": 4, "n_heads": 8, "d_model": 512, "d_head": 64, "n_ctx": 1024, "d_vocab": 48262, "attn_only": True,
-        "normalization_type": "LN", "positional_embedding_type": "standard",
-    }  # fmt: skip
 
 
 def page() -> str:
@@ -119,23 +88,5 @@ def escaped(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-def gallery(folder: Path, names: Iterable[str] = OPENED) -> list[Path]:
-    """Write a page for each circuit of the gallery, or for some of them.
-
-    Returns:
-        The files.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    for name in names:
-        path = folder / f"{name}.html"
-        hg.library[name].open(*OPENED[name]()).to_html(path)
-        written.append(path)
-    return written
-
-
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        print(*gallery(Path(sys.argv[1])), sep="\n")
-    else:
-        PAGE.write_text(page(), encoding="utf-8")
+    PAGE.write_text(page(), encoding="utf-8")
