@@ -4,7 +4,7 @@ import type { Palette } from "../dom/theme";
 import { has } from "../model/bits";
 import type { CellValues } from "../model/cell_values";
 import type { Cells } from "../model/cells";
-import { short } from "../model/numbers";
+import { inDigits } from "../model/numbers";
 import { WRITTEN } from "../model/style";
 import type { Rect } from "./geometry";
 import { LEAST_PATTERN } from "./patterns";
@@ -50,7 +50,7 @@ export function paintValues(
     const isCovered = geometry.cell >= LEAST_PATTERN && !!patterns?.of.has(n);
     if (isCovered && n !== best) return;
     context.font = n === best ? `bold ${font}` : font;
-    const text = short(cellValues.values[n]!, DIGITS);
+    const text = inDigits(cellValues.values[n]!, DIGITS);
     const wide = context.measureText(text).width + WRITTEN.padding;
     const level = levelOf(cellValues.values[n]!, cellValues);
     if (wide <= rect.width) {

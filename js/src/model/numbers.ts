@@ -6,7 +6,12 @@ export function thousands(value: number): string {
 }
 
 /** Three digits: "4.21", "0.0120", "−1.2e−5", "12,345"; a dash for what is not a number. `short` in `widget/compute/to_wire.py` is the same. */
-export function short(value: number, digits = 3): string {
+export function short(value: number): string {
+  return inDigits(value, 3);
+}
+
+/** The same with so many digits, where there is less room. */
+export function inDigits(value: number, digits: number): string {
   if (!Number.isFinite(value)) return "–";
   const size = Math.abs(value);
   const text =

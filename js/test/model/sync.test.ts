@@ -266,7 +266,7 @@ describe("the state that crosses", () => {
     const host = hostOf();
     const life = new AbortController();
     new Sync(host).follow(life.signal, () => {});
-    expect(host.listening).toBe(24);
+    expect(host.listening).toBe(25);
     life.abort();
     expect(host.listening).toBe(0);
   });
