@@ -43,8 +43,8 @@ export interface Frame {
 export const ROOMY_WIDTH = 860;
 /** The width below which rows break. */
 export const TIGHT_WIDTH = 500;
-/** Below this width the row of the threshold has two lines. */
-const SLIM_WIDTH = 310;
+/** Where what lies under the grid is narrower than this, the menus and the threshold have two lines each. */
+const SLIM_WIDTH = 325;
 
 export function makeFrame(parts: FrameParts): Frame {
   const { name, badge, notice, start, inspector, prompt } = parts;
@@ -76,7 +76,7 @@ export function makeFrame(parts: FrameParts): Frame {
       element.classList.toggle("hg-wide", wide);
       element.classList.toggle("hg-roomy", width >= ROOMY_WIDTH);
       element.classList.toggle("hg-tight", width < TIGHT_WIDTH);
-      element.classList.toggle("hg-slim", width < SLIM_WIDTH);
+      element.classList.toggle("hg-slim", room < SLIM_WIDTH);
       element.style.setProperty("--hg-width", `${width}px`);
       element.style.setProperty("--hg-room", `${room}px`);
     },
