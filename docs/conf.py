@@ -35,6 +35,8 @@ napoleon_attr_annotations = False  # shapes such as "*axes" would be read as emp
 nitpick_ignore_regex = [
     # types of other libraries: their pages are on other hosts, and a build asks nobody
     ("py:.*", r"(?!headgrid)(?!.*\bheadgrid\b).*"),
+    # what crosses to the browser, and a variable of types
+    ("py:class", r"headgrid\.(widget\.wire\.schema\.\w+|course\.sealing\.T)"),
     # how what one is given was made
     ("py:class", r"headgrid\.(hooks\.(taps\.Tap|cache\.Recording)|widget\.state\.(cells\.Cells|saved\._Item))"),
 ]

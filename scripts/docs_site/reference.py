@@ -35,7 +35,7 @@ NOT_ANNOTATED = ("LayerWeights", "Saved")
 
 NOT_FOR_USERS: Mapping[str, str] = {
     "Cache": "begin, keep, find, places",
-    "HeadGrid": "set_state, close",
+    "HeadGrid": "set_state, close, ask, open",
     "Saved": "state, put, drop, tint, take_over, wire",
 }
 """Methods that other modules of headgrid call."""
