@@ -14,8 +14,11 @@ OTHER = "when mary and john went to the store , mary gave a drink to"
 
 
 def watched(model: Any = None, tokenizer: Any = None, **given: Any) -> hg.HeadGrid:
-    """A grid that somebody looks at, of the shipped model by default."""
+    """A grid that somebody looks at, of the shipped model by default; it opens plain."""
     grid = hg.HeadGrid(*(hg.demo() if model is None else (model, tokenizer)), **given)
+    grid.color_by(None)
+    if grid.task is None:
+        grid.task = None
     grid.set_state({"_view_count": 1})
     return grid
 

@@ -28,12 +28,12 @@ ORDER = {
         library course
         __init__
     """,
-    "headgrid.utils": "__init__ / arguments byte_cache frozen offloaded warning / files",
+    "headgrid.utils": "__init__ / arguments byte_cache frames frozen offloaded warning / files",
     "headgrid.anatomy": "__init__ / roles / slots / stacks / anatomy / names",
     "headgrid.linalg": "__init__ / triangles outliers / svd / factored",
     "headgrid.selection": """
-        __init__ / words / lexer notations parts / masks printer union / activations expression suggestions / entries
-        parser / code completion points / indices / selection / preview
+        __init__ / words / lexer notations parts / masks pieces printer union / activations expression suggestions /
+        entries parser / code completion points / indices / selection / preview
     """,
     "headgrid.models": """
         family vocabulary scaling proven configs / families binding adapters / detect / huggingface / lens wrappers
@@ -82,7 +82,7 @@ ORDER = {
     "headgrid.library": "facts / diff prompts remeasured / published / entries / __init__",
     "headgrid.library.entries": "gpt2_small larger shipped / small / __init__",
     "headgrid.course": """
-        pieces sealing notebook / mistakes result / kinds registry / asked report / exercise collecting / prediction /
+        sealing notebook / mistakes result / kinds registry / asked report / exercise collecting / prediction /
         __init__
     """,
     "headgrid.demo": "name_task shipped / prompts / marked_names / __init__",

@@ -15,6 +15,8 @@ ALLOWED = {
     "_replace": "of a named tuple: public, and named so that it is no field",
     "_getframe": "of sys: what tells the line that a warning is about",
     "_C": "of torch: mode stacks and dispatch keys have no public name",
+    "_len_torch_function_stack": "of torch, likewise",
+    "_get_function_stack_at": "of torch, likewise",
     "_version": "of a torch tensor: the counter of its changes in place has no public name",
     "_base": "of a torch tensor: what it is a view of",
     "_modules": "of a torch module: `children` leaves out those that are there twice, and gives no place to write to",

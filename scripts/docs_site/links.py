@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -77,9 +76,3 @@ def _fault(site: Path, page: Path, link: str, read: functools._lru_cache_wrapper
     if parts.fragment and unquote(parts.fragment) not in read(target).anchors:
         return "the page has no such anchor"
     return None
-
-
-def hosts(site: Path) -> Iterator[str]:
-    """The addresses on other hosts that a reader may click."""
-    for page in sorted(site.rglob("*.html")):
-        yield from (link for link in Links(page).links if urlsplit(link).netloc)

@@ -14,12 +14,12 @@ from grids import LLAMA
 
 from headgrid.course.kinds import SelectionKind
 from headgrid.course.mistakes import LAYER, NONE, NUMBER, ORIGIN, SHARED, SIBLING, SIDE, SWAPPED, TOO_MANY, listed
-from headgrid.course.pieces import Allow
+from headgrid.selection.pieces import PieceKind
 
 ANATOMY = tiny.anatomy(LLAMA)
 
 
-def graded(given: str, right: str, allow: Allow = "heads") -> tuple[float, str]:
+def graded(given: str, right: str, allow: PieceKind = "heads") -> tuple[float, str]:
     kind = SelectionKind(ANATOMY, allow)
     grade = kind.grade(kind.read(given), kind.right(right))
     return grade.score, grade.feedback
@@ -81,7 +81,7 @@ WORDS = [f"l{layer}h{head}" for layer in range(3) for head in range(6)]
 
 @pytest.mark.parametrize("right", ["l1h2", "l0h4 | l2h3"])
 @pytest.mark.parametrize("allow", ["heads", "anything"])
-def test_no_feedback_has_a_word_of_the_answer(right: str, allow: Allow) -> None:
+def test_no_feedback_has_a_word_of_the_answer(right: str, allow: PieceKind) -> None:
     one = [*WORDS, *(f"l{n} mlp" for n in range(3)), *(f"{word}.q" for word in WORDS), "embed", "full", "l1 ln1"]
     tries = one + [f"{a} | {b}" for a, b in combinations(WORDS, 2)]
     kind = SelectionKind(ANATOMY, allow)

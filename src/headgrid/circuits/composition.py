@@ -27,7 +27,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from importlib import import_module
 from math import sqrt
 from typing import TYPE_CHECKING, Any
 
@@ -45,9 +44,12 @@ from headgrid.selection.selection import Selectable
 from headgrid.torch_state import shielded
 from headgrid.utils import arguments
 from headgrid.utils.arguments import integer, items, one_of, shown
+from headgrid.utils.frames import dataframe
 from headgrid.weights import Weights
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from headgrid.experiments.composed import ComposedEdges
     from headgrid.experiments.task import Task
 
@@ -187,16 +189,12 @@ class Composition:
 
         return composition_edges(self, model, task, n, **options)
 
-    def to_dataframe(self) -> Any:
+    def to_dataframe(self) -> pd.DataFrame:
         """A row for each pair with a score: kind, source and target (`l0h1`), their layers and heads, value, z.
 
         Raises:
             ImportError: when pandas is not installed.
         """
-        try:
-            pandas = import_module("pandas")
-        except ImportError:
-            raise ImportError("to_dataframe needs pandas: pip install pandas, or use .top() for a list") from None
         columns = (
             "kind",
             "source",
@@ -212,7 +210,7 @@ class Composition:
             (one.kind, self._name(one.source), self._name(one.target), *one.source, *one.target, one.value, one.z)
             for one in self._pairs(KINDS, None)
         ]
-        return pandas.DataFrame(rows, columns=columns)
+        return dataframe(rows, columns)
 
     def _pairs(
         self, kinds: Iterable[str], least: float | None, at: int | None = None, n: int | None = None

@@ -19,6 +19,7 @@ from headgrid.linalg.factored import FactoredMatrix
 from headgrid.torch_state import shielded
 from headgrid.utils import arguments
 from headgrid.utils.arguments import some_of
+from headgrid.utils.frames import dataframe
 from headgrid.weights import Weights
 
 if TYPE_CHECKING:
@@ -107,17 +108,13 @@ class Scan:
         Raises:
             ImportError: when pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError:
-            raise ImportError("to_dataframe needs pandas: pip install pandas") from None
         metrics = self.metrics()
         if not metrics:
-            return pd.DataFrame(columns=["layer", "head"])
+            return dataframe([], ["layer", "head"])
         n_layers, n_heads = next(iter(metrics.values())).shape
         index = torch.cartesian_prod(torch.arange(n_layers), torch.arange(n_heads))
         columns = {name: values.flatten().numpy() for name, values in metrics.items()}
-        return pd.DataFrame({"layer": index[:, 0].numpy(), "head": index[:, 1].numpy(), **columns})
+        return dataframe({"layer": index[:, 0].numpy(), "head": index[:, 1].numpy(), **columns})
 
 
 @shielded()

@@ -8,10 +8,10 @@ from typing import Any, Final
 from headgrid.course import notebook
 from headgrid.course.asked import REPLACED, AskedOf, AskedQuestion, anatomy_of, reason
 from headgrid.course.kinds import AnswerKind, ChoiceKind, NumberKind, OrderKind, SelectionKind
-from headgrid.course.pieces import ALLOW, Allow
 from headgrid.course.result import Result
 from headgrid.course.sealing import KINDS, Kind, Sealed
 from headgrid.experiments.runs import model_fingerprint
+from headgrid.selection.pieces import PIECE_KINDS, PieceKind
 from headgrid.selection.selection import Selection
 from headgrid.torch_state import shielded
 from headgrid.utils import arguments
@@ -81,7 +81,7 @@ class Exercise(AskedQuestion):
 
     def __init__(
         self, name: str, grid: Any = None, *, ask: str, answer: Any, kind: Kind | None = None,
-        allow: Allow = "anything", choices: Sequence[str] | None = None, tolerance: float | None = None,
+        allow: PieceKind = "anything", choices: Sequence[str] | None = None, tolerance: float | None = None,
         relative: float | None = None, unit: str = "", hints: Mapping[Any, str] | None = None,
         hide: Iterable[str] = (), points: float = 1,
     ) -> None:  # fmt: skip
@@ -193,7 +193,7 @@ class Exercise(AskedQuestion):
 
 
 def kind_of(
-    anatomy: Any, answer: Any, kind: Kind | None, allow: Allow, choices: Sequence[str] | None,
+    anatomy: Any, answer: Any, kind: Kind | None, allow: PieceKind, choices: Sequence[str] | None,
     tolerance: float | None, relative: float | None,
 ) -> AnswerKind:  # fmt: skip
     """The kind of an exercise's answer.
@@ -201,7 +201,7 @@ def kind_of(
     Raises:
         TypeError, ValueError: for what is none, and for arguments of another kind.
     """
-    allow = arguments.one_of("allow", allow, ALLOW)
+    allow = arguments.one_of("allow", allow, PIECE_KINDS)
     if kind is None:
         kind = answer.kind if isinstance(answer, Sealed) else "choice" if choices is not None else "selection"
         if kind == "selection" and _is_number(answer):
@@ -246,7 +246,7 @@ def _number_kind(tolerance: float | None, relative: float | None) -> NumberKind:
 
 
 def seal(
-    answer: Any, grid: Any = None, *, kind: Kind | None = None, allow: Allow = "anything",
+    answer: Any, grid: Any = None, *, kind: Kind | None = None, allow: PieceKind = "anything",
     choices: Sequence[str] | None = None, tolerance: float | None = None, relative: float | None = None,
 ) -> Sealed:  # fmt: skip
     """An answer as salted hashes of its pieces: what a student's notebook has in place of it.

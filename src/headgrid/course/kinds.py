@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from headgrid.anatomy.anatomy import Anatomy
-from headgrid.course import pieces
 from headgrid.course.mistakes import Compared
-from headgrid.course.pieces import NOUNS, Allow, AnswerPiece
 from headgrid.course.sealing import Kind, Sealed, seal_number, seal_pieces
+from headgrid.selection import pieces
+from headgrid.selection.pieces import NOUNS, PieceKind, SelectedPiece
 from headgrid.selection.selection import Selection
 from headgrid.utils import arguments
 
@@ -80,7 +80,7 @@ class SelectionKind:
     """
 
     anatomy: Anatomy
-    allow: Allow
+    allow: PieceKind
     kind: Kind = "selection"
 
     def read(self, given: Any) -> Selection:
@@ -123,7 +123,7 @@ class OrderKind:
     anatomy: Anatomy
     kind: Kind = "order"
 
-    def read(self, given: Any) -> tuple[AnswerPiece, ...]:
+    def read(self, given: Any) -> tuple[SelectedPiece, ...]:
         """The heads, each given alone."""
         if isinstance(given, Selection) or (isinstance(given, str) and "->" not in given):
             given = [given]
@@ -132,7 +132,7 @@ class OrderKind:
         )  # fmt: skip
         return tuple(map(self._head, heads))
 
-    def _head(self, one: Any) -> AnswerPiece:
+    def _head(self, one: Any) -> SelectedPiece:
         if isinstance(one, str):
             one = one.strip()
         selected = self.anatomy.select(one)
@@ -141,7 +141,7 @@ class OrderKind:
             raise ValueError(f"each item of the answer is one head, such as 'l1h2', not {arguments.shown(one)}")
         return next(iter(found))
 
-    def right(self, answer: Any) -> tuple[AnswerPiece, ...]:
+    def right(self, answer: Any) -> tuple[SelectedPiece, ...]:
         """The right heads in their order."""
         if isinstance(answer, Sealed):
             _fits(answer, self.kind, "")
@@ -150,7 +150,7 @@ class OrderKind:
             return tuple(head for _, head in found)
         return self.read(answer)
 
-    def grade(self, given: tuple[AnswerPiece, ...], right: tuple[AnswerPiece, ...]) -> Grade:
+    def grade(self, given: tuple[SelectedPiece, ...], right: tuple[SelectedPiece, ...]) -> Grade:
         """How many are in their places, over the longer list; half of all for the right heads in another order."""
         hits = sum(one == other for one, other in zip(given, right, strict=False))
         score = hits / max(len(given), len(right))
@@ -172,7 +172,7 @@ class OrderKind:
         """Each head with its place."""
         return seal_pieces(self.kind, "", enumerate(self.right(answer)))
 
-    def code(self, given: tuple[AnswerPiece, ...]) -> str:
+    def code(self, given: tuple[SelectedPiece, ...]) -> str:
         """A list of words."""
         every = (pieces.parts_of(self.anatomy, [head], "heads") for head in given)
         return json.dumps([str(Selection(self.anatomy, found)) for found in every])

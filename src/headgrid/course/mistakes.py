@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from headgrid.anatomy.anatomy import Anatomy, count_of
-from headgrid.course import pieces
-from headgrid.course.pieces import NOUNS, Allow, AnswerPiece
-from headgrid.selection import parts
+from headgrid.selection import parts, pieces
 from headgrid.selection.parts import Parts
+from headgrid.selection.pieces import NOUNS, PieceKind, SelectedPiece
 
 SIDE = (
     "Of a head that is asked for whole, only a part is selected, such as one of its sides: a click selects all of it."
@@ -51,15 +50,15 @@ class Compared:
     anatomy: Anatomy
     given: Parts
     right: Parts
-    allow: Allow
+    allow: PieceKind
 
     @cached_property
-    def wanted(self) -> frozenset[AnswerPiece]:
+    def wanted(self) -> frozenset[SelectedPiece]:
         """The right pieces."""
         return pieces.pieces(self.anatomy, self.right, self.allow)
 
     @cached_property
-    def chosen(self) -> frozenset[AnswerPiece]:
+    def chosen(self) -> frozenset[SelectedPiece]:
         """The pieces that are selected."""
         return pieces.pieces(self.anatomy, self.given, self.allow)
 

@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 import re
-import sys
 from typing import Any
+
+from headgrid.widget.compute.ipython_events import ipython
 
 CALL = re.compile(r"\s*([A-Za-z_]\w*)\s*\.\s*check\s*\(\s*\)\s*;?\s*")
 """The only source of a cell that is written anew."""
 
 
-def shell() -> Any:
-    """IPython's shell; None outside of one."""
-    return getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-
-
 def is_notebook() -> bool:
     """Whether there is a kernel, which shows results and has cells."""
-    return getattr(shell(), "kernel", None) is not None
+    return getattr(ipython(), "kernel", None) is not None
 
 
 def name_of(value: object, otherwise: str) -> str:
     """The name that a value has in the notebook, the shortest of them; `otherwise` where it has none."""
-    names = [name for name, other in dict(getattr(shell(), "user_ns", {})).items() if other is value and name[0] != "_"]
+    names = [
+        name for name, other in dict(getattr(ipython(), "user_ns", {})).items() if other is value and name[0] != "_"
+    ]
     return min(names, key=lambda name: (len(name), name), default=otherwise)
 
 
 def own_cell(value: object) -> bool:
     """Whether the cell that runs now is `name.check()`, of this value, and nothing else."""
-    here = shell()
+    here = ipython()
     if not is_notebook():
         return False
     source = here.history_manager.input_hist_raw[-1]
@@ -38,7 +36,7 @@ def own_cell(value: object) -> bool:
 
 def rewrite(line: str) -> None:
     """Have the cell that runs now say this instead, in front ends that can: JupyterLab, Notebook 7, VS Code."""
-    shell().set_next_input(line, replace=True)
+    ipython().set_next_input(line, replace=True)
 
 
 def show(bundle: dict[str, Any], of: object) -> None:
@@ -48,12 +46,12 @@ def show(bundle: dict[str, Any], of: object) -> None:
         from IPython.display import display
 
         display(bundle, raw=True)  # type: ignore[no-untyped-call]
-        _shown = id(of), shell().execution_count
+        _shown = id(of), ipython().execution_count
 
 
 def is_shown(of: object) -> bool:
     """Whether it was shown last, below the cell that runs now: what is the cell's value too is not shown twice."""
-    return is_notebook() and _shown == (id(of), shell().execution_count)
+    return is_notebook() and _shown == (id(of), ipython().execution_count)
 
 
 _shown: tuple[int, int] | None = None

@@ -17,6 +17,7 @@ from headgrid.experiments.task import Task
 from headgrid.selection.points import text_of
 from headgrid.torch_state import shielded
 from headgrid.utils import arguments
+from headgrid.utils.frames import dataframe
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -113,11 +114,7 @@ class ComposedEdges:
         Raises:
             ImportError: when pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError:
-            raise ImportError("to_dataframe needs pandas: pip install pandas") from None
-        return pd.DataFrame([
+        return dataframe([
             {"kind": one.pair.kind, "source": one.edges.senders[one.at], "receiver": one.edges.receiver,
              "value": one.pair.value, "z": one.pair.z, "edge": one.effect, "low": one.low, "high": one.high,
              "random": one.random, "verdict": self.verdict(one)}

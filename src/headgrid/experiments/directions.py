@@ -28,6 +28,7 @@ from headgrid.selection.points import named, text_of
 from headgrid.selection.selection import Selectable
 from headgrid.torch_state import shielded
 from headgrid.utils import arguments
+from headgrid.utils.frames import dataframe
 from headgrid.weights import Weights
 
 if TYPE_CHECKING:
@@ -87,11 +88,7 @@ class DirectionCurve:
         Raises:
             ImportError: when pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError:
-            raise ImportError("to_dataframe needs pandas: pip install pandas") from None
-        return pd.DataFrame([
+        return dataframe([
             {"directions": k, **found.named(), "score": float(score)}
             | ({"control_mean": float(random.mean()), "control_max": float(random.max())} if len(random) else {})
             for k, found, score, random in zip(self.ks.tolist(), self.restored, self.scores, self.controls, strict=True)

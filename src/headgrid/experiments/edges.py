@@ -17,6 +17,7 @@ from headgrid.experiments.receipts import Receipt
 from headgrid.selection.selection import Selection
 from headgrid.torch_state import shielded
 from headgrid.utils import arguments
+from headgrid.utils.frames import dataframe
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -176,10 +177,6 @@ class Edges:
         Raises:
             ImportError: when pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError:
-            raise ImportError("to_dataframe needs pandas: pip install pandas") from None
         found = []
         for at, sender in enumerate(self.senders):
             row: dict[str, Any] = {"sender": sender, "receiver": self.receiver, "effect": float(self._summed[at])}
@@ -188,4 +185,4 @@ class Edges:
             if self.controls is not None:
                 row |= {"random": float(self.controls[at].abs().max())}
             found.append(row)
-        return pd.DataFrame(found)
+        return dataframe(found)

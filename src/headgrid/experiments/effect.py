@@ -27,6 +27,7 @@ from headgrid.selection.points import ActivationNumbers, named
 from headgrid.selection.selection import Selectable, Selection
 from headgrid.torch_state import shielded
 from headgrid.utils import arguments
+from headgrid.utils.frames import dataframe
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -131,11 +132,7 @@ class Effect(Mapping[str, EffectOfMode]):
         Raises:
             ImportError: when pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError:
-            raise ImportError("to_dataframe needs pandas: pip install pandas") from None
-        return pd.DataFrame([
+        return dataframe([
             {"mode": mode, "effect": one.mean, "low": one.low, "high": one.high, "spread": one.spread,
              "control_median": float(one.controls.median()) if len(one.controls) else None, "beyond": one.beyond}
             for mode, one in self.modes.items()

@@ -17,6 +17,7 @@ from headgrid.experiments.receipts import Receipt
 from headgrid.selection.selection import Selection
 from headgrid.torch_state import shielded
 from headgrid.utils import arguments
+from headgrid.utils.frames import dataframe
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -209,10 +210,6 @@ class Effects(PerPart):
         Raises:
             ImportError: when pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError:
-            raise ImportError("to_dataframe needs pandas: pip install pandas") from None
         flat = self._by_part()
         found = []
         for at in self._places():
@@ -220,7 +217,7 @@ class Effects(PerPart):
             if self.low is not None and self.high is not None and self.values.ndim == 2:
                 row |= {"low": float(self.low[at]), "high": float(self.high[at])}
             found.append(row)
-        return pd.DataFrame(found)
+        return dataframe(found)
 
 
 def normalized(values: torch.Tensor, clean: float, corrupted: float | None) -> torch.Tensor:

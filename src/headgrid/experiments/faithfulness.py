@@ -22,6 +22,7 @@ from headgrid.selection.points import ActivationNumbers
 from headgrid.selection.selection import Selectable, Selection
 from headgrid.torch_state import shielded
 from headgrid.utils import arguments
+from headgrid.utils.frames import dataframe
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -109,10 +110,6 @@ class Faithfulness:
         Raises:
             ImportError: when pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError:
-            raise ImportError("to_dataframe needs pandas: pip install pandas") from None
         found: list[dict[str, Any]] = []
         for name, of, score in (("faithfulness", self.faithfulness, self.kept),
                                 ("completeness", self.completeness, self.without)):  # fmt: skip
@@ -121,7 +118,7 @@ class Faithfulness:
             found.append({"what": "cost", "part": one.part, **one.cost.named(), "score": one.score})
         for value in self.controls.tolist():
             found.append({"what": "control", "part": "", "value": value})
-        return pd.DataFrame(found)
+        return dataframe(found)
 
 
 @shielded()

@@ -29,6 +29,7 @@ from headgrid.hooks.taps import Act, Tap
 from headgrid.selection.activations import Where
 from headgrid.selection.points import ActivationNumbers
 from headgrid.torch_state import shielded
+from headgrid.utils.frames import dataframe
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,11 +115,7 @@ class Gates(Effects):
         Raises:
             ImportError: when pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError:
-            raise ImportError("to_dataframe needs pandas: pip install pandas") from None
-        return pd.DataFrame([
+        return dataframe([
             {"part": self.text(*at), "layer": at[0], "head": at[1], "opened": float(self.opened[at]),
              "closed": float(self.closed[at]), "spread": float(self.spread[at]), "class": self.class_of(at)}
             for at in self._places()

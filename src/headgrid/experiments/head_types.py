@@ -21,6 +21,7 @@ from headgrid.selection.points import ActivationNumbers
 from headgrid.selection.selection import Selection
 from headgrid.torch_state import shielded
 from headgrid.utils import arguments
+from headgrid.utils.frames import dataframe
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,6 +37,12 @@ SAID: dict[str, str] = {
     "induction": "the tokens after earlier occurrences of the same token",
 }
 """What a destination's targets are."""
+
+LABELS: dict[str, str] = {
+    "previous": "previous token", "current": "current token", "first": "first token", "duplicate": "duplicate token",
+    "induction": "induction",
+}  # fmt: skip
+"""What a type is called where it is shown."""
 
 NAMES: tuple[NamedType, ...] = ("previous", "current", "first", "duplicate", "induction")
 BY_PLACE = ("previous", "current", "first")
@@ -260,10 +267,6 @@ class HeadScores(PerPart):
         Raises:
             ImportError: when pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError:
-            raise ImportError("to_dataframe needs pandas: pip install pandas") from None
         above, found = self.above, list[dict[str, Any]]()
         for at in self._places():
             found.append({
@@ -271,4 +274,4 @@ class HeadScores(PerPart):
                 "shuffled": float(self.shuffled[at]), "spread": float(self.spread[at]),
                 "evenly": float(self.evenly[at]), "above": bool(above[at]),
             })  # fmt: skip
-        return pd.DataFrame(found)
+        return dataframe(found)

@@ -21,6 +21,7 @@ from headgrid.experiments.task import Task
 from headgrid.selection.selection import Selection
 from headgrid.torch_state import shielded
 from headgrid.utils import arguments
+from headgrid.utils.frames import dataframe
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,14 +99,10 @@ class CircuitSearch:
         Raises:
             ImportError: when pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError:
-            raise ImportError("to_dataframe needs pandas: pip install pandas") from None
         named = [("curve", one) for one in self.curve] + [("other", one) for one in self.others]
         if self.smallest is not None:
             named.append(("smallest", self.smallest))
-        return pd.DataFrame([
+        return dataframe([
             {"what": what, "size": one.size, "circuit": str(one.circuit), "score": one.score}
             | one.faithfulness.named()
             for what, one in named

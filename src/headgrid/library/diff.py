@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from headgrid.anatomy.anatomy import Anatomy
 from headgrid.anatomy.stacks import count_of
-from headgrid.selection.selection import Selection, SelectionError
+from headgrid.selection.pieces import pieces
+from headgrid.selection.selection import Selection
 from headgrid.torch_state import shielded
+from headgrid.utils.frames import dataframe
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -137,11 +139,7 @@ class CircuitDiff:
         Raises:
             ImportError: when pandas is not installed.
         """
-        try:
-            import pandas as pd
-        except ImportError:
-            raise ImportError("to_dataframe needs pandas: pip install pandas") from None
-        return pd.DataFrame([_named(one) for one in (*self.roles, self.whole)])
+        return dataframe([_named(one) for one in (*self.roles, self.whole)])
 
 
 def _named(one: RoleDiff) -> dict[str, Any]:
@@ -184,16 +182,9 @@ def beside(circuit: str, roles: Mapping[str, Selection], mine: Selection) -> Cir
 
 def components(selection: Selection) -> frozenset[LayerHead]:
     """The heads and MLPs of the main stack that are selected whole."""
-    found: set[LayerHead] = set(selection.heads)
-    if {"W_in", "W_out"} & selection.parts.keys():
-        for layer in range(selection.anatomy.n_layers):
-            try:
-                mlp = selection.anatomy.select(f"l{layer} mlp")
-            except SelectionError:  # a layer without one
-                continue
-            if mlp <= selection:
-                found.add((layer, -1))
-    return frozenset(found)
+    main = selection.anatomy.main.name
+    mlps = pieces(selection.anatomy, selection.parts, "mlps")
+    return frozenset(selection.heads) | {(layer, -1) for stack, layer, _ in mlps if stack == main}
 
 
 def text_of(one: LayerHead) -> str:

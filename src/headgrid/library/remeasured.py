@@ -19,6 +19,7 @@ from headgrid.experiments.task import Task
 from headgrid.models.wrappers import unwrap
 from headgrid.selection.selection import Selection
 from headgrid.torch_state import shielded
+from headgrid.utils.frames import dataframe
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -137,10 +138,6 @@ class CircuitRetest:
             ImportError: when pandas is not installed.
             ValueError: when nothing was re-tested.
         """
-        try:
-            import pandas as pd
-        except ImportError:
-            raise ImportError("to_dataframe needs pandas: pip install pandas") from None
         if not self.retested:
             raise ValueError(f"there are no numbers: not re-tested here, {self.reason}")
         rows: list[dict[str, Any]] = []
@@ -150,7 +147,7 @@ class CircuitRetest:
                     "what": name, "selection": str(one.selection) if one else "", "mode": mode, "effect": found.mean,
                     "low": found.low, "high": found.high, "beyond": found.beyond,
                 })  # fmt: skip
-        return pd.DataFrame(rows)
+        return dataframe(rows)
 
 
 def _said(one: Effect | None) -> list[str]:

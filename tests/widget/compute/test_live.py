@@ -11,7 +11,7 @@ from hands import cell
 from live_grids import TEXT, decoded, prompt, query, watched
 
 import headgrid as hg
-from headgrid.experiments.head_types import BY_PLACE
+from headgrid.experiments.head_types import BY_PLACE, LABELS
 from headgrid.widget.compute import live_patterns, live_task, next_tokens
 from headgrid.widget.compute.live import Live
 from headgrid.widget.compute.live_reader import LiveReader
@@ -36,7 +36,7 @@ def test_patterns_and_types_are_those_of_attention(row: int) -> None:
         assert np.abs(found - expected.row(head["title"]).pattern.numpy()).max() <= 1 / 255
         layer, number = int(head["title"][1]), int(head["title"][3])
         for score in head["scores"]:
-            name = next(key for key, said in live_patterns.TYPES.items() if said == score["name"])
+            name = next(key for key, said in LABELS.items() if said == score["name"])
             whole = expected.score(name, draws=live_patterns.DRAWS)
             assert score["value"] == pytest.approx(float(whole.values[layer, number]), rel=1e-3)
             base = whole.evenly if name in BY_PLACE else whole.shuffled

@@ -10,7 +10,7 @@ from live_grids import TEXT
 
 import headgrid as hg
 from headgrid.demo import PROMPTS
-from headgrid.widget.compute import live
+from headgrid.widget.compute import heads_table
 
 
 def seen(grid: hg.HeadGrid) -> hg.HeadGrid:
@@ -64,7 +64,7 @@ def test_colors_that_were_taken_away_do_not_come_back_with_another_view() -> Non
 def test_a_model_without_a_text_or_a_large_one_opens_plain(monkeypatch: pytest.MonkeyPatch) -> None:
     assert seen(hg.HeadGrid(tiny.model(LLAMA))).task is None
     assert seen(hg.HeadGrid(hg.demo()[0])).task is None, "there is no tokenizer to read it with"
-    monkeypatch.setattr(live, "MOST_HEADS", 7)
+    monkeypatch.setattr(heads_table, "MOST_UNASKED", 7)
     grid = seen(hg.HeadGrid(*hg.demo()))
     assert grid.task is None
     assert grid.colors["label"] == ""

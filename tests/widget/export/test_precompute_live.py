@@ -14,7 +14,7 @@ from grids import LLAMA, fits
 from live_grids import OTHER, TEXT, decoded
 
 import headgrid as hg
-from headgrid.widget.compute import thumbnails
+from headgrid.widget.compute import heads_table, thumbnails
 from headgrid.widget.export import precompute_live, widget_state
 from headgrid.widget.state.cell_colors import QUANTITIES
 from headgrid.widget.wire import schema
@@ -133,7 +133,7 @@ def test_without_a_task_there_are_colors_and_no_patterns() -> None:
 
 
 def test_a_large_model_has_the_colors_that_were_computed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(precompute_live, "MOST_HEADS", 3)
+    monkeypatch.setattr(heads_table, "MOST_UNASKED", 3)
     grid = hg.HeadGrid(tiny.model(LLAMA))
     assert page_of(grid)[1]["precomputed_colors"] == []
     grid.color_by("qk_norm", ln="raw")

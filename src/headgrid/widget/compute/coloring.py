@@ -192,9 +192,10 @@ class Coloring:
             self._submit(what)
 
     def open(self) -> None:
-        """Color the cells by the effect of each head on the task, unless anybody has chosen colors, or none."""
+        """Color the cells by each head's effect on the task, unless somebody chose colors or a question hides it."""
         what = next((one for one in self.quantities if one.name == OPENING), None)
-        if what is not None and not self._chosen and not self._state.colors["label"]:
+        chosen = self._chosen or self._state.colors["label"] or OPENING in self._state.questions.hidden
+        if what is not None and not chosen:
             self._submit(what)
 
     def _submit(self, what: Quantity) -> None:

@@ -31,6 +31,9 @@ MOST_ROWS = 1024
 MOST_HEADS = 1200
 """The heads of the largest model whose metrics are read for the table without being asked for."""
 
+MOST_UNASKED = 200
+"""The heads of the largest model of which all is computed that nobody asked for."""
+
 MOST_ENTRIES = 2**28
 """The entries of the attention weights of such a model: GPT-2 large has 236 million."""
 
@@ -46,6 +49,11 @@ def is_small(anatomy: Anatomy) -> bool:
     heads = sum(stack.n_layers * stack.n_heads for stack in stacks)
     entries = sum(4 * stack.n_layers * stack.d_model**2 for stack in stacks)
     return heads <= MOST_HEADS and entries <= MOST_ENTRIES
+
+
+def is_tiny(anatomy: Anatomy) -> bool:
+    """Whether what all heads do may be computed unasked: for the first look at a grid, and for a page."""
+    return is_small(anatomy) and sum(stack.n_layers * stack.n_heads for stack in anatomy.stacks) <= MOST_UNASKED
 
 
 def table_of(

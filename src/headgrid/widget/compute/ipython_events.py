@@ -21,7 +21,7 @@ _watching: weakref.WeakSet[Any] = weakref.WeakSet()
 
 def after_each_cell(who: Rechecks) -> None:
     """Have `who.recheck()` called after each cell of a notebook that somebody looks at, for as long as `who` lives."""
-    shell = _shell()
+    shell = ipython()
     if getattr(shell, "events", None) is None or _is_unattended(shell):
         return
     if not _watching:
@@ -46,7 +46,7 @@ def after_cell(call: Callable[[], object]) -> bool:
     Returns:
         Whether it will be called: not in a notebook that somebody looks at, in a terminal or in a script.
     """
-    shell = _shell()
+    shell = ipython()
 
     def once(*_: object) -> None:
         shell.events.unregister("post_run_cell", once)
@@ -68,7 +68,8 @@ def stay_in_subshell(comm: Any) -> None:
         setattr(comm, route, lambda data, asked: asked)
 
 
-def _shell() -> Any:
+def ipython() -> Any:
+    """IPython's shell; None outside of one."""
     return getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
 
 

@@ -14,7 +14,7 @@ import torch
 from headgrid.experiments.task import Task
 from headgrid.widget.compute import live_task, to_wire
 from headgrid.widget.compute.coloring import Coloring
-from headgrid.widget.compute.heads_table import is_small
+from headgrid.widget.compute.heads_table import is_tiny
 from headgrid.widget.compute.live_lane import LiveLane
 from headgrid.widget.compute.live_lanes import EdgeLane, EffectLane, ThumbnailLane
 from headgrid.widget.compute.live_reader import LiveReader
@@ -25,9 +25,6 @@ from headgrid.widget.compute.worker import Turn, Worker
 from headgrid.widget.state.grid_spec import spec
 from headgrid.widget.state.grid_state import GridState
 from headgrid.widget.wire.schema import Arrows, Prompt
-
-MOST_HEADS = 200
-"""The heads of the largest model that shows what they do unasked, when it is first seen."""
 
 
 class Live:
@@ -85,7 +82,7 @@ class Live:
 
     def open(self) -> None:
         """Show what the heads of a small model do, when it is first seen: on the task, or on the text of its config."""
-        if not is_small(self._state.anatomy) or len(self._state.index.heads) > MOST_HEADS:
+        if not is_tiny(self._state.anatomy):
             return
         text = live_task.example(self._model, self._tokenizer)
         if self._state.task is not None:

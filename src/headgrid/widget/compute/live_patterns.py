@@ -13,7 +13,7 @@ import torch
 from headgrid.circuits.progress import Progress, steps
 from headgrid.circuits.strings import TokenStrings
 from headgrid.experiments.attention import PASS
-from headgrid.experiments.head_types import BY_PLACE, NAMES, NamedType, TypeMeasure
+from headgrid.experiments.head_types import BY_PLACE, LABELS, NAMES, NamedType, TypeMeasure
 from headgrid.experiments.patterns import (
     PatternReader,
     StackTokens,
@@ -36,12 +36,6 @@ DRAWS = 10
 EVEN, SHUFFLED = "even attention", "shuffled tokens"
 """What types are compared with: those of places with a head that attends evenly to all that it sees, as a head of such
 a type attends in the same way to tokens in any order; those of tokens with the same head on shuffled tokens."""
-
-TYPES = {
-    "previous": "previous token", "current": "current token", "first": "first token", "duplicate": "duplicate token",
-    "induction": "induction",
-}  # fmt: skip
-"""A type of heads -> how it is shown."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,7 +134,7 @@ def _ordered(
     """The scores of one head that are known with their base, those first that are most above it."""
     found: list[TypeScore] = [
         {
-            "name": TYPES[name],
+            "name": LABELS[name],
             "value": _digits(own[name][at]),
             "base": _digits(base[name][at]),
             "against": against(name),

@@ -11,7 +11,7 @@ import torch
 
 from headgrid.circuits.progress import Cancelled
 from headgrid.experiments.effects import Effects
-from headgrid.experiments.head_types import NamedType
+from headgrid.experiments.head_types import LABELS, SAID, NamedType
 from headgrid.experiments.patterns import bytes_of, heads_of
 from headgrid.experiments.runs import Runs
 from headgrid.experiments.sweep import sweep
@@ -25,13 +25,8 @@ from headgrid.widget.state.cell_index import CellIndex
 
 Tell = Callable[[int, int], object]
 
-TYPES: dict[NamedType, tuple[str, str]] = {
-    "previous": ("previous token", "the token before it"),
-    "duplicate": ("duplicate token", "earlier occurrences of the same token"),
-    "induction": ("induction", "the tokens after earlier occurrences of the same token"),
-    "first": ("first token", "the first token"),
-}
-"""The types of heads that cells are colored by: their label, and what such a head attends to."""
+TYPES: tuple[NamedType, ...] = ("previous", "duplicate", "induction", "first")
+"""The types of heads that cells are colored by."""
 
 PATTERN_BYTES = 2**29
 """What the patterns of all heads may take: of a longer task the first rows are read."""
@@ -48,9 +43,9 @@ DIRECT = Quantity(
 )  # fmt: skip
 BASES = {EVEN: "what even attention gives", SHUFFLED: "the same on shuffled tokens"}
 OF_TYPES = tuple(
-    Quantity(name, label, f"How much of its attention a head gives to {what}, on average over this text; base is "
-             f"{BASES[against(name)]}, on average over heads.", "", (0.0, 1.0), live=True)
-    for name, (label, what) in TYPES.items()
+    Quantity(name, LABELS[name], f"How much of its attention a head gives to {SAID[name]}, on average over this text; "
+             f"base is {BASES[against(name)]}, on average over heads.", "", (0.0, 1.0), live=True)
+    for name in TYPES
 )  # fmt: skip
 
 NAMES = tuple(one.name for one in (*EFFECTS, DIRECT, *OF_TYPES))
@@ -167,7 +162,7 @@ class TaskNumbers:
             if not here or stack == "cross":
                 continue
             own, chance = type_scores(
-                model, some, here, names=tuple(TYPES), progress=tell, cancelled=cancelled
+                model, some, here, names=TYPES, progress=tell, cancelled=cancelled
             )  # fmt: skip
             for name, scores in own.items():
                 numbers = found[name][0] if name in found else np.full(self.index.n_cells, np.nan)
@@ -178,7 +173,7 @@ class TaskNumbers:
 
 
 def _no_target(name: str) -> str:
-    label = next(said for one, (said, _) in TYPES.items() if one == name)
+    label = LABELS[name]
     if name in ("duplicate", "induction"):
         return f"No token of this text comes twice, and {label!r} is about those that do: take another text"
     return f"No token of this text sees a target of the type {label!r} and another key: take a longer text"

@@ -19,7 +19,7 @@ from headgrid.selection.points import ActivationNumbers, text_of
 from headgrid.torch_state import shielded
 from headgrid.widget.compute import live_task, to_wire
 from headgrid.widget.compute.coloring import Coloring
-from headgrid.widget.compute.heads_table import TableOfHeads, is_small
+from headgrid.widget.compute.heads_table import TableOfHeads, is_tiny
 from headgrid.widget.compute.live_patterns import DRAWS, RowHeads
 from headgrid.widget.compute.next_tokens import next_tokens
 from headgrid.widget.compute.thumbnails import thumbnails
@@ -32,10 +32,6 @@ MOST_BYTES = 4_000_000
 
 MOST_SCORED = 2**26
 """The bytes that patterns on shuffled tokens may take, for the base rates of types: 144 heads on 107 tokens."""
-
-MOST_HEADS = 200
-"""The heads of the largest model of which a page has thumbnails, and colors that nobody asked for; its weights are
-bounded as for the table of selected heads."""
 
 
 @dataclass(frozen=True)
@@ -71,13 +67,13 @@ def precompute_live(grid: GridState, sources: PageSources) -> LiveContents:
 
     Patterns take `MOST_BYTES` at most: beyond that a page has those of the looked-at head and the selected ones, as
     many as there is room for. Scores of types are there where they take no more than `MOST_SCORED`. Colors are those
-    that were computed; of models of at most `MOST_HEADS` heads those by the weights are computed.
+    that were computed; of models of at most `heads_table.MOST_UNASKED` heads those by the weights are computed.
 
     Args:
         grid: the grid.
         sources: what is asked.
     """
-    small = len(grid.index.heads) <= MOST_HEADS and is_small(grid.anatomy)
+    small = is_tiny(grid.anatomy)
     found: dict[str, Any] = {
         "heads_table": sources.table.whole(), "precomputed_live": [],
         "precomputed_colors": sources.coloring.every(small),

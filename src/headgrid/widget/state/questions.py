@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from headgrid.experiments.head_types import LABELS
 from headgrid.selection.selection import Selection
 from headgrid.widget.wire.empty import NO_COLORS, NO_EFFECT, NO_TABLE
 from headgrid.widget.wire.schema import Circuit, Colors, ExerciseState, HeadsTable, LiveView, Metric
@@ -26,9 +27,6 @@ SCORES = {
     },
 }
 """Metric -> the tabs of the inspector, and the names there, under which it stands."""
-
-TYPES = {"previous": "previous token", "duplicate": "duplicate token", "first": "first token"}
-"""Metric -> how the type of a head is called on a text, where that is another name."""
 
 
 class GridQuestion(Protocol):
@@ -123,7 +121,7 @@ def _circuits(circuits: list[Circuit], hidden: frozenset[str]) -> list[Circuit]:
 
 
 def _live(view: LiveView, hidden: frozenset[str]) -> dict[str, Any]:
-    names = {TYPES.get(name, name) for name in hidden}
+    names = {LABELS[name] for name in hidden & LABELS.keys()}
     heads = [{**one, "scores": [s for s in one["scores"] if s["name"] not in names]} for one in view["heads"]]
     return {**view, "heads": heads}
 

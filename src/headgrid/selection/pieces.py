@@ -13,32 +13,32 @@ from headgrid.selection import parts
 from headgrid.selection.parts import Parts
 from headgrid.selection.words import LAYER_WORDS, OUTSIDE_WORDS
 
-Allow = Literal["anything", "heads", "mlps", "experts"]
-ALLOW: tuple[Allow, ...] = get_args(Allow)
+PieceKind = Literal["anything", "heads", "mlps", "experts"]
+PIECE_KINDS: tuple[PieceKind, ...] = get_args(PieceKind)
 
-NOUNS: dict[Allow, str] = {"anything": "part", "heads": "head", "mlps": "MLP", "experts": "expert"}
+NOUNS: dict[PieceKind, str] = {"anything": "part", "heads": "head", "mlps": "MLP", "experts": "expert"}
 """What one piece is called."""
 
-AnswerPiece = tuple[str, int, int]
+SelectedPiece = tuple[str, int, int]
 """Where a piece is: the name of its stack (of a part: the key of its role), its layer and its number."""
 
 HEAD = ("q", "k", "v", "o")
-LETTERS: dict[Allow, str] = {"heads": "n", "mlps": "", "experts": "e"}
-OWNERS: dict[Allow, tuple[str, ...]] = {"heads": HEAD, "mlps": LAYER_WORDS["mlp"].owners, "experts": ("expert",)}
+LETTERS: dict[PieceKind, str] = {"heads": "n", "mlps": "", "experts": "e"}
+OWNERS: dict[PieceKind, tuple[str, ...]] = {"heads": HEAD, "mlps": LAYER_WORDS["mlp"].owners, "experts": ("expert",)}
 
 
-def pieces(anatomy: Anatomy, chosen: Parts, kind: Allow) -> frozenset[AnswerPiece]:
+def pieces(anatomy: Anatomy, chosen: Parts, kind: PieceKind) -> frozenset[SelectedPiece]:
     """The pieces of a kind that are selected whole; for "anything", the parts."""
     if kind == "anything":
         return frozenset((key, layer, n) for key, bits in chosen.items() for layer, n in np.argwhere(bits).tolist())
-    found: list[AnswerPiece] = []
+    found: list[SelectedPiece] = []
     for stack, roles in _stacks(anatomy, kind):
         whole, _, _ = parts.coverage(stack, chosen, roles, LETTERS[kind])
         found += [(stack.name, layer, n) for layer, n in np.argwhere(whole).tolist()]
     return frozenset(found)
 
 
-def parts_of(anatomy: Anatomy, some: Iterable[AnswerPiece], kind: Allow) -> Parts:
+def parts_of(anatomy: Anatomy, some: Iterable[SelectedPiece], kind: PieceKind) -> Parts:
     """The parts of pieces of a kind."""
     found: Parts = {}
     every = sorted(some)
@@ -72,13 +72,13 @@ def halves(anatomy: Anatomy, chosen: Parts) -> bool:
     return False
 
 
-def group(anatomy: Anatomy, head: AnswerPiece) -> AnswerPiece:
+def group(anatomy: Anatomy, head: SelectedPiece) -> SelectedPiece:
     """The key/value head that a head reads."""
     stack, layer, n = head
     return stack, layer, int(anatomy.stack(stack).kv_head_of[n])
 
 
-def is_grouped(anatomy: Anatomy, head: AnswerPiece) -> bool:
+def is_grouped(anatomy: Anatomy, head: SelectedPiece) -> bool:
     """Whether a head shares its key and value weights with others."""
     stack = anatomy.stack(head[0])
     return stack.n_kv_heads < stack.n_heads
@@ -104,13 +104,13 @@ def kinds(chosen: Parts) -> list[str]:
     return list(found)
 
 
-def shared_only(anatomy: Anatomy, wrong: frozenset[AnswerPiece]) -> bool:
+def shared_only(anatomy: Anatomy, wrong: frozenset[SelectedPiece]) -> bool:
     """Whether parts are all key and value weights that several heads read."""
     grouped = {key for stack in anatomy.stacks if stack.n_kv_heads < stack.n_heads for key in stack.roles("k", "v")}
     return bool(wrong) and all(key in grouped for key, _, _ in wrong)
 
 
-def _stacks(anatomy: Anatomy, kind: Allow) -> Iterator[tuple[Stack, list[str]]]:
+def _stacks(anatomy: Anatomy, kind: PieceKind) -> Iterator[tuple[Stack, list[str]]]:
     """The stacks that have such pieces, with the roles that make one up."""
     for stack in anatomy.stacks:
         roles = stack.roles(*OWNERS[kind])
