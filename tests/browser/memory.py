@@ -17,7 +17,9 @@ def watch():
 
 
 def held():
-    get_ipython().kernel.session.digest_history.clear()  # a kernel keeps signatures of the last 65,536 messages
+    shell = get_ipython()
+    shell.kernel.session.digest_history.clear()  # a kernel keeps signatures of the last 65,536 messages
+    shell.history_manager.outputs.clear()  # and IPython what each cell has shown, the picture of a grid too
     for _ in range(3):
         gc.collect()
     return tracemalloc.get_traced_memory()[0], threading.active_count()

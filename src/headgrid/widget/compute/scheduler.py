@@ -25,7 +25,7 @@ from headgrid.widget.state.grid_state import GridState
 from headgrid.widget.wire.empty import NO_ARROWS, NO_HEADS, NO_PROGRESS, no_partners
 from headgrid.widget.wire.schema import Arrows, GridSpec, Summary
 
-PATIENCE = 3.0
+PATIENCE = 10.0
 """Seconds for which a cell of a notebook without a browser waits for what its grid shows."""
 
 _log = logging.getLogger(__name__)
