@@ -32,8 +32,8 @@ ORDER = {
     "headgrid.anatomy": "__init__ / roles / slots / stacks / anatomy / names",
     "headgrid.linalg": "__init__ / triangles outliers / svd / factored",
     "headgrid.selection": """
-        __init__ / words / lexer notations parts / masks pieces printer union / activations expression suggestions /
-        entries parser / code completion points / indices / selection / preview
+        __init__ / words / lexer notations parts / masks pieces printer union / saving activations expression
+        suggestions / entries parser / code completion points / indices / selection / preview
     """,
     "headgrid.models": """
         family vocabulary scaling proven configs / families binding adapters / detect / huggingface / lens wrappers

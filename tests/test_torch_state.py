@@ -7,11 +7,14 @@ given activations: means, drawn rows, masks, shapes.
 
 from __future__ import annotations
 
+import copy
 import io
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -105,7 +108,13 @@ def dissected(model: Any) -> Any:
 
 def selected(model: Any) -> Any:
     selection = hg.dissect(model).select("l1h2 | l0 mlp n3-9 | pos")
-    return [selection.masks(), selection.selected_heads(), selection.n_params, str(~selection)]
+    with TemporaryDirectory() as folder:
+        selection.save(model, Path(folder) / "entries")
+        other = copy.deepcopy(model)
+        hg.dissect(other).select("l1h2").zero_(other)
+        selection.load_(other, Path(folder) / "entries")
+        read = [parameter.detach().numpy().copy() for parameter in other.parameters()]
+    return [selection.masks(), selection.selected_heads(), selection.n_params, str(~selection), read]
 
 
 def weights(model: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,6 +16,12 @@ from nonsense.rows import CALLABLE, FALSE, ONE, ROWS, TRUE, Row, each, printed, 
 from nonsense.selections import A_MODEL, NO_HEADS
 
 TOKENS = torch.tensor([[3, 8, 5, 9], [4, 4, 7, 11]])
+
+
+def saved(w: SimpleNamespace) -> Path:
+    """A file of the selected head."""
+    w.selection.save(w.gpt2, w.folder / "l1h2")
+    return w.folder / "l1h2"
 
 
 def by_hand(value: float, head: int = 2) -> Callable[[Any], bool]:
@@ -137,6 +144,12 @@ ROWS["cache.of(it)"] = Row(lambda w, it: recorded(w).of(it), own={"another word"
 ROWS["cache[it]"] = Row(lambda w, it: recorded(w)[it], own={"another head": lambda: "l1h1", "a pair": lambda: (1, 2)})
 ROWS["cache.runs(it)"] = Row(lambda w, it: recorded(w).runs(it), own={"another head": lambda: "l1h1"})
 ROWS["selection.zero_(it)"] = Row(lambda w, it: w.selection.zero_(it), own={"another": lambda: tiny.model("bert")})
+ROWS["selection.save(it, path)"] = Row(
+    lambda w, it: w.selection.save(it, w.folder / "entries"), own={"another": lambda: tiny.model("bert")}
+)
+ROWS["selection.load_(it, path)"] = Row(
+    lambda w, it: w.selection.load_(it, saved(w)), own={"another": lambda: tiny.model("bert")}
+)
 
 # ---- previews, proofs
 

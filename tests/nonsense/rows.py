@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -124,7 +125,7 @@ def world() -> SimpleNamespace:
     found = SimpleNamespace(
         gpt2=gpt2, anatomy=hg.dissect(gpt2), llama=hg.Weights(llama), small=small, tokenizer=tokenizer, summary=summary,
         matrix=matrix, composed=hg.compose(gpt2), few=hg.compose(gpt2, "l0h0 | l1h0 | l2h0"),
-        scan=hg.scan(gpt2), grid=hg.HeadGrid(gpt2),
+        scan=hg.scan(gpt2), grid=hg.HeadGrid(gpt2), folder=Path(tempfile.mkdtemp()),
     )  # fmt: skip
     found.selection = found.anatomy.select("l1h2")
     found.none = found.anatomy.select("none")

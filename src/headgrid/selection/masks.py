@@ -131,7 +131,7 @@ def zero_(model: torch.nn.Module, chosen: ParamMasks) -> None:
     Raises:
         ValueError: when the model does not have these parameters, has them in other shapes, or has no weights.
     """
-    parameters = _parameters(model, chosen)
+    parameters = parameters_of(model, chosen)
     with torch.no_grad():
         for name, mask in chosen.items():
             weight = parameters[name]
@@ -140,7 +140,7 @@ def zero_(model: torch.nn.Module, chosen: ParamMasks) -> None:
 
 def training_only(model: torch.nn.Module, chosen: ParamMasks) -> AbstractContextManager[None]:
     """The context of `Selection.training_only`; see there."""
-    parameters = _parameters(model, chosen)
+    parameters = parameters_of(model, chosen)
     if chosen and not any(parameters[name].requires_grad for name in chosen):
         raise ValueError(
             f"none of the selected parameters requires a gradient, {next(iter(chosen))!r} for one: what is frozen "
@@ -166,7 +166,7 @@ def _training_only(parameters: dict[str, torch.nn.Parameter], chosen: ParamMasks
         yield
 
 
-def _parameters(model: torch.nn.Module, chosen: ParamMasks) -> dict[str, torch.nn.Parameter]:
+def parameters_of(model: torch.nn.Module, chosen: ParamMasks) -> dict[str, torch.nn.Parameter]:
     """A model's parameters by name.
 
     Raises:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from functools import cached_property
@@ -14,7 +15,7 @@ import torch
 
 from headgrid.anatomy.anatomy import Anatomy
 from headgrid.anatomy.roles import rank
-from headgrid.selection import activations, indices, masks, parts
+from headgrid.selection import activations, indices, masks, parts, saving
 from headgrid.selection.code import Library, snippet
 from headgrid.selection.lexer import SelectionError
 from headgrid.selection.parser import add_texts, parse
@@ -228,6 +229,45 @@ class Selection:
                 selected parameters, has them in other shapes, or is on the meta device.
         """
         masks.zero_(model, masks.masks(self.anatomy, activations.outputs(self.anatomy, self.parts)))
+
+    def save(self, model: torch.nn.Module, path: str | os.PathLike[str]) -> None:
+        """Write the selected entries of `model` to a file of safetensors; `load_` puts them back.
+
+        It has one tensor for each parameter that `masks` names: all of it, or its selected entries in one dimension, in
+        the parameter's order and dtype. The file is written whole or not at all.
+
+        Args:
+            model: the model.
+            path: where to: "l1h2.safetensors".
+
+        Raises:
+            TypeError: when `model` is no module, or `path` no path.
+            ValueError: when the selection is empty; when the model does not have the selected parameters, has them in
+                other shapes, or is on the meta device.
+            OSError: when the file cannot be written, a full disk included; what was there is there still.
+        """
+        saving.save(model, self._some_masks("save"), self.to_json(), path)
+
+    def load_(self, model: torch.nn.Module, path: str | os.PathLike[str]) -> None:
+        """Set the selected entries of `model`, in place, to those that `save` wrote; nothing else changes.
+
+        Args:
+            model: one of the anatomy that was saved, with other weights as it may be.
+            path: the file.
+
+        Raises:
+            TypeError: when `model` is no module, or `path` no path.
+            FileNotFoundError: when there is no such file.
+            ValueError: when the file is not whole, or none of `save`; when it is of another model, another selection or
+                another dtype, which is named; when the model does not have the selected parameters. Nothing has changed
+                then.
+        """
+        saving.load_(model, self._some_masks("load"), self.to_json(), path)
+
+    def _some_masks(self, act: str) -> ParamMasks:
+        if not self:
+            raise ValueError(f"the selection is empty: there is nothing to {act}")
+        return self.masks()
 
     @cached_property
     def siblings(self) -> Selection:
