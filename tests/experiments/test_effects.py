@@ -86,7 +86,7 @@ def test_every_stack_of_a_model_is_swept(family: str) -> None:
 @pytest.mark.slow
 def test_resampled_effects_are_means_over_draws_of_other_rows() -> None:
     model, task = tiny.model(LLAMA), task_of()
-    got = sweep(model, task, "resample", draws=400)
+    got = sweep(model, task, "resample", draws=150)
     with hg.record(model, "l1h2") as cache, torch.no_grad():
         clean = task.score(model(**task.inputs))
     z, exact = cache["l1h2"], []
