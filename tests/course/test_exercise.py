@@ -203,6 +203,18 @@ def test_a_fault_of_the_reference_code_is_said_on_the_grid_and_raised_in_python(
     assert not ours.exercise["pending"]
 
 
+@pytest.mark.parametrize("answer", [{"answer": 2.5, "tolerance": 0.2}, {"answer": 2.5, "relative": 0.08}])
+def test_a_hint_of_a_number_is_for_those_around_it_and_the_nearest_says_it(answer: dict[str, Any]) -> None:
+    ex = Exercise("m", ask="How much?", **answer, hints={4.0: "With both.", 4.3: "With neither.", 2.6: "Of it all."})
+    assert ex.check(4.1).feedback == "With both."
+    assert ex.check(4.2).feedback == "With neither."
+    assert ex.check(3.5).feedback != "With both."
+    assert ex.check(2.6), "what is right stays so"
+    exact = Exercise("k", ask="How many?", answer=7, hints={6: "One is missing."})
+    assert exact.check(6).feedback == "One is missing."
+    assert exact.check(6.001).feedback != "One is missing."
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [

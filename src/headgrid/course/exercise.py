@@ -60,7 +60,8 @@ class Exercise(AskedQuestion):
         tolerance, relative: how far a number may be off, in its unit or as a share of the right one. Without both, a
             whole number is to be met and any other to a hundredth.
         unit: what a number is in: "nats".
-        hints: wrong answer -> what is said of it, in place of the likely mistake.
+        hints: wrong answer -> what is said of it, in place of the likely mistake. A wrong number stands for those
+            around it, as far as the tolerance goes.
         hide: metrics, by the names that `HeadGrid.color_by` takes, which the grid shows nowhere until the exercise is
             solved: in no menu, table, tooltip or panel. Python computes them still.
         points: what it is worth.
@@ -157,7 +158,8 @@ class Exercise(AskedQuestion):
                 self._right = self._kind.right(self._answer())
         grade, code = self._kind.grade(read, self._right), self._kind.code(read)
         state = "right" if grade.score == 1 else "partly" if grade.score else "wrong"
-        feedback = grade.feedback if state == "right" else self._hints.get(read, grade.feedback)
+        wrong = self._kind.foreseen(read, self._hints, self._right) if isinstance(self._kind, NumberKind) else read
+        feedback = grade.feedback if state == "right" else self._hints.get(wrong, grade.feedback)
         line = f"{self._code_name}.check({code})" if by_clicks else ""
         return self._with(state, grade.score, feedback, code, line, tries=1)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -216,6 +216,15 @@ class NumberKind:
         if any(right.close(given * factor) for factor in (math.log(2), 1 / math.log(2))):
             return Grade(0.0, BASE)
         return Grade(0.0, NUMBER_OFF)
+
+    def foreseen(self, given: float, wrong: Iterable[float], right: Sealed) -> float:
+        """Which of some wrong numbers is meant: the nearest of those that are as near as the right one has to be met.
+
+        Without one, the given number itself.
+        """
+        size = 0.0 if right.scale == "e" else float(right.scale[1:])
+        near = [one for one in wrong if abs(given - one) <= size * (abs(one) if right.scale[0] == "r" else 1)]
+        return min(near, key=lambda one: abs(given - one), default=given)
 
     def seal(self, answer: Any) -> Sealed:
         """The buckets that are within its tolerance."""

@@ -49,7 +49,7 @@ def demo(name: DemoName = "small", *, step: int | None = None) -> tuple[PreTrain
             - "training": checkpoints around the step at which induction is learned.
             - "gqa": grouped-query attention, one induction head.
             - "names": three layers; a name task, in which one head marks the name that was said twice.
-            - "types": a current-token, a first-token and a duplicate-token head.
+            - "types": a current-token, a first-token, a previous-token and a duplicate-token head.
         step: of "training", how many steps it was trained: one of `headgrid.demo.CHECKPOINTS`, the last by default.
 
     Raises:
