@@ -7,6 +7,7 @@ there are: not the bits of a picture, nor how long something took.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -71,4 +72,5 @@ def _said(cell: Any) -> Iterator[tuple[str, str]]:
             yield "error", f"{output.ename}: {output.evalue}"
         else:
             for kind, data in sorted(output.data.items()):
-                yield kind, "" if kind.startswith("image/") else "".join(data)
+                words = json.dumps(data, sort_keys=True) if isinstance(data, dict) else "".join(data)
+                yield kind, "" if kind.startswith("image/") else words

@@ -151,3 +151,13 @@ def test_an_output_that_is_gone_or_of_another_kind_is_a_difference() -> None:
     assert committed_outputs.differences(before, other)
     other.cells[0].outputs = []
     assert committed_outputs.differences(before, other)
+
+
+def test_an_output_of_json_is_compared_by_what_it_says_whatever_the_order_of_its_keys() -> None:
+    def shown(result: dict[str, Any]) -> Any:
+        output = nbformat.v4.new_output("display_data", {"application/vnd.headgrid.exercise+json": result})
+        return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("ex.check()", outputs=[output])])
+
+    before = shown({"name": "ex", "state": "open"})
+    assert committed_outputs.differences(before, shown({"state": "open", "name": "ex"})) == []
+    assert committed_outputs.differences(before, shown({"name": "ex", "state": "right"}))
