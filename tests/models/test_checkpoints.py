@@ -366,5 +366,8 @@ def test_a_grid_of_a_folder_shows_what_the_grid_of_the_model_shows(folder: Path)
         settled(grid)
     assert ours.top(3) == theirs.top(3)
     assert ours.get_state("colors") == theirs.get_state("colors")
+    again = ours.copy()
+    focus(again, 1, "l1h2")
+    assert settled(again).summary["circuits"]
     with pytest.raises(ValueError, match="There is no model to run"):
         ours.task = hg.Task(None, torch.tensor([[3, 4, 5]]), metric="loss")

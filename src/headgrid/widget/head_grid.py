@@ -70,8 +70,9 @@ class HeadGrid(StateWidget):
     ) -> None:
         strings.tokenizer(tokenizer)
         self.model: torch.nn.Module | None = model if isinstance(model, torch.nn.Module) else None
-        found = Checkpoint.opened(model) if isinstance(model, str | os.PathLike) else self.model
-        weights = None if found is None else Weights(found)
+        found = Checkpoint.opened(model) if isinstance(model, str | os.PathLike) else model
+        self._read = found if isinstance(found, torch.nn.Module | Checkpoint) else None  # what a copy is of
+        weights = None if self._read is None else Weights(self._read)
         cells = cells_of(dissect(model) if weights is None else weights.anatomy)
         self.anatomy = cells.anatomy
         if weights is not None:
@@ -203,7 +204,7 @@ class HeadGrid(StateWidget):
             >>> later.color_by("ov_norm")  # `grid` keeps its colors
         """
         with self._lock:
-            new = type(self)(self.anatomy if self.model is None else self.model, self.tokenizer, select=self.selection)
+            new = type(self)(self.anatomy if self._read is None else self._read, self.tokenizer, select=self.selection)
             new.task = self.task
             self._hand_over(new)
         return new

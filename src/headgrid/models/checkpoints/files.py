@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
@@ -32,6 +33,9 @@ PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
 LARGEST_HEADER = 100_000_000
 """Bytes: the limit of the format."""
+
+KEPT = 2**27
+"""Bytes of tensors that stay mapped after they were used: heads of one layer are looked at one after another."""
 
 DTYPES = {
     "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
@@ -101,6 +105,8 @@ class Files:
         self.stored: dict[str, StoredTensor] = {}
         self._stamps: dict[Path, Stamp] = {}
         self._open: WeakValueDictionary[str, npt.NDArray[Any]] = WeakValueDictionary()
+        self._recent: dict[str, npt.NDArray[Any]] = {}
+        self._lock = threading.Lock()
         for path, names in paths.items():
             self._stamps[path] = stamp_of(path)
             there = {one.name: one for one in _header(path, self._stamps[path].size)}
@@ -112,8 +118,8 @@ class Files:
     def tensor(self, name: str) -> torch.Tensor:
         """A tensor as it is stored: its entries are read from the file where they are looked at, and copied nowhere.
 
-        What is written to it stays in memory, and is in the file at no time. Views of one tensor that live at the same
-        time share their memory.
+        What is written to it never reaches the file, and may be gone the next time that the tensor is read. Views of
+        one tensor that live at the same time share their memory.
 
         Raises:
             AnatomyError: when the file is another than the one that was opened.
@@ -125,17 +131,27 @@ class Files:
             )
         if not at.n_bytes:
             return torch.empty(at.shape, dtype=at.dtype)
-        mapped = self._open.get(name)
-        if mapped is None:
-            try:
-                mapped = np.memmap(at.file, dtype=np.uint8, mode="c", offset=at.first, shape=(at.n_bytes,))
-            except (OSError, ValueError) as fault:
-                raise AnatomyError(f"{shown(str(at.file))} cannot be read: {brief(fault)}") from fault
-            self._open[name] = mapped
-        flat = torch.from_numpy(mapped)
+        flat = torch.from_numpy(self._mapped(at))
         if flat.data_ptr() % at.dtype.itemsize:
             flat = flat.clone()  # a header of an odd length: entries are read at whole multiples of their size
         return flat.view(at.dtype).view(at.shape)
+
+
+    def _mapped(self, at: StoredTensor) -> npt.NDArray[Any]:
+        """The bytes of a tensor, mapped from its file; the same as long as anybody has them."""
+        with self._lock:
+            mapped = self._open.get(at.name)
+            if mapped is None:
+                try:
+                    mapped = np.memmap(at.file, dtype=np.uint8, mode="c", offset=at.first, shape=(at.n_bytes,))
+                except (OSError, ValueError) as fault:
+                    raise AnatomyError(f"{shown(str(at.file))} cannot be read: {brief(fault)}") from fault
+                self._open[at.name] = mapped
+            self._recent.pop(at.name, None)
+            self._recent[at.name] = mapped
+            while sum(one.nbytes for one in self._recent.values()) > KEPT:
+                del self._recent[next(iter(self._recent))]
+            return mapped
 
 
 def _header(path: Path, size: int) -> Iterator[StoredTensor]:
