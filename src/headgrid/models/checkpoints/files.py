@@ -136,7 +136,6 @@ class Files:
             flat = flat.clone()  # a header of an odd length: entries are read at whole multiples of their size
         return flat.view(at.dtype).view(at.shape)
 
-
     def _mapped(self, at: StoredTensor) -> npt.NDArray[Any]:
         """The bytes of a tensor, mapped from its file; the same as long as anybody has them."""
         with self._lock:
@@ -160,44 +159,50 @@ def _header(path: Path, size: int) -> Iterator[StoredTensor]:
     Raises:
         AnatomyError: when it is no safetensors, or shorter than its header says.
     """
-    said = shown(str(path))
     try:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
             if size < 8 or length > min(LARGEST_HEADER, size - 8):
+                said = shown(str(path))
                 raise AnatomyError(f"{said} is no file of safetensors, or is cut off: its header is not whole")
             header = json.loads(file.read(length).decode())
     except AnatomyError:
         raise
     except (OSError, ValueError, RecursionError) as fault:
+        said = shown(str(path))
         raise AnatomyError(f"{said} is no file of safetensors: its header is not JSON: {brief(fault)}") from fault
     if not isinstance(header, dict):
-        raise AnatomyError(f"{said} is no file of safetensors: its header names no tensors")
+        raise AnatomyError(f"{shown(str(path))} is no file of safetensors: its header names no tensors")
     for name, entry in header.items():
         if name != "__metadata__":
             yield _entry(path, name, entry, 8 + length, size)
 
 
 def _entry(path: Path, name: str, entry: Any, begin: int, size: int) -> StoredTensor:
-    said = f"{shown(name)} in {shown(str(path))}"
     try:
         kind, shape, (first, last) = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
         whole = all(type(one) is int and one >= 0 for one in (*shape, first, last))
     except (TypeError, KeyError, ValueError):
         whole = False
     if not whole:
-        raise AnatomyError(f"{said} has no dtype, shape and place that could be read")
+        raise AnatomyError(f"{_said(path, name)} has no dtype, shape and place that could be read")
     if kind not in DTYPES:
-        raise AnatomyError(f"{said} is stored as {shown(kind)}, which is not read; {', '.join(DTYPES)} are")
+        raise AnatomyError(
+            f"{_said(path, name)} is stored as {shown(kind)}, which is not read; {', '.join(DTYPES)} are"
+        )
     found = StoredTensor(name, path, DTYPES[kind], shape, begin + first)
     if last - first != found.n_bytes:
-        raise AnatomyError(f"{said} has {last - first:,} bytes, and its shape and dtype {found.n_bytes:,}")
+        raise AnatomyError(f"{_said(path, name)} has {last - first:,} bytes, and its shape and dtype {found.n_bytes:,}")
     if begin + last > size:
         raise AnatomyError(
             f"{shown(str(path))} is cut off: it has {size:,} bytes, and {shown(name)} ends at {begin + last:,}\n"
             "Copy or download the file again"
         )
     return found
+
+
+def _said(path: Path, name: str) -> str:
+    return f"{shown(name)} in {shown(str(path))}"
 
 
 def find(path: str | os.PathLike[str]) -> tuple[Path, Files] | None:
