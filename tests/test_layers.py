@@ -36,9 +36,11 @@ ORDER = {
         suggestions / entries parser / code completion points / indices / selection / preview
     """,
     "headgrid.models": """
-        family vocabulary scaling proven configs / families binding adapters / detect / huggingface / lens wrappers
+        family vocabulary scaling proven configs weight_source / checkpoints families binding adapters / detect /
+        huggingface / lens wrappers
         __init__ / verify
     """,
+    "headgrid.models.checkpoints": "files / naming skeleton / __init__",
     "headgrid.models.families": "decoders encoders encoder_decoders vision lens / mixtures / __init__",
     "headgrid.models.detect": "lexicon / evidence / attention outside / layers report / stacks / __init__",
     "headgrid.models.verify": """

@@ -25,6 +25,7 @@ ALLOWED = {
     "_from_config": "of transformers' models: how its own auto classes make one",
     "_attn_implementation": "of transformers' configs: the only place that says it",
     "_experts_implementation": "of transformers' configs, likewise",
+    "_is_hf_initialized": "of transformers' modules and parameters: how `from_pretrained` says that one has its values",
     "_dynamo": "of torch: the public name of the compiler is this",
 }
 """Private names of other libraries that are read, with the reason; those that a class inherits are its own."""

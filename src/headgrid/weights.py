@@ -19,6 +19,7 @@ for heads that are stored in several places (CodeGen, Falcon's new decoder, one 
 from __future__ import annotations
 
 import copy
+import os
 from typing import Any
 
 import torch
@@ -28,9 +29,10 @@ from headgrid.anatomy.anatomy import Anatomy, AnatomyError, Slot
 from headgrid.anatomy.roles import OUTSIDE_LAYERS, ROLES
 from headgrid.linalg.factored import FactoredMatrix
 from headgrid.models import dissect
+from headgrid.models.checkpoints import Checkpoint
+from headgrid.models.weight_source import LiveWeights, WeightSource
 from headgrid.torch_state import shielded
 from headgrid.utils import arguments
-from headgrid.utils.offloaded import not_here
 
 _ROLE = "a text such as 'W_Q' or 'ln1.w'"
 
@@ -39,17 +41,19 @@ class Weights:
     """The canonical weights of one stack of a model.
 
     Args:
-        model: a live model of any kind that `dissect` takes.
+        model: a live model of any kind that `dissect` takes; or the path of a folder or file of safetensors with a
+            `config.json` beside it, whose entries are read where they are looked at, with no model in memory.
         stack: the name of the stack, of a model that has several; its main one by default.
         dtype, device: what tensors are given in; the parameters' own by default.
 
     Attributes:
         anatomy: the model's anatomy.
         stack: the stack that is read; `roles` lists what it has.
-        model: the model that is read.
+        source: where weights are read from.
 
     Raises:
-        AnatomyError: when the model cannot be placed, or holds no weights (a config, the meta device).
+        AnatomyError: when the model cannot be placed, or holds no weights (a config, the meta device); when files are
+            missing, cut off, pickled, or of another model than their config.
         ValueError: when there is no such stack.
     """
 
@@ -61,13 +65,19 @@ class Weights:
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
     ) -> None:
-        self.anatomy: Anatomy = dissect(model)
-        if not isinstance(model, torch.nn.Module):
+        source = Checkpoint.opened(model) if isinstance(model, str | os.PathLike) else model
+        self.anatomy: Anatomy = dissect(source.model if isinstance(source, Checkpoint) else model)
+        if not isinstance(source, Checkpoint | torch.nn.Module):
             raise AnatomyError(f"{self.anatomy.name} is known by its configuration alone: there are no weights to read")
+        self.source: WeightSource = LiveWeights(source) if isinstance(source, torch.nn.Module) else source
         self.stack = self.anatomy.main if stack is None else self.anatomy.stack(stack)
         self.dtype = None if dtype is None else arguments.dtype("dtype", dtype)
         self.device = None if device is None else arguments.device("device", device)
-        self.model = model
+
+    @property
+    def model(self) -> torch.nn.Module:
+        """The model that is read; of files, its modules alone, on the meta device."""
+        return self.source.model
 
     @classmethod
     def of(cls, given: Any, stack: str | None = None) -> Weights:
@@ -188,11 +198,7 @@ class Weights:
         Returns:
             A tuple that compares equal as long as nothing changed; empty where the layer has no such weights.
         """
-        return tuple(
-            one
-            for slot in self._slots(role, layer)
-            for one in _version_of(self.model.get_parameter(slot.parameter), slot)
-        )
+        return tuple(one for slot in self._slots(role, layer) for one in self.source.version(slot))
 
     def at(self, stack: str, *, as_stored: bool = False) -> Weights:
         """The weights of another stack of the same model, in the same dtype and device, or as they are stored."""
@@ -209,32 +215,14 @@ class Weights:
         at = None if layer is None else arguments.integer("a layer", layer)
         return self.stack.places.get((role, at), ())
 
-    def piece(self, slot: Slot) -> Float[torch.Tensor, "*axes"]:
-        """A view of one place, as it is stored, in canonical orientation; an AnatomyError if quantized or on meta."""
-        parameter = self.model.get_parameter(slot.parameter)  # asked each time: it may have been replaced
-        if parameter.is_meta:
-            raise AnatomyError(not_here(self.model, slot.parameter))
-        if not parameter.is_floating_point() or parameter.dtype.itemsize < 2:
-            raise AnatomyError(
-                f"{slot.parameter} is quantized, stored as {parameter.dtype}, and its scales lie elsewhere: load the "
-                "model in bfloat16, float16 or float32, or dequantize it"
-            )
-        return slot.of(parameter.detach())
+    def piece(self, slot: Slot, number: int | None = None) -> Float[torch.Tensor, "*axes"]:
+        """A view of one place, as it is stored, in canonical orientation; an AnatomyError if quantized or on meta.
 
-
-def _version_of(parameter: torch.Tensor, slot: Slot) -> tuple[object, ...]:
-    version = -1 if parameter.is_inference() else parameter._version
-    if parameter.is_meta:
-        return parameter.data_ptr(), version
-    entries = slot.of(parameter.detach())
-    # in the order in which they lie in memory: the entries of a row of W_U are thousands of entries apart
-    entries = entries.permute(sorted(range(entries.dim()), key=entries.stride, reverse=True))
-    rows = entries.flatten(0, -2) if entries.dim() > 1 else entries[None]
-    rows = rows[:: 1 + rows.numel() // 2**20]
-    sums = (rows.sum(axis, dtype=torch.float32) for axis in (0, 1))
-    # weighted by their place, so that swapped rows or columns differ; as text, NaN is equal to itself
-    places = (one @ torch.arange(1, len(one) + 1, dtype=torch.float32, device=one.device).sqrt() for one in sums)
-    return parameter.data_ptr(), version, parameter.dtype, *(repr(float(one)) for one in places)
+        Args:
+            slot: the place.
+            number: one of its parts, `[1, ...]`, where they are along the first canonical axis; all by default.
+        """
+        return slot.of(self.source.tensor(slot.parameter)) if number is None else self.source.part(slot, number)
 
 
 class LayerWeights:
@@ -250,6 +238,8 @@ class LayerWeights:
         (layer, *parts), stack = _indices(self.role, at), self._weights.stack
         if not -stack.n_layers <= layer < stack.n_layers:
             raise IndexError(f"there is no layer {arguments.shown(layer)}; the layers are 0 to {stack.n_layers - 1}")
+        if parts and (one := self._expert(layer % stack.n_layers, parts[0])) is not None:
+            return one
         found = self._weights.read(self.role, layer % stack.n_layers)
         if not parts:
             return found
@@ -262,6 +252,16 @@ class LayerWeights:
             said = arguments.shown(part)
             raise IndexError(f"there is no {self.role} of part {said}; the parts of layer {layer} are 0 to {n - 1}")
         return found.select(axis, int(stack.kv_head_of[part]) if letter == "g" else part)
+
+    def _expert(self, layer: int, number: int) -> Float[torch.Tensor, "*axes"] | None:
+        """One expert, without the others: they may be stored one by one. None for other roles and numbers."""
+        if ROLES[self.role].part_axis != "e":
+            return None
+        for slot in self._weights.stack.places.get((self.role, layer), ()):
+            if number in range(slot.first, slot.first + slot.n_parts):
+                found = self._weights.piece(slot, number - slot.first)[0]
+                return found.to(device=self._weights.device, dtype=self._weights.dtype)
+        return None
 
     def per_head(self, layer: int) -> Float[torch.Tensor, "n_kv_heads n_queries_per_kv *axes"]:
         """Keys or values for each query head: the heads of each key/value head share its memory.

@@ -249,7 +249,7 @@ def compose(
     """The Q-, K- and V-composition scores of all pairs of heads, each beside what random heads would have.
 
     Args:
-        model: a live model of any kind that `dissect` takes, or its `Weights`.
+        model: a live model of any kind that `dissect` takes, its `Weights`, or the path of its safetensors.
         selection: whatever `Anatomy.select` takes; its heads, of one stack, are compared. All heads by default.
         ln: `folded` has the norms and the attention's scale in the circuits, `raw` the stored weights alone.
         stack: of a model that has several stacks; that of the selected heads, or the main one, by default. Of a

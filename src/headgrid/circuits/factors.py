@@ -226,7 +226,7 @@ class Circuits:
         at = self._part(letter, part)
         for slot in slots:
             if at in range(slot.first, slot.first + slot.n_parts):
-                one = self.weights.piece(slot)[at - slot.first][None]
+                one = self.weights.piece(slot, at - slot.first)
                 one = one.to(device=self.weights.device, dtype=self.weights.dtype)
                 return finite(one, role, (slot,)) if self._checked else one
         raise AnatomyError(f"layer {layer} has no {role} of number {at}")

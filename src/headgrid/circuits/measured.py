@@ -29,6 +29,7 @@ from headgrid.models import scaling
 from headgrid.models.verify.passes import StackLayer
 from headgrid.models.verify.probe import Probe
 from headgrid.models.verify.stand_in import VerifyError
+from headgrid.models.weight_source import LiveWeights
 from headgrid.torch_state import shielded
 from headgrid.weights import Weights
 
@@ -116,6 +117,9 @@ def measured(weights: Weights, layer: int) -> Measured | str:
 @shielded()
 def _measurement(weights: Weights) -> _Measurement:
     model, anatomy = weights.model, weights.anatomy
+    for slot in anatomy.slots:
+        if slot.role == "attn.other":  # what the copy takes from the model
+            weights.source.fill(slot.parameter)
     states = {
         (stack.name, layer): _attention_state(model, anatomy, stack.name, layer)
         for stack in anatomy.stacks
@@ -152,7 +156,7 @@ def _measure(of_model: Weights) -> dict[StackLayer, Measured]:
     of = [probe.scores(length) for length in LENGTHS]
     far = _far(probe, of[1])
     stands_in, found = copy.copy(of_model), {}
-    stands_in.model = probe.model
+    stands_in.source = LiveWeights(probe.model)
     for key in set(of[0]).intersection(*of):
         weights = stands_in.at(key[0], as_stored=True)
         seen = _Seen([scores[key] for scores in of], weights.stack.n_heads)

@@ -191,7 +191,7 @@ class Norms:
 
     def _form(self, slot: Slot) -> NormForm | None:
         name, (path, _, leaf) = slot.parameter, slot.parameter.rpartition(".")
-        module, (known, kind) = self._weights.model.get_submodule(path), self._forms.get(name, (None, None))
+        module, (known, kind) = self._weights.source.module(path), self._forms.get(name, (None, None))
         if known is module:
             return kind
         self._asked[name], kind = slot, norm_form(module, leaf)

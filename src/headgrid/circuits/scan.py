@@ -130,7 +130,7 @@ def scan(
     """Every head's numbers at once, layer by layer, exact to float64's rounding of the stored weights.
 
     Args:
-        model: a live model of any kind that `dissect` takes, or its `Weights`.
+        model: a live model of any kind that `dissect` takes, its `Weights`, or the path of its safetensors.
         metrics: which of `ov`, `qk` (spectra: singular values, norms, effective ranks) and `copying`; one or several.
         ln: `folded` scans what the model computes, up to the scale of each norm: gains, centring and the attention's
             scale are in the weights. `raw` scans the stored weights alone: W_V W_O and W_Q W_K^T.

@@ -31,7 +31,7 @@ def summarize(
     """A summary of one head, MLP, expert or neuron, or of several heads together, from the weights alone.
 
     Args:
-        model: a live model of any kind that `dissect` takes, or its `Weights`.
+        model: a live model of any kind that `dissect` takes, its `Weights`, or the path of its safetensors.
         what: whatever `Anatomy.select` takes and names one head (`l1h2`), one MLP (`l0 mlp`), one expert (`l0e5`), one
             neuron (`l0 mlp n7`), or several heads (`l0h1 | l1h2`), whose OV circuits are summed.
         tokenizer: makes strings of token ids; without one, tables hold the ids.

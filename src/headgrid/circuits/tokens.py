@@ -22,7 +22,6 @@ from headgrid.circuits.norms import LN, LNS, NONE, Norm, Norms, finite
 from headgrid.circuits.readout import RowNorms, extremes, product, row_norms
 from headgrid.circuits.strings import TokenStrings
 from headgrid.utils.arguments import integer, one_of, shown
-from headgrid.utils.offloaded import not_here
 from headgrid.weights import Weights
 
 Version = tuple[object, ...]
@@ -282,8 +281,8 @@ def _home(weights: Weights, role: str) -> Stack | str:
             f"The {'' if reads else 'un'}embedding of {name} ({slot.parameter}) is {width} wide and its residual "
             f"stream {stack.d_model}: what is learned in between would have to be applied first"
         )
-    if weights.model.get_parameter(slot.parameter).is_meta:
-        return not_here(weights.model, slot.parameter).splitlines()[0]
+    if why := weights.source.why_not(slot.parameter):
+        return why.splitlines()[0]
     return home
 
 

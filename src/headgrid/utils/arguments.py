@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 import numbers
+import os
 import reprlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar, cast
@@ -191,6 +192,11 @@ def of_kind(name: str, value: Any, kind: type[T] | tuple[type[T], ...], what: st
 
 def model(value: Any, name: str = "model") -> torch.nn.Module:
     """A model with weights or on the meta device: a module of torch."""
+    if isinstance(value, str | os.PathLike):
+        raise TypeError(
+            f"{name} is a model, a torch.nn.Module, and not {shown(os.fspath(value))}: of a path there is nothing to "
+            "run. Load the model, with from_pretrained"
+        )
     return of_kind(name, value, torch.nn.Module, "a model of transformers or TransformerLens, a torch.nn.Module")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from headgrid.circuits.progress import Progress
 from headgrid.experiments.effects import Effects
 from headgrid.experiments.task import Task
 from headgrid.models import dissect
+from headgrid.models.checkpoints import Checkpoint
 from headgrid.selection.masks import ParamMasks
 from headgrid.selection.selection import Selectable, Selection
 from headgrid.utils import arguments
@@ -38,7 +40,8 @@ class HeadGrid(StateWidget):
     """A transformer as a clickable grid of layers and heads, bound to a `Selection`.
 
     Args:
-        model: a transformers model or config, or an `Anatomy`.
+        model: a transformers model or config, an `Anatomy`, or a path: of a folder or file of safetensors, whose
+            weights are read with no model in memory; or of a `config.json` alone.
         tokenizer: its tokenizer, for what is shown as tokens; without it they are ids.
         select: what to select at first; nothing by default.
         task: what the model is asked, a `headgrid.Task`, for what heads do on a text; none by default.
@@ -50,7 +53,7 @@ class HeadGrid(StateWidget):
             model to run.
         saved: selections with a name: `grid.saved["induction"] = "l0h1 | l1h2"`; see `Saved`.
         anatomy: the model's anatomy.
-        model: the model that was given, or None for a config or an anatomy.
+        model: the model that was given, or None for a config, an anatomy or a path: there is nothing to run.
 
     Example:
         >>> grid = HeadGrid(model, tokenizer)
@@ -67,13 +70,15 @@ class HeadGrid(StateWidget):
     ) -> None:
         strings.tokenizer(tokenizer)
         self.model: torch.nn.Module | None = model if isinstance(model, torch.nn.Module) else None
-        weights = None if self.model is None else Weights(self.model)
+        found = Checkpoint.opened(model) if isinstance(model, str | os.PathLike) else model
+        self._read = found if isinstance(found, torch.nn.Module | Checkpoint) else None  # what a copy is of
+        weights = None if self._read is None else Weights(self._read)
         cells = cells_of(dissect(model) if weights is None else weights.anatomy)
         self.anatomy = cells.anatomy
         if weights is not None:
             weights.anatomy, weights.stack = self.anatomy, self.anatomy.stack(weights.stack.name)
         self.tokenizer = tokenizer
-        silent = silent_cells.silent_cells(cells, self.model)
+        silent = silent_cells.silent_cells(cells, None if weights is None else weights.source)
         state = GridState(cells, self.anatomy.select(select), silent)
         super().__init__(state, Scheduler(state, weights, tokenizer))
         if task is not None:
@@ -199,7 +204,7 @@ class HeadGrid(StateWidget):
             >>> later.color_by("ov_norm")  # `grid` keeps its colors
         """
         with self._lock:
-            new = type(self)(self.anatomy if self.model is None else self.model, self.tokenizer, select=self.selection)
+            new = type(self)(self.anatomy if self._read is None else self._read, self.tokenizer, select=self.selection)
             new.task = self.task
             self._hand_over(new)
         return new

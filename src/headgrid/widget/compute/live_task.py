@@ -34,7 +34,10 @@ OF_ANSWERS = ("logit_diff", "log_prob", "prob")
 def why_not(model: torch.nn.Module | None) -> str:
     """Why a model cannot be run on a text; "" where it can."""
     if model is None:
-        return "There is no model to run: this grid was made of a config or an anatomy. Give HeadGrid the model"
+        return (
+            "There is no model to run: this grid was made of a config, an anatomy or files of weights. Give "
+            "HeadGrid the model"
+        )
     if any(one.is_meta for one in model.parameters()):
         return (
             "There is no model to run: its weights are on the meta device, or brought for each call of it alone. "

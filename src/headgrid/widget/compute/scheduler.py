@@ -55,7 +55,8 @@ class Scheduler:
 
     def __init__(self, state: GridState, weights: Weights | None, tokenizer: Any = None) -> None:
         self._state = state
-        self._model = None if weights is None else weights.model
+        self._source = None if weights is None else weights.source
+        self._model = self._source.model if self._source is not None and self._source.runs else None
         self.cache = SummaryCache(weights, tokenizer, state.index)
         self.worker = Worker(state.lock)
         shared = None if self._model is None else SharedCopy(self._model)
@@ -299,7 +300,7 @@ class Scheduler:
         compared = self.compared[0].cells if self.compared else ()
         cells = (self._state.focus["cell"], *compared)
         self.cache.recheck(cells, bool(self._state.colors["metric"]) or self.live.shows, check)
-        return silent_cells.silent_cells(self._state.cells, self._model, check=check), self.cache.changes
+        return silent_cells.silent_cells(self._state.cells, self._source, check=check), self.cache.changes
 
     def _show_changes(self, silent: Bools, changes: int) -> None:
         def change() -> None:

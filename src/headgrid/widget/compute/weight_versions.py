@@ -60,18 +60,19 @@ class WeightVersions:
     @property
     def readable(self) -> bool:
         """Whether any weights of the model hold numbers: those on the meta device are shapes alone."""
-        return any(not parameter.is_meta for parameter in self._weights.model.parameters())
+        source = self._weights.source
+        return not source.runs or any(not parameter.is_meta for parameter in source.model.parameters())
 
     @property
     def elsewhere(self) -> bool:
         """Whether weights are offloaded: brought for each call of the model, and not here between calls."""
-        return offloaded(self._weights.model) is not None
+        return self._weights.source.runs and offloaded(self._weights.model) is not None
 
     def holds(self, component: Component) -> bool:
         """Whether the weights that a component depends on hold numbers, all of them."""
-        names, model = self._names(component), self._weights.model
+        source = self._weights.source
         try:
-            return not any(model.get_parameter(name).is_meta for name in names)
+            return not any(source.why_not(name) for name in self._names(component))
         except AttributeError:  # parameters are gone: whoever reads them will say so
             return True
 
