@@ -72,7 +72,7 @@ ORDER = {
         grid_state
     """,
     "headgrid.widget.compute": """
-        __init__ / ipython_events silent_cells weight_location weight_versions worker
+        __init__ / ipython_events pass_size silent_cells weight_location weight_versions worker
         shared_copy / to_wire / composition_to_wire next_tokens code_writer / live_patterns live_task summary_cache /
         selection_effect selected_heads task_numbers arrow_effects thumbnails / coloring live_reader / live_lane
         heads_table grader / live_lanes pattern_lane / live / scheduler

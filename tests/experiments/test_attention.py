@@ -12,6 +12,7 @@ import transformers
 from torch.testing import assert_close
 
 import headgrid as hg
+from headgrid.hooks.taps import block_of
 from headgrid.selection.selection import SelectionError
 
 MODEL, TOKENIZER = hg.demo()
@@ -48,6 +49,25 @@ def test_an_implementation_in_one_call_gives_the_same_pattern() -> None:
     assert model.config._attn_implementation == "sdpa"
     for head, pattern in hg.attention(model, inputs, "l1h*").pattern.items():
         assert_close(pattern, eager.pattern[head], check_dtype=False, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama with grouped-query attention", "bert", "gpt_oss"])
+def test_layers_above_the_chosen_heads_are_not_run(family: str) -> None:
+    model, inputs = tiny.model(family), tiny.inputs(family)["input_ids"]
+    with torch.no_grad():
+        expected = model(input_ids=inputs, output_attentions=True).attentions[0]
+    anatomy, called = hg.dissect(model), list[int]()
+    blocks = [block_of(model, anatomy.main, layer) for layer in range(anatomy.main.n_layers)]
+    handles = [block.register_forward_hook(lambda *_, at=at: called.append(at)) for at, block in enumerate(blocks)]
+    pattern = hg.attention(model, inputs, "l0h*").pattern
+    assert called == [0]
+    hg.attention(model, inputs, f"l0h0 | l{len(blocks) - 1}h0")
+    assert called == [0, *range(len(blocks))]
+    for handle in handles:
+        handle.remove()
+    for head in range(expected.shape[1]):
+        assert_close(pattern[f"l0h{head}"], expected[:, head], check_dtype=False, atol=1e-6, rtol=1e-5)
+    assert not any(block._forward_pre_hooks for block in blocks)
 
 
 def test_only_the_chosen_heads_are_kept() -> None:

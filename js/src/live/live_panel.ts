@@ -221,7 +221,9 @@ export function makeLivePanel(signal: AbortSignal): LivePanel {
     note.classList.toggle("hg-error", Boolean(content?.view?.error));
     note.classList.toggle("hg-pending", note.textContent === WAIT);
     pattern.hidden = !isThere;
-    element.classList.toggle("hg-stale", Boolean(content?.live && (!content.view || !content.isCurrent)));
+    // An answer of which no pattern is there yet leaves the last ones in sight, which are of other heads.
+    const isOld = !content?.view || !content.isCurrent || (content.view !== view && patterns.length > 0);
+    element.classList.toggle("hg-stale", Boolean(content?.live && isOld));
     if (state && isThere) {
       map.element.hidden = isArcs;
       arcs.element.hidden = !isArcs;

@@ -107,6 +107,21 @@ describe("the Live tab", () => {
     expect(panel.note()).toBe("");
   });
 
+  it("fades the last answer as long as the next one has no pattern, which comes before its numbers", () => {
+    const panel = panelOf();
+    panel.update(content());
+    panel.update(content({ cell: 9, view: liveView(tokens, [], { pending: true }) }));
+    expect([panel.find(".hg-pattern-head .hg-word").textContent, panel.element.className]).toEqual([
+      "l0h1",
+      "hg-live-tab hg-stale",
+    ]);
+    panel.update(content({ cell: 9, view: liveView(tokens, [other], { pending: true }) }));
+    expect([panel.find(".hg-pattern-head .hg-word").textContent, panel.element.className]).toEqual([
+      "",
+      "hg-live-tab",
+    ]);
+  });
+
   it("says what to do where there is no text, no head, or no answer", () => {
     const panel = panelOf();
     panel.update(content({ view: null, hasText: false }));

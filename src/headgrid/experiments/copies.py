@@ -186,6 +186,16 @@ def _stop(*_: Any) -> None:
     raise Enough
 
 
+@contextmanager
+def up_to(runs: Runs, layer: int) -> Iterator[None]:
+    """Within, a pass ends once a layer has run, as nothing is wanted of those above; of some models all is run."""
+    with ExitStack() as within:
+        for block in layers_of(runs)[layer + 1 : layer + 2]:
+            within.callback(block.register_forward_pre_hook(_stop).remove)
+        with suppress(Enough):
+            yield
+
+
 def _copied(output: Any, n: int) -> Any:
     """What a layer gives, for n copies of its batch; what has no batch of its own as it is."""
     if isinstance(output, torch.Tensor):

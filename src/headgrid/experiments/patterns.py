@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 
 from headgrid.anatomy.anatomy import Anatomy
+from headgrid.experiments.copies import up_to
 from headgrid.experiments.runs import Runs
 from headgrid.hooks import record
 from headgrid.hooks.cache import NotRecorded
@@ -187,7 +188,8 @@ class PatternReader:
         points = list(self.numbers.items())
         points += [(("scores", *where[1:]), heads[:1]) for where, heads in self.numbers.items()]
         last = torch.full((rows.stop - rows.start, 1), self.runs.task.ids.shape[1] - 1)
-        with record(self.runs.model, " | ".join(text_of(*one) for one in points)) as cache:
+        top = max(where[2] for where in self.numbers)
+        with record(self.runs.model, " | ".join(text_of(*one) for one in points)) as cache, up_to(self.runs, top):
             self.runs.call(given, last)
         kept: dict[Where, torch.Tensor] = {}
         visible: Visible = {}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from typing import Any
+
 import numpy as np
 import pytest
 import tiny
@@ -12,13 +15,15 @@ from live_grids import TEXT, decoded, prompt, query, watched
 
 import headgrid as hg
 from headgrid.experiments.head_types import BY_PLACE, LABELS
-from headgrid.widget.compute import live_patterns, live_task, next_tokens
+from headgrid.experiments.interventions import Interventions
+from headgrid.widget.compute import live_patterns, live_task, next_tokens, pass_size
 from headgrid.widget.compute.live import Live
 from headgrid.widget.compute.live_reader import LiveReader
 
 
-@pytest.mark.parametrize("row", [0, 2])
-def test_patterns_and_types_are_those_of_attention(row: int) -> None:
+@pytest.mark.parametrize(("row", "tokens"), [(0, pass_size.TOKENS), (2, 16)])
+def test_patterns_and_types_are_those_of_attention(monkeypatch: pytest.MonkeyPatch, row: int, tokens: int) -> None:
+    monkeypatch.setattr(pass_size, "TOKENS", tokens)  # of shuffled texts in one pass, or of one of them
     model, tokenizer = hg.demo()
     task = hg.Task(tokenizer, [TEXT, "the dog says", "a kitten is a young kitten is"], padding="left")
     grid = watched(select="l1h2 | l0h3", task=task)
@@ -120,6 +125,56 @@ def test_a_head_that_was_read_is_shown_at_once_and_none_is_read_twice(monkeypatc
     assert [head["title"] for head in grid.live["heads"]] == ["l0h1"]
     assert grid.live["heads"][0]["scores"]
     assert (settled(grid).live["focus"], grid.live["pending"], grid.live["error"]) == (3, False, "")
+
+
+class Passes:
+    """The passes of a model in their order, of which the second waits until it is let."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, where: Any, name: str) -> None:
+        self.done, self.begun, self.go = list[str](), threading.Event(), threading.Event()
+        self._note(monkeypatch, where, name, "other")
+        self._note(monkeypatch, live_patterns.RowHeads, "bytes_of", "pattern")
+
+    def _note(self, monkeypatch: pytest.MonkeyPatch, where: Any, name: str, what: str) -> None:
+        original = getattr(where, name)
+
+        def noted(*given: Any, **named: Any) -> Any:
+            self.done.append(what)
+            if self.done.count("other") == 2 and what == "other":
+                self.begun.set()
+                assert self.go.wait(60)
+            return original(*given, **named)
+
+        monkeypatch.setattr(where, name, noted)
+
+
+@pytest.mark.parametrize("what", ["types", "effect of each head", "effect of the selection"])
+def test_a_head_that_is_clicked_comes_before_the_rest_of_what_is_computed(
+    monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    monkeypatch.setattr(pass_size, "TOKENS", 16)
+    monkeypatch.setattr(pass_size, "MEMORY", 1)
+    grid = watched(task=hg.Task(hg.demo()[1], [TEXT], answers=[" mary"]))
+    if what == "types":
+        passes = Passes(monkeypatch, live_patterns._TypeTables, "add")  # once for each pass on shuffled tokens
+        focus(grid, 1, "l1h2")
+        query(grid, 1)
+    else:
+        query(grid, 1)
+        settled(grid)
+        passes = Passes(monkeypatch, Interventions, "_pass")
+        if what == "effect of each head":
+            grid.set_state({"recolor": {"n": 1, "metric": "effect", "ln": "folded"}})
+        else:
+            grid.select("l1h2")
+    assert passes.begun.wait(60)
+    before = len(passes.done)
+    focus(grid, 2, "l0h1")
+    passes.go.set()
+    assert settled(grid).live["heads"][0]["title"] == "l0h1"
+    assert grid.live["heads"][0]["scores"]
+    assert passes.done[before] == "pattern", passes.done
+    assert passes.done.count("other") > 3, "it goes on afterwards"
 
 
 def test_a_new_text_drops_the_old_one(monkeypatch: pytest.MonkeyPatch) -> None:

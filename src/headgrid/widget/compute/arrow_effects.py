@@ -9,6 +9,7 @@ import torch
 
 from headgrid.experiments.paths import PathMethod, paths
 from headgrid.experiments.task import Task
+from headgrid.widget.compute.pass_size import pass_size
 from headgrid.widget.wire.schema import Arrow, Composes
 
 EdgeEnds = tuple[int, int, Composes]
@@ -51,7 +52,7 @@ def tested(
     for (target, kind), sources in receivers.items():
         measured = paths(
             model, task, " | ".join(map(word, sources)), f"{word(target)}.{kind.lower()}", method=method,
-            controls=CONTROLS, cancelled=cancelled,
+            controls=CONTROLS, cancelled=cancelled, **pass_size(model, task.ids.shape[1]),
         )  # fmt: skip
         assert measured.controls is not None
         for source in sources:

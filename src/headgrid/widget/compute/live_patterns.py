@@ -28,6 +28,7 @@ from headgrid.experiments.task import Task
 from headgrid.selection.activations import Where
 from headgrid.selection.points import ActivationNumbers
 from headgrid.widget.compute import to_wire
+from headgrid.widget.compute.pass_size import pass_size
 from headgrid.widget.wire.schema import TypeScore
 
 DRAWS = 10
@@ -109,14 +110,20 @@ class RowHeads:
     def _length(self, axis: int) -> int:
         return int(next(iter(self.read[0].values())).shape[2 + axis])
 
-    def scores(self) -> dict[tuple[int, int], list[TypeScore]]:
+    def scores(self, cancelled: Callable[[], bool] | None = None) -> dict[tuple[int, int], list[TypeScore]]:
         """Layer and number of a head -> how far it is of each type that this row can tell of; as `Attention.score`.
 
         What is most above its base comes first.
+
+        Args:
+            cancelled: says whether to stop, which is asked before each pass on shuffled tokens.
+
+        Raises:
+            Cancelled: when `cancelled` says so.
         """
         if self.stack == "cross" or reading_of(self.runs, self.stack).ids is None:
             return {(where[2], number): [] for where, heads in self.numbers.items() for number in heads}
-        own, base = type_scores(self.model, self.task, self.numbers, self.read)
+        own, base = type_scores(self.model, self.task, self.numbers, self.read, cancelled=cancelled)
         return {
             (where[2], number): _ordered(own, base, (where[2], number))
             for where, heads in self.numbers.items() for number in heads
@@ -172,9 +179,10 @@ def type_scores(
     if read is not None:
         tables[0].add(*read, slice(0, task.n_rows))
         even.add(None, read[1], slice(0, task.n_rows))
+    most = pass_size(model, task.ids.shape[1])["batch_size"] or task.n_rows * DRAWS
     todo = [
         (table, part) for table in tables[read is not None : 1 + bool(of_tokens)]
-        for part in _parts(table.runs, batch_rows(table.runs, numbers, PASS))
+        for part in _parts(table.runs, min(most, batch_rows(table.runs, numbers, PASS)))
     ]  # fmt: skip
     for table, part in steps(todo, len(todo), "shuffled tokens", progress, cancelled):
         given = {name: some[part] for name, some in ids.items()} if table is tables[1] else {}

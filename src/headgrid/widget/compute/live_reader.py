@@ -222,7 +222,7 @@ class LiveReader:
         if not missing:
             return
         turn.check()
-        scores = RowHeads(self.model, task, self._text(missing)).scores()
+        scores = RowHeads(self.model, task, self._text(missing)).scores(turn.cancelled)
         for cell in missing:
             found = self.component(cell)
             answers.heads[row, cell] = {**answers.heads[row, cell], "scores": scores[found.layer, found.number]}

@@ -21,6 +21,7 @@ from headgrid.selection.points import ActivationNumbers, named
 from headgrid.selection.selection import Selection
 from headgrid.widget.compute.live_task import metric_of
 from headgrid.widget.compute.next_tokens import next_tokens
+from headgrid.widget.compute.pass_size import pass_size
 from headgrid.widget.wire.empty import NO_EFFECT
 from headgrid.widget.wire.schema import ModeEffect, SelectionEffect
 
@@ -66,7 +67,8 @@ def effects_of(
     }  # fmt: skip
     for at, mode in enumerate(modes):
         measured = effect(
-            model, task, selection, mode, controls=CONTROLS, draws=DRAWS, cancelled=cancelled
+            model, task, selection, mode, controls=CONTROLS, draws=DRAWS, cancelled=cancelled,
+            **pass_size(model, task.ids.shape[1]),
         )  # fmt: skip
         one = measured[mode]
         value = _digits(one.mean)

@@ -19,6 +19,7 @@ from headgrid.experiments.task import Task
 from headgrid.utils.arguments import Floats
 from headgrid.widget.compute.live_patterns import EVEN, SHUFFLED, against, type_scores
 from headgrid.widget.compute.live_task import OF_ANSWERS, metric_of
+from headgrid.widget.compute.pass_size import pass_size
 from headgrid.widget.compute.shared_copy import WeightsStamp
 from headgrid.widget.state.cell_colors import Quantity
 from headgrid.widget.state.cell_index import CellIndex
@@ -126,6 +127,8 @@ class TaskNumbers:
         numbers, faults = np.full(self.index.n_cells, np.nan), list[Exception]()
         off, measured = 0.0, 0
         options: dict[str, Any] = {"method": {"effect": "zero"}.get(name, name), "progress": tell}
+        if cancelled is not None:  # somebody may click meanwhile
+            options |= pass_size(model, task.ids.shape[1])
         if name == "attribution":
             alone = task.corrupted is None and task.n_rows == 1
             options |= {"replaces": "zero" if alone else None}
