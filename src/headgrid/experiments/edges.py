@@ -154,7 +154,8 @@ class Edges:
         if self.values.ndim == 1 and not self.low[at].isnan():
             said += f"   [{float(self.low[at]):+.4g}, {float(self.high[at]):+.4g}]"
         if self.controls is not None:
-            said += f"   random writes: up to {float(self.controls[at].abs().max()):.3g}"
+            low, high = float(self.controls[at].min()), float(self.controls[at].max())
+            said += f"   random writes: {low:+.3g} to {high:+.3g}"
         return said
 
     def __repr__(self) -> str:
