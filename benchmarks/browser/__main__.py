@@ -3,6 +3,7 @@
     .venv/bin/pip install -r benchmarks/browser/requirements.txt   # once; a copy of .venv does as well
     .venv/bin/python benchmarks/browser                            # the race, 15 to 30 minutes
     .venv/bin/python benchmarks/browser --targets                  # headgrid alone, beside what it promises
+    .venv/bin/python benchmarks/browser --live                     # what heads of a live model do on a text, likewise
 
 It starts one JupyterLab and one Chromium (`apt-get install chromium`); each contestant has its own page and kernel.
 The first time at a size counts bytes and is not timed; after that all of them are shown, clicked and brushed in turn.
@@ -19,17 +20,15 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
+import live
 import race
 import tables
 import targets
 from contestants import CONTESTANTS, Contestant
-from playwright.sync_api import ViewportSize, sync_playwright
-from stage import HERE, Server, chromium
+from playwright.sync_api import sync_playwright
+from stage import FLAGS, HERE, VIEWPORT, Server, chromium
 
 from headgrid.utils import files
-
-FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-background-networking"]
-VIEWPORT: ViewportSize = {"width": 1600, "height": 1200}
 
 
 def size(text: str) -> tuple[int, int]:
@@ -48,6 +47,7 @@ def asked() -> argparse.Namespace:
     parser.add_argument("--peers", nargs="+", choices=kinds, default=kinds, help="who takes part")
     parser.add_argument("--repeats", type=int, default=5, help="how often each is shown, clicked and brushed; 5")
     parser.add_argument("--targets", action="store_true", help="headgrid alone, at 126 x 128 with experts")
+    parser.add_argument("--live", action="store_true", help="headgrid alone, a live model on a text")
     parser.add_argument("--json", type=Path, help="a file for all numbers of which the table is made")
     return parser.parse_args()
 
@@ -69,7 +69,7 @@ def load() -> str:
 
 def main() -> None:
     options = asked()
-    contestants = present(["headgrid"] if options.targets else options.peers)
+    contestants = present(["headgrid"] if options.targets or options.live else options.peers)
     before, found = load(), {}
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as home,
@@ -81,6 +81,8 @@ def main() -> None:
         print(f"Chromium {browser.version}, " + ", ".join(f"{who.package} {who.version}" for who in contestants))
         if options.targets:
             print(targets.table(targets.measure(server, context, options.repeats)))
+        elif options.live:
+            print(live.table(live.measure(server, context, options.repeats)))
         else:
             found = race.race(server, context, contestants, options.sizes, options.repeats)
             print(tables.table(found))

@@ -152,6 +152,79 @@
 
     place: (kind, row, column, shape) => kinds[kind].place(row, column, shape),
 
+    /** The next press on a head: milliseconds until the Live tab shows its pattern, painted; null where it never does. */
+    pattern(word, limit) {
+      // the heading of a pattern is empty where it is that of the head which the inspector names above; before a head is
+      // looked at there is no such tab
+      const isShown = () => {
+        const inspector = output().querySelector(".hg-inspector");
+        const live = inspector.querySelector(".hg-live-tab");
+        return (
+          live !== null &&
+          live.offsetParent !== null &&
+          inspector.querySelector(".hg-word")?.textContent === word &&
+          !live.querySelector("section.hg-pattern").hidden &&
+          live.querySelector(".hg-pattern-head .hg-word").textContent === ""
+        );
+      };
+      const until = async ({ timeStamp }) => {
+        while (!isShown()) {
+          if (performance.now() - timeStamp > limit) return null;
+          await framed();
+        }
+        await next();
+        return performance.now() - timeStamp;
+      };
+      // what is thrown within is thrown where the promise is awaited: it would be waited for without end otherwise
+      return new Promise((resolve) => {
+        const begin = (event) => resolve(until(event));
+        window.addEventListener("pointerdown", begin, { capture: true, once: true });
+      });
+    },
+
+    /** Milliseconds from the choice of patterns until the last cell has one, and until it is said that they will come. */
+    async thumbnails(last, limit) {
+      const menu = [...output().querySelectorAll("select")].find((one) => one.querySelector("[value=patterns]"));
+      const note = output().querySelector(".hg-patterns-note");
+      const isDrawn = () => {
+        // a cell has several colors where a border runs through its middle, too, while cells change their size
+        if (!note.textContent.includes("tokens:")) return false;
+        const cell = output().querySelector(`[role=gridcell][data-word="${last}"]`)?.getBoundingClientRect();
+        if (!cell) return false;
+        const [x, y] = [cell.x + cell.width / 4, cell.y + cell.height / 4];
+        const canvas = output().querySelector(".hg-viewport canvas");
+        const ratio = canvas.width / canvas.getBoundingClientRect().width;
+        const size = [cell.width / 2, cell.height / 2].map((side) => Math.round(side * ratio));
+        return new Set(new Uint32Array(pixels(canvas, x, y, ...size).buffer)).size > 1;
+      };
+      if (isDrawn()) throw new Error("there are patterns already");
+      menu.value = "patterns";
+      const start = performance.now();
+      let told = null;
+      menu.dispatchEvent(new Event("change", { bubbles: true }));
+      while (!isDrawn()) {
+        if (performance.now() - start > limit) return null;
+        if (note.textContent) told ??= performance.now() - start;
+        await framed();
+      }
+      await next();
+      return { drawn: performance.now() - start, told };
+    },
+
+    /** Keeps what moved on the page from now on, however it came to move. */
+    watchShifts() {
+      window.shifts = [];
+      const keep = (list) =>
+        shifts.push(
+          ...list.getEntries().map(({ value, sources, hadRecentInput }) => ({
+            value,
+            hadRecentInput,
+            isOurs: sources.some(({ node }) => output().contains(node)),
+          })),
+        );
+      new PerformanceObserver(keep).observe({ type: "layout-shift" });
+    },
+
     /** After the next event of a type: how many frames, and milliseconds, until the pixels about a point are others. */
     changed(kind, type, x, y) {
       const { state } = kinds[kind];

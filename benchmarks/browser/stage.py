@@ -15,7 +15,7 @@ from typing import Any
 
 from contestants import Contestant
 from frames import CATEGORIES, Frame, per_step, whole
-from playwright.sync_api import BrowserContext, CDPSession
+from playwright.sync_api import BrowserContext, CDPSession, ViewportSize
 from playwright.sync_api import Error as PlaywrightError
 
 HERE = Path(__file__).parent
@@ -23,8 +23,10 @@ sys.path.append(str(HERE.parents[1] / "tests"))
 
 from browser.jupyterlab import Notebook, Server, chromium  # noqa: E402  (the tests are not installed)
 
-__all__ = ["LIMIT", "Bytes", "NeverError", "Server", "Stage", "chromium"]
+__all__ = ["FLAGS", "LIMIT", "VIEWPORT", "Bytes", "NeverError", "Server", "Stage", "chromium"]
 
+FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-background-networking"]
+VIEWPORT: ViewportSize = {"width": 1600, "height": 1200}
 LIMIT = 60.0  # seconds until a contestant counts as one that never gets there
 HELD = 0.04  # seconds that a finger holds a mouse's button
 STEPS = 20

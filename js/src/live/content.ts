@@ -42,8 +42,10 @@ export function patternChoice(onText: LiveSync, cellSide: number): PatternChoice
 export function patternsNote({ query, thumbnails, task }: LiveSync, cellSide: number): string {
   if (!query.thumbnails) return "";
   if (!task.rows.length) return "type a text for them into the box above";
-  if (!thumbnails) return "running the model\u2026";
-  if (thumbnails.size && cellSide && cellSide < LEAST_PATTERN)
+  // Without any, there is a reason, or they are still to come: those of the text before may have been taken away meanwhile.
+  if (!thumbnails || (!thumbnails.size && !thumbnails.note)) return "running the model\u2026";
+  if (!thumbnails.size) return thumbnails.note;
+  if (cellSide && cellSide < LEAST_PATTERN)
     return `cells are ${Math.floor(cellSide)} px, patterns need ${LEAST_PATTERN}: zoom in`;
   return thumbnails.note;
 }

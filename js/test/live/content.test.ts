@@ -65,6 +65,10 @@ describe("what is beside the text", () => {
     expect(note({ thumbnails }, 34)).toBe("2 x 2");
     expect(note({ thumbnails }, 12)).toBe("cells are 12 px, patterns need 28: zoom in");
     expect(note({}, 34)).toBe("running the model…");
+    const none = { ...thumbnails, size: 0, note: "" };
+    expect(note({ thumbnails: { ...none, pending: true } }, 34)).toBe("running the model…");
+    expect(note({ thumbnails: none }, 34)).toBe("running the model…");
+    expect(note({ thumbnails: { ...none, note: "too many heads" } }, 34)).toBe("too many heads");
     expect(note({ task_state: task() }, 34)).toContain("type a text");
     expect(note({ live_query: { n: 1, row: 0, panel: true, thumbnails: false } }, 34)).toBe("");
   });
