@@ -31,7 +31,7 @@ import headgrid as hg
 LIMIT = 120.0  # seconds until a page counts as one that does not open
 SLOW = 10.0  # seconds of the processor of a page that is opened once, and not again
 LARGEST = 500e6  # bytes of a page; the longest string of Chromium has 2**29 letters
-# layers, heads, tokens; cells of headgrid of less than 28 px have no patterns until one zooms in, and count as not opened
+# layers, heads, tokens; headgrid's cells of less than 28 px have no patterns until one zooms in, and are not opened
 SIZES = ((12, 12, 64), (32, 32, 256))
 
 SAID = "opened after "  # what a page says in its console

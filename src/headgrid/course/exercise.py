@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from headgrid.course import notebook
 from headgrid.course.asked import REPLACED, AskedOf, AskedQuestion, anatomy_of, reason
-from headgrid.course.kinds import AnswerKind, ChoiceKind, NumberKind, OrderKind, SelectionKind
+from headgrid.course.kinds import NUMBER_OFF, AnswerKind, ChoiceKind, NumberKind, OrderKind, SelectionKind
 from headgrid.course.result import Result
 from headgrid.course.sealing import KINDS, Kind, Sealed
 from headgrid.experiments.runs import model_fingerprint
@@ -158,7 +158,9 @@ class Exercise(AskedQuestion):
                 self._right = self._kind.right(self._answer())
         grade, code = self._kind.grade(read, self._right), self._kind.code(read)
         state = "right" if grade.score == 1 else "partly" if grade.score else "wrong"
-        wrong = self._kind.foreseen(read, self._hints, self._right) if isinstance(self._kind, NumberKind) else read
+        wrong = read
+        if isinstance(self._kind, NumberKind) and grade.feedback == NUMBER_OFF:  # no better known mistake
+            wrong = self._kind.foreseen(read, self._hints, self._right)
         feedback = grade.feedback if state == "right" else self._hints.get(wrong, grade.feedback)
         line = f"{self._code_name}.check({code})" if by_clicks else ""
         return self._with(state, grade.score, feedback, code, line, tries=1)
