@@ -37,11 +37,13 @@ def graded(name, given):
         result = (question.predict if isinstance(question, course.Prediction) else question.check)(eval(given))
     return {"score": result.score, "said": result.feedback, "points": result.points}
 
-print("GRADED" + json.dumps({
-    name: [graded(name, given) for given in answers] for name, answers in ANSWERS.items()
-}))
+found = {name: [graded(name, given) for given in answers] for name, answers in ANSWERS.items()}
+for source in REVEALS:  # now that something is predicted, the results are shown
+    exec(source)
+    assert "You predicted" in eval(source.split(".reveal(")[0].split()[-1]).result.feedback, source
+print("GRADED" + json.dumps(found))
 """
-"""Checks the answers of a notebook: wrong ones first, the right one last."""
+"""Checks the answers of a notebook, wrong ones first, the right one last; then shows the results of predictions."""
 
 
 @functools.cache
@@ -52,7 +54,8 @@ def run(path: Path) -> tuple[Any, dict[str, list[dict[str, Any]]]]:
         name: [*(one["answer"] for one in answers["wrong"]), answers["right"]]
         for name, answers in ANSWERS.get(path.stem, {}).items()
     }
-    notebook.cells.append(nbformat.v4.new_code_cell(f"ANSWERS = {asked!r}\n{GRADE}"))
+    reveals = [cell.source for cell in notebook.cells if cell.cell_type == "code" and ".reveal(" in cell.source]
+    notebook.cells.append(nbformat.v4.new_code_cell(f"ANSWERS, REVEALS = {asked!r}, {reveals!r}\n{GRADE}"))
     NotebookClient(
         notebook,
         timeout=300,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+from typing import Any
 
-from headgrid.course import Prediction, report
+import pytest
+import torch
+
+from headgrid.course import Exercise, Prediction, report
 
 
 def test_a_result_is_neither_computed_nor_shown_without_a_prediction() -> None:
@@ -36,3 +39,18 @@ def test_a_choice_may_be_predicted() -> None:
     assert guess.reveal("less").feedback == 'You predicted "more", and it is "less".'
     with pytest.raises(ValueError, match="one of 'more', 'less'"):
         guess.reveal("equal")
+
+
+@pytest.mark.parametrize("caller", [torch.enable_grad, torch.no_grad, torch.inference_mode])
+def test_a_result_and_an_answer_may_be_what_training_gives(caller: Any) -> None:
+    def trained() -> float:
+        weight = torch.tensor(3.0, requires_grad=True)
+        (weight**2).backward()
+        assert weight.grad is not None
+        return float(weight.grad)
+
+    guess, asked = Prediction("slope", ask="?"), Exercise("slope too", ask="?", answer=trained, kind="number")
+    guess.predict(5)
+    with caller():
+        assert "it is 6" in guess.reveal(trained).feedback
+        assert asked.check(6)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+import torch
+
 from headgrid.course import notebook
 from headgrid.course.asked import REPLACED, AskedOf, AskedQuestion, anatomy_of, reason
 from headgrid.course.kinds import NUMBER_OFF, AnswerKind, ChoiceKind, NumberKind, OrderKind, SelectionKind
@@ -154,7 +156,7 @@ class Exercise(AskedQuestion):
 
     def _against_right(self, read: Any, by_clicks: bool) -> Result:
         if self._right is None:
-            with shielded():
+            with shielded(), torch.enable_grad():  # it may train something
                 self._right = self._kind.right(self._answer())
         grade, code = self._kind.grade(read, self._right), self._kind.code(read)
         state = "right" if grade.score == 1 else "partly" if grade.score else "wrong"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import torch
+
 from headgrid.course.asked import REPLACED, AskedQuestion, anatomy_of, reason
 from headgrid.course.exercise import kind_of
 from headgrid.course.result import Result
@@ -92,7 +94,7 @@ class Prediction(AskedQuestion):
             return self._open(REPLACED)
         if self.predicted is None:
             return self._keep(self._open(FIRST))
-        with shielded():
+        with shielded(), torch.enable_grad():  # it may train something
             seen = self._kind.read(result() if callable(result) else result)
         self._result_seen = seen
         unit = f" {self.unit}" if self.unit else ""
