@@ -94,14 +94,14 @@ def test_a_new_kernel_brings_a_new_grid_to_the_same_cell(notebook: Notebook) -> 
 
 def test_running_a_cell_fifty_times_that_shows_a_grid_leaves_nothing_behind(notebook: Notebook) -> None:
     visit(notebook, 1)
-    run_cell(notebook, 4, 10)  # JupyterLab's own caches fill, and what is known of the weights
+    run_cell(notebook, 4, 25)  # JupyterLab's own caches fill, and what is known of the weights
     before = measure(notebook)
     run_cell(notebook, 4, 50)
     grown = measure(notebook) - before
     print(f"50 views later: {grown}")
     assert grown.listeners <= 50  # fewer than one for each view
     assert grown.nodes <= 50 * 4  # a view has a thousand
-    assert grown.heap < 50 * 20 * KB
+    assert grown.heap < 50 * 30 * KB  # a view has 140 kB; JupyterLab itself keeps 10 to 20 of each run
     assert grown.threads <= 0
     assert grown.python < 50 * 5 * KB
 

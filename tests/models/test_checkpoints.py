@@ -333,7 +333,7 @@ def test_a_file_that_was_changed_is_not_read_on(folder: Path) -> None:
 
 @pytest.mark.parametrize("of", [hg.record, hg.ablate])
 def test_what_runs_a_model_asks_for_one(of: Callable[..., Any], folder: Path) -> None:
-    with pytest.raises(TypeError, match=r"of a path there is nothing to run\. Load the model"):
+    with pytest.raises(TypeError, match=r"of a path there is nothing to run\nLoad the model first"):
         of(folder, "l0h1")
 
 

@@ -192,12 +192,13 @@ def of_kind(name: str, value: Any, kind: type[T] | tuple[type[T], ...], what: st
 
 def model(value: Any, name: str = "model") -> torch.nn.Module:
     """A model with weights or on the meta device: a module of torch."""
+    wanted = "a model of transformers or TransformerLens, a torch.nn.Module"
     if isinstance(value, str | os.PathLike):
         raise TypeError(
-            f"{name} is a model, a torch.nn.Module, and not {shown(os.fspath(value))}: of a path there is nothing to "
-            "run. Load the model, with from_pretrained"
+            f"{name} is {wanted}, not {shown(os.fspath(value))}: of a path there is nothing to run\n"
+            "Load the model first, with from_pretrained"
         )
-    return of_kind(name, value, torch.nn.Module, "a model of transformers or TransformerLens, a torch.nn.Module")
+    return of_kind(name, value, torch.nn.Module, wanted)
 
 
 def function(name: str, value: F | None, what: str) -> F | None:
