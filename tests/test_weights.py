@@ -183,3 +183,12 @@ def test_rows_or_columns_that_are_swapped_behind_autograds_back_are_another_vers
     assert weights.version("W_O", 1) != before
     stored.data.copy_(stored.data.roll(-1, axis))
     assert weights.version("W_O", 1) == before
+
+
+@pytest.mark.parametrize(
+    ("family", "role", "layer"), [("bert", "top", None), ("vit", "stem", None), ("lfm2", "mixer", 0)]
+)
+def test_what_is_several_parameters_of_no_common_shape_is_no_tensor(family: str, role: str, layer: int | None) -> None:
+    weights = hg.Weights(tiny.model(family))
+    with pytest.raises(AnatomyError, match=rf"^{role} of \w+ is \d+ parameters, and no one tensor:\s\w"):
+        weights.read(role, layer)

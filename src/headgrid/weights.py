@@ -140,7 +140,8 @@ class Weights:
             A tensor of the shape that `ROLES[role].axes` says, without a gradient.
 
         Raises:
-            AnatomyError: when the layer has no such weights, when they are on the meta device or quantized, or when a
+            AnatomyError: when the layer has no such weights, when they are several parameters of no common shape (what
+                a layer has beside heads and MLP), when they are on the meta device or quantized, or when a
                 parameter no longer has the shape that it had.
             ValueError: when `normalize` is no axis of the role.
         """
@@ -151,6 +152,12 @@ class Weights:
             where = "" if layer is None else f" in layer {arguments.shown(layer)}"
             raise AnatomyError(
                 f"{self.anatomy.name} has no {arguments.shown(role)}{where}; its roles are {', '.join(self.roles)}"
+            )
+        if len(slots) > 1 and ROLES[role].axes == "...":
+            names = ", ".join([slot.parameter for slot in slots][:4]) + (", ..." if len(slots) > 4 else "")
+            raise AnatomyError(
+                f"{role} of {self.anatomy.name} is {len(slots)} parameters, and no one tensor: {names}\n"
+                "Read each from the model by its name"
             )
         pieces = [self.piece(slot) for slot in sorted(slots, key=lambda slot: slot.first)]
         found = pieces[0] if len(pieces) == 1 else torch.cat(pieces)

@@ -56,15 +56,15 @@ class TriedPair:
         return float(self.edges.high[self.at])
 
     @property
-    def random(self) -> float:
-        """The largest effect, by size, of the source's change turned in random directions."""
-        assert self.edges.controls is not None
-        return float(self.edges.controls[self.at].abs().max())
+    def random(self) -> tuple[float, float]:
+        """The smallest and the largest effect of the source's change turned in random directions, with their signs."""
+        return self.edges.random_range(self.at)
 
     @property
     def stands_out(self) -> bool:
-        """Whether the edge does more than every random write, and its interval is on one side of zero."""
-        return abs(self.effect) > self.random and not self.low <= 0 <= self.high
+        """Whether the edge does more, by size, than every random write, and its interval is on one side of zero."""
+        beyond = self.edges.beyond
+        return beyond is not None and float(beyond[self.at]) == 1 and not self.low <= 0 <= self.high
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -104,7 +104,8 @@ class ComposedEdges:
         for one in self.tried:
             ends = f"{one.pair.kind.upper()} {one.edges.senders[one.at]} -> {one.edges.receiver}"
             between = f"[{one.low:+.3g}, {one.high:+.3g}]"
-            lines.append(f"  {ends:<18}{one.pair.z:7.1f}{one.effect:+12.4g}   {between:<24}up to {one.random:<10.3g}"
+            random = "{:+.3g} to {:+.3g}".format(*one.random)
+            lines.append(f"  {ends:<18}{one.pair.z:7.1f}{one.effect:+12.4g}   {between:<24}{random:<24}"
                          f"{self.verdict(one)}")  # fmt: skip
         return "\n".join([*lines, *(f"  ! {note}" for note in self.notes)])
 
@@ -117,7 +118,7 @@ class ComposedEdges:
         return dataframe([
             {"kind": one.pair.kind, "source": one.edges.senders[one.at], "receiver": one.edges.receiver,
              "value": one.pair.value, "z": one.pair.z, "edge": one.effect, "low": one.low, "high": one.high,
-             "random": one.random, "verdict": self.verdict(one)}
+             "random_low": one.random[0], "random_high": one.random[1], "verdict": self.verdict(one)}
             for one in self.tried
         ])  # fmt: skip
 

@@ -148,13 +148,19 @@ class Edges:
     def _selection(self, places: list[int]) -> Selection:
         return self.anatomy.select([self.senders[at] for at in places])
 
+    def random_range(self, at: int) -> tuple[float, float]:
+        """The smallest and the largest effect of an edge's random writes, with their signs; NaN without any."""
+        if self.controls is None:
+            return float("nan"), float("nan")
+        return float(self.controls[at].min()), float(self.controls[at].max())
+
     def line(self, at: int) -> str:
         """One edge in a line: its effect, its interval, and what random writes as large do."""
         said = f"{self.senders[at]:<8} -> {self.receiver:<8}{float(self._summed[at]):+10.4g}"
         if self.values.ndim == 1 and not self.low[at].isnan():
             said += f"   [{float(self.low[at]):+.4g}, {float(self.high[at]):+.4g}]"
         if self.controls is not None:
-            low, high = float(self.controls[at].min()), float(self.controls[at].max())
+            low, high = self.random_range(at)
             said += f"   random writes: {low:+.3g} to {high:+.3g}"
         return said
 
@@ -173,7 +179,7 @@ class Edges:
 
     @shielded()
     def to_dataframe(self) -> pd.DataFrame:
-        """One row for each edge: its ends, its effect, its interval, and the largest of its random writes.
+        """One row for each edge: its ends, its effect, its interval, and the smallest and largest of its random writes.
 
         Raises:
             ImportError: when pandas is not installed.
@@ -184,6 +190,6 @@ class Edges:
             if self.values.ndim == 1:
                 row |= {"low": float(self.low[at]), "high": float(self.high[at])}
             if self.controls is not None:
-                row |= {"random": float(self.controls[at].abs().max())}
+                row |= dict(zip(("random_low", "random_high"), self.random_range(at), strict=True))
             found.append(row)
         return dataframe(found)

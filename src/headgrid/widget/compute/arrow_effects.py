@@ -54,10 +54,10 @@ def tested(
             model, task, " | ".join(map(word, sources)), f"{word(target)}.{kind.lower()}", method=method,
             controls=CONTROLS, cancelled=cancelled, **pass_size(model, task.ids.shape[1]),
         )  # fmt: skip
-        assert measured.controls is not None
+        assert measured.beyond is not None
         for source in sources:
             at = measured.index(word(source))
-            value, most = float(measured.values[at]), float(measured.controls[at].abs().max())
+            value = float(measured.values[at])
             if math.isfinite(value):
-                found[source, target, kind] = float(f"{value:.4g}"), abs(value) > most
+                found[source, target, kind] = float(f"{value:.4g}"), float(measured.beyond[at]) == 1
     return found
