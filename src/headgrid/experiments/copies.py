@@ -149,10 +149,8 @@ class CopiedBatch:
             for block in every[len(kept) : layer]:
                 handle = block.register_forward_hook(lambda _, __, output: kept.append(output))
                 within.callback(handle.remove)
-            for block in every[layer : layer + 1]:
-                within.callback(block.register_forward_pre_hook(_stop).remove)
-            with suppress(Enough):
-                self.runs.model(**given)
+            within.enter_context(up_to(self.runs, layer - 1))
+            self.runs.model(**given)
 
 
 def _giving(block: torch.nn.Module, output: Any) -> AbstractContextManager[None]:
