@@ -89,26 +89,24 @@ def mistaken(answers: Mapping[str, Mapping[str, Any]]) -> Callable[[str], str | 
 
 
 def for_nbgrader(notebook: Any) -> Any:
-    """A notebook with a cell to answer in, and a locked one that gives the points, for each exercise."""
+    """A notebook with a locked cell after each answer, which gives the points.
+
+    The cell of the answer stays an ordinary one: `generate_assignment` would empty what is marked as a solution.
+    """
     named, cells = exercises(notebook), []
     for cell in notebook.cells:
         cells.append(cell)
         answered = ANSWER.search(cell.source) if cell.cell_type == "code" else None
         if answered and answered[1] in named:
             variable, points = answered[1], named[answered[1]][1]
-            cell.metadata["nbgrader"] = _marked(variable, grade=False, solution=True)
             test = nbformat.v4.new_code_cell(f"{variable}.earned", id=f"{variable.replace('_', '-')}-earned"[:64])
-            test.metadata["nbgrader"] = {**_marked(f"{variable}_earned", grade=True, solution=False), "points": points}
+            test.metadata["nbgrader"] = {
+                "grade": True, "solution": False, "locked": True, "task": False, "grade_id": f"{variable}_earned",
+                "schema_version": 3, "cell_type": "code", "points": points,
+            }  # fmt: skip
             cells.append(test)
     notebook.cells = cells
     return notebook
-
-
-def _marked(grade_id: str, *, grade: bool, solution: bool) -> dict[str, Any]:
-    return {
-        "grade": grade, "solution": solution, "locked": grade, "task": False, "grade_id": grade_id,
-        "schema_version": 3, "cell_type": "code",
-    }  # fmt: skip
 
 
 def write(form: str, folder: Path) -> list[Path]:
